@@ -1,0 +1,190 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Sentence pairs from the Hub or local files, as the features a sequence-to-sequence model trains on."""
+
+import logging
+import os
+from collections.abc import Iterable
+
+from datasets import Dataset, DatasetDict, IterableDataset, IterableDatasetDict, load_dataset
+from transformers import PreTrainedTokenizerBase
+
+
+logger = logging.getLogger(__name__)
+
+FORMATS = {".csv": "csv", ".tsv": "csv", ".json": "json", ".jsonl": "json", ".parquet": "parquet"}
+
+
+def load_parallel(
+    dataset_name: str | None = None,
+    dataset_config_name: str | None = None,
+    data_files: dict[str, list[str]] | None = None,
+    source_lang: str = "source",
+    target_lang: str = "target",
+    streaming: bool = False,
+    **kwargs,
+) -> DatasetDict | IterableDatasetDict:
+    """
+    Loads sentence pairs as columns `source` and `target` (an `alignment` column is kept).
+
+    Args:
+        dataset_name (`str`, *optional*):
+            A dataset of the Hub, or a local folder.
+        data_files (`dict[str, list[str]]`, *optional*):
+            Split name to files: csv, tsv, json, jsonl or parquet, or two plain text files, line beside line.
+        source_lang, target_lang (`str`):
+            Keys of the `translation` column, or names of two columns. Swapping them trains the other direction.
+        streaming (`bool`, *optional*, defaults to `False`):
+            Whether to read the data while training.
+        kwargs:
+            Passed to `datasets.load_dataset` (`token`, `revision`, `cache_dir`).
+
+    Raises:
+        `FileNotFoundError`: for a missing file.
+        `ValueError`: for files of unknown format, text files of unequal length, or columns that are not there.
+    """
+    if data_files:
+        splits = {name: load_files(files, streaming, **kwargs) for name, files in data_files.items()}
+        dataset = IterableDatasetDict(splits) if streaming else DatasetDict(splits)
+    elif dataset_name:
+        dataset = load_dataset(dataset_name, dataset_config_name, streaming=streaming, **kwargs)
+    else:
+        raise ValueError("Name a dataset (`dataset_name`) or files (`data_files`).")
+    for name in dataset:
+        dataset[name] = select_pair(dataset[name], source_lang, target_lang)
+    return dataset
+
+
+def load_files(files: list[str], streaming: bool = False, **kwargs) -> Dataset | IterableDataset:
+    """One split from local files; see [`load_parallel`]."""
+    for file in files:
+        if not os.path.isfile(file):
+            raise FileNotFoundError(f"There is no data file {file!r}.")
+    extensions = {os.path.splitext(file)[1] for file in files}
+    if len(extensions) == 1 and (extension := extensions.pop()) in FORMATS:
+        options = {"sep": "\t"} if extension == ".tsv" else {}
+        return load_dataset(
+            FORMATS[extension], data_files=files, split="train", streaming=streaming, **options, **kwargs
+        )
+    if len(files) == 2:
+        maker = IterableDataset if streaming else Dataset
+        return maker.from_generator(read_text_pairs, gen_kwargs={"source_file": files[0], "target_file": files[1]})
+    raise ValueError(
+        f"Cannot read {', '.join(files)}: give files of one of the formats {', '.join(FORMATS)}, or two plain text "
+        "files, the source's first."
+    )
+
+
+def read_text_pairs(source_file: str, target_file: str) -> Iterable[dict[str, str]]:
+    with open(source_file, encoding="utf-8") as source, open(target_file, encoding="utf-8") as target:
+        while True:
+            source_line, target_line = source.readline(), target.readline()
+            if not source_line and not target_line:
+                return
+            if not source_line or not target_line:
+                shorter = source_file if not source_line else target_file
+                raise ValueError(f"{source_file} and {target_file} must have a line for each other; {shorter} ends first.")
+            yield {"source": source_line.rstrip("\r\n"), "target": target_line.rstrip("\r\n")}
+
+
+def select_pair(dataset: Dataset | IterableDataset, source_lang: str, target_lang: str) -> Dataset | IterableDataset:
+    """Brings a `translation` column or two text columns into columns `source` and `target`."""
+    columns = list(dataset.column_names or next(iter(dataset)))
+    keep = [column for column in ("alignment",) if column in columns]
+    if {"source", "target"} <= set(columns) and (source_lang, target_lang) == ("source", "target"):
+        return dataset.select_columns(["source", "target", *keep])
+    if "translation" in columns:
+        languages = list(next(iter(dataset))["translation"])
+        if missing := {source_lang, target_lang} - set(languages):
+            raise ValueError(
+                f"The `translation` column has no {', '.join(sorted(missing))}; its languages are "
+                f"{', '.join(languages)}. Set `source_lang` and `target_lang`."
+            )
+
+        def read(row):
+            return {"source": row["translation"][source_lang], "target": row["translation"][target_lang]}
+    else:
+        if missing := {source_lang, target_lang} - set(columns):
+            raise ValueError(
+                f"The data has no column {', '.join(sorted(missing))}; its columns are {', '.join(columns)}. Set "
+                "`source_lang` and `target_lang` to two of them."
+            )
+
+        def read(row):
+            return {"source": row[source_lang], "target": row[target_lang]}
+
+    return dataset.map(read, remove_columns=[column for column in columns if column not in keep])
+
+
+def tokenize_pairs(
+    dataset: Dataset | IterableDataset,
+    tokenizer: PreTrainedTokenizerBase,
+    target_tokenizer: PreTrainedTokenizerBase | None = None,
+    max_source_length: int = 128,
+    max_target_length: int = 128,
+    drop: bool = True,
+) -> Dataset | IterableDataset:
+    """
+    Turns columns `source` and `target` into `input_ids`, `attention_mask`, `labels` and `length` (of the longer side).
+
+    Args:
+        target_tokenizer (`PreTrainedTokenizerBase`, *optional*):
+            The target's, where the two sides have vocabularies of their own.
+        max_source_length, max_target_length (`int`):
+            In tokens, end of sequence included.
+        drop (`bool`, *optional*, defaults to `True`):
+            Whether pairs with an empty or over-long side are left out (for training), or kept with the source cut to
+            its maximum (for evaluation, where every pair counts).
+
+    Raises:
+        `ValueError`: for a side that is not text, or where nothing is left.
+    """
+
+    def tokenize(rows):
+        for column in ("source", "target"):
+            for text in rows[column]:
+                if not isinstance(text, str):
+                    raise ValueError(f"Every `{column}` must be a string, got {text!r}.")
+        features = dict(tokenizer(rows["source"], truncation=not drop, max_length=None if drop else max_source_length))
+        features.pop("token_type_ids", None)
+        if target_tokenizer is None:
+            features["labels"] = tokenizer(text_target=rows["target"])["input_ids"]
+        else:
+            features["labels"] = target_tokenizer(rows["target"])["input_ids"]
+        features["length"] = [max(map(len, pair)) for pair in zip(features["input_ids"], features["labels"])]
+        return features
+
+    def is_fit(row):
+        return (
+            bool(row["source"].strip() and row["target"].strip())
+            and 0 < len(row["input_ids"]) <= max_source_length
+            and 0 < len(row["labels"]) <= max_target_length
+        )
+
+    dataset = dataset.map(tokenize, batched=True)
+    if not drop:
+        return dataset
+    kept = dataset.filter(is_fit)
+    if isinstance(dataset, Dataset) and len(kept) < len(dataset):
+        logger.warning(
+            "Left out %d of %d pairs: a side is empty, or longer than %d (source) or %d (target) tokens.",
+            len(dataset) - len(kept),
+            len(dataset),
+            max_source_length,
+            max_target_length,
+        )
+    if isinstance(kept, Dataset) and len(kept) == 0:
+        raise ValueError("No pair is left: every one has an empty or over-long side. Raise `max_source_length` and "
+                         "`max_target_length`, or look at the data.")
+    return kept

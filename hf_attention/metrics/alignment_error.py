@@ -1,0 +1,50 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Alignment error rate (Och & Ney 2003, Computational Linguistics 29(1), equation 36)."""
+
+import evaluate
+from datasets import Features, List, Value
+
+
+LINKS = List(List(Value("int32")))
+
+
+class AlignmentError(evaluate.Metric):
+    """
+    `compute(predictions=[...], references=[...])` returns `alignment_error` = 1 - (|A & S| + |A & P|) / (|A| + |S|), 0
+    to 1, over a corpus. A prediction A is a list of `[target, source]` positions; a reference is a dict of such lists,
+    `sure` S and `possible` P, where P takes in S. Without sure links it is the share of links outside P.
+
+    Raises `ValueError` where nothing is linked on either side.
+    """
+
+    def _info(self):
+        return evaluate.MetricInfo(
+            description=self.__doc__,
+            citation="Och & Ney 2003",
+            inputs_description="predictions: lists of [target, source]; references: dicts of such lists",
+            features=Features({"predictions": LINKS, "references": {"sure": LINKS, "possible": LINKS}}),
+        )
+
+    def _compute(self, predictions, references):
+        hits = total = 0
+        for prediction, reference in zip(predictions, references):
+            links = set(map(tuple, prediction))
+            sure = set(map(tuple, reference["sure"]))
+            possible = sure | set(map(tuple, reference["possible"]))
+            hits += len(links & sure) + len(links & possible)
+            total += len(links) + len(sure)
+        if total == 0:
+            raise ValueError("`predictions` and `references` hold no link, so there is no alignment to score.")
+        return {"alignment_error": 1 - hits / total}

@@ -1,0 +1,307 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Bahdanau model configuration"""
+
+import difflib
+from dataclasses import fields
+from typing import Any, Literal
+
+from huggingface_hub.dataclasses import strict
+from transformers import PreTrainedConfig
+
+# What a plain config leaves out and each system of the lineage sets. Sizes are the papers'.
+PRESETS: dict[str, dict[str, Any]] = {
+    # Bahdanau et al. 2014, arXiv 1409.0473: appendix A to the letter
+    "rnnsearch_50": {"reset_after": False, "use_bias": False},
+    # the same paper's baseline (Cho et al. 2014, arXiv 1406.1078): one fixed context, the last encoder state
+    "rnnencdec_50": {"reset_after": False, "use_bias": False, "attention_type": "none", "bidirectional": False},
+    # Sutskever et al. 2014, arXiv 1409.3215, section 3.4
+    "seq2seq_2014": {
+        "encoder_vocab_size": 160_000,
+        "vocab_size": 80_000,
+        "cell_type": "lstm",
+        "embedding_size": 1000,
+        "encoder_layers": 4,
+        "decoder_layers": 4,
+        "bidirectional": False,
+        "attention_type": "none",
+        "attention_query": "current",
+        "readout_type": "linear",
+        "initializer_range": 0.05,
+    },
+    # Luong et al. 2015, arXiv 1508.04025, section 4.1: global attention, general score, input feeding
+    "luong_2015": {
+        "vocab_size": 50_000,
+        "cell_type": "lstm",
+        "embedding_size": 1000,
+        "encoder_layers": 4,
+        "decoder_layers": 4,
+        "bidirectional": False,
+        "attention_type": "general",
+        "attention_query": "current",
+        "input_feeding": True,
+        "readout_type": "tanh",
+        "dropout": 0.2,
+        "initializer_range": 0.06,
+        "attention_initializer_range": 0.06,
+    },
+    # characters: dates, text normalisation, transliteration
+    "tiny": {
+        "embedding_size": 64,
+        "hidden_size": 128,
+        "encoder_hidden_size": 64,
+        "attention_size": 128,
+        "maxout_size": 64,
+        "initializer_range": 0.1,
+        "attention_initializer_range": 0.1,
+    },
+    # thousands of sentence pairs
+    "mini": {
+        "embedding_size": 128,
+        "hidden_size": 256,
+        "encoder_hidden_size": 128,
+        "attention_size": 256,
+        "maxout_size": 128,
+        "dropout": 0.4,
+        "share_encoder_decoder_embeddings": False,
+        "tie_word_embeddings": True,
+        "initializer_range": 0.05,
+        "attention_initializer_range": 0.05,
+    },
+    # tens of thousands of sentence pairs
+    "small": {
+        "embedding_size": 256,
+        "hidden_size": 512,
+        "encoder_hidden_size": 256,
+        "attention_size": 512,
+        "maxout_size": 256,
+        "dropout": 0.4,
+        "share_encoder_decoder_embeddings": True,
+        "tie_word_embeddings": True,
+        "initializer_range": 0.05,
+        "attention_initializer_range": 0.05,
+    },
+}
+
+
+@strict
+class BahdanauConfig(PreTrainedConfig):
+    r"""
+    The configuration of a recurrent encoder-decoder with or without attention: RNNsearch (Bahdanau et al. 2014), the
+    global attention of Luong et al. 2015, and the encoder-decoders before them (Cho et al. 2014; Sutskever et al.
+    2014). The defaults are RNNsearch-50's sizes with PyTorch's GRU; [`~BahdanauConfig.from_preset`] gives each system
+    to the letter. A misspelt option or sizes that do not fit raise an error; other unknown options are kept as
+    attributes, as in every [`PreTrainedConfig`].
+
+    Args:
+        vocab_size (`int`, *optional*, defaults to 30000):
+            Size of the target vocabulary, and of the source vocabulary where `encoder_vocab_size` is not given.
+        encoder_vocab_size (`int`, *optional*):
+            Size of the source vocabulary where the two sides have vocabularies of their own.
+        embedding_size (`int`, *optional*, defaults to 620):
+            Size m of the word embeddings E.
+        hidden_size (`int`, *optional*, defaults to 1000):
+            Size n of the decoder's state s_i.
+        encoder_hidden_size (`int`, *optional*):
+            Size of the encoder's state, per direction. Defaults to `hidden_size`; to half of it where a bidirectional
+            encoder is scored by a bare dot product, which needs keys of the query's size.
+        attention_size (`int`, *optional*, defaults to 1000):
+            Size n' of the alignment model's hidden layer (`attention_type="additive"`).
+        maxout_size (`int`, *optional*, defaults to 500):
+            Size l of the deep output after the maximum over pairs (`readout_type="maxout"`).
+        encoder_layers (`int`, *optional*, defaults to 1):
+            Recurrent layers of the encoder (`num_hidden_layers` is another name of it).
+        decoder_layers (`int`, *optional*, defaults to 1):
+            Recurrent layers of the decoder. With `attention_query="previous"` the first layer attends and the others
+            run on its states (Wu et al. 2016, arXiv 1609.08144, section 3); with `"current"` the last layer's state is
+            the query (Luong et al. 2015).
+        bidirectional (`bool`, *optional*, defaults to `True`):
+            Whether the encoder reads the source in both directions (h_j is the concatenation of the two states).
+        cell_type (`str`, *optional*, defaults to `"gru"`):
+            Recurrent unit: `"gru"`, `"lstm"`, or `"rnn"` (Elman network).
+        reset_after (`bool`, *optional*, defaults to `True`):
+            For the GRU: `True` is the cell of cuDNN and PyTorch, where the reset gate acts on U s; `False` the cell of
+            Cho et al. 2014 and Bahdanau et al. 2014, where it acts on s before U, and z weighs the new state.
+        attention_type (`str`, *optional*, defaults to `"additive"`):
+            Score: `"additive"` (Bahdanau), `"dot"`, `"scaled_dot"`, `"general"` (Luong), or `"none"`, the plain
+            encoder-decoder whose context is the encoder's final state at every step.
+        attention_query (`str`, *optional*, defaults to `"previous"`):
+            `"previous"`: attend with s_{i-1}, then step (Bahdanau). `"current"`: step, then attend with s_i (Luong).
+        input_feeding (`bool`, *optional*, defaults to `False`):
+            For `attention_query="current"`: give the last readout vector to the next step's input (Luong et al. 2015,
+            section 3.3). Without it the decoder's recurrence does not wait for attention and runs in one fused call.
+        readout_type (`str`, *optional*, defaults to `"maxout"`):
+            `"maxout"`: the paper's deep output with a single maxout layer; `"tanh"`: tanh(W_c [c_i; s_i]), Luong's
+            attentional vector; `"linear"`: s_i itself.
+        use_bias (`bool`, *optional*, defaults to `True`):
+            Whether the linear maps carry biases. The paper's equations have none.
+        dropout (`float`, *optional*, defaults to 0.0):
+            Dropout probability on the embeddings, between recurrent layers, on the encoder's states and on the readout.
+        scheduled_sampling_probability (`float`, *optional*, defaults to 0.0):
+            In training with `labels`, the probability with which a step reads the model's own last prediction in place
+            of the reference token (Bengio et al. 2015, arXiv 1506.03099).
+        initializer_range (`float`, *optional*, defaults to 0.01):
+            Standard deviation of the normal distribution of weights that are neither recurrent (orthogonal) nor the
+            alignment model's (Bahdanau et al. 2014, appendix B.1).
+        attention_initializer_range (`float`, *optional*, defaults to 0.001):
+            Standard deviation of W_a and U_a; v_a and all biases start at zero, but an LSTM's forget gate, at one
+            (Gers et al. 2000).
+        share_encoder_decoder_embeddings (`bool`, *optional*, defaults to `False`):
+            Whether both sides use one embedding table (needs one vocabulary).
+        tie_word_embeddings (`bool`, *optional*, defaults to `False`):
+            Whether the output projection is the decoder's embedding table (needs a readout of `embedding_size`).
+
+    Examples:
+
+    ```python
+    >>> from hf_attention import BahdanauConfig, BahdanauForConditionalGeneration
+
+    >>> configuration = BahdanauConfig.from_preset("tiny", vocab_size=256)
+    >>> model = BahdanauForConditionalGeneration(configuration)
+    >>> model.config.hidden_size
+    128
+    ```"""
+
+    model_type = "bahdanau"
+    keys_to_ignore_at_inference = ["past_key_values"]
+    attribute_map = {"num_hidden_layers": "encoder_layers"}
+
+    vocab_size: int = 30_000
+    encoder_vocab_size: int | None = None
+    embedding_size: int = 620
+    hidden_size: int = 1000
+    encoder_hidden_size: int | None = None
+    attention_size: int = 1000
+    maxout_size: int = 500
+    encoder_layers: int = 1
+    decoder_layers: int = 1
+    bidirectional: bool = True
+    cell_type: Literal["gru", "lstm", "rnn"] = "gru"
+    reset_after: bool = True
+    attention_type: Literal["additive", "dot", "scaled_dot", "general", "none"] = "additive"
+    attention_query: Literal["previous", "current"] = "previous"
+    input_feeding: bool = False
+    readout_type: Literal["maxout", "tanh", "linear"] = "maxout"
+    use_bias: bool = True
+    dropout: float | int = 0.0
+    scheduled_sampling_probability: float | int = 0.0
+    initializer_range: float = 0.01
+    attention_initializer_range: float = 0.001
+    share_encoder_decoder_embeddings: bool = False
+    tie_word_embeddings: bool = False
+    use_cache: bool = True
+    is_encoder_decoder: bool = True
+    pad_token_id: int | None = 0
+    bos_token_id: int | None = 1
+    eos_token_id: int | list[int] | None = 2
+    decoder_start_token_id: int = 1
+
+    def __post_init__(self, **kwargs):
+        known = {field.name for field in fields(self)} | set(self.attribute_map)
+        for name in set(kwargs) - known:
+            if meant := difflib.get_close_matches(name, known, n=1, cutoff=0.8):
+                raise ValueError(f"`{name}` is not an option of {type(self).__name__}; did you mean `{meant[0]}`?")
+        if self.encoder_hidden_size is None:
+            halved = self.bidirectional and self.attention_type in ("dot", "scaled_dot")
+            self.encoder_hidden_size = self.hidden_size // 2 if halved else self.hidden_size
+        super().__post_init__(**kwargs)
+
+    def validate_architecture(self):
+        """Part of `@strict`-powered validation. Raises `ValueError` where options do not fit each other."""
+        for name in (
+            "vocab_size",
+            "encoder_vocab_size",
+            "embedding_size",
+            "hidden_size",
+            "encoder_hidden_size",
+            "attention_size",
+            "maxout_size",
+            "encoder_layers",
+            "decoder_layers",
+        ):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"`{name}` must be at least 1, got {value}.")
+        for name in ("dropout", "scheduled_sampling_probability"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"`{name}` is a probability between 0 and 1, got {getattr(self, name)}.")
+        if self.attention_type in ("dot", "scaled_dot") and self.encoder_output_size != self.hidden_size:
+            raise ValueError(
+                f"`attention_type={self.attention_type!r}` compares s_i with h_j directly, so the encoder's states "
+                f"({self.encoder_output_size}, from `encoder_hidden_size={self.encoder_hidden_size}`"
+                f"{' in two directions' if self.bidirectional else ''}) must be of `hidden_size` ({self.hidden_size}). "
+                "Change `encoder_hidden_size`, or take `attention_type='general'`."
+            )
+        if self.input_feeding and (self.attention_query != "current" or self.readout_type == "linear"):
+            raise ValueError(
+                "`input_feeding=True` feeds the readout vector of one step to the next, so it needs "
+                "`attention_query='current'` and `readout_type='tanh'` or `'maxout'`; got "
+                f"`attention_query={self.attention_query!r}` and `readout_type={self.readout_type!r}`."
+            )
+        if self.tie_word_embeddings and self.readout_size != self.embedding_size:
+            raise ValueError(
+                f"`tie_word_embeddings=True` needs `embedding_size` ({self.embedding_size}) to be the readout's size "
+                f"({self.readout_size} for `readout_type={self.readout_type!r}`)."
+            )
+        if self.share_encoder_decoder_embeddings and self.encoder_vocab_size not in (None, self.vocab_size):
+            raise ValueError(
+                f"`share_encoder_decoder_embeddings=True` needs one vocabulary, but `encoder_vocab_size` is "
+                f"{self.encoder_vocab_size} and `vocab_size` {self.vocab_size}."
+            )
+        for name in ("pad_token_id", "bos_token_id", "eos_token_id", "decoder_start_token_id"):
+            value = getattr(self, name)
+            for token_id in value if isinstance(value, list) else [value]:
+                if token_id is not None and not 0 <= token_id < self.vocab_size:
+                    raise ValueError(f"`{name}` ({token_id}) is outside the vocabulary of {self.vocab_size} tokens.")
+
+    @property
+    def encoder_output_size(self) -> int:
+        """Size of an annotation h_j: the states of all directions side by side."""
+        return self.encoder_hidden_size * (2 if self.bidirectional else 1)
+
+    @property
+    def readout_size(self) -> int:
+        """Size of the vector that the output projection reads."""
+        return self.maxout_size if self.readout_type == "maxout" else self.hidden_size
+
+    @classmethod
+    def from_preset(cls, name: str, **overrides) -> "BahdanauConfig":
+        """
+        A config with the options of a system of the lineage, or of one of this project's sizes.
+
+        Args:
+            name (`str`):
+                One of `rnnsearch_50`, `rnnencdec_50`, `seq2seq_2014`, `luong_2015`, `tiny`, `mini`, `small`.
+            overrides:
+                Options that replace the preset's.
+
+        Raises:
+            `ValueError`: for an unknown name.
+        """
+        if name not in PRESETS:
+            raise ValueError(f"There is no preset {name!r}; choose one of {', '.join(PRESETS)}.")
+        return cls(**{**PRESETS[name], **overrides})
+
+    def save_pretrained(self, save_directory, push_to_hub: bool = False, **kwargs):
+        if self._auto_class is not None:
+            # transformers writes only the entry of the class that is saved; any Auto class may load the folder
+            self.auto_map = {
+                "AutoConfig": "configuration_bahdanau.BahdanauConfig",
+                "AutoModel": "modeling_bahdanau.BahdanauModel",
+                "AutoModelForSeq2SeqLM": "modeling_bahdanau.BahdanauForConditionalGeneration",
+            }
+        super().save_pretrained(save_directory, push_to_hub=push_to_hub, **kwargs)
+
+
+__all__ = ["BahdanauConfig"]
