@@ -1,0 +1,188 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""What an encoder-decoder attended to: one weight for each target and source token, of generated or given targets."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from transformers import BatchEncoding, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils import logging
+
+
+logger = logging.get_logger(__name__)
+
+
+@dataclass
+class Alignment:
+    """
+    One sentence pair and the attention between its tokens.
+
+    Attributes:
+        source (`str`), target (`str`): the texts; the target decoded without special tokens.
+        source_tokens (`list[str]` of length S), target_tokens (`list[str]` of length T): no padding, end included.
+        weights (`np.ndarray` of shape `(T, S)`, float32): row i says what target token i looked at; sums to 1.
+        score (`float`): log-probability of the target; of a beam, as `generate` ranks it, length penalty included.
+    """
+
+    source: str
+    target: str
+    source_tokens: list[str]
+    target_tokens: list[str]
+    weights: np.ndarray
+    score: float
+
+
+def align(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    sources: list[str],
+    targets: list[str] | None = None,
+    target_tokenizer: PreTrainedTokenizerBase | None = None,
+    batch_size: int = 32,
+    layer: int = -1,
+    head: int | None = None,
+    **generate_kwargs,
+) -> list[Alignment]:
+    """
+    The alignments of sentences with what the model makes of them, or with given targets (forced decoding).
+
+    Works on any encoder-decoder of transformers that returns `cross_attentions`.
+
+    Args:
+        sources (`list[str]`): source sentences.
+        targets (`list[str]`, *optional*): targets to align with; without them the model generates.
+        target_tokenizer (`PreTrainedTokenizerBase`, *optional*): where the target has a vocabulary of its own.
+        layer (`int`, *optional*, defaults to -1), head (`int`, *optional*):
+            Which cross-attention to read where a model has several; without `head` the mean over heads.
+        generate_kwargs: passed to `generate`, e.g. `num_beams=5`, `num_return_sequences=2`.
+
+    Returns:
+        `list[Alignment]`: one a source, or `num_return_sequences` a source, in order.
+
+    Raises:
+        `ValueError`: for a string in place of a list, an empty source, as many targets as sources not given, or a
+        model without cross-attention.
+    """
+    if isinstance(sources, str):
+        raise ValueError("`sources` must be a list of sentences, got one string. Put it in a list.")
+    if empty := [index for index, source in enumerate(sources) if not source.strip()]:
+        raise ValueError(f"`sources` holds no text at position {empty[0]}. Leave empty sentences out.")
+    if targets is not None and len(targets) != len(sources):
+        raise ValueError(f"`targets` ({len(targets)}) must be as many as `sources` ({len(sources)}).")
+    target_tokenizer = target_tokenizer or tokenizer
+    alignments = []
+    training = model.training
+    model.eval()
+    try:
+        for start in range(0, len(sources), batch_size):
+            chunk = sources[start : start + batch_size]
+            batch = tokenizer(chunk, return_tensors="pt", padding=True, return_token_type_ids=False).to(model.device)
+            with torch.no_grad(), eager_attention(model):
+                if targets is None:
+                    rows = generated(model, batch, layer, head, **generate_kwargs)
+                else:
+                    labels = target_tokenizer(
+                        text_target=targets[start : start + batch_size], return_tensors="pt", padding=True
+                    )
+                    rows = forced(model, batch, labels.to(model.device), layer, head)
+                for index, token_ids, weights, score in rows:
+                    keep = batch["attention_mask"][index].bool()
+                    alignments.append(
+                        Alignment(
+                            source=chunk[index],
+                            target=target_tokenizer.decode(token_ids, skip_special_tokens=True),
+                            source_tokens=tokenizer.convert_ids_to_tokens(batch["input_ids"][index][keep].tolist()),
+                            target_tokens=target_tokenizer.convert_ids_to_tokens(token_ids.tolist()),
+                            weights=weights[:, keep].float().cpu().numpy(),
+                            score=score,
+                        )
+                    )
+    finally:
+        model.train(training)
+    return alignments
+
+
+Row = tuple[int, torch.Tensor, torch.Tensor, float]  # batch index, target ids (T), weights (T, S), score
+
+
+def generated(
+    model: PreTrainedModel, batch: BatchEncoding, layer: int, head: int | None, **generate_kwargs
+) -> Iterator[Row]:
+    """Generates, and follows each sequence back through the beams whose attention made its tokens."""
+    outputs = model.generate(
+        **batch, **generate_kwargs, output_attentions=True, output_scores=True, return_dict_in_generate=True
+    )
+    steps = [read_layer(step, layer, head)[:, -1] for step in outputs.cross_attentions]  # each (rows, S)
+    prompt = outputs.sequences.shape[1] - len(steps)
+    beam_indices = outputs.get("beam_indices")
+    if beam_indices is None:
+        log_probs = model.compute_transition_scores(outputs.sequences, outputs.scores, normalize_logits=True)
+    ends = model.generation_config.eos_token_id
+    ends = torch.tensor(ends if isinstance(ends, list) else [ends], device=outputs.sequences.device)
+    per_source = len(outputs.sequences) // len(batch["input_ids"])
+    for row, sequence in enumerate(outputs.sequences):
+        token_ids = sequence[prompt:]
+        stops = torch.isin(token_ids, ends).nonzero()
+        length = int(stops[0]) + 1 if len(stops) else len(token_ids)
+        if beam_indices is None:
+            weights = torch.stack([step[row] for step in steps[:length]])
+            score = float(log_probs[row, :length].sum())
+        else:
+            weights = torch.stack([step[beam] for step, beam in zip(steps[:length], beam_indices[row])])
+            score = float(outputs.sequences_scores[row])
+        yield row // per_source, token_ids[:length], weights, score
+
+
+def forced(
+    model: PreTrainedModel, batch: BatchEncoding, labels: BatchEncoding, layer: int, head: int | None
+) -> Iterator[Row]:
+    """Reads the attention while the model is given the targets."""
+    mask = labels["attention_mask"].bool()
+    outputs = model(**batch, labels=labels["input_ids"].masked_fill(~mask, -100), output_attentions=True)
+    weights = read_layer(outputs.cross_attentions, layer, head)  # (B, T, S)
+    log_probs = outputs.logits.log_softmax(dim=-1).gather(-1, labels["input_ids"].unsqueeze(-1)).squeeze(-1)
+    for row, keep in enumerate(mask):
+        yield row, labels["input_ids"][row][keep], weights[row][keep], float(log_probs[row][keep].sum())
+
+
+def read_layer(cross_attentions: tuple[torch.Tensor] | None, layer: int, head: int | None) -> torch.Tensor:
+    """(B, heads, T, S) of one layer to (B, T, S)."""
+    if not cross_attentions:
+        raise ValueError(
+            "The model returned no `cross_attentions`: it has no attention between source and target "
+            "(`attention_type='none'`?), so there is nothing to align."
+        )
+    weights = cross_attentions[layer]
+    return weights.mean(dim=1) if head is None else weights[:, head]
+
+
+@contextmanager
+def eager_attention(model: PreTrainedModel):
+    """Fused attention returns no weights, so a model that uses it goes over to `eager` for the time."""
+    implementation = model.config._attn_implementation
+    if implementation in (None, "eager"):
+        yield
+        return
+    logger.info(f"Reading attention weights with `eager` in place of `{implementation}` attention.")
+    model.set_attn_implementation("eager")
+    try:
+        yield
+    finally:
+        model.set_attn_implementation(implementation)
+
+
+__all__ = ["Alignment", "align"]

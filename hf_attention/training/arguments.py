@@ -1,0 +1,135 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Arguments that the training scripts share, for `HfArgumentParser`: from the command line, or from one YAML or JSON file."""
+
+import json
+import os
+import sys
+from dataclasses import dataclass, field, fields
+
+import torch
+import yaml
+from transformers import HfArgumentParser, Seq2SeqTrainingArguments
+
+
+@dataclass
+class ModelArguments:
+    """Which model to train: a new one (`model_type`), or one to fine-tune (`model_name_or_path`)."""
+
+    model_name_or_path: str | None = field(
+        default=None, metadata={"help": "Model to fine-tune: a Hub name or a folder. Without it a new one is made."}
+    )
+    model_type: str = field(
+        default="bahdanau", metadata={"help": "Model type of a new model: `bahdanau`, `marian`, or any other."}
+    )
+    preset: str | None = field(
+        default=None, metadata={"help": "Preset of a new model, for `bahdanau`: tiny, mini, small, rnnsearch_50, ..."}
+    )
+    config_overrides: str | None = field(
+        default=None, metadata={"help": "Options of a new model: `hidden_size=256,dropout=0.3`."}
+    )
+    tokenizer_name: str | None = field(
+        default=None, metadata={"help": "Tokenizer to use in place of the model's, or of one trained on the data."}
+    )
+    model_revision: str = field(default="main", metadata={"help": "Branch, tag or commit of the model."})
+    trust_remote_code: bool = field(
+        default=False, metadata={"help": "Whether to run code that comes with a model of the Hub."}
+    )
+
+
+@dataclass
+class ParallelDataArguments:
+    """Which sentence pairs to train on; without a name or files, the embedded dates."""
+
+    dataset_name: str = field(
+        default="dates", metadata={"help": "`dates`, a dataset of the Hub, or a local dataset folder."}
+    )
+    dataset_config_name: str | None = field(default=None, metadata={"help": "The dataset's configuration."})
+    train_file: list[str] | None = field(
+        default=None, metadata={"help": "Training file: csv, tsv, json, jsonl, parquet, or two text files."}
+    )
+    validation_file: list[str] | None = field(default=None, metadata={"help": "Validation file, in the same forms."})
+    test_file: list[str] | None = field(default=None, metadata={"help": "Test file, in the same forms."})
+    source_lang: str = field(default="source", metadata={"help": "Key of the `translation` column, or a column."})
+    target_lang: str = field(default="target", metadata={"help": "Key of the `translation` column, or a column."})
+    streaming: bool = field(default=False, metadata={"help": "Read the data while training (needs `max_steps`)."})
+    max_train_samples: int | None = field(default=None, metadata={"help": "Use this many training pairs."})
+    max_eval_samples: int | None = field(default=None, metadata={"help": "Use this many validation and test pairs."})
+    max_source_length: int = field(default=128, metadata={"help": "Longest source, in tokens."})
+    max_target_length: int = field(default=128, metadata={"help": "Longest target, in tokens."})
+    tokenizer_type: str | None = field(
+        default=None, metadata={"help": "Tokenizer of a new model: unigram, bpe or char (the default for `dates`)."}
+    )
+    vocab_size: int = field(default=8000, metadata={"help": "Pieces of a new model's tokenizer."})
+    separate_vocabularies: bool = field(
+        default=False, metadata={"help": "Train a tokenizer for each side, not one for both (`bahdanau` alone)."}
+    )
+    bleu_tokenize: str = field(default="13a", metadata={"help": "sacrebleu's tokenizer: 13a, zh, ja-mecab, char, ..."})
+    num_beams: int = field(default=5, metadata={"help": "Beams of the test and of the saved generation config."})
+
+    @property
+    def uses_dates(self) -> bool:
+        return self.dataset_name == "dates" and not (self.train_file or self.validation_file or self.test_file)
+
+
+@dataclass
+class TranslationTrainingArguments(Seq2SeqTrainingArguments):
+    """`Seq2SeqTrainingArguments` with the defaults of this project and three arguments of its own."""
+
+    output_dir: str | None = field(default=None, metadata={"help": "Defaults to `outputs/<run_name>`."})
+    overwrite_output_dir: bool = field(
+        default=False, metadata={"help": "Whether a folder that holds another run may be overwritten."}
+    )
+    early_stopping_patience: int | None = field(
+        default=None, metadata={"help": "Stop after this many evaluations without a better metric."}
+    )
+    resume_from_checkpoint: str | None = field(
+        default=None, metadata={"help": "A checkpoint folder, or `last` for the last whole one in `output_dir`."}
+    )
+    do_train: bool = field(default=True, metadata={"help": "Whether to train."})
+    predict_with_generate: bool = field(default=True, metadata={"help": "Whether to generate in evaluation."})
+    train_sampling_strategy: str = field(
+        default="group_by_length", metadata={"help": "Sampler: `random`, `sequential`, or `group_by_length`."}
+    )
+    report_to: None | str | list[str] = field(default="none", metadata={"help": "Where to report: tensorboard, ..."})
+
+    def __post_init__(self):
+        if self.output_dir is None:
+            self.output_dir = os.path.join("outputs", self.run_name or "translation")
+        if self.bf16 and not torch.cuda.is_available():
+            self.use_cpu = True  # a CPU has bf16 too; transformers asks to be told
+        if not torch.cuda.is_available():
+            self.dataloader_pin_memory = False
+        super().__post_init__()
+
+
+def parse(dataclass_types: list[type], arguments: list[str] | None = None) -> tuple:
+    """
+    Parses a command line whose first argument may be a YAML or JSON file; options after it replace the file's.
+
+    Raises:
+        `ValueError`: for a file with an option that no dataclass has.
+    """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    parser = HfArgumentParser(dataclass_types)
+    if arguments and os.path.splitext(arguments[0])[1] in (".yaml", ".yml", ".json"):
+        with open(arguments[0], encoding="utf-8") as file:
+            options = json.load(file) if arguments[0].endswith(".json") else yaml.safe_load(file)
+        known = {field.name for dataclass_type in dataclass_types for field in fields(dataclass_type) if field.init}
+        if unknown := set(options) - known:
+            raise ValueError(f"{arguments[0]} has unknown options: {', '.join(sorted(unknown))}.")
+        # YAML reads 1e-3 as a string; argparse gives string defaults their type
+        parser.set_defaults(**options)
+        arguments = arguments[1:]
+    return parser.parse_args_into_dataclasses(arguments)

@@ -1,0 +1,322 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""The translation recipe: pairs of texts -> tokenizer -> model -> `Seq2SeqTrainer` -> metrics -> saved folder."""
+
+import os
+from functools import partial
+
+import numpy as np
+from datasets import Dataset, DatasetDict
+from transformers import (
+    AutoConfig,
+    AutoModelForSeq2SeqLM,
+    AutoTokenizer,
+    DataCollatorForSeq2Seq,
+    EarlyStoppingCallback,
+    PreTrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    Seq2SeqTrainer,
+    set_seed,
+)
+from transformers.utils import logging
+
+from ..data.dates import LOCALES, load_dates
+from ..data.parallel import load_parallel, tokenize_pairs
+from ..data.tokenizer import train_tokenizer
+from ..interpret.alignments import align
+from ..metrics import AlignmentError, Bleu, ChrF, ExactMatch
+from ..models.bahdanau import BahdanauConfig
+from .arguments import ModelArguments, ParallelDataArguments, TranslationTrainingArguments
+from .checkpoints import check_output_dir, check_weights, find_checkpoint
+
+
+logger = logging.get_logger(__name__)
+
+TARGET_TOKENIZER = "target_tokenizer"  # sub-folder of a model whose sides have vocabularies of their own
+
+
+def load_data(args: ParallelDataArguments) -> DatasetDict:
+    """Columns `source` and `target`, in splits `train`, `validation` and `test` as far as the data has them."""
+    if args.streaming and args.uses_dates:
+        raise ValueError("`streaming` reads files or a dataset of the Hub; the embedded dates are made in memory.")
+    files = {"train": args.train_file, "validation": args.validation_file, "test": args.test_file}
+    files = {split: names for split, names in files.items() if names}
+    if files:
+        data = load_parallel(None, None, files, args.source_lang, args.target_lang, args.streaming)
+    elif args.uses_dates:
+        data = load_dates()
+    else:
+        data = load_parallel(
+            args.dataset_name, args.dataset_config_name, None, args.source_lang, args.target_lang, args.streaming
+        )
+    if "train" not in data:
+        raise ValueError(f"The data has no `train` split; it has {', '.join(data)}. Name a `train_file`.")
+    limits = {"train": args.max_train_samples, "validation": args.max_eval_samples, "test": args.max_eval_samples}
+    for split, limit in limits.items():
+        if split in data and limit is not None:
+            data[split] = data[split].take(limit)
+    return data
+
+
+def make_tokenizers(
+    model_args: ModelArguments, data_args: ParallelDataArguments, data: DatasetDict
+) -> tuple[PreTrainedTokenizerBase, PreTrainedTokenizerBase | None]:
+    """The tokenizer, and the target's where it has its own: loaded with the model, or trained on the training split."""
+    name = model_args.tokenizer_name or model_args.model_name_or_path
+    if name is not None:
+        options = {"trust_remote_code": model_args.trust_remote_code}
+        if model_args.tokenizer_name is None:
+            options["revision"] = model_args.model_revision
+        tokenizer = AutoTokenizer.from_pretrained(name, **options)
+        has_target = os.path.isdir(os.path.join(name, TARGET_TOKENIZER))
+        target = AutoTokenizer.from_pretrained(name, subfolder=TARGET_TOKENIZER, **options) if has_target else None
+        return tokenizer, target
+    if data_args.separate_vocabularies and model_args.model_type != "bahdanau":
+        raise ValueError(f"`separate_vocabularies` is for `bahdanau`; `{model_args.model_type}` has one vocabulary.")
+    kind = data_args.tokenizer_type or ("char" if data_args.uses_dates else "unigram")
+    train = partial(train_tokenizer, vocab_size=data_args.vocab_size, model_type=kind)
+    # a stream is read once for the tokenizer; its head is enough
+    rows = list(data["train"].take(100_000)) if data_args.streaming else data["train"]
+    sources, targets = [row["source"] for row in rows], [row["target"] for row in rows]
+    marks = [f"<{locale}>" for locale in LOCALES] if data_args.uses_dates else []
+    if data_args.separate_vocabularies:
+        return train(sources, extra_tokens=marks), train(targets)
+    return train([*sources, *targets], extra_tokens=marks), None
+
+
+def make_model(
+    model_args: ModelArguments,
+    data_args: ParallelDataArguments,
+    tokenizer: PreTrainedTokenizerBase,
+    target_tokenizer: PreTrainedTokenizerBase | None,
+) -> PreTrainedModel:
+    """A model to fine-tune, or a new one with the tokenizer's vocabulary and special tokens."""
+    languages = {"source_lang": data_args.source_lang, "target_lang": data_args.target_lang}
+    target = target_tokenizer or tokenizer
+    if model_args.model_name_or_path is not None:
+        if os.path.isdir(model_args.model_name_or_path):
+            check_weights(model_args.model_name_or_path)
+        model = AutoModelForSeq2SeqLM.from_pretrained(
+            model_args.model_name_or_path,
+            revision=model_args.model_revision,
+            trust_remote_code=model_args.trust_remote_code,
+        )
+        check_fit(model, tokenizer, target)
+        trained = {name: getattr(model.config, name, None) for name in languages}
+        if (trained["source_lang"], trained["target_lang"]) == (data_args.target_lang, data_args.source_lang):
+            raise ValueError(
+                f"{model_args.model_name_or_path} translates {trained['source_lang']} to {trained['target_lang']}, but "
+                f"`source_lang` is {data_args.source_lang} and `target_lang` {data_args.target_lang}: swap them."
+            )
+    else:
+        options = {
+            "vocab_size": len(target),
+            "pad_token_id": target.pad_token_id,
+            "bos_token_id": target.bos_token_id,
+            "eos_token_id": target.eos_token_id,
+            "decoder_start_token_id": target.bos_token_id,
+        }
+        if target_tokenizer is not None:
+            options["encoder_vocab_size"] = len(tokenizer)
+        if model_args.model_type == "bahdanau":
+            config = BahdanauConfig.from_preset(model_args.preset or "tiny", **options)
+        elif model_args.preset is not None:
+            raise ValueError(f"`preset` is for `bahdanau`; size a `{model_args.model_type}` with `config_overrides`.")
+        else:
+            config = AutoConfig.for_model(model_args.model_type, **options)
+            config.forced_eos_token_id = None
+            config.decoder_vocab_size = len(target)
+        if model_args.config_overrides:
+            update_config(config, model_args.config_overrides)
+        model = AutoModelForSeq2SeqLM.from_config(config)
+        model.config.update(languages)
+
+    generation = model.generation_config
+    generation.update(
+        pad_token_id=model.config.pad_token_id,
+        bos_token_id=model.config.bos_token_id,
+        eos_token_id=model.config.eos_token_id,
+        decoder_start_token_id=model.config.decoder_start_token_id,
+        max_length=data_args.max_target_length,
+        num_beams=data_args.num_beams,
+    )
+    return model
+
+
+def update_config(config: PreTrainedConfig, overrides: str):
+    """`update_from_string` in one go, so that options that only fit together may come in any order."""
+    names = [pair.split("=", 1)[0] for pair in overrides.split(",")]
+    if unknown := [name for name in names if not hasattr(config, name)]:
+        raise ValueError(f"`config_overrides`: {type(config).__name__} has no option {', '.join(unknown)}.")
+    changed = type(config)(**{**config.to_dict()})
+    changed.update_from_string(overrides)
+    config.__dict__.update(changed.__dict__)
+
+
+def check_fit(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, target: PreTrainedTokenizerBase):
+    """Raises `ValueError` where a tokenizer's ids are not the model's."""
+    config = model.config
+    sizes = {
+        "source": (len(tokenizer), getattr(config, "encoder_vocab_size", None) or config.vocab_size),
+        "target": (len(target), config.vocab_size),
+    }
+    for side, (tokens, embeddings) in sizes.items():
+        if tokens > embeddings:
+            raise ValueError(
+                f"The {side} tokenizer has {tokens} tokens, the model {embeddings}. Use the tokenizer the model was "
+                "trained with, or call `resize_token_embeddings` and save the model first."
+            )
+    for name in ("pad_token_id", "eos_token_id"):
+        wanted, found = getattr(config, name), getattr(target, name)
+        if found not in (wanted if isinstance(wanted, list) else [wanted]):
+            raise ValueError(f"The tokenizer's `{name}` is {found}, the model's {wanted}: they do not belong together.")
+
+
+def compute_metrics(
+    prediction, tokenizer: PreTrainedTokenizerBase, references: dict[tuple[int, ...], str], bleu_tokenize: str
+) -> dict[str, float]:
+    """
+    BLEU, chrF and exact match of generated ids against the texts of the data, not against decoded labels.
+
+    `references` maps labels to texts, since `group_by_length` evaluates in an order of its own.
+    """
+    pad = tokenizer.pad_token_id
+    token_ids = np.where(prediction.predictions < 0, pad, prediction.predictions)
+    texts = {
+        "predictions": tokenizer.batch_decode(token_ids, skip_special_tokens=True),
+        "references": [references[tuple(row[(row >= 0) & (row != pad)])] for row in prediction.label_ids],
+    }
+    bleu = Bleu().compute(**texts, tokenize=bleu_tokenize)["bleu"]
+    return {"bleu": bleu, **ChrF().compute(**texts), **ExactMatch().compute(**texts)}
+
+
+def alignment_error(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    target_tokenizer: PreTrainedTokenizerBase | None,
+    data: Dataset,
+    batch_size: int,
+) -> float:
+    """
+    The alignment error of forced decoding against gold spans: each target token's most attended source token must
+    overlap the span its characters come from.
+    """
+    found = align(model, tokenizer, data["source"], data["target"], target_tokenizer, batch_size=batch_size)
+    predictions, references = [], []
+    for alignment, source, target, spans in zip(found, data["source"], data["target"], data["alignment"]):
+        source_offsets = tokenizer(source, return_offsets_mapping=True)["offset_mapping"]
+        target_offsets = (target_tokenizer or tokenizer)(target, return_offsets_mapping=True)["offset_mapping"]
+        possible = [
+            [target_index, source_index]
+            for target_start, target_end, source_start, source_end in spans
+            for target_index, (start, end) in enumerate(target_offsets)
+            if start < target_end and end > target_start
+            for source_index, (left, right) in enumerate(source_offsets)
+            if left < source_end and right > source_start
+        ]
+        aligned = {target_index for target_index, _ in possible}
+        predictions.append([[index, int(alignment.weights[index].argmax())] for index in sorted(aligned)])
+        references.append({"sure": [], "possible": possible})
+    return AlignmentError().compute(predictions=predictions, references=references)["alignment_error"]
+
+
+def train_translation(
+    model_args: ModelArguments, data_args: ParallelDataArguments, training_args: TranslationTrainingArguments
+) -> dict:
+    """
+    Trains, evaluates, tests and saves. Works with any `AutoModelForSeq2SeqLM`, on one process or under `torchrun`.
+
+    Returns:
+        `dict`: what `all_results.json` of the output folder holds: `train_*`, `eval_*` and `test_*` figures.
+
+    Raises:
+        `ValueError`: for arguments, data, a tokenizer, a model and an output folder that do not fit each other, before
+        anything is written.
+    """
+    set_seed(training_args.seed)
+    data = load_data(data_args)
+    if data_args.streaming and training_args.max_steps <= 0:
+        raise ValueError("`streaming` has no end, so set `max_steps`.")
+    tokenizer, target_tokenizer = make_tokenizers(model_args, data_args, data)
+    model = make_model(model_args, data_args, tokenizer, target_tokenizer)
+    resume = training_args.resume_from_checkpoint
+    check_output_dir(training_args.output_dir, model.config, training_args.overwrite_output_dir, resume is not None)
+    checkpoint = find_checkpoint(training_args.output_dir, resume) if resume else None
+
+    features = {}
+    with training_args.main_process_first(desc="tokenizing"):
+        for split in ("train", "validation", "test"):
+            if split in data:
+                features[split] = tokenize_pairs(
+                    data[split],
+                    tokenizer,
+                    target_tokenizer,
+                    data_args.max_source_length,
+                    data_args.max_target_length,
+                    drop=split == "train",
+                )
+    if training_args.do_eval and "validation" not in features:
+        raise ValueError("`eval_strategy` needs a validation split; the data has none. Name a `validation_file`.")
+
+    references = {
+        split: {tuple(row["labels"]): row["target"] for row in features[split]} for split in features if split != "train"
+    }
+    target = target_tokenizer or tokenizer
+    trainer = Seq2SeqTrainer(
+        model=model,
+        args=training_args,
+        train_dataset=features["train"],
+        eval_dataset=features.get("validation"),
+        processing_class=tokenizer,
+        data_collator=DataCollatorForSeq2Seq(tokenizer, model=model, pad_to_multiple_of=None),
+        compute_metrics=partial(
+            compute_metrics,
+            tokenizer=target,
+            references=references.get("validation"),
+            bleu_tokenize=data_args.bleu_tokenize,
+        )
+        if training_args.predict_with_generate
+        else None,
+    )
+    if training_args.early_stopping_patience is not None:
+        trainer.add_callback(EarlyStoppingCallback(training_args.early_stopping_patience))
+
+    if training_args.do_train:
+        result = trainer.train(resume_from_checkpoint=checkpoint)
+        trainer.save_model()
+        if target_tokenizer is not None and trainer.is_world_process_zero():
+            target_tokenizer.save_pretrained(os.path.join(training_args.output_dir, TARGET_TOKENIZER))
+        trainer.save_metrics("train", result.metrics)
+        trainer.save_state()
+    if "validation" in features:
+        metrics = trainer.evaluate(num_beams=1)
+        trainer.log_metrics("eval", metrics)
+        trainer.save_metrics("eval", metrics)
+    if "test" in features:
+        trainer.compute_metrics = partial(
+            compute_metrics, tokenizer=target, references=references["test"], bleu_tokenize=data_args.bleu_tokenize
+        )
+        metrics = trainer.predict(features["test"], metric_key_prefix="test", num_beams=data_args.num_beams).metrics
+        if "alignment" in data["test"].column_names and trainer.is_world_process_zero():
+            metrics["test_alignment_error"] = alignment_error(
+                trainer.accelerator.unwrap_model(trainer.model),
+                tokenizer,
+                target_tokenizer,
+                data["test"],
+                training_args.per_device_eval_batch_size,
+            )
+        trainer.log_metrics("test", metrics)
+        trainer.save_metrics("test", metrics)
+    return trainer.state
