@@ -388,6 +388,10 @@ class BahdanauPreTrainedModel(PreTrainedModel):
                 else:
                     init.zeros_(parameter)
 
+    def get_expanded_tied_weights_keys(self, all_submodels: bool = False) -> dict:
+        # sharing the tables and tying the output are two options; transformers ties only with `tie_word_embeddings`
+        return dict(self._tied_weights_keys or {})
+
     def _init_recurrent(self, weight: torch.Tensor):
         # orthogonal gate by gate
         gates = weight.shape[0] // weight.shape[1]
@@ -634,10 +638,6 @@ class BahdanauModel(BahdanauPreTrainedModel):
         self.decoder = BahdanauDecoder(config)
         self.post_init()
 
-    def get_expanded_tied_weights_keys(self, all_submodels: bool = False) -> dict:
-        # sharing the tables and tying the output are two options; transformers ties only with `tie_word_embeddings`
-        return dict(self._tied_weights_keys or {})
-
     def get_input_embeddings(self):
         return self.encoder.embed_tokens
 
@@ -704,16 +704,13 @@ class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, GenerationMixin)
         super().__init__(config)
         self.model = BahdanauModel(config)
         self.lm_head = nn.Linear(config.readout_size, config.vocab_size, bias=config.use_bias)
+        self._tied_weights_keys = {}
+        if config.share_encoder_decoder_embeddings:
+            self._tied_weights_keys["model.decoder.embed_tokens.weight"] = "model.encoder.embed_tokens.weight"
+        if config.tie_word_embeddings:
+            side = "encoder" if config.share_encoder_decoder_embeddings else "decoder"
+            self._tied_weights_keys["lm_head.weight"] = f"model.{side}.embed_tokens.weight"
         self.post_init()
-
-    def get_expanded_tied_weights_keys(self, all_submodels: bool = False) -> dict:
-        keys = {}
-        if self.config.share_encoder_decoder_embeddings:
-            keys["model.decoder.embed_tokens.weight"] = "model.encoder.embed_tokens.weight"
-        if self.config.tie_word_embeddings:
-            side = "encoder" if self.config.share_encoder_decoder_embeddings else "decoder"
-            keys["lm_head.weight"] = f"model.{side}.embed_tokens.weight"
-        return keys
 
     @classmethod
     def _supports_default_dynamic_cache(cls) -> bool:

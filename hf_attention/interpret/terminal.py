@@ -1,0 +1,41 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Alignments as coloured text: one line a target token, its source shaded by attention."""
+
+from rich.table import Table
+from rich.text import Text
+
+from .alignments import Alignment
+from .plots import readable
+
+
+def render_alignment(alignment: Alignment) -> Table:
+    """
+    What `rich.print` shows as a line for each target token: the token, and the source with each token's background as
+    dark as its weight.
+
+    >>> import rich
+    >>> rich.print(render_alignment(align(model, tokenizer, ["4. März 2005"])[0]))  # doctest: +SKIP
+    """
+    table = Table(show_header=False, box=None, padding=(0, 1))
+    joiner = "" if all(len(readable(token)) <= 1 for token in alignment.source_tokens[:-1]) else " "
+    for token, weights in zip(alignment.target_tokens, alignment.weights):
+        line = Text()
+        for source_token, weight in zip(alignment.source_tokens, weights):
+            level = round(255 * (1 - float(weight)))
+            ink = "black" if weight < 0.5 else "white"
+            line.append(readable(source_token), style=f"{ink} on rgb({level},{level},255)")
+            line.append(joiner)
+        table.add_row(Text(readable(token), style="bold"), line)
+    return table
