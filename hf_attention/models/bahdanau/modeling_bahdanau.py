@@ -86,6 +86,17 @@ class BahdanauCache(Cache):
         super().__init__(layers=[BahdanauCacheLayer()])
 
 
+class BahdanauLinear(nn.Linear):
+    """
+    A linear map that knows its part, and with it its initial distribution: `gates` W, `recurrent` U, `alignment` W_a
+    and U_a, `score` v_a. (transformers initialises custom code leaf by leaf.)
+    """
+
+    def __init__(self, in_features: int, out_features: int, bias: bool, part: str):
+        super().__init__(in_features, out_features, bias=bias)
+        self.part = part
+
+
 class BahdanauCell(nn.Module):
     """
     One step of a recurrent unit, given the input's share of its gates.
@@ -104,9 +115,9 @@ class BahdanauCell(nn.Module):
         num_gates = 2 if self.reset_before else self.gates[config.cell_type]
         # cuDNN's candidate needs a bias inside the reset gate's product; elsewhere the input's bias says it all
         use_bias = config.use_bias and config.cell_type == "gru" and config.reset_after
-        self.recurrent = nn.Linear(hidden_size, num_gates * hidden_size, bias=use_bias)
+        self.recurrent = BahdanauLinear(hidden_size, num_gates * hidden_size, use_bias, "recurrent")
         if self.reset_before:
-            self.candidate = nn.Linear(hidden_size, hidden_size, bias=False)
+            self.candidate = BahdanauLinear(hidden_size, hidden_size, False, "recurrent")
 
     def forward(self, inputs: torch.Tensor, state: torch.Tensor) -> torch.Tensor:
         """
@@ -117,6 +128,7 @@ class BahdanauCell(nn.Module):
         Returns:
             `torch.Tensor` of the state's shape: s_i.
         """
+        state = state.to(inputs.dtype)  # under autocast the first state may not be of the gates' type
         if self.cell_type == "rnn":
             return torch.tanh(inputs + self.recurrent(state))
         if self.cell_type == "lstm":
@@ -202,11 +214,11 @@ class BahdanauAttention(nn.Module):
         super().__init__()
         self.attention_type = config.attention_type
         if config.attention_type == "additive":
-            self.query_proj = nn.Linear(config.hidden_size, config.attention_size, bias=config.use_bias)
-            self.key_proj = nn.Linear(config.encoder_output_size, config.attention_size, bias=False)
-            self.score = nn.Linear(config.attention_size, 1, bias=False)
+            self.query_proj = BahdanauLinear(config.hidden_size, config.attention_size, config.use_bias, "alignment")
+            self.key_proj = BahdanauLinear(config.encoder_output_size, config.attention_size, False, "alignment")
+            self.score = BahdanauLinear(config.attention_size, 1, False, "score")
         elif config.attention_type == "general":
-            self.key_proj = nn.Linear(config.encoder_output_size, config.hidden_size, bias=False)
+            self.key_proj = BahdanauLinear(config.encoder_output_size, config.hidden_size, False, "alignment")
 
     def project_keys(self, annotations: torch.Tensor) -> torch.Tensor:
         """The share of the score that no target step changes: `(B, S, D)` to `(B, S, A)` (or `(B, S, H)`)."""
@@ -239,7 +251,8 @@ class BahdanauAttention(nn.Module):
                 scores = scores / math.sqrt(query.shape[-1])
         if attention_mask is not None:
             scores = scores.masked_fill(attention_mask[:, None] == 0, torch.finfo(scores.dtype).min)
-        weights = nn.functional.softmax(scores, dim=-1, dtype=torch.float32).to(values.dtype)
+        precision = torch.promote_types(scores.dtype, torch.float32)
+        weights = nn.functional.softmax(scores, dim=-1, dtype=precision).to(values.dtype)
         return weights @ values, weights
 
 
@@ -326,7 +339,7 @@ class BahdanauAttentiveLayer(GradientCheckpointingLayer):
         size = BahdanauCell.gates[config.cell_type] * config.hidden_size
         self.hidden_size = config.hidden_size
         self.attention = BahdanauAttention(config)
-        self.input_proj = nn.Linear(config.embedding_size, size, bias=config.use_bias)
+        self.input_proj = BahdanauLinear(config.embedding_size, size, config.use_bias, "gates")
         self.context_proj = nn.Linear(config.encoder_output_size, size, bias=False)
         self.cell = BahdanauCell(config, config.hidden_size)
 
@@ -367,26 +380,23 @@ class BahdanauPreTrainedModel(PreTrainedModel):
     @torch.no_grad()
     def _init_weights(self, module: nn.Module):
         super()._init_weights(module)
-        if isinstance(module, BahdanauRecurrence) and not module.reset_before:
-            for name, parameter in module.unit.named_parameters():
+        if isinstance(module, nn.RNNBase):
+            for name, parameter in module.named_parameters(recurse=False):
                 if name.startswith("weight_ih"):
                     init.normal_(parameter, std=self.config.initializer_range)
                 elif name.startswith("weight_hh"):
                     self._init_recurrent(parameter)
                 else:
                     self._init_gate_bias(parameter, forget_bias=1.0 if name.startswith("bias_ih") else 0.0)
-        elif isinstance(module, BahdanauCell):
-            self._init_recurrent(module.recurrent.weight)
-            if module.reset_before:
-                self._init_recurrent(module.candidate.weight)
-        elif isinstance(module, BahdanauAttentiveLayer) and self.config.use_bias:
-            self._init_gate_bias(module.input_proj.bias, forget_bias=1.0)
-        elif isinstance(module, BahdanauAttention):
-            for name, parameter in module.named_parameters():
-                if name in ("query_proj.weight", "key_proj.weight"):
-                    init.normal_(parameter, std=self.config.attention_initializer_range)
-                else:
-                    init.zeros_(parameter)
+        elif isinstance(module, BahdanauLinear):
+            if module.part == "recurrent":
+                self._init_recurrent(module.weight)
+            elif module.part == "alignment":
+                init.normal_(module.weight, std=self.config.attention_initializer_range)
+            elif module.part == "score":
+                init.zeros_(module.weight)
+            elif module.bias is not None:
+                self._init_gate_bias(module.bias, forget_bias=1.0)
 
     def get_expanded_tied_weights_keys(self, all_submodels: bool = False) -> dict:
         # sharing the tables and tying the output are two options; transformers ties only with `tie_word_embeddings`

@@ -1,0 +1,456 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+import copy
+import itertools
+
+import pytest
+import torch
+from peft import LoraConfig, get_peft_model
+from reference import Reference
+from transformers import AutoModel, AutoModelForSeq2SeqLM
+
+from hf_attention import BahdanauConfig, BahdanauForConditionalGeneration, BahdanauModel
+from hf_attention.models.bahdanau.modeling_bahdanau import BahdanauAttention
+
+
+SIZES = {
+    "vocab_size": 17,
+    "embedding_size": 5,
+    "hidden_size": 6,
+    "attention_size": 7,
+    "maxout_size": 4,
+    "initializer_range": 0.6,
+    "attention_initializer_range": 0.6,
+}
+
+
+def combinations():
+    for cell, reset_after, attention, query, feeding, readout in itertools.product(
+        ["gru", "lstm", "rnn"],
+        [True, False],
+        ["additive", "dot", "scaled_dot", "general", "none"],
+        ["previous", "current"],
+        [False, True],
+        ["maxout", "tanh", "linear"],
+    ):
+        if (not reset_after and cell != "gru") or (feeding and (query == "previous" or readout == "linear")):
+            continue
+        yield {
+            "cell_type": cell,
+            "reset_after": reset_after,
+            "attention_type": attention,
+            "attention_query": query,
+            "input_feeding": feeding,
+            "readout_type": readout,
+        }
+
+
+COMBINATIONS = list(combinations())
+# one of every kind of loop in the decoder
+KINDS = [
+    {},
+    {"reset_after": False},
+    {"cell_type": "lstm", "encoder_layers": 2, "decoder_layers": 2},
+    {"cell_type": "rnn", "attention_query": "current", "attention_type": "general", "readout_type": "tanh"},
+    {"attention_query": "current", "input_feeding": True, "readout_type": "tanh", "decoder_layers": 2},
+    {"attention_type": "none"},
+    {"attention_type": "none", "attention_query": "current", "readout_type": "linear", "cell_type": "lstm"},
+]
+
+
+def name_of(options):
+    return "-".join(f"{value}" for value in options.values()) or "default"
+
+
+def make_model(seed=0, dtype=torch.float32, **options):
+    torch.manual_seed(seed)
+    model = BahdanauForConditionalGeneration(BahdanauConfig(**{**SIZES, **options})).to(dtype).eval()
+    with torch.no_grad():  # zero biases and a zero v_a would hide mistakes
+        for parameter in model.parameters():
+            if parameter.abs().sum() == 0 or parameter.dim() == 1:
+                parameter.normal_(std=0.5)
+    return model
+
+
+def make_batch():
+    """Three sources padded on the right, on the left, and not at all."""
+    generator = torch.Generator().manual_seed(1)
+    input_ids = torch.randint(3, 17, (3, 6), generator=generator)
+    attention_mask = torch.ones_like(input_ids)
+    attention_mask[0, 4:] = 0
+    attention_mask[1, :3] = 0
+    input_ids[attention_mask == 0] = 0
+    labels = torch.randint(3, 17, (3, 4), generator=generator)
+    return {"input_ids": input_ids, "attention_mask": attention_mask, "labels": labels}
+
+
+@pytest.mark.parametrize("options", COMBINATIONS, ids=name_of)
+@pytest.mark.parametrize("layers", [1, 2])
+def test_equations(options, layers):
+    bidirectional = layers == 1
+    extra = {} if bidirectional else {"encoder_hidden_size": 6}
+    model = make_model(
+        dtype=torch.float64,
+        encoder_layers=layers,
+        decoder_layers=layers,
+        bidirectional=bidirectional,
+        use_bias=layers == 2,
+        **options,
+        **extra,
+    )
+    batch = make_batch()
+    with torch.no_grad():
+        outputs = model(**batch, output_attentions=True)
+    decoder_input_ids = model.prepare_decoder_input_ids_from_labels(batch["labels"])
+    for row in range(3):
+        keep = batch["attention_mask"][row].bool()
+        logits, weights = Reference(model)(batch["input_ids"][row][keep].tolist(), decoder_input_ids[row].tolist())
+        torch.testing.assert_close(outputs.logits[row], logits)
+        if options["attention_type"] == "none":
+            assert outputs.cross_attentions is None
+        else:
+            found = outputs.cross_attentions[0][row, 0]
+            torch.testing.assert_close(found[:, keep], torch.tensor(weights, dtype=torch.float64), rtol=1e-5, atol=1e-6)
+            assert found[:, ~keep].abs().max() == 0 if (~keep).any() else True
+
+
+NOTES = [
+    (
+        [[0.990, 0.099, 0.099]],
+        [[0.050, 0.000, 0.998], [0.020, 0.020, 0.999], [0.976, 0.098, 0.195], [0.020, 0.999, 0.020]],
+        [[1, 2, 5], [1, 1, 5], [3, 2, 4], [6, 1, 2]],
+        [0.189, 0.184, 0.442, 0.184],
+        [2.805, 1.631, 4.005],
+    ),
+    (
+        [[0.2, 0.9, 0.0]],
+        [[0.1, 0, 0.8], [0.1, 0.9, 0], [0, 0.1, 0.8], [0.2, 0.1, 0.6], [0.9, 0, 0.1]],
+        None,
+        None,
+        [0.243, 0.339, 0.370],
+    ),
+    # keys chosen so that the weights are 0.2 and 0.8
+    ([[1.0]], [[0.0], [1.3862944]], [[1, 2, 9], [9, 1, 1]], [0.2, 0.8], [7.4, 1.2, 2.6]),
+]
+
+
+@pytest.mark.parametrize("query, keys, values, weights, context", NOTES)
+def test_worked_examples_of_dot_product_attention(query, keys, values, weights, context):
+    config = BahdanauConfig(hidden_size=len(query[0]), bidirectional=False, attention_type="dot")
+    keys = torch.tensor([keys])
+    values = keys if values is None else torch.tensor([values], dtype=torch.float32)
+    found_context, found_weights = BahdanauAttention(config)(torch.tensor([query]), keys, values)
+    torch.testing.assert_close(found_context[0, 0], torch.tensor(context), rtol=0, atol=6e-4)
+    if weights is not None:
+        torch.testing.assert_close(found_weights[0, 0], torch.tensor(weights), rtol=0, atol=6e-4)
+
+
+@pytest.mark.parametrize("options", KINDS, ids=name_of)
+def test_gradients_by_finite_differences(options):
+    model = make_model(dtype=torch.float64, **options)
+    batch = make_batch()
+    source = model.model.encoder.embed_tokens(batch["input_ids"]).detach().requires_grad_()
+    target = torch.randn(3, 4, SIZES["embedding_size"], dtype=torch.float64, requires_grad=True)
+    parameters = dict(model.named_parameters())
+    names = [name for name in parameters if "decoder" in name or "encoder.layers.0" in name]
+    names = [name for name in names if "embed" not in name]
+
+    def logits(source, target, *values):  # transformers takes the loss in single precision
+        return torch.func.functional_call(
+            model,
+            dict(zip(names, values)),
+            kwargs={
+                "inputs_embeds": source,
+                "attention_mask": batch["attention_mask"],
+                "decoder_inputs_embeds": target,
+            },
+        ).logits
+
+    values = [parameters[name].detach().requires_grad_() for name in names]
+    # fast mode compares random projections of the numerical and the analytical Jacobian
+    assert torch.autograd.gradcheck(logits, (source, target, *values), fast_mode=True)
+
+
+def test_rnnsearch_50_has_the_papers_parameters():
+    vocabulary, m, n, n_align, maxout = 30_000, 620, 1000, 1000, 500
+    encoder = vocabulary * m + 2 * 3 * (m * n + n * n)
+    alignment = n * n_align + 2 * n * n_align + n_align
+    decoder = vocabulary * m + n * n + 3 * (m * n + n * n + 2 * n * n)
+    readout = 2 * maxout * n + 2 * maxout * m + 2 * maxout * 2 * n + vocabulary * maxout
+    with torch.device("meta"):
+        model = BahdanauForConditionalGeneration(BahdanauConfig.from_preset("rnnsearch_50"))
+    assert sum(p.numel() for p in model.parameters()) == encoder + alignment + decoder + readout
+    assert not any("bias" in name for name, _ in model.named_parameters())
+
+
+def test_initial_weights_are_the_papers():
+    config = BahdanauConfig.from_preset("rnnsearch_50", vocab_size=2000, hidden_size=200, attention_size=300)
+    model = BahdanauForConditionalGeneration(config)
+    layer = model.model.decoder.layers[0]
+    for weight in (layer.attention.query_proj.weight, layer.attention.key_proj.weight):
+        assert weight.std().item() == pytest.approx(0.001, rel=0.02)
+    assert layer.attention.score.weight.abs().max() == 0
+    plain = [
+        model.model.encoder.embed_tokens.weight[1:],
+        model.model.encoder.layers[0].forward_rnn.input_proj.weight,
+        layer.input_proj.weight,
+        layer.context_proj.weight,
+        model.model.decoder.readout.state_proj.weight,
+        model.lm_head.weight,
+    ]
+    for weight in plain:
+        assert weight.std().item() == pytest.approx(0.01, rel=0.02)
+        assert abs(weight.mean().item()) < 2e-4
+    recurrent = [*layer.cell.recurrent.weight.split(200), layer.cell.candidate.weight]
+    recurrent += model.model.encoder.layers[0].backward_rnn.cell.recurrent.weight.split(200)
+    for weight in recurrent:
+        size = weight.shape[1]
+        torch.testing.assert_close(weight @ weight.T, torch.eye(size), rtol=0, atol=1e-5)
+
+
+def test_initial_weights_of_the_fused_units():
+    model = BahdanauForConditionalGeneration(BahdanauConfig(**{**SIZES, "hidden_size": 40, "cell_type": "lstm"}))
+    unit = model.model.encoder.layers[0].forward_rnn.unit
+    for gate in unit.weight_hh_l0.split(40):
+        torch.testing.assert_close(gate @ gate.T, torch.eye(40), rtol=0, atol=1e-5)
+    bias = unit.bias_ih_l0 + unit.bias_hh_l0
+    assert bias[40:80].eq(1).all() and bias[:40].eq(0).all() and bias[80:].eq(0).all()
+    assert model.model.decoder.layers[0].input_proj.bias[40:80].eq(1).all()
+
+
+@pytest.mark.parametrize("options", KINDS, ids=name_of)
+def test_cached_steps_equal_one_forward(options):
+    model, batch = make_model(**options), make_batch()
+    labels = batch.pop("labels")
+    decoder_input_ids = model.prepare_decoder_input_ids_from_labels(labels)
+    with torch.no_grad():
+        full = model(**batch, decoder_input_ids=decoder_input_ids, use_cache=False)
+        assert full.past_key_values is None
+        steps, past_key_values = [], None
+        for chunk in decoder_input_ids.split([1, 2, 1], dim=1):
+            outputs = model(**batch, decoder_input_ids=chunk, past_key_values=past_key_values, use_cache=True)
+            past_key_values = outputs.past_key_values
+            steps.append(outputs.logits)
+    torch.testing.assert_close(torch.cat(steps, dim=1), full.logits)
+    assert past_key_values.get_seq_length() == 4
+
+
+@pytest.mark.parametrize("options", KINDS, ids=name_of)
+def test_decoder_mask_passes_over_padding(options):
+    model, batch = make_model(**options), make_batch()
+    decoder_input_ids = model.prepare_decoder_input_ids_from_labels(batch.pop("labels"))
+    padded = torch.cat([torch.zeros(3, 2, dtype=torch.long), decoder_input_ids], dim=1)
+    mask = (padded != 0).long()
+    with torch.no_grad():
+        expected = model(**batch, decoder_input_ids=decoder_input_ids).logits
+        found = model(**batch, decoder_input_ids=padded, decoder_attention_mask=mask).logits
+    torch.testing.assert_close(found[:, 2:], expected)
+
+
+@pytest.mark.parametrize("options", KINDS, ids=name_of)
+def test_outputs(options):
+    model, batch = make_model(**options), make_batch()
+    outputs = model(**batch, output_attentions=True, output_hidden_states=True)
+    config = model.config
+    assert outputs.logits.shape == (3, 4, 17)
+    assert outputs.encoder_last_hidden_state.shape == (3, 6, config.encoder_output_size)
+    assert [tuple(h.shape) for h in outputs.encoder_hidden_states] == [(3, 6, 5)] + [
+        (3, 6, config.encoder_output_size)
+    ] * config.encoder_layers
+    assert [tuple(h.shape) for h in outputs.decoder_hidden_states] == [(3, 4, 5)] + [(3, 4, 6)] * config.decoder_layers
+    if config.attention_type == "none":
+        assert outputs.cross_attentions is None
+    else:
+        assert [tuple(a.shape) for a in outputs.cross_attentions] == [(3, 1, 4, 6)]
+        torch.testing.assert_close(outputs.cross_attentions[0].sum(-1), torch.ones(3, 1, 4))
+    plain = model(**batch, return_dict=False)
+    torch.testing.assert_close(plain[0], outputs.loss)
+    assert set(model(**batch).keys()) == {"loss", "logits", "encoder_last_hidden_state"}
+
+
+def test_loss_is_the_mean_over_tokens_that_count():
+    model, batch = make_model(), make_batch()
+    batch["labels"][0, 2:] = -100
+    outputs = model(**batch)
+    log_probs = outputs.logits.log_softmax(-1)
+    picked = [-log_probs[b, t, batch["labels"][b, t]] for b in range(3) for t in range(4) if batch["labels"][b, t] >= 0]
+    torch.testing.assert_close(outputs.loss, torch.stack(picked).mean())
+    torch.testing.assert_close(model(**batch, num_items_in_batch=5).loss, torch.stack(picked).sum() / 5)
+
+
+def test_source_of_one_token_and_a_row_of_padding():
+    model = make_model()
+    one = model(input_ids=torch.tensor([[5]]), labels=torch.tensor([[3, 2]]), output_attentions=True)
+    assert one.cross_attentions[0].eq(1).all()
+    batch = make_batch()
+    batch["attention_mask"][2] = 0
+    outputs = model(**batch, output_attentions=True)
+    assert outputs.logits.isfinite().all()
+    # weighed evenly, as the docstring says, and no neighbour is touched
+    torch.testing.assert_close(outputs.cross_attentions[0][2], torch.full((1, 4, 6), 1 / 6))
+    torch.testing.assert_close(outputs.logits[:2], model(**make_batch()).logits[:2])
+
+
+def test_inputs_embeds_and_encoder_outputs():
+    model, batch = make_model(), make_batch()
+    expected = model(**batch).logits
+    embeds = model.get_input_embeddings()(batch["input_ids"])
+    mask, labels = batch["attention_mask"], batch["labels"]
+    torch.testing.assert_close(model(inputs_embeds=embeds, attention_mask=mask, labels=labels).logits, expected)
+    encoder_outputs = model.get_encoder()(batch["input_ids"], attention_mask=mask)
+    for given in (encoder_outputs, encoder_outputs.to_tuple()):
+        torch.testing.assert_close(model(encoder_outputs=given, attention_mask=mask, labels=labels).logits, expected)
+
+
+@pytest.mark.parametrize("options", KINDS, ids=name_of)
+def test_gradient_checkpointing_changes_no_gradient(options):
+    model, batch = make_model(**options).train(), make_batch()
+    model(**batch).loss.backward()
+    expected = {name: parameter.grad.clone() for name, parameter in model.named_parameters() if parameter.grad is not None}
+    model.zero_grad()
+    model.gradient_checkpointing_enable()
+    model(**batch).loss.backward()
+    for name, gradient in expected.items():
+        torch.testing.assert_close(dict(model.named_parameters())[name].grad, gradient)
+
+
+def test_dropout_acts_in_training_alone():
+    model, batch = make_model(dropout=0.5), make_batch()
+    assert torch.equal(model(**batch).logits, model(**batch).logits)
+    model.train()
+    assert not torch.equal(model(**batch).logits, model(**batch).logits)
+
+
+def test_scheduled_sampling():
+    model, batch = make_model(scheduled_sampling_probability=1.0), make_batch()
+    decoder_input_ids = model.prepare_decoder_input_ids_from_labels(batch["labels"])
+    encoder_outputs = model.get_encoder()(batch["input_ids"], attention_mask=batch["attention_mask"])
+    mixed = model.sample_decoder_inputs(decoder_input_ids, encoder_outputs[0], batch["attention_mask"])
+    # always its own guess: greedy decoding
+    greedy = model.generate(
+        batch["input_ids"], attention_mask=batch["attention_mask"], max_new_tokens=3, eos_token_id=None
+    )
+    assert torch.equal(mixed, greedy[:, :4])
+    assert not torch.equal(mixed, decoder_input_ids)
+
+    expected = model(**{**batch, "labels": batch["labels"], "decoder_input_ids": mixed}).loss
+    model.train()
+    torch.testing.assert_close(model(**batch).loss, expected)
+    model.eval()
+    assert model(**batch).loss != expected  # the reference's own tokens in evaluation
+    model.config.scheduled_sampling_probability = 0.0
+    model.train()
+    assert torch.equal(
+        model(**batch).logits, model(**{**batch, "decoder_input_ids": decoder_input_ids}).logits
+    )
+
+
+@pytest.mark.parametrize("share", [False, True])
+@pytest.mark.parametrize("tie", [False, True])
+@pytest.mark.parametrize("separate", [False, True])
+def test_tables_save_load_and_resize(tmp_path, share, tie, separate):
+    if share and separate:
+        pytest.skip("two vocabularies cannot share a table")
+    options = {"encoder_vocab_size": 13 if separate else None, "maxout_size": 5}
+    model = make_model(share_encoder_decoder_embeddings=share, tie_word_embeddings=tie, **options)
+    model.save_pretrained(tmp_path)
+    loaded, info = BahdanauForConditionalGeneration.from_pretrained(tmp_path, output_loading_info=True)
+    assert not any(info.values())
+    for (name, value), other in zip(model.state_dict().items(), loaded.state_dict().values()):
+        assert torch.equal(value, other), name
+
+    source, target = loaded.model.encoder.embed_tokens, loaded.model.decoder.embed_tokens
+    before = source.weight[:13].detach().clone(), target.weight[:17].detach().clone()
+    loaded.resize_token_embeddings(20)
+    if separate:
+        loaded.resize_decoder_token_embeddings(20)
+    source, target, head = loaded.model.encoder.embed_tokens, loaded.model.decoder.embed_tokens, loaded.lm_head
+    assert source.num_embeddings == target.num_embeddings == head.weight.shape[0] == 20
+    assert torch.equal(source.weight[:13], before[0]) and torch.equal(target.weight[:17], before[1])
+    assert (source.weight is target.weight) == share and (head.weight is target.weight) == tie
+    assert loaded.config.vocab_size == 20 and loaded.config.encoder_vocab_size == (20 if separate else None)
+    loaded(input_ids=torch.tensor([[19, 2]]), labels=torch.tensor([[19, 2]])).loss.backward()
+    loaded.save_pretrained(tmp_path)
+    again = BahdanauForConditionalGeneration.from_pretrained(tmp_path)
+    assert again.lm_head.out_features == 20
+
+
+def test_auto_classes_and_dtype(tmp_path):
+    make_model().save_pretrained(tmp_path)
+    model = AutoModelForSeq2SeqLM.from_pretrained(tmp_path, device_map="cpu")
+    assert type(model) is BahdanauForConditionalGeneration
+    assert type(AutoModel.from_pretrained(tmp_path)) is BahdanauModel
+    for argument in ({"dtype": torch.bfloat16}, {"dtype": "bfloat16"}, {"torch_dtype": torch.bfloat16}):
+        half = AutoModelForSeq2SeqLM.from_pretrained(tmp_path, **argument)
+        assert half.dtype == torch.bfloat16
+    outputs = half(**make_batch())
+    assert outputs.logits.dtype == torch.bfloat16
+    torch.testing.assert_close(outputs.loss.float(), model(**make_batch()).loss, rtol=0.05, atol=0.05)
+
+
+@pytest.mark.parametrize("options", KINDS, ids=name_of)
+def test_bf16_autocast(options):
+    model, batch = make_model(**options), make_batch()
+    expected = model(**batch).loss
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = model(**batch).loss
+    loss.backward()
+    torch.testing.assert_close(loss, expected, rtol=0.05, atol=0.05)
+
+
+def test_base_model_weights_load_into_the_head_model(tmp_path):
+    model = make_model()
+    model.model.save_pretrained(tmp_path)
+    loaded, info = BahdanauForConditionalGeneration.from_pretrained(tmp_path, output_loading_info=True)
+    assert info["missing_keys"] == {"lm_head.weight", "lm_head.bias"}
+    for (name, value), other in zip(model.model.state_dict().items(), loaded.model.state_dict().values()):
+        assert torch.equal(value, other), name
+
+
+def test_torch_compile():
+    model, batch = make_model(), make_batch()
+    expected = model(**batch)
+    compiled = torch.compile(copy.deepcopy(model), backend="aot_eager")
+    outputs = compiled(**batch)
+    torch.testing.assert_close(outputs.logits, expected.logits)
+    torch.testing.assert_close(outputs.loss, expected.loss)
+
+
+def test_lora():
+    model = get_peft_model(make_model(), LoraConfig(r=2, target_modules="all-linear", task_type="SEQ_2_SEQ_LM"))
+    trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+    assert any("attention.query_proj.lora_A" in name for name in trained)
+    batch = make_batch()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
+    before = model(**batch).loss
+    before.backward()
+    optimizer.step()
+    assert model(**batch).loss < before
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"input_ids": torch.tensor([[5, 99]])}, "`input_ids` holds id 99"),
+        ({"labels": torch.tensor([[5, 17]])}, "`labels` holds id 17"),
+        ({"labels": torch.tensor([[5, -3]])}, "`labels` holds id -3"),
+        ({"input_ids": torch.zeros(1, 0, dtype=torch.long)}, "source is empty"),
+        ({"input_ids": None}, "exactly one of `input_ids` or `inputs_embeds`"),
+        ({"labels": None}, "exactly one of `decoder_input_ids`"),
+    ],
+)
+def test_bad_input(change, message):
+    batch = {"input_ids": torch.tensor([[5, 6]]), "labels": torch.tensor([[5, 6]]), **change}
+    with pytest.raises(ValueError, match=message):
+        make_model()(**batch)
