@@ -34,6 +34,7 @@ FAMILIES = {
     ),
 }
 AUTO = "transformers.models.auto"
+PIPELINE = "hf_attention.interpret.translation_pipeline"
 
 
 def register_configs():
@@ -59,11 +60,15 @@ def register_family(model_type: str):
         model_class.register_for_auto_class(auto_name)
 
 
-def register_pipelines():
-    importlib.import_module("hf_attention.interpret.translation_pipeline").register()
+def import_pipelines():
+    importlib.import_module(PIPELINE)
 
 
-# A modeling file imports transformers' Auto classes on its way, so its classes are registered when it is complete.
+def register_pipeline():
+    importlib.import_module(PIPELINE).register()
+
+
+# Our modules import transformers' on their way, so what they hold is registered when they are complete.
 TRIGGERS = {
     f"{AUTO}.configuration_auto": register_configs,
     **{
@@ -71,7 +76,8 @@ TRIGGERS = {
         for model_type, (package, _, _) in FAMILIES.items()
     },
     f"{AUTO}.modeling_auto": import_models,
-    "transformers.pipelines": register_pipelines,
+    PIPELINE: register_pipeline,
+    "transformers.pipelines": import_pipelines,
 }
 
 

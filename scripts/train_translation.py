@@ -1,3 +1,4 @@
+#!/usr/bin/env python
 # Copyright 2026 The hf_attention authors.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -11,7 +12,6 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-#!/usr/bin/env python
 """
 Train or fine-tune any sequence-to-sequence model of transformers on pairs of texts.
 
@@ -30,5 +30,9 @@ from hf_attention.training.arguments import (
 from hf_attention.training.translation import train_translation
 
 
+def main(arguments: list[str] | None = None) -> dict:
+    return train_translation(*parse([ModelArguments, ParallelDataArguments, TranslationTrainingArguments], arguments))
+
+
 if __name__ == "__main__":
-    train_translation(*parse([ModelArguments, ParallelDataArguments, TranslationTrainingArguments]))
+    main()

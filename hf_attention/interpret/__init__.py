@@ -13,9 +13,19 @@
 # limitations under the License.
 """What a model attended to, as arrays, pictures and coloured text; on any transformers model that returns attentions."""
 
-from .alignments import Alignment, align
-from .plots import plot_alignment
-from .terminal import render_alignment
+from typing import TYPE_CHECKING
+
+from transformers.utils import _LazyModule
+from transformers.utils.import_utils import define_import_structure
 
 
-__all__ = ["Alignment", "align", "plot_alignment", "render_alignment"]
+if TYPE_CHECKING:
+    from .alignments import *
+    from .plots import *
+    from .terminal import *
+    from .translation_pipeline import *
+else:
+    import sys
+
+    _file = globals()["__file__"]
+    sys.modules[__name__] = _LazyModule(__name__, _file, define_import_structure(_file), module_spec=__spec__)

@@ -86,3 +86,6 @@ def find_fonts(text: str) -> list[str]:
 @cache
 def read_characters(file: str) -> frozenset[str]:
     return frozenset(map(chr, FT2Font(file).get_charmap()))
+
+
+__all__ = ["plot_alignment"]

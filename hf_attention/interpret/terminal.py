@@ -39,3 +39,6 @@ def render_alignment(alignment: Alignment) -> Table:
             line.append(joiner)
         table.add_row(Text(readable(token), style="bold"), line)
     return table
+
+
+__all__ = ["render_alignment"]

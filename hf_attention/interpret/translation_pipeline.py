@@ -97,3 +97,6 @@ def register():
         PIPELINE_REGISTRY.register_pipeline(
             TASK, pipeline_class=TranslationWithAlignmentPipeline, pt_model=AutoModelForSeq2SeqLM, type="text"
         )
+
+
+__all__ = ["TranslationWithAlignmentPipeline"]

@@ -13,6 +13,7 @@
 # limitations under the License.
 """The translation recipe: pairs of texts -> tokenizer -> model -> `Seq2SeqTrainer` -> metrics -> saved folder."""
 
+import json
 import os
 from functools import partial
 
@@ -32,10 +33,12 @@ from transformers import (
 )
 from transformers.utils import logging
 
-from ..data.dates import LOCALES, load_dates
+from ..data.dates import FIRST, LAST, LOCALES, load_dates
 from ..data.parallel import load_parallel, tokenize_pairs
 from ..data.tokenizer import train_tokenizer
+from ..hub.card import write_translation_card
 from ..interpret.alignments import align
+from ..interpret.translation_pipeline import TranslationWithAlignmentPipeline
 from ..metrics import AlignmentError, Bleu, ChrF, ExactMatch
 from ..models.bahdanau import BahdanauConfig
 from .arguments import ModelArguments, ParallelDataArguments, TranslationTrainingArguments
@@ -56,7 +59,7 @@ def load_data(args: ParallelDataArguments) -> DatasetDict:
     if files:
         data = load_parallel(None, None, files, args.source_lang, args.target_lang, args.streaming)
     elif args.uses_dates:
-        data = load_dates()
+        data = load_dates(args.max_train_samples or 40_000, args.max_eval_samples or 1000, args.max_eval_samples or 4000)
     else:
         data = load_parallel(
             args.dataset_name, args.dataset_config_name, None, args.source_lang, args.target_lang, args.streaming
@@ -185,12 +188,17 @@ def check_fit(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, target
 
 
 def compute_metrics(
-    prediction, tokenizer: PreTrainedTokenizerBase, references: dict[tuple[int, ...], str], bleu_tokenize: str
-) -> dict[str, float]:
+    prediction,
+    tokenizer: PreTrainedTokenizerBase,
+    references: dict[tuple[int, ...], str],
+    bleu_tokenize: str,
+    signature: bool = False,
+) -> dict[str, float | str]:
     """
     BLEU, chrF and exact match of generated ids against the texts of the data, not against decoded labels.
 
-    `references` maps labels to texts, since `group_by_length` evaluates in an order of its own.
+    `references` maps labels to texts, since `group_by_length` evaluates in an order of its own. `signature` adds
+    sacrebleu's.
     """
     pad = tokenizer.pad_token_id
     token_ids = np.where(prediction.predictions < 0, pad, prediction.predictions)
@@ -198,8 +206,10 @@ def compute_metrics(
         "predictions": tokenizer.batch_decode(token_ids, skip_special_tokens=True),
         "references": [references[tuple(row[(row >= 0) & (row != pad)])] for row in prediction.label_ids],
     }
-    bleu = Bleu().compute(**texts, tokenize=bleu_tokenize)["bleu"]
-    return {"bleu": bleu, **ChrF().compute(**texts), **ExactMatch().compute(**texts)}
+    bleu = Bleu().compute(**texts, tokenize=bleu_tokenize)
+    if not signature:
+        bleu.pop("signature")
+    return {**bleu, **ChrF().compute(**texts), **ExactMatch().compute(**texts)}
 
 
 def alignment_error(
@@ -296,8 +306,6 @@ def train_translation(
     if training_args.do_train:
         result = trainer.train(resume_from_checkpoint=checkpoint)
         trainer.save_model()
-        if target_tokenizer is not None and trainer.is_world_process_zero():
-            target_tokenizer.save_pretrained(os.path.join(training_args.output_dir, TARGET_TOKENIZER))
         trainer.save_metrics("train", result.metrics)
         trainer.save_state()
     if "validation" in features:
@@ -306,7 +314,11 @@ def train_translation(
         trainer.save_metrics("eval", metrics)
     if "test" in features:
         trainer.compute_metrics = partial(
-            compute_metrics, tokenizer=target, references=references["test"], bleu_tokenize=data_args.bleu_tokenize
+            compute_metrics,
+            tokenizer=target,
+            references=references["test"],
+            bleu_tokenize=data_args.bleu_tokenize,
+            signature=True,
         )
         metrics = trainer.predict(features["test"], metric_key_prefix="test", num_beams=data_args.num_beams).metrics
         if "alignment" in data["test"].column_names and trainer.is_world_process_zero():
@@ -319,4 +331,66 @@ def train_translation(
             )
         trainer.log_metrics("test", metrics)
         trainer.save_metrics("test", metrics)
-    return trainer.state
+    if trainer.is_world_process_zero():
+        finish(trainer, data_args, data, tokenizer, target_tokenizer)
+    results = os.path.join(training_args.output_dir, "all_results.json")
+    with open(results, encoding="utf-8") as file:
+        return json.load(file)
+
+
+def finish(
+    trainer: Seq2SeqTrainer,
+    data_args: ParallelDataArguments,
+    data: DatasetDict,
+    tokenizer: PreTrainedTokenizerBase,
+    target_tokenizer: PreTrainedTokenizerBase | None,
+):
+    """Completes the folder: the pipeline that travels with the model, and, where there is a test split, the card."""
+    output_dir = trainer.args.output_dir
+    model = trainer.accelerator.unwrap_model(trainer.model)
+    if target_tokenizer is not None:
+        target_tokenizer.save_pretrained(os.path.join(output_dir, TARGET_TOKENIZER))
+    TranslationWithAlignmentPipeline(
+        model=model, tokenizer=tokenizer, target_tokenizer=target_tokenizer
+    ).save_pretrained(output_dir)
+    if "test" not in data:
+        return
+    examples = data["test"]["source"][:3] if not data_args.streaming else [r["source"] for r in data["test"].take(3)]
+    has_attention = getattr(model.config, "attention_type", None) != "none"
+    languages = [language for language in (data_args.source_lang, data_args.target_lang) if len(language) == 2]
+    description = {"data_name": data_args.dataset_name, "data_description": describe_data(data_args, data)}
+    if data_args.uses_dates:
+        languages = sorted({locale.split("_")[0] for locale in LOCALES})
+        description["limits"] = DATES_LIMITS
+    elif data_args.train_file:
+        description["data_name"] = os.path.basename(os.path.dirname(os.path.abspath(data_args.train_file[0])))
+    write_translation_card(
+        output_dir,
+        model,
+        trainer.args,
+        alignments=align(model, tokenizer, examples, target_tokenizer=target_tokenizer, num_beams=data_args.num_beams)
+        if has_attention
+        else [],
+        example=examples[0],
+        test_size=None if data_args.streaming else len(data["test"]),
+        num_beams=data_args.num_beams,
+        languages=languages or None,
+        **description,
+    )
+
+
+DATES_LIMITS = (
+    "It reads the Gregorian dates of the patterns above, from 1950 to 2049, and writes a date whatever it is given: text "
+    "that is no date, other calendars and misspellings were not in the data. A date in digits alone, such as 3/4/05, "
+    "means different days in different places: put the locale before it (`<en_US> 3/4/05`)."
+)
+
+
+def describe_data(data_args: ParallelDataArguments, data: DatasetDict) -> str:
+    sizes = "" if data_args.streaming else ", ".join(f"{split} {len(rows):,}" for split, rows in data.items()) + " pairs."
+    if data_args.uses_dates:
+        return (
+            f"Dates from {FIRST.year} to {LAST.year} written in the CLDR patterns of {', '.join(LOCALES)} (through Babel), "
+            f"each with its ISO 8601 form; no calendar date is in two splits: {sizes}"
+        )
+    return f"{data_args.source_lang} to {data_args.target_lang}. {sizes}"

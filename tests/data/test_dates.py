@@ -1,0 +1,76 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+import datetime
+from collections import defaultdict
+
+import pytest
+from babel.dates import format_date
+
+from hf_attention.data.dates import LOCALES, load_dates, make_dates, read_patterns, write_date
+
+
+DAY = datetime.date(2005, 3, 4)
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+@pytest.mark.parametrize("width", ["short", "medium", "long", "full"])
+def test_written_as_babel_writes(locale, width):
+    patterns = [pattern for pattern, _ in read_patterns(locale)]
+    assert format_date(DAY, width, locale) in [write_date(DAY, locale, pattern)[0] for pattern in patterns]
+
+
+def test_spans_hold_the_parts():
+    assert write_date(DAY, "de_DE", "d. MMMM y") == ("4. März 2005", {"d": (0, 1), "M": (3, 7), "y": (8, 12)})
+    text, spans = write_date(DAY, "ko_KR", "y년 MMMM d일 EEEE")
+    assert text == "2005년 3월 4일 금요일"
+    assert {part: text[slice(*span)] for part, span in spans.items()} == {"y": "2005", "M": "3월", "d": "4"}
+
+
+def test_ambiguity():
+    ambiguous = {locale: {pattern for pattern, flag in read_patterns(locale) if flag} for locale in LOCALES}
+    assert "M/d/yy" in ambiguous["en_US"] and "dd/MM/y" in ambiguous["en_GB"] and "yy. M. d." in ambiguous["ko_KR"]
+    assert not ambiguous["zh_CN"] and "MMM d, y" not in ambiguous["en_US"] and "y. M. d." not in ambiguous["ko_KR"]
+
+
+def test_splits():
+    data = load_dates(3000, 500, 500)
+    assert {split: len(rows) for split, rows in data.items()} == {"train": 3000, "validation": 500, "test": 500}
+    days = {split: set(rows["target"]) for split, rows in data.items()}
+    assert not days["train"] & days["test"] and not days["train"] & days["validation"]
+    assert not days["validation"] & days["test"]
+    assert set(data["train"]["locale"]) == set(LOCALES) and len(LOCALES) >= 12
+    again = load_dates(3000, 500, 500)
+    assert data["train"]["source"] == again["train"]["source"]
+    assert data["train"]["source"] != load_dates(3000, 500, 500, seed=1)["train"]["source"]
+
+
+def test_alignment_and_meaning():
+    rows = make_dates([DAY, datetime.date(2031, 12, 25), datetime.date(1987, 10, 5)], 2000, seed=1)
+    meanings = defaultdict(set)
+    for row in rows:
+        meanings[row["source"]].add(row["target"])
+        for target_start, target_end, source_start, source_end in row["alignment"]:
+            written = row["source"][source_start:source_end]
+            meant = row["target"][target_start:target_end]
+            if written.isdigit():
+                assert meant.endswith(written.zfill(2)[-2:])
+            else:
+                assert (target_start, target_end) == (5, 7)
+        assert sorted(span[0] for span in row["alignment"]) == [0, 5, 8]
+    assert all(len(targets) == 1 for targets in meanings.values())
+
+
+def test_unknown_locale():
+    with pytest.raises(ValueError, match="no dates for xx_XX; choose from en_US"):
+        load_dates(1, 1, 1, locales=("xx_XX",))

@@ -1,0 +1,122 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+import json
+
+import pytest
+from datasets import Dataset, DatasetDict
+
+from hf_attention.data.parallel import load_parallel, tokenize_pairs
+from hf_attention.data.tokenizer import train_tokenizer
+
+
+PAIRS = [("ein Hund", "a dog"), ("eine Katze", "a cat"), ("", "empty"), ("viele viele viele Hunde", "many many dogs")]
+
+
+def write(folder, kind):
+    if kind == "csv" or kind == "tsv":
+        sign = "," if kind == "csv" else "\t"
+        (folder / f"d.{kind}").write_text("\n".join(sign.join(row) for row in [("de", "en"), *PAIRS]) + "\n")
+    elif kind in ("json", "jsonl"):
+        lines = [json.dumps({"translation": {"de": de, "en": en}, "id": 1}) for de, en in PAIRS]
+        (folder / f"d.{kind}").write_text("\n".join(lines))
+    elif kind == "parquet":
+        Dataset.from_list([{"translation": {"de": de, "en": en}} for de, en in PAIRS]).to_parquet(folder / "d.parquet")
+    else:
+        (folder / "d.de").write_text("".join(de + "\n" for de, _ in PAIRS))
+        (folder / "d.en").write_text("".join(en + "\n" for _, en in PAIRS))
+        return [str(folder / "d.de"), str(folder / "d.en")]
+    return [str(folder / f"d.{kind}")]
+
+
+@pytest.mark.parametrize("kind", ["csv", "tsv", "json", "jsonl", "parquet", "text"])
+@pytest.mark.parametrize("streaming", [False, True])
+def test_files(tmp_path, kind, streaming):
+    files = write(tmp_path, kind)
+    languages = {} if kind == "text" else {"source_lang": "de", "target_lang": "en"}
+    data = load_parallel(data_files={"train": files}, streaming=streaming, **languages)
+    rows = [(row["source"] or "", row["target"]) for row in data["train"]]
+    assert rows == PAIRS
+    if not streaming:
+        assert set(data["train"].column_names) == {"source", "target"}
+
+
+def test_swapped_languages_are_the_other_direction(tmp_path):
+    data = load_parallel(data_files={"train": write(tmp_path, "json")}, source_lang="en", target_lang="de")
+    assert data["train"][0] == {"source": "a dog", "target": "ein Hund"}
+
+
+def test_saved_folder(tmp_path):
+    DatasetDict({"train": Dataset.from_dict({"de": ["ja"], "en": ["yes"]})})["train"].to_parquet(tmp_path / "train.parquet")
+    data = load_parallel(str(tmp_path), source_lang="de", target_lang="en")
+    assert data["train"][0] == {"source": "ja", "target": "yes"}
+
+
+@pytest.mark.parametrize(
+    "kind, languages, message",
+    [
+        ("json", ("de", "fr"), "`translation` column has no fr; its languages are de, en"),
+        ("csv", ("deu", "en"), "no column deu; its columns are de, en"),
+    ],
+)
+def test_missing_columns(tmp_path, kind, languages, message):
+    with pytest.raises(ValueError, match=message):
+        load_parallel(data_files={"train": write(tmp_path, kind)}, source_lang=languages[0], target_lang=languages[1])
+
+
+def test_bad_files(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no data file 'gone.csv'"):
+        load_parallel(data_files={"train": ["gone.csv"]})
+    (tmp_path / "d.xyz").write_text("a")
+    with pytest.raises(ValueError, match="Cannot read .*d.xyz"):
+        load_parallel(data_files={"train": [str(tmp_path / "d.xyz")]})
+    source, target = write(tmp_path, "text")
+    (tmp_path / "d.en").write_text("a dog\n")
+    with pytest.raises(Exception) as error:
+        load_parallel(data_files={"train": [source, target]})
+    assert "d.en ends first" in f"{error.value} {error.value.__cause__}"
+    with pytest.raises(ValueError, match="Name a dataset"):
+        load_parallel()
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return train_tokenizer([text for pair in PAIRS for text in pair], 60, "char")
+
+
+def make_dataset(pairs):
+    return Dataset.from_dict({"source": [de for de, _ in pairs], "target": [en for _, en in pairs]})
+
+
+def test_features(tokenizer):
+    features = tokenize_pairs(make_dataset(PAIRS), tokenizer, max_source_length=15)
+    # the empty and the over-long pair are gone
+    assert features["source"] == ["ein Hund", "eine Katze"]
+    row = features[1]
+    assert row["input_ids"] == tokenizer("eine Katze").input_ids and row["labels"] == tokenizer("a cat").input_ids
+    assert row["length"] == len(row["input_ids"])
+    kept = tokenize_pairs(make_dataset(PAIRS), tokenizer, max_source_length=15, drop=False)
+    assert len(kept) == 4 and len(kept[3]["input_ids"]) == 15 and kept[3]["input_ids"][-1] == tokenizer.eos_token_id
+
+
+def test_separate_target_tokenizer(tokenizer):
+    target = train_tokenizer([en for _, en in PAIRS], 60, "char")
+    row = tokenize_pairs(make_dataset(PAIRS), tokenizer, target)[0]
+    assert row["labels"] == target("a dog").input_ids != tokenizer("a dog").input_ids
+
+
+def test_bad_pairs(tokenizer):
+    with pytest.raises(ValueError, match="No pair is left"):
+        tokenize_pairs(make_dataset(PAIRS), tokenizer, max_source_length=2)
+    with pytest.raises(ValueError, match="Every `target` must be a string, got None"):
+        tokenize_pairs(Dataset.from_dict({"source": ["a"], "target": [None]}), tokenizer)

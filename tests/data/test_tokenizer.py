@@ -1,0 +1,99 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+import io
+
+import pytest
+import sentencepiece
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+from hf_attention.data import tokenizer as module
+from hf_attention.data.dates import load_dates
+from hf_attention.data.tokenizer import train_tokenizer
+
+
+@pytest.fixture(scope="module")
+def texts():
+    return [*load_dates(1500, 1, 1)["train"]["source"], "The cat sat on the mat, and the dog barked.", "나는 학교에 갑니다."]
+
+
+HARD = [
+    "a\tb",
+    "  two   spaces  ",
+    "line\nbreak",
+    "ﬁne ① ½",
+    "zero\u200bwidth",
+    "full　width　ＡＢＣ",
+    "unseen: ⛄ 日本語 ħ",
+    "d\u200f/M\u200f/y",
+    "cafe\u0301",
+    "-> <b> < s>",
+    "",
+]
+
+
+@pytest.mark.parametrize("model_type", ["unigram", "bpe", "char"])
+def test_ids_are_sentencepieces(monkeypatch, texts, model_type):
+    models = []
+    convert = module.convert_sentencepiece
+
+    def keep(serialized_model, *args):
+        models.append(serialized_model)
+        return convert(serialized_model, *args)
+
+    monkeypatch.setattr(module, "convert_sentencepiece", keep)
+    tokenizer = train_tokenizer(texts, vocab_size=400, model_type=model_type)
+    reference = sentencepiece.SentencePieceProcessor(model_proto=models[0])
+    test = [*load_dates(1, 1, 500, seed=5)["test"]["source"], *HARD]
+    for text in test:
+        assert tokenizer(text).input_ids == [*reference.encode(text), 2], repr(text)
+    assert len(tokenizer) == reference.get_piece_size()
+    pieces = [reference.id_to_piece(index) for index in range(4)]
+    assert pieces == tokenizer.convert_ids_to_tokens(range(4)) == ["<pad>", "<s>", "</s>", "<unk>"]
+
+
+@pytest.mark.parametrize("model_type", ["unigram", "bpe", "char"])
+def test_loads_as_a_plain_fast_tokenizer(tmp_path, texts, model_type):
+    tokenizer = train_tokenizer(texts, 300, model_type, extra_tokens=["<en_US>"])
+    tokenizer.save_pretrained(tmp_path)
+    assert not list(tmp_path.glob("*.py")) and not list(tmp_path.glob("*.model"))
+    loaded = AutoTokenizer.from_pretrained(tmp_path)
+    assert isinstance(loaded, PreTrainedTokenizerFast)
+    for text in ["The dog sat.", "<en_US> 3/4/05", "<s>", *HARD]:
+        assert loaded(text).input_ids == tokenizer(text).input_ids
+    assert (loaded.pad_token_id, loaded.bos_token_id, loaded.eos_token_id, loaded.unk_token_id) == (0, 1, 2, 3)
+    assert loaded.decode(loaded("The dog sat on the mat.").input_ids, skip_special_tokens=True) == "The dog sat on the mat."
+    batch = loaded(["The cat", "The cat sat on"], padding=True)
+    assert batch.input_ids[0][-1] == 0 and batch.attention_mask[0][-1] == 0
+
+
+def test_special_tokens_in_a_text_are_text(texts):
+    tokenizer = train_tokenizer([*texts, "<s>pad/unk>"], 400, "unigram")
+    for literal in ("<s>", "</s>", "<pad>", "<unk>"):
+        ids = tokenizer(f"The {literal} cat").input_ids
+        assert not set(ids[:-1]) & {0, 1, 2, 3}
+        assert tokenizer.decode(ids, skip_special_tokens=True) == f"The {literal} cat"
+
+
+def test_extra_tokens_are_one_token_each(texts):
+    tokenizer = train_tokenizer(texts, 300, "char", extra_tokens=["<en_US>", "<de_DE>"])
+    tokens = tokenizer.convert_ids_to_tokens(tokenizer("<en_US> 3/4/05").input_ids)
+    assert tokens == ["<en_US>", "▁", "3", "/", "4", "/", "0", "5", "</s>"]
+
+
+@pytest.mark.parametrize(
+    "texts, model_type, message", [(["a"], "word", "`model_type` must be"), ([" ", ""], "char", "holds no text")]
+)
+def test_bad_input(texts, model_type, message):
+    with pytest.raises(ValueError, match=message):
+        train_tokenizer(texts, 100, model_type)

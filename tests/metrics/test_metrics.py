@@ -1,0 +1,54 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+import evaluate
+import pytest
+import sacrebleu
+
+from hf_attention.metrics import AlignmentError, Bleu, ChrF, ExactMatch
+
+
+TEXTS = {"predictions": ["the cat sat on the mat .", "a dog"], "references": ["the cat sat on a mat .", "a dog"]}
+
+
+def test_bleu_and_chrf_are_sacrebleus():
+    found = Bleu().compute(**TEXTS)
+    assert found["bleu"] == sacrebleu.corpus_bleu(TEXTS["predictions"], [TEXTS["references"]]).score
+    assert "tok:13a" in found["signature"]
+    assert "tok:char" in Bleu().compute(**TEXTS, tokenize="char")["signature"]
+    assert ChrF().compute(**TEXTS)["chrf"] == sacrebleu.corpus_chrf(TEXTS["predictions"], [TEXTS["references"]]).score
+
+
+def test_exact_match():
+    assert ExactMatch().compute(**TEXTS)["exact_match"] == 0.5
+    assert ExactMatch().compute(predictions=[" a "], references=["a"])["exact_match"] == 1
+
+
+def test_alignment_error_by_hand():
+    # A = {a, b, c}; S = {a}; P = {a, b}: 1 - (1 + 2) / (3 + 1)
+    prediction, reference = [[0, 0], [1, 1], [2, 2]], {"sure": [[0, 0]], "possible": [[0, 0], [1, 1]]}
+    assert AlignmentError().compute(predictions=[prediction], references=[reference]) == {"alignment_error": 0.25}
+    # over a corpus the counts are summed; sure links are possible ones too
+    second = {"sure": [[0, 1]], "possible": []}
+    found = AlignmentError().compute(predictions=[prediction, [[0, 1]]], references=[reference, second])
+    assert found["alignment_error"] == pytest.approx(1 - (3 + 2) / (4 + 2))
+    only_possible = {"sure": [], "possible": [[0, 0], [1, 1]]}
+    found = AlignmentError().compute(predictions=[prediction], references=[only_possible])
+    assert found["alignment_error"] == pytest.approx(1 / 3)
+    with pytest.raises(ValueError, match="no link"):
+        AlignmentError().compute(predictions=[[]], references=[{"sure": [], "possible": []}])
+
+
+def test_combine():
+    combined = evaluate.combine([ExactMatch(), ChrF()])
+    assert set(combined.compute(**TEXTS)) == {"exact_match", "chrf"}

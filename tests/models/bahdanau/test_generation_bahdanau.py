@@ -1,0 +1,166 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+import pytest
+import torch
+from test_modeling_bahdanau import KINDS, make_batch, make_model, name_of
+from transformers import MaxLengthCriteria
+
+
+EOS = 2
+
+
+def inputs_of(batch):
+    return {"input_ids": batch["input_ids"], "attention_mask": batch["attention_mask"]}
+
+
+def beam_search(model, input_ids, num_beams, max_new_tokens, length_penalty):
+    """Beam search over one sentence, every hypothesis scored by uncached forwards, as generate() documents it."""
+    start = model.config.decoder_start_token_id
+    beams, finished = [((start,), 0.0)], []
+    for step in range(max_new_tokens):
+        candidates = []
+        for tokens, score in beams:
+            logits = model(input_ids=input_ids, decoder_input_ids=torch.tensor([tokens]), use_cache=False).logits
+            for token, value in enumerate(logits[0, -1].log_softmax(-1).tolist()):
+                candidates.append(((*tokens, token), score + value))
+        candidates.sort(key=lambda candidate: -candidate[1])
+        beams = []
+        for rank, (tokens, score) in enumerate(candidates[: 2 * num_beams]):
+            if tokens[-1] == EOS or step == max_new_tokens - 1:
+                if rank < num_beams:
+                    finished.append((tokens, score / (step + 1) ** length_penalty))
+            elif len(beams) < num_beams:
+                beams.append((tokens, score))
+    return max(finished, key=lambda hypothesis: hypothesis[1])
+
+
+@pytest.mark.parametrize("options", KINDS, ids=name_of)
+def test_greedy_is_beam_1_and_uncached_argmax(options):
+    model, inputs = make_model(**options), inputs_of(make_batch())
+    greedy = model.generate(**inputs, max_new_tokens=6, eos_token_id=None)
+    assert torch.equal(greedy, model.generate(**inputs, max_new_tokens=6, eos_token_id=None, use_cache=False))
+    one_beam = model.generate(
+        **inputs, max_new_tokens=6, num_beams=1, eos_token_id=None, return_dict_in_generate=True, output_scores=True
+    )
+    assert torch.equal(greedy, one_beam.sequences)
+    tokens = greedy[:, :1]
+    for _ in range(6):
+        logits = model(**inputs, decoder_input_ids=tokens, use_cache=False).logits
+        tokens = torch.cat([tokens, logits[:, -1:].argmax(-1)], dim=1)
+    assert torch.equal(greedy, tokens)
+
+
+@pytest.mark.parametrize("options", KINDS, ids=name_of)
+@pytest.mark.parametrize("length_penalty", [1.0, 0.0])
+def test_beam_search(options, length_penalty):
+    model, batch = make_model(seed=3, **options), make_batch()
+    for row in range(3):
+        input_ids = batch["input_ids"][row][batch["attention_mask"][row].bool()][None]
+        expected, score = beam_search(model, input_ids, 3, 5, length_penalty)
+        found = model.generate(
+            input_ids,
+            num_beams=3,
+            max_new_tokens=5,
+            length_penalty=length_penalty,
+            early_stopping="never",
+            return_dict_in_generate=True,
+            output_scores=True,
+        )
+        assert tuple(found.sequences[0].tolist()) == expected
+        assert found.sequences_scores[0].item() == pytest.approx(score, rel=1e-4)
+
+
+@pytest.mark.parametrize("options", KINDS, ids=name_of)
+@pytest.mark.parametrize("num_beams", [1, 4])
+def test_padded_batch_equals_single_sentences(options, num_beams):
+    model, batch = make_model(**options), make_batch()
+    together = model.generate(**inputs_of(batch), num_beams=num_beams, max_new_tokens=6, min_new_tokens=6)
+    for row in range(3):
+        input_ids = batch["input_ids"][row][batch["attention_mask"][row].bool()][None]
+        alone = model.generate(input_ids, num_beams=num_beams, max_new_tokens=6, min_new_tokens=6)
+        assert torch.equal(together[row], alone[0])
+
+
+def test_attentions_and_scores_of_beams_are_those_of_a_forced_forward():
+    model, inputs = make_model(), inputs_of(make_batch())
+    outputs = model.generate(
+        **inputs,
+        num_beams=3,
+        num_return_sequences=2,
+        max_new_tokens=5,
+        min_new_tokens=5,
+        output_attentions=True,
+        output_scores=True,
+        return_dict_in_generate=True,
+    )
+    assert outputs.sequences.shape == (6, 6)
+    expanded = {name: value.repeat_interleave(2, dim=0) for name, value in inputs.items()}
+    forced = model(**expanded, decoder_input_ids=outputs.sequences[:, :-1], output_attentions=True)
+    followed = torch.stack(
+        [step[0][outputs.beam_indices[:, t], 0, 0] for t, step in enumerate(outputs.cross_attentions)], dim=1
+    )
+    torch.testing.assert_close(followed, forced.cross_attentions[0][:, 0])
+    transition = model.compute_transition_scores(outputs.sequences, outputs.scores, outputs.beam_indices)
+    assert transition.shape == (6, 5)
+
+
+def test_sampling():
+    model, inputs = make_model(), inputs_of(make_batch())
+    torch.manual_seed(0)
+    sampled = model.generate(**inputs, do_sample=True, num_return_sequences=3, max_new_tokens=8, min_new_tokens=8)
+    assert sampled.shape == (9, 9) and len({tuple(row) for row in sampled.tolist()}) > 3
+    torch.manual_seed(0)
+    again = model.generate(**inputs, do_sample=True, num_return_sequences=3, max_new_tokens=8, min_new_tokens=8)
+    assert torch.equal(sampled, again)
+    cold = model.generate(**inputs, do_sample=True, top_k=1, max_new_tokens=8, eos_token_id=None)
+    assert torch.equal(cold, model.generate(**inputs, max_new_tokens=8, eos_token_id=None))
+    beams = model.generate(**inputs, do_sample=True, num_beams=3, num_return_sequences=2, max_new_tokens=4)
+    assert beams.shape[0] == 6
+
+
+def test_constraints_and_stopping():
+    model, inputs = make_model(), inputs_of(make_batch())
+    only = model.generate(**inputs, max_new_tokens=5, num_beams=2, prefix_allowed_tokens_fn=lambda batch, ids: [5, 7])
+    assert set(only[:, 1:].flatten().tolist()) <= {5, 7}
+    stopped = model.generate(**inputs, min_new_tokens=9, stopping_criteria=[MaxLengthCriteria(max_length=4)])
+    assert stopped.shape[1] == 4
+    begun = torch.tensor([[1, 6, 7]]).expand(3, -1)
+    forced = model.generate(**inputs, decoder_input_ids=begun, max_new_tokens=3, eos_token_id=None)
+    assert torch.equal(forced[:, :3], begun)
+    logits = model(**inputs, decoder_input_ids=forced[:, :-1]).logits
+    assert torch.equal(forced[:, 3:], logits[:, 2:].argmax(-1))
+
+
+def test_ends_with_eos_then_padding():
+    model, inputs = make_model(), inputs_of(make_batch())
+    with torch.no_grad():
+        model.lm_head.bias[EOS] = 2.0
+    tokens = model.generate(**inputs, max_new_tokens=30)
+    for row in tokens.tolist():
+        if EOS in row:
+            assert set(row[row.index(EOS) + 1 :]) <= {0}
+
+
+def test_inputs_embeds_and_encoder_outputs():
+    model, inputs = make_model(), inputs_of(make_batch())
+    expected = model.generate(**inputs, num_beams=2, max_new_tokens=5)
+    mask = inputs["attention_mask"]
+    embeds = model.get_input_embeddings()(inputs["input_ids"])
+    assert torch.equal(
+        model.generate(inputs_embeds=embeds, attention_mask=mask, num_beams=2, max_new_tokens=5), expected
+    )
+    encoded = model.get_encoder()(**inputs)
+    assert torch.equal(
+        model.generate(encoder_outputs=encoded, attention_mask=mask, num_beams=2, max_new_tokens=5), expected
+    )

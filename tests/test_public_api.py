@@ -1,0 +1,79 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+import subprocess
+import sys
+
+import pytest
+
+import hf_attention
+
+
+def run(code: str) -> str:
+    """The output of code in a fresh process."""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    return result.stdout.strip()
+
+
+def test_public_names():
+    assert set(hf_attention.__all__) == {"BahdanauConfig", "BahdanauModel", "BahdanauForConditionalGeneration"}
+    for name in hf_attention.__all__:
+        assert getattr(hf_attention, name).__name__ == name
+    with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
+        hf_attention.Nothing  # noqa: B018
+
+
+def test_import_brings_nothing_heavy():
+    heavy = "torch datasets matplotlib evaluate sentencepiece babel hf_attention.models".split()
+    code = f"import transformers, hf_attention, sys; print([name for name in {heavy} if name in sys.modules])"
+    assert run(code) == "[]"
+
+
+CONFIG = "AutoConfig.for_model('bahdanau', vocab_size=9, embedding_size=4, hidden_size=4)"
+
+
+@pytest.mark.parametrize(
+    "imports",
+    [
+        "import hf_attention; from transformers import AutoConfig, AutoModelForSeq2SeqLM",
+        "from transformers import AutoConfig, AutoModelForSeq2SeqLM; import hf_attention",
+        "import hf_attention; from transformers import AutoTokenizer, AutoConfig, AutoModelForSeq2SeqLM",
+        "import hf_attention; import hf_attention; from transformers import pipeline, AutoConfig, AutoModelForSeq2SeqLM",
+        "from hf_attention.models.bahdanau.modeling_bahdanau import BahdanauModel; "
+        "from transformers import AutoConfig, AutoModelForSeq2SeqLM",
+        "from hf_attention import BahdanauModel; from transformers import AutoConfig, AutoModelForSeq2SeqLM",
+        "import importlib, hf_attention; importlib.reload(hf_attention); "
+        "from transformers import AutoConfig, AutoModelForSeq2SeqLM; importlib.reload(hf_attention)",
+    ],
+)
+def test_registered_whatever_is_imported_first(imports):
+    code = f"{imports}; print(type(AutoModelForSeq2SeqLM.from_config({CONFIG})).__module__)"
+    assert run(code) == "hf_attention.models.bahdanau.modeling_bahdanau"
+
+
+def test_beside_another_plugin():
+    code = (
+        "import hf_attention; from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel\n"
+        "class C(PreTrainedConfig): model_type = 'other'\n"
+        "class M(PreTrainedModel): config_class = C\n"
+        "AutoConfig.register('other', C); AutoModel.register(C, M)\n"
+        f"print(type({CONFIG}).__name__, type(AutoConfig.for_model('other')).__name__)"
+    )
+    assert run(code) == "BahdanauConfig C"
+
+
+@pytest.mark.parametrize("first", ["import hf_attention; ", "from hf_attention.interpret import align; "])
+def test_pipeline_is_registered(first):
+    code = f"{first}from transformers.pipelines import PIPELINE_REGISTRY as r; print(r.get_supported_tasks())"
+    assert "translation-with-alignment" in run(code)
