@@ -1,0 +1,122 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+import numpy as np
+import pytest
+import torch
+from transformers import MarianConfig, MarianMTModel
+
+from hf_attention import BahdanauConfig, BahdanauForConditionalGeneration
+from hf_attention.data.tokenizer import train_tokenizer
+from hf_attention.interpret import align
+
+
+SOURCES = ["ein kleiner Hund", "Katze", "zwei Hunde und eine Katze laufen"]
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return train_tokenizer(SOURCES, 60, "char")
+
+
+def make(tokenizer, kind="bahdanau", **options):
+    torch.manual_seed(0)
+    if kind == "marian":
+        config = MarianConfig(
+            vocab_size=len(tokenizer), decoder_vocab_size=len(tokenizer), d_model=16, encoder_layers=2, decoder_layers=2,
+            encoder_attention_heads=2, decoder_attention_heads=2, encoder_ffn_dim=16, decoder_ffn_dim=16, init_std=0.5,
+            pad_token_id=0, eos_token_id=2, decoder_start_token_id=1, forced_eos_token_id=None,
+        )  # fmt: skip
+        return MarianMTModel(config).eval()
+    sizes = {"embedding_size": 8, "hidden_size": 8, "attention_size": 8, "maxout_size": 8}
+    spread = {"initializer_range": 1.0, "attention_initializer_range": 1.0}
+    config = BahdanauConfig(vocab_size=len(tokenizer), **sizes, **spread, **options)
+    model = BahdanauForConditionalGeneration(config).eval()
+    if config.attention_type == "additive":
+        torch.nn.init.normal_(model.model.decoder.layers[0].attention.score.weight, std=2.0)
+    return model
+
+
+@pytest.mark.parametrize("kind", ["bahdanau", "marian"])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"num_beams": 3}, {"num_beams": 3, "num_return_sequences": 2}, {"do_sample": True, "num_return_sequences": 2}],
+    ids=str,
+)
+def test_generated_alignments_are_those_of_forced_decoding(tokenizer, kind, options):
+    model = make(tokenizer, kind)
+    found = align(model, tokenizer, SOURCES, max_new_tokens=9, min_new_tokens=5, **options)
+    each = options.get("num_return_sequences", 1)
+    assert [alignment.source for alignment in found] == [source for source in SOURCES for _ in range(each)]
+    for alignment in found:
+        source_ids = tokenizer(alignment.source, return_tensors="pt").input_ids
+        assert alignment.source_tokens == tokenizer.convert_ids_to_tokens(source_ids[0].tolist())
+        target_ids = tokenizer.convert_tokens_to_ids(alignment.target_tokens)
+        model.set_attn_implementation("eager")
+        with torch.no_grad():
+            outputs = model(
+                input_ids=source_ids, decoder_input_ids=torch.tensor([[1, *target_ids[:-1]]]), output_attentions=True
+            )
+        weights = outputs.cross_attentions[-1][0].mean(0)
+        np.testing.assert_allclose(alignment.weights, weights.numpy(), atol=1e-5)
+        log_probs = outputs.logits[0].log_softmax(-1)
+        score = sum(log_probs[step, token].item() for step, token in enumerate(target_ids))
+        if not options.get("do_sample"):  # the Trainer's warpers change what is sampled from
+            length = len(target_ids) if "num_beams" in options else 1
+            assert alignment.score == pytest.approx(score / length, abs=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["bahdanau", "marian"])
+def test_given_targets(tokenizer, kind):
+    model = make(tokenizer, kind).train()
+    targets = ["Hund", "eine Katze", "x"]
+    found = align(model, tokenizer, SOURCES, targets, batch_size=2)
+    assert model.training
+    for alignment, source, target in zip(found, SOURCES, targets):
+        assert alignment.target_tokens == tokenizer.convert_ids_to_tokens(tokenizer(target).input_ids)
+        assert alignment.weights.shape == (len(tokenizer(target).input_ids), len(tokenizer(source).input_ids))
+        np.testing.assert_allclose(alignment.weights.sum(1), 1, rtol=1e-5)
+    alone = align(model, tokenizer, SOURCES[1:2], targets[1:2])[0]
+    np.testing.assert_allclose(alone.weights, found[1].weights, atol=1e-5)
+    assert alone.score == pytest.approx(found[1].score, rel=1e-4)
+
+
+def test_layers_heads_and_restored_implementation(tokenizer):
+    model = make(tokenizer, "marian")
+    model.set_attn_implementation("sdpa")
+    first = align(model, tokenizer, SOURCES[:1], ["Hund"], layer=0, head=0)[0]
+    second = align(model, tokenizer, SOURCES[:1], ["Hund"], layer=0, head=1)[0]
+    mean = align(model, tokenizer, SOURCES[:1], ["Hund"], layer=0)[0]
+    assert not np.allclose(first.weights, second.weights)
+    np.testing.assert_allclose((first.weights + second.weights) / 2, mean.weights, atol=1e-6)
+    assert model.config._attn_implementation == "sdpa"
+
+
+@pytest.mark.parametrize(
+    "sources, targets, message",
+    [
+        ("one string", None, "must be a list of sentences"),
+        (["a", " "], None, "no text at position 1"),
+        (["a", "b"], ["c"], r"`targets` \(1\) must be as many as `sources` \(2\)"),
+    ],
+)
+def test_bad_input(tokenizer, sources, targets, message):
+    with pytest.raises(ValueError, match=message):
+        align(make(tokenizer), tokenizer, sources, targets)
+
+
+def test_a_model_without_attention(tokenizer):
+    model = make(tokenizer, attention_type="none")
+    for targets in (None, ["b"]):
+        with pytest.raises(ValueError, match="no `cross_attentions`"):
+            align(model, tokenizer, ["a"], targets, max_new_tokens=3)

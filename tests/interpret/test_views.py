@@ -1,0 +1,58 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+import matplotlib
+import numpy as np
+import pytest
+from matplotlib.colors import to_rgb
+from rich.console import Console
+
+from hf_attention.interpret import Alignment, plot_alignment, render_alignment
+from hf_attention.interpret.plots import find_fonts
+
+
+matplotlib.use("Agg")
+
+
+def make(source, target):
+    weights = np.eye(len(target), len(source), dtype=np.float32)
+    return Alignment("", "", source, target, weights, 0.0)
+
+
+def test_heat_map():
+    alignment = make(["▁", "4", "Mai", "</s>"], ["0", "5", "</s>"])
+    ax = plot_alignment(alignment)
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["␣", "4", "Mai", "</s>"]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["0", "5", "</s>"]
+    image = ax.images[0]
+    np.testing.assert_array_equal(image.get_array(), alignment.weights)
+    # row 0 is on top, weight 1 white, weight 0 black
+    assert ax.get_ylim()[0] > ax.get_ylim()[1]
+    assert image.to_rgba(1.0)[:3] == to_rgb("white") and image.to_rgba(0.0)[:3] == to_rgb("black")
+
+
+def test_fonts():
+    assert find_fonts("plain text") == ["DejaVu Sans"]
+    with pytest.warns(UserWarning, match="No installed font can draw \U000e0100?.*Install one"):
+        find_fonts("a\U0001f9ff\U000323af")
+
+
+def test_coloured_text():
+    alignment = make(["▁Ein", "▁Hund"], ["▁A", "▁dog"])
+    console = Console(force_terminal=True, color_system="truecolor", width=60)
+    with console.capture() as capture:
+        console.print(render_alignment(alignment))
+    first, second = capture.get().splitlines()[:2]
+    looked, ignored = "48;2;0;0;255m", "48;2;255;255;255m"
+    assert "A" in first and first.index(looked) < first.index("Ein") < first.index(ignored) < first.index("Hund")
+    assert "dog" in second and second.index(ignored) < second.index("Ein") < second.index(looked) < second.index("Hund")

@@ -1,0 +1,51 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+import json
+
+import pytest
+
+from hf_attention.training.arguments import ModelArguments, ParallelDataArguments, TranslationTrainingArguments, parse
+
+
+TYPES = [ModelArguments, ParallelDataArguments, TranslationTrainingArguments]
+
+
+@pytest.mark.parametrize("kind", ["yaml", "json"])
+def test_a_file_and_options_after_it(tmp_path, kind):
+    file = tmp_path / f"recipe.{kind}"
+    if kind == "yaml":
+        file.write_text("preset: tiny\nlearning_rate: 1e-3\ntrain_file: [a.de, a.en]\nmax_steps: 7\n")
+    else:
+        options = {"preset": "tiny", "learning_rate": 1e-3, "train_file": ["a.de", "a.en"], "max_steps": 7}
+        file.write_text(json.dumps(options))
+    model, data, training = parse(TYPES, [str(file), "--max_steps", "9", "--output_dir", str(tmp_path / "out")])
+    assert model.preset == "tiny" and data.train_file == ["a.de", "a.en"]
+    assert training.learning_rate == 1e-3 and training.max_steps == 9
+    assert not data.uses_dates
+
+
+def test_defaults(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model, data, training = parse(TYPES, ["--run_name", "mine"])
+    assert training.output_dir == "outputs/mine" and training.predict_with_generate and data.uses_dates
+    assert model.model_type == "bahdanau"
+    assert parse(TYPES, [])[2].output_dir == "outputs/translation"
+
+
+def test_unknown_options(tmp_path):
+    (tmp_path / "recipe.yaml").write_text("learning_rat: 1e-3\n")
+    with pytest.raises(ValueError, match="recipe.yaml has unknown options: learning_rat"):
+        parse(TYPES, [str(tmp_path / "recipe.yaml")])
+    with pytest.raises(ValueError, match="--learning_rat"):
+        parse(TYPES, ["--learning_ratt", "3"])

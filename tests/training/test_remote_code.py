@@ -1,0 +1,70 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+import subprocess
+import sys
+
+import pytest
+import torch
+from transformers import AutoModel, AutoModelForSeq2SeqLM, AutoTokenizer
+
+
+HIDDEN = """
+import sys
+sys.modules["hf_attention"] = None  # as where the plugin is not installed
+import torch
+from transformers import AutoConfig, AutoModel, AutoModelForSeq2SeqLM, AutoTokenizer, pipeline
+folder, output = sys.argv[1:]
+tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=True)
+model = AutoModelForSeq2SeqLM.from_pretrained(folder, trust_remote_code=True)
+assert type(model).__module__.startswith("transformers_modules"), type(model).__module__
+batch = tokenizer(["4. März 2005", "<en_US> 3/4/05"], padding=True, return_tensors="pt", return_token_type_ids=False)
+with torch.no_grad():
+    logits = model(**batch, labels=batch["input_ids"]).logits
+    states = AutoModel.from_pretrained(folder, trust_remote_code=True)(**batch, decoder_input_ids=batch["input_ids"])[0]
+translator = pipeline(model=folder, trust_remote_code=True)
+again = translator("4. März 2005")[0]
+model.save_pretrained(output + "-saved")
+torch.save({"logits": logits, "states": states, "pipeline": again}, output)
+"""
+
+
+@pytest.fixture(scope="module")
+def without_the_plugin(small_run, tmp_path_factory):
+    output = tmp_path_factory.mktemp("remote") / "outputs.pt"
+    run = subprocess.run([sys.executable, "-c", HIDDEN, str(small_run[0]), str(output)], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr[-3000:]
+    # auto_docstring would print here for every import of a model that transformers does not ship
+    assert "[ERROR]" not in run.stdout
+    return output
+
+
+def test_same_logits_without_the_plugin(small_run, without_the_plugin):
+    folder, _ = small_run
+    found = torch.load(without_the_plugin)
+    model, tokenizer = AutoModelForSeq2SeqLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+    batch = tokenizer(
+        ["4. März 2005", "<en_US> 3/4/05"], padding=True, return_tensors="pt", return_token_type_ids=False
+    )
+    with torch.no_grad():
+        torch.testing.assert_close(found["logits"], model(**batch, labels=batch["input_ids"]).logits)
+        states = AutoModel.from_pretrained(folder)(**batch, decoder_input_ids=batch["input_ids"])[0]
+        torch.testing.assert_close(found["states"], states)
+    assert found["pipeline"].keys() == {"translation_text", "score", "source_tokens", "target_tokens", "weights"}
+
+
+def test_saved_again_without_the_plugin(small_run, without_the_plugin):
+    saved = without_the_plugin.parent / "outputs.pt-saved"
+    assert {file.name for file in saved.glob("*.py")} == {"configuration_bahdanau.py", "modeling_bahdanau.py"}
+    before, after = (AutoModelForSeq2SeqLM.from_pretrained(folder).state_dict() for folder in (small_run[0], saved))
+    assert all(torch.equal(value, after[name]) for name, value in before.items())

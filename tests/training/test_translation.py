@@ -1,0 +1,215 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import SMALL
+from train_translation import main
+from transformers import AutoConfig, AutoModelForSeq2SeqLM, AutoTokenizer, GenerationConfig
+
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "train_translation.py"
+
+
+def weights(folder):
+    return AutoModelForSeq2SeqLM.from_pretrained(folder).state_dict()
+
+
+@pytest.fixture
+def pairs(tmp_path):
+    """A csv file of copied words, learnable and small."""
+    words = ["eins", "zwei", "drei", "vier", "fuenf", "sechs"]
+    lines = [f"{first} {second},{second} {first}" for first in words for second in words]
+    file = tmp_path / "pairs.csv"
+    file.write_text("\n".join(["de,en", *lines * 2]) + "\n")
+    return [
+        "--train_file",
+        str(file),
+        "--test_file",
+        str(file),
+        "--source_lang",
+        "de",
+        "--target_lang",
+        "en",
+        "--vocab_size",
+        "60",
+    ]
+
+
+def test_run_leaves_a_whole_folder(small_run):
+    folder, results = small_run
+    for name in ("model.safetensors", "config.json", "tokenizer.json", "README.md", "trainer_state.json"):
+        assert (folder / name).is_file(), name
+    assert results == json.loads((folder / "all_results.json").read_text())
+    for split in ("eval", "test"):
+        for metric in ("bleu", "chrf", "exact_match"):
+            assert results[f"{split}_{metric}"] >= 0
+    assert 0 <= results["test_alignment_error"] <= 1
+    assert results["epoch"] == pytest.approx(30 / 25)
+    generation = GenerationConfig.from_pretrained(folder)
+    assert (generation.pad_token_id, generation.bos_token_id, generation.eos_token_id) == (0, 1, 2)
+    assert generation.decoder_start_token_id == 1 and generation.num_beams == 2 and generation.max_length == 16
+
+
+def test_training_learns(small_run):
+    folder, _ = small_run
+    history = json.loads((folder / "trainer_state.json").read_text())["log_history"]
+    losses = [entry["loss"] for entry in history if "loss" in entry]
+    assert losses[-1] < 0.75 * losses[0]
+
+
+def test_resume_gives_the_weights_of_an_uninterrupted_run(small_run, tmp_path):
+    folder, _ = small_run
+    shutil.copytree(folder / "checkpoint-15", tmp_path / "run" / "checkpoint-15")
+    # a newer checkpoint that was cut short is passed over
+    broken = tmp_path / "run" / "checkpoint-20"
+    shutil.copytree(folder / "checkpoint-15", broken)
+    whole = (broken / "model.safetensors").read_bytes()
+    (broken / "model.safetensors").write_bytes(whole[: len(whole) // 2])
+    recipe = str(folder.parent / "recipe.yaml")
+    main([recipe, "--output_dir", str(tmp_path / "run"), "--resume_from_checkpoint", "last", *SMALL])
+    for name, value in weights(folder).items():
+        torch.testing.assert_close(weights(tmp_path / "run")[name], value, msg=name)
+
+
+def test_two_processes_give_the_loss_of_one(tmp_path):
+    losses = []
+    for processes in (1, 2):
+        arguments = ["--max_train_samples", "64", "--max_eval_samples", "8", "--max_steps", "4", "--logging_steps", "1"]
+        arguments += ["--per_device_train_batch_size", str(16 // processes), "--train_sampling_strategy", "random"]
+        arguments += ["--use_cpu", "--output_dir", str(tmp_path / str(processes)), "--disable_tqdm", "true"]
+        launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", str(processes), "--master_port", "0"]
+        run = subprocess.run([*launcher, str(SCRIPT), *arguments], capture_output=True, text=True)
+        assert run.returncode == 0, run.stderr[-3000:]
+        history = json.loads((tmp_path / str(processes) / "trainer_state.json").read_text())["log_history"]
+        losses.append([entry["loss"] for entry in history if "loss" in entry])
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4)
+
+
+def test_marian_from_scratch(pairs, tmp_path):
+    overrides = "d_model=16,encoder_layers=1,decoder_layers=1,encoder_attention_heads=2,decoder_attention_heads=2"
+    overrides += ",encoder_ffn_dim=16,decoder_ffn_dim=16"
+    arguments = ["--model_type", "marian", "--config_overrides", overrides, "--max_steps", "2", *SMALL, *pairs]
+    results = main([*arguments, "--output_dir", str(tmp_path / "marian")])
+    assert results["test_chrf"] >= 0
+    config = AutoConfig.from_pretrained(tmp_path / "marian")
+    assert config.model_type == "marian" and config.d_model == 16
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "marian")
+    assert config.vocab_size == config.decoder_vocab_size == len(tokenizer)
+    assert (config.pad_token_id, config.eos_token_id, config.decoder_start_token_id) == (0, 2, 1)
+    assert "marian" in (tmp_path / "marian" / "README.md").read_text()
+
+
+def test_fine_tuning(small_run, tmp_path):
+    folder, _ = small_run
+    arguments = ["--model_name_or_path", str(folder), "--max_steps", "10", "--learning_rate", "1e-3", *SMALL]
+    main([*arguments, "--output_dir", str(tmp_path / "child")])
+    before, after = weights(folder), weights(tmp_path / "child")
+    change = (before["lm_head.weight"] - after["lm_head.weight"]).abs().max()
+    assert 0 < change < 0.1
+    card = (tmp_path / "child" / "README.md").read_text()
+    assert f"base_model: {folder}" in card
+
+
+def test_separate_vocabularies(pairs, tmp_path):
+    main([*pairs, *SMALL, "--separate_vocabularies", "--max_steps", "2", "--output_dir", str(tmp_path / "two")])
+    config = AutoConfig.from_pretrained(tmp_path / "two")
+    source = AutoTokenizer.from_pretrained(tmp_path / "two")
+    target = AutoTokenizer.from_pretrained(tmp_path / "two", subfolder="target_tokenizer")
+    assert config.encoder_vocab_size == len(source) and config.vocab_size == len(target)
+    # and again from the saved folder
+    arguments = ["--model_name_or_path", str(tmp_path / "two"), "--max_steps", "2", *pairs, *SMALL]
+    main([*arguments, "--output_dir", str(tmp_path / "three")])
+    assert (tmp_path / "three" / "target_tokenizer" / "tokenizer.json").is_file()
+
+
+@pytest.mark.parametrize("kind", ["unigram", "bpe", "char"])
+def test_streaming_and_tokenizer_types(pairs, tmp_path, kind):
+    arguments = ["--streaming", "--max_steps", "3", "--tokenizer_type", kind, *pairs, *SMALL]
+    assert "test_bleu" in main([*arguments, "--output_dir", str(tmp_path / "stream")])
+
+
+def test_label_smoothing_scheduled_sampling_and_early_stopping(pairs, tmp_path):
+    results = main(
+        [
+            *pairs,
+            *SMALL,
+            *["--validation_file", pairs[1], "--output_dir", str(tmp_path / "run"), "--max_steps", "40"],
+            *["--label_smoothing_factor", "0.1", "--config_overrides", "scheduled_sampling_probability=0.3,dropout=0.1"],
+            *["--eval_strategy", "steps", "--eval_steps", "2", "--save_steps", "2", "--load_best_model_at_end", "true"],
+            *["--metric_for_best_model", "exact_match", "--early_stopping_patience", "2", "--learning_rate", "1e-5"],
+        ]
+    )
+    assert json.loads((tmp_path / "run" / "trainer_state.json").read_text())["global_step"] == 6
+    assert results["eval_exact_match"] == 0
+
+
+def test_an_output_folder_with_another_run_is_left_alone(small_run, tmp_path):
+    folder, _ = small_run
+    before = {file: file.stat().st_mtime_ns for file in folder.rglob("*")}
+    with pytest.raises(ValueError, match="`output_dir` .* holds another run"):
+        main(["--max_steps", "1", "--output_dir", str(folder), *SMALL])
+    with pytest.raises(ValueError, match=r"is of another model \(hidden_size 128 instead of 64\)"):
+        arguments = ["--config_overrides", "hidden_size=64", "--resume_from_checkpoint", "last", *SMALL]
+        main([*arguments, "--output_dir", str(folder)])
+    assert before == {file: file.stat().st_mtime_ns for file in folder.rglob("*")}
+
+
+def test_a_model_cut_short(small_run, tmp_path):
+    folder, _ = small_run
+    shutil.copytree(folder, tmp_path / "cut")
+    whole = (tmp_path / "cut" / "model.safetensors").read_bytes()
+    (tmp_path / "cut" / "model.safetensors").write_bytes(whole[:-1000])
+    with pytest.raises(ValueError, match="model.safetensors is cut short"):
+        main(["--model_name_or_path", str(tmp_path / "cut"), "--output_dir", str(tmp_path / "out"), *SMALL])
+    with pytest.raises(ValueError, match="holds no whole checkpoint"):
+        main(["--resume_from_checkpoint", "last", "--output_dir", str(tmp_path / "out"), *SMALL])
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_tokenizer_that_does_not_fit(small_run, pairs, tmp_path):
+    folder, _ = small_run
+    main([*pairs, *SMALL, "--max_steps", "1", "--output_dir", str(tmp_path / "words")])
+    arguments = [*pairs, *SMALL, "--output_dir", str(tmp_path / "out")]
+    with pytest.raises(ValueError, match="The source tokenizer has .* tokens, the model"):
+        main(["--model_name_or_path", str(tmp_path / "words"), "--tokenizer_name", str(folder), *arguments])
+
+
+def test_swapped_languages(pairs, tmp_path):
+    main([*pairs, *SMALL, "--max_steps", "1", "--output_dir", str(tmp_path / "words")])
+    swapped = [{"de": "en", "en": "de"}.get(argument, argument) for argument in pairs]
+    with pytest.raises(ValueError, match="translates de to en, but `source_lang` is en"):
+        main(["--model_name_or_path", str(tmp_path / "words"), *swapped, *SMALL, "--output_dir", str(tmp_path / "out")])
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--streaming"], "the embedded dates are made in memory"),
+        (["--preset", "huge"], "There is no preset 'huge'"),
+        (["--config_overrides", "hiden_size=3"], "BahdanauConfig has no option hiden_size"),
+        (["--model_type", "marian", "--preset", "tiny"], "`preset` is for `bahdanau`"),
+        (["--model_type", "marian", "--separate_vocabularies"], "`marian` has one vocabulary"),
+        (["--train_file", "gone.csv"], "There is no data file 'gone.csv'"),
+    ],
+)
+def test_bad_arguments(tmp_path, arguments, message):
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        main([*arguments, *SMALL, "--max_steps", "1", "--output_dir", str(tmp_path / "out")])
+    assert not (tmp_path / "out").exists()
