@@ -124,13 +124,16 @@ def generated(
 ) -> Iterator[Row]:
     """Generates, and follows each sequence back through the beams whose attention made its tokens."""
     outputs = model.generate(
-        **batch, **generate_kwargs, output_attentions=True, output_scores=True, return_dict_in_generate=True
+        **batch,
+        **generate_kwargs,
+        output_attentions=True,
+        output_scores=True,
+        output_logits=True,
+        return_dict_in_generate=True,
     )
     steps = [read_layer(step, layer, head)[:, -1] for step in outputs.cross_attentions]  # each (rows, S)
     prompt = outputs.sequences.shape[1] - len(steps)
     beam_indices = outputs.get("beam_indices")
-    if beam_indices is None:
-        log_probs = model.compute_transition_scores(outputs.sequences, outputs.scores, normalize_logits=True)
     ends = model.generation_config.eos_token_id
     ends = torch.tensor(ends if isinstance(ends, list) else [ends], device=outputs.sequences.device)
     per_source = len(outputs.sequences) // len(batch["input_ids"])
@@ -140,7 +143,8 @@ def generated(
         length = int(stops[0]) + 1 if len(stops) else len(token_ids)
         if beam_indices is None:
             weights = torch.stack([step[row] for step in steps[:length]])
-            score = float(log_probs[row, :length].sum())
+            log_probs = torch.stack([step[row] for step in outputs.logits[:length]]).float().log_softmax(dim=-1)
+            score = float(log_probs.gather(1, token_ids[:length, None]).sum())
         else:
             weights = torch.stack([step[beam] for step, beam in zip(steps[:length], beam_indices[row])])
             score = float(outputs.sequences_scores[row])

@@ -68,7 +68,8 @@ def find_fonts(text: str) -> list[str]:
     for font in sorted(font_manager.fontManager.ttflist, key=lambda font: (font.style != "normal", font.name)):
         if not missing:
             break
-        if font.weight not in (400, "normal", "regular"):
+        # matplotlib's Last Resort draws a box for every character there is
+        if font.weight not in (400, "normal", "regular") or font.name.startswith("Last Resort"):
             continue
         if covered := missing & read_characters(font.fname):
             families.append(font.name)

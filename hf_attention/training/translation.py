@@ -350,9 +350,10 @@ def finish(
     model = trainer.accelerator.unwrap_model(trainer.model)
     if target_tokenizer is not None:
         target_tokenizer.save_pretrained(os.path.join(output_dir, TARGET_TOKENIZER))
-    TranslationWithAlignmentPipeline(
-        model=model, tokenizer=tokenizer, target_tokenizer=target_tokenizer
-    ).save_pretrained(output_dir)
+    if model.is_remote_code():  # its code travels, so the pipeline's does too
+        TranslationWithAlignmentPipeline(
+            model=model, tokenizer=tokenizer, target_tokenizer=target_tokenizer
+        ).save_pretrained(output_dir)
     if "test" not in data:
         return
     examples = data["test"]["source"][:3] if not data_args.streaming else [r["source"] for r in data["test"].take(3)]

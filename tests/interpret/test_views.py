@@ -14,6 +14,7 @@
 import matplotlib
 import numpy as np
 import pytest
+from matplotlib import font_manager
 from matplotlib.colors import to_rgb
 from rich.console import Console
 
@@ -41,10 +42,14 @@ def test_heat_map():
     assert image.to_rgba(1.0)[:3] == to_rgb("white") and image.to_rgba(0.0)[:3] == to_rgb("black")
 
 
-def test_fonts():
+def test_fonts(monkeypatch):
     assert find_fonts("plain text") == ["DejaVu Sans"]
-    with pytest.warns(UserWarning, match="No installed font can draw \U000e0100?.*Install one"):
-        find_fonts("a\U0001f9ff\U000323af")
+    # as on a machine that has no other fonts than matplotlib's
+    bundled = [font for font in font_manager.fontManager.ttflist if "mpl-data" in font.fname]
+    assert any(font.name.startswith("Last Resort") for font in bundled)
+    monkeypatch.setattr(font_manager.fontManager, "ttflist", bundled)
+    with pytest.warns(UserWarning, match="No installed font can draw 한. Install one .*fonts-nanum"):
+        assert find_fonts("a한") == ["DejaVu Sans"]
 
 
 def test_coloured_text():

@@ -212,6 +212,9 @@ class BahdanauConfig(PreTrainedConfig):
         for name in set(kwargs) - known:
             if meant := difflib.get_close_matches(name, known, n=1, cutoff=0.8):
                 raise ValueError(f"`{name}` is not an option of {type(self).__name__}; did you mean `{meant[0]}`?")
+        if not type(self).__module__.startswith("transformers_modules."):
+            # the plugin has the pipeline itself; the folder's copy would ask for `trust_remote_code`
+            kwargs.pop("custom_pipelines", None)
         if self.encoder_hidden_size is None:
             halved = self.bidirectional and self.attention_type in ("dot", "scaled_dot")
             self.encoder_hidden_size = self.hidden_size // 2 if halved else self.hidden_size
