@@ -58,7 +58,7 @@ def write_translation_card(
     example: str,
     data_name: str,
     data_description: str,
-    test_size: int | None,
+    test_size: int,
     num_beams: int,
     languages: list[str] | None = None,
     dataset: str | None = None,
@@ -194,11 +194,13 @@ def draw_curves(history: list[dict], path: Path):
     scores = [name for name in ("eval_bleu", "eval_chrf", "eval_exact_match") if any(name in e for e in evaluations)]
     figure = Figure(figsize=(4.5 * (2 if scores else 1), 3), layout="constrained")
     axes = figure.subplots(1, 2 if scores else 1, squeeze=False)[0]
-    axes[0].plot(*zip(*losses), label="training")
+    if losses:
+        axes[0].plot(*zip(*losses), label="training")
     if evaluations:
         axes[0].plot(*zip(*((e["epoch"], e["eval_loss"]) for e in evaluations)), marker="o", label="validation")
     axes[0].set(xlabel="epoch", ylabel="loss", yscale="log")
-    axes[0].legend(frameon=False)
+    if losses or evaluations:
+        axes[0].legend(frameon=False)
     for name in scores:
         values = [(e["epoch"], e[name] * (100 if name == "eval_exact_match" else 1)) for e in evaluations if name in e]
         axes[1].plot(*zip(*values), marker="o", label=METRICS[name.removeprefix("eval_")][0])

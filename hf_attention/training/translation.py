@@ -18,7 +18,7 @@ import os
 from functools import partial
 
 import numpy as np
-from datasets import Dataset, DatasetDict
+from datasets import Dataset, IterableDataset
 from transformers import (
     AutoConfig,
     AutoModelForSeq2SeqLM,
@@ -50,7 +50,7 @@ logger = logging.get_logger(__name__)
 TARGET_TOKENIZER = "target_tokenizer"  # sub-folder of a model whose sides have vocabularies of their own
 
 
-def load_data(args: ParallelDataArguments) -> DatasetDict:
+def load_data(args: ParallelDataArguments) -> dict[str, Dataset | IterableDataset]:
     """Columns `source` and `target`, in splits `train`, `validation` and `test` as far as the data has them."""
     if args.streaming and args.uses_dates:
         raise ValueError("`streaming` reads files or a dataset of the Hub; the embedded dates are made in memory.")
@@ -70,11 +70,15 @@ def load_data(args: ParallelDataArguments) -> DatasetDict:
     for split, limit in limits.items():
         if split in data and limit is not None:
             data[split] = data[split].take(limit)
+    if args.streaming:  # every evaluation reads these again
+        data = {"train": data["train"]} | {
+            split: Dataset.from_list(list(rows)) for split, rows in data.items() if split in ("validation", "test")
+        }
     return data
 
 
 def make_tokenizers(
-    model_args: ModelArguments, data_args: ParallelDataArguments, data: DatasetDict
+    model_args: ModelArguments, data_args: ParallelDataArguments, data: dict[str, Dataset | IterableDataset]
 ) -> tuple[PreTrainedTokenizerBase, PreTrainedTokenizerBase | None]:
     """The tokenizer, and the target's where it has its own: loaded with the model, or trained on the training split."""
     name = model_args.tokenizer_name or model_args.model_name_or_path
@@ -332,7 +336,7 @@ def train_translation(
         trainer.log_metrics("test", metrics)
         trainer.save_metrics("test", metrics)
     if trainer.is_world_process_zero():
-        finish(trainer, data_args, data, tokenizer, target_tokenizer)
+        finish(trainer, model_args, data_args, data, tokenizer, target_tokenizer)
     results = os.path.join(training_args.output_dir, "all_results.json")
     with open(results, encoding="utf-8") as file:
         return json.load(file)
@@ -340,8 +344,9 @@ def train_translation(
 
 def finish(
     trainer: Seq2SeqTrainer,
+    model_args: ModelArguments,
     data_args: ParallelDataArguments,
-    data: DatasetDict,
+    data: dict[str, Dataset | IterableDataset],
     tokenizer: PreTrainedTokenizerBase,
     target_tokenizer: PreTrainedTokenizerBase | None,
 ):
@@ -356,8 +361,9 @@ def finish(
         ).save_pretrained(output_dir)
     if "test" not in data:
         return
-    examples = data["test"]["source"][:3] if not data_args.streaming else [r["source"] for r in data["test"].take(3)]
+    examples = data["test"]["source"][:3]
     has_attention = getattr(model.config, "attention_type", None) != "none"
+    parent = model_args.model_name_or_path
     languages = [language for language in (data_args.source_lang, data_args.target_lang) if len(language) == 2]
     description = {"data_name": data_args.dataset_name, "data_description": describe_data(data_args, data)}
     if data_args.uses_dates:
@@ -373,9 +379,10 @@ def finish(
         if has_attention
         else [],
         example=examples[0],
-        test_size=None if data_args.streaming else len(data["test"]),
+        test_size=len(data["test"]),
         num_beams=data_args.num_beams,
         languages=languages or None,
+        base_model=parent if parent and not os.path.isdir(parent) else None,  # the Hub knows no local folder
         **description,
     )
 
@@ -387,8 +394,9 @@ DATES_LIMITS = (
 )
 
 
-def describe_data(data_args: ParallelDataArguments, data: DatasetDict) -> str:
-    sizes = "" if data_args.streaming else ", ".join(f"{split} {len(rows):,}" for split, rows in data.items()) + " pairs."
+def describe_data(data_args: ParallelDataArguments, data: dict[str, Dataset | IterableDataset]) -> str:
+    sizes = {split: "streamed" if isinstance(rows, IterableDataset) else f"{len(rows):,}" for split, rows in data.items()}
+    sizes = ", ".join(f"{split} {size}" for split, size in sizes.items()) + " pairs."
     if data_args.uses_dates:
         return (
             f"Dates from {FIRST.year} to {LAST.year} written in the CLDR patterns of {', '.join(LOCALES)} (through Babel), "

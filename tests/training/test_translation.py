@@ -94,7 +94,7 @@ def test_two_processes_give_the_loss_of_one(tmp_path):
         arguments = ["--max_train_samples", "64", "--max_eval_samples", "8", "--max_steps", "4", "--logging_steps", "1"]
         arguments += ["--per_device_train_batch_size", str(16 // processes), "--train_sampling_strategy", "random"]
         arguments += ["--use_cpu", "--output_dir", str(tmp_path / str(processes)), "--disable_tqdm", "true"]
-        launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", str(processes), "--master_port", "0"]
+        launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
         run = subprocess.run([*launcher, str(SCRIPT), *arguments], capture_output=True, text=True)
         assert run.returncode == 0, run.stderr[-3000:]
         history = json.loads((tmp_path / str(processes) / "trainer_state.json").read_text())["log_history"]
@@ -123,8 +123,8 @@ def test_fine_tuning(small_run, tmp_path):
     before, after = weights(folder), weights(tmp_path / "child")
     change = (before["lm_head.weight"] - after["lm_head.weight"]).abs().max()
     assert 0 < change < 0.1
-    card = (tmp_path / "child" / "README.md").read_text()
-    assert f"base_model: {folder}" in card
+    # a folder is no name on the Hub
+    assert "base_model" not in (tmp_path / "child" / "README.md").read_text()
 
 
 def test_separate_vocabularies(pairs, tmp_path):
