@@ -26,7 +26,13 @@ from hf_attention.interpret import align, render_alignment
 
 
 RECIPE = Path(__file__).parent / "recipes" / "dates.yaml"
-EXAMPLES = ["4. März 2005", "2031년 12월 25일 목요일", "<en_US> 3/4/05", "<en_GB> 03/04/2005", "יום שני, 22 בספטמבר 1952"]
+EXAMPLES = [
+    "4. März 2005",
+    "2031년 12월 25일 목요일",
+    "<en_US> 3/4/05",
+    "<en_GB> 03/04/2005",
+    "יום שני, 22 בספטמבר 1952",
+]
 
 
 def main():
@@ -41,7 +47,9 @@ def main():
     model = AutoModelForSeq2SeqLM.from_pretrained(options.output_dir)
     tokenizer = AutoTokenizer.from_pretrained(options.output_dir)
     for alignment in align(model, tokenizer, EXAMPLES):
-        rich.print(f"\n[bold]{alignment.source.replace('[', '(')}[/bold] -> [bold green]{alignment.target}[/bold green]")
+        rich.print(
+            f"\n[bold]{alignment.source.replace('[', '(')}[/bold] -> [bold green]{alignment.target}[/bold green]"
+        )
         rich.print(render_alignment(alignment))
 
     table = Table(title="\non dates it has not seen")

@@ -35,7 +35,7 @@ def test_public_names():
 
 
 def test_import_brings_nothing_heavy():
-    heavy = "torch datasets matplotlib evaluate sentencepiece babel hf_attention.models".split()
+    heavy = ["torch", "datasets", "matplotlib", "evaluate", "sentencepiece", "babel", "hf_attention.models"]
     code = f"import transformers, hf_attention, sys; print([name for name in {heavy} if name in sys.modules])"
     assert run(code) == "[]"
 
@@ -49,7 +49,8 @@ CONFIG = "AutoConfig.for_model('bahdanau', vocab_size=9, embedding_size=4, hidde
         "import hf_attention; from transformers import AutoConfig, AutoModelForSeq2SeqLM",
         "from transformers import AutoConfig, AutoModelForSeq2SeqLM; import hf_attention",
         "import hf_attention; from transformers import AutoTokenizer, AutoConfig, AutoModelForSeq2SeqLM",
-        "import hf_attention; import hf_attention; from transformers import pipeline, AutoConfig, AutoModelForSeq2SeqLM",
+        "import hf_attention; import hf_attention; "
+        "from transformers import pipeline, AutoConfig, AutoModelForSeq2SeqLM",
         "from hf_attention.models.bahdanau.modeling_bahdanau import BahdanauModel; "
         "from transformers import AutoConfig, AutoModelForSeq2SeqLM",
         "from hf_attention import BahdanauModel; from transformers import AutoConfig, AutoModelForSeq2SeqLM",

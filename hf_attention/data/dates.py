@@ -14,8 +14,8 @@
 """
 The embedded data set: dates as people write them, in many languages, to ISO 8601.
 
-Sources come from the CLDR's own date patterns through Babel, so the words, orders and signs are real; targets are exact;
-and which source characters hold the year, the month and the day is known, so an alignment can be scored.
+Sources come from the CLDR's own date patterns through Babel, so the words, orders and signs are real; targets are
+exact; and which source characters hold the year, the month and the day is known, so an alignment can be scored.
 """
 
 import datetime
@@ -64,7 +64,7 @@ def read_patterns(locale: str) -> tuple[tuple[str, bool], ...]:
 
 
 def is_ambiguous(pattern: str) -> bool:
-    """Whether a pattern writes the month in digits, with no letter (such as 年) to name the parts, nor the full year first."""
+    """Whether the month is in digits, with neither a letter (such as 年) to name the parts nor the full year first."""
     fields = [value for kind, value in tokenize_pattern(pattern) if kind == "field" and value[0] in TARGET_SPANS]
     literals = "".join(value for kind, value in tokenize_pattern(pattern) if kind == "chars")
     month_in_digits = any(letter == "M" and width <= 2 for letter, width in fields)
@@ -139,5 +139,8 @@ def load_dates(
     parts = {"test": days[:tenth], "validation": days[tenth : 2 * tenth], "train": days[2 * tenth :]}
     sizes = {"train": train_size, "validation": validation_size, "test": test_size}
     return DatasetDict(
-        {split: make_dates(parts[split], size, seed * 3 + index, locales) for index, (split, size) in enumerate(sizes.items())}
+        {
+            split: make_dates(parts[split], size, seed * 3 + index, locales)
+            for index, (split, size) in enumerate(sizes.items())
+        }
     )

@@ -94,7 +94,9 @@ def read_text_pairs(source_file: str, target_file: str) -> Iterable[dict[str, st
                 return
             if not source_line or not target_line:
                 shorter = source_file if not source_line else target_file
-                raise ValueError(f"{source_file} and {target_file} must have a line for each other; {shorter} ends first.")
+                raise ValueError(
+                    f"{source_file} and {target_file} must have a line for each other; {shorter} ends first."
+                )
             yield {"source": source_line.rstrip("\r\n"), "target": target_line.rstrip("\r\n")}
 
 
@@ -185,6 +187,8 @@ def tokenize_pairs(
             max_target_length,
         )
     if isinstance(kept, Dataset) and len(kept) == 0:
-        raise ValueError("No pair is left: every one has an empty or over-long side. Raise `max_source_length` and "
-                         "`max_target_length`, or look at the data.")
+        raise ValueError(
+            "No pair is left: every one has an empty or over-long side. Raise `max_source_length` and "
+            "`max_target_length`, or look at the data."
+        )
     return kept

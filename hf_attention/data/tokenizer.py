@@ -14,8 +14,8 @@
 """
 Train a sentencepiece model on text and hand it over as a plain fast tokenizer.
 
-The result is one `tokenizer.json` that `AutoTokenizer` loads with no code of ours and without sentencepiece, and its ids
-are sentencepiece's own (Kudo & Richardson 2018, arXiv 1808.06226).
+The result is one `tokenizer.json` that `AutoTokenizer` loads with no code of ours and without sentencepiece, and its
+ids are sentencepiece's own (Kudo & Richardson 2018, arXiv 1808.06226).
 """
 
 import io

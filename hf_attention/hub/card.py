@@ -120,12 +120,17 @@ def write_translation_card(
     hyperparameters = [
         ("epochs", f"{results['epoch']:.4g}"),
         ("steps", str(json.loads((folder / "trainer_state.json").read_text())["global_step"])),
-        ("batch size", f"{training_args.train_batch_size} x {training_args.gradient_accumulation_steps} x "
-                       f"{training_args.world_size} processes"),
+        (
+            "batch size",
+            f"{training_args.train_batch_size} x {training_args.gradient_accumulation_steps} x "
+            f"{training_args.world_size} processes",
+        ),
         *((name, str(getattr(training_args, name))) for name in HYPERPARAMETERS),
     ]
     if "train_runtime" in results:
-        hyperparameters.append(("training time", f"{results['train_runtime']:.0f} s on {describe_device(training_args)}"))
+        hyperparameters.append(
+            ("training time", f"{results['train_runtime']:.0f} s on {describe_device(training_args)}")
+        )
     card = ModelCard.from_template(
         card_data,
         template_path=str(TEMPLATES / "translation_card.md"),
@@ -153,8 +158,8 @@ def write_translation_card(
 
 
 CITATIONS = {
-    "bahdanau": "Bahdanau, Cho and Bengio 2014, *Neural Machine Translation by Jointly Learning to Align and Translate*, "
-    "[arXiv 1409.0473](https://arxiv.org/abs/1409.0473).",
+    "bahdanau": "Bahdanau, Cho and Bengio 2014, *Neural Machine Translation by Jointly Learning to Align and "
+    "Translate*, [arXiv 1409.0473](https://arxiv.org/abs/1409.0473).",
 }
 
 
@@ -164,7 +169,8 @@ def summarize(model: PreTrainedModel, data_name: str) -> str:
     if config.model_type == "bahdanau":
         attention = "no attention" if config.attention_type == "none" else f"{config.attention_type} attention"
         kind = f"recurrent encoder-decoder ({config.cell_type.upper()}) with {attention}"
-    return f"A {kind}, trained from {getattr(config, 'source_lang', 'source')} to {getattr(config, 'target_lang', 'target')} on {data_name}."
+    source, target = getattr(config, "source_lang", "source"), getattr(config, "target_lang", "target")
+    return f"A {kind}, trained from {source} to {target} on {data_name}."
 
 
 def describe_versions() -> str:

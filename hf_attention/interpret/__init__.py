@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What a model attended to, as arrays, pictures and coloured text; on any transformers model that returns attentions."""
+"""What a model attended to, as arrays, pictures and coloured text; on any model that returns attentions."""
 
 from typing import TYPE_CHECKING
 

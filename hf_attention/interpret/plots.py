@@ -76,8 +76,8 @@ def find_fonts(text: str) -> list[str]:
             missing -= covered
     if missing:
         warnings.warn(
-            f"No installed font can draw {' '.join(sorted(missing)[:10])}. Install one that can, such as Noto Sans CJK or "
-            "Nanum for Korean (Debian: fonts-noto-cjk, fonts-nanum), and remove matplotlib's font cache "
+            f"No installed font can draw {' '.join(sorted(missing)[:10])}. Install one that can, such as Noto Sans "
+            "CJK or Nanum for Korean (Debian: fonts-noto-cjk, fonts-nanum), and remove matplotlib's font cache "
             "(`matplotlib.get_cachedir()`).",
             stacklevel=3,
         )

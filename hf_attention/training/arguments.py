@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Arguments that the training scripts share, for `HfArgumentParser`: from the command line, or from one YAML or JSON file."""
+"""Arguments that the training scripts share: from the command line, or from one YAML or JSON file."""
 
 import json
 import os

@@ -59,7 +59,9 @@ def load_data(args: ParallelDataArguments) -> dict[str, Dataset | IterableDatase
     if files:
         data = load_parallel(None, None, files, args.source_lang, args.target_lang, args.streaming)
     elif args.uses_dates:
-        data = load_dates(args.max_train_samples or 40_000, args.max_eval_samples or 1000, args.max_eval_samples or 4000)
+        data = load_dates(
+            args.max_train_samples or 40_000, args.max_eval_samples or 1000, args.max_eval_samples or 4000
+        )
     else:
         data = load_parallel(
             args.dataset_name, args.dataset_config_name, None, args.source_lang, args.target_lang, args.streaming
@@ -80,7 +82,7 @@ def load_data(args: ParallelDataArguments) -> dict[str, Dataset | IterableDatase
 def make_tokenizers(
     model_args: ModelArguments, data_args: ParallelDataArguments, data: dict[str, Dataset | IterableDataset]
 ) -> tuple[PreTrainedTokenizerBase, PreTrainedTokenizerBase | None]:
-    """The tokenizer, and the target's where it has its own: loaded with the model, or trained on the training split."""
+    """The tokenizer, and the target's where it has one: loaded with the model, or trained on the training split."""
     name = model_args.tokenizer_name or model_args.model_name_or_path
     if name is not None:
         options = {"trust_remote_code": model_args.trust_remote_code}
@@ -124,8 +126,8 @@ def make_model(
         trained = {name: getattr(model.config, name, None) for name in languages}
         if (trained["source_lang"], trained["target_lang"]) == (data_args.target_lang, data_args.source_lang):
             raise ValueError(
-                f"{model_args.model_name_or_path} translates {trained['source_lang']} to {trained['target_lang']}, but "
-                f"`source_lang` is {data_args.source_lang} and `target_lang` {data_args.target_lang}: swap them."
+                f"{model_args.model_name_or_path} translates {trained['source_lang']} to {trained['target_lang']}, "
+                f"but `source_lang` is {data_args.source_lang} and `target_lang` {data_args.target_lang}: swap them."
             )
     else:
         options = {
@@ -188,7 +190,9 @@ def check_fit(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, target
     for name in ("pad_token_id", "eos_token_id"):
         wanted, found = getattr(config, name), getattr(target, name)
         if found not in (wanted if isinstance(wanted, list) else [wanted]):
-            raise ValueError(f"The tokenizer's `{name}` is {found}, the model's {wanted}: they do not belong together.")
+            raise ValueError(
+                f"The tokenizer's `{name}` is {found}, the model's {wanted}: they do not belong together."
+            )
 
 
 def compute_metrics(
@@ -285,7 +289,9 @@ def train_translation(
         raise ValueError("`eval_strategy` needs a validation split; the data has none. Name a `validation_file`.")
 
     references = {
-        split: {tuple(row["labels"]): row["target"] for row in features[split]} for split in features if split != "train"
+        split: {tuple(row["labels"]): row["target"] for row in features[split]}
+        for split in features
+        if split != "train"
     }
     target = target_tokenizer or tokenizer
     trainer = Seq2SeqTrainer(
@@ -388,18 +394,20 @@ def finish(
 
 
 DATES_LIMITS = (
-    "It reads the Gregorian dates of the patterns above, from 1950 to 2049, and writes a date whatever it is given: text "
-    "that is no date, other calendars and misspellings were not in the data. A date in digits alone, such as 3/4/05, "
-    "means different days in different places: put the locale before it (`<en_US> 3/4/05`)."
+    "It reads the Gregorian dates of the patterns above, from 1950 to 2049, and writes a date whatever it is given: "
+    "text that is no date, other calendars and misspellings were not in the data. A date in digits alone, such as "
+    "3/4/05, means different days in different places: put the locale before it (`<en_US> 3/4/05`)."
 )
 
 
 def describe_data(data_args: ParallelDataArguments, data: dict[str, Dataset | IterableDataset]) -> str:
-    sizes = {split: "streamed" if isinstance(rows, IterableDataset) else f"{len(rows):,}" for split, rows in data.items()}
+    sizes = {
+        split: "streamed" if isinstance(rows, IterableDataset) else f"{len(rows):,}" for split, rows in data.items()
+    }
     sizes = ", ".join(f"{split} {size}" for split, size in sizes.items()) + " pairs."
     if data_args.uses_dates:
         return (
-            f"Dates from {FIRST.year} to {LAST.year} written in the CLDR patterns of {', '.join(LOCALES)} (through Babel), "
-            f"each with its ISO 8601 form; no calendar date is in two splits: {sizes}"
+            f"Dates from {FIRST.year} to {LAST.year} written in the CLDR patterns of {', '.join(LOCALES)} (through "
+            f"Babel), each with its ISO 8601 form; no calendar date is in two splits: {sizes}"
         )
     return f"{data_args.source_lang} to {data_args.target_lang}. {sizes}"

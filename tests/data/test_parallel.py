@@ -57,7 +57,9 @@ def test_swapped_languages_are_the_other_direction(tmp_path):
 
 
 def test_saved_folder(tmp_path):
-    DatasetDict({"train": Dataset.from_dict({"de": ["ja"], "en": ["yes"]})})["train"].to_parquet(tmp_path / "train.parquet")
+    DatasetDict({"train": Dataset.from_dict({"de": ["ja"], "en": ["yes"]})})["train"].to_parquet(
+        tmp_path / "train.parquet"
+    )
     data = load_parallel(str(tmp_path), source_lang="de", target_lang="en")
     assert data["train"][0] == {"source": "ja", "target": "yes"}
 

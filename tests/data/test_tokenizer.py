@@ -11,7 +11,6 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-import io
 
 import pytest
 import sentencepiece
@@ -24,7 +23,11 @@ from hf_attention.data.tokenizer import train_tokenizer
 
 @pytest.fixture(scope="module")
 def texts():
-    return [*load_dates(1500, 1, 1)["train"]["source"], "The cat sat on the mat, and the dog barked.", "나는 학교에 갑니다."]
+    return [
+        *load_dates(1500, 1, 1)["train"]["source"],
+        "The cat sat on the mat, and the dog barked.",
+        "나는 학교에 갑니다.",
+    ]
 
 
 HARD = [
@@ -72,7 +75,10 @@ def test_loads_as_a_plain_fast_tokenizer(tmp_path, texts, model_type):
     for text in ["The dog sat.", "<en_US> 3/4/05", "<s>", *HARD]:
         assert loaded(text).input_ids == tokenizer(text).input_ids
     assert (loaded.pad_token_id, loaded.bos_token_id, loaded.eos_token_id, loaded.unk_token_id) == (0, 1, 2, 3)
-    assert loaded.decode(loaded("The dog sat on the mat.").input_ids, skip_special_tokens=True) == "The dog sat on the mat."
+    assert (
+        loaded.decode(loaded("The dog sat on the mat.").input_ids, skip_special_tokens=True)
+        == "The dog sat on the mat."
+    )
     batch = loaded(["The cat", "The cat sat on"], padding=True)
     assert batch.input_ids[0][-1] == 0 and batch.attention_mask[0][-1] == 0
 

@@ -33,9 +33,10 @@ def make(tokenizer, kind="bahdanau", **options):
     torch.manual_seed(0)
     if kind == "marian":
         config = MarianConfig(
-            vocab_size=len(tokenizer), decoder_vocab_size=len(tokenizer), d_model=16, encoder_layers=2, decoder_layers=2,
-            encoder_attention_heads=2, decoder_attention_heads=2, encoder_ffn_dim=16, decoder_ffn_dim=16, init_std=0.5,
-            pad_token_id=0, eos_token_id=2, decoder_start_token_id=1, forced_eos_token_id=None,
+            vocab_size=len(tokenizer), decoder_vocab_size=len(tokenizer), d_model=16, init_std=0.5,
+            encoder_layers=2, decoder_layers=2, encoder_attention_heads=2, decoder_attention_heads=2,
+            encoder_ffn_dim=16, decoder_ffn_dim=16, pad_token_id=0, eos_token_id=2, decoder_start_token_id=1,
+            forced_eos_token_id=None,
         )  # fmt: skip
         return MarianMTModel(config).eval()
     sizes = {"embedding_size": 8, "hidden_size": 8, "attention_size": 8, "maxout_size": 8}
@@ -50,7 +51,12 @@ def make(tokenizer, kind="bahdanau", **options):
 @pytest.mark.parametrize("kind", ["bahdanau", "marian"])
 @pytest.mark.parametrize(
     "options",
-    [{}, {"num_beams": 3}, {"num_beams": 3, "num_return_sequences": 2}, {"do_sample": True, "num_return_sequences": 2}],
+    [
+        {},
+        {"num_beams": 3},
+        {"num_beams": 3, "num_return_sequences": 2},
+        {"do_sample": True, "num_return_sequences": 2},
+    ],
     ids=str,
 )
 def test_generated_alignments_are_those_of_forced_decoding(tokenizer, kind, options):

@@ -60,4 +60,6 @@ def test_coloured_text():
     first, second = capture.get().splitlines()[:2]
     looked, ignored = "48;2;0;0;255m", "48;2;255;255;255m"
     assert "A" in first and first.index(looked) < first.index("Ein") < first.index(ignored) < first.index("Hund")
-    assert "dog" in second and second.index(ignored) < second.index("Ein") < second.index(looked) < second.index("Hund")
+    assert "dog" in second and second.index(ignored) < second.index("Ein") < second.index(looked) < second.index(
+        "Hund"
+    )

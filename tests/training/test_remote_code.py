@@ -31,7 +31,8 @@ assert type(model).__module__.startswith("transformers_modules"), type(model).__
 batch = tokenizer(["4. März 2005", "<en_US> 3/4/05"], padding=True, return_tensors="pt", return_token_type_ids=False)
 with torch.no_grad():
     logits = model(**batch, labels=batch["input_ids"]).logits
-    states = AutoModel.from_pretrained(folder, trust_remote_code=True)(**batch, decoder_input_ids=batch["input_ids"])[0]
+    base = AutoModel.from_pretrained(folder, trust_remote_code=True)
+    states = base(**batch, decoder_input_ids=batch["input_ids"])[0]
 translator = pipeline(model=folder, trust_remote_code=True)
 again = translator("4. März 2005")[0]
 model.save_pretrained(output + "-saved")
@@ -42,7 +43,9 @@ torch.save({"logits": logits, "states": states, "pipeline": again}, output)
 @pytest.fixture(scope="module")
 def without_the_plugin(small_run, tmp_path_factory):
     output = tmp_path_factory.mktemp("remote") / "outputs.pt"
-    run = subprocess.run([sys.executable, "-c", HIDDEN, str(small_run[0]), str(output)], capture_output=True, text=True)
+    run = subprocess.run(
+        [sys.executable, "-c", HIDDEN, str(small_run[0]), str(output)], capture_output=True, text=True
+    )
     assert run.returncode == 0, run.stderr[-3000:]
     # auto_docstring would print here for every import of a model that transformers does not ship
     assert "[ERROR]" not in run.stdout

@@ -20,6 +20,7 @@ from typing import Any, Literal
 from huggingface_hub.dataclasses import strict
 from transformers import PreTrainedConfig
 
+
 # What a plain config leaves out and each system of the lineage sets. Sizes are the papers'.
 PRESETS: dict[str, dict[str, Any]] = {
     # Bahdanau et al. 2014, arXiv 1409.0473: appendix A to the letter
@@ -147,7 +148,7 @@ class BahdanauConfig(PreTrainedConfig):
         use_bias (`bool`, *optional*, defaults to `True`):
             Whether the linear maps carry biases. The paper's equations have none.
         dropout (`float`, *optional*, defaults to 0.0):
-            Dropout probability on the embeddings, between recurrent layers, on the encoder's states and on the readout.
+            Dropout probability on the embeddings, the states between layers, the encoder's states and the readout.
         scheduled_sampling_probability (`float`, *optional*, defaults to 0.0):
             In training with `labels`, the probability with which a step reads the model's own last prediction in place
             of the reference token (Bengio et al. 2015, arXiv 1506.03099).
@@ -243,8 +244,8 @@ class BahdanauConfig(PreTrainedConfig):
             raise ValueError(
                 f"`attention_type={self.attention_type!r}` compares s_i with h_j directly, so the encoder's states "
                 f"({self.encoder_output_size}, from `encoder_hidden_size={self.encoder_hidden_size}`"
-                f"{' in two directions' if self.bidirectional else ''}) must be of `hidden_size` ({self.hidden_size}). "
-                "Change `encoder_hidden_size`, or take `attention_type='general'`."
+                f"{' in two directions' if self.bidirectional else ''}) must be of `hidden_size` "
+                f"({self.hidden_size}). Change `encoder_hidden_size`, or take `attention_type='general'`."
             )
         if self.input_feeding and (self.attention_query != "current" or self.readout_type == "linear"):
             raise ValueError(

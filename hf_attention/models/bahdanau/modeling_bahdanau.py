@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Bahdanau model configuration"""
+
 """
 PyTorch Bahdanau model: a recurrent encoder-decoder that learns to align and translate.
 
@@ -150,7 +150,7 @@ class BahdanauCell(nn.Module):
 
 
 class BahdanauRecurrence(nn.Module):
-    """One recurrent layer in one direction, over a whole sequence: PyTorch's fused unit, or the 2014 cell in a loop."""
+    """One recurrent layer in one direction over a sequence: PyTorch's fused unit, or the 2014 cell in a loop."""
 
     def __init__(self, config: BahdanauConfig, input_size: int, hidden_size: int):
         super().__init__()
@@ -422,8 +422,9 @@ def check_ids(name: str, ids: torch.Tensor | None, vocab_size: int):
     low, high = torch.aminmax(ids)
     if low < 0 or high >= vocab_size:
         raise ValueError(
-            f"`{name}` holds id {int(low) if low < 0 else int(high)}, but the model's vocabulary has {vocab_size} tokens "
-            "(0 to vocab_size - 1). Use the tokenizer the model was trained with, or call `resize_token_embeddings`."
+            f"`{name}` holds id {int(low) if low < 0 else int(high)}, but the model's vocabulary has {vocab_size} "
+            "tokens (0 to vocab_size - 1). Use the tokenizer the model was trained with, or call "
+            "`resize_token_embeddings`."
         )
 
 
@@ -799,7 +800,9 @@ class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, GenerationMixin)
         torch.Size([1, 1, 2, 3])
         ```"""
         if labels is not None:
-            check_ids("labels", labels[labels != -100] if labels.device.type == "cpu" else labels, self.config.vocab_size)
+            check_ids(
+                "labels", labels[labels != -100] if labels.device.type == "cpu" else labels, self.config.vocab_size
+            )
             use_cache = False
             if decoder_input_ids is None and decoder_inputs_embeds is None:
                 decoder_input_ids = self.prepare_decoder_input_ids_from_labels(labels)

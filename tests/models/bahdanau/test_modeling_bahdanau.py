@@ -121,7 +121,9 @@ def test_equations(options, layers):
             assert outputs.cross_attentions is None
         else:
             found = outputs.cross_attentions[0][row, 0]
-            torch.testing.assert_close(found[:, keep], torch.tensor(weights, dtype=torch.float64), rtol=1e-5, atol=1e-6)
+            torch.testing.assert_close(
+                found[:, keep], torch.tensor(weights, dtype=torch.float64), rtol=1e-5, atol=1e-6
+            )
             assert found[:, ~keep].abs().max() == 0 if (~keep).any() else True
 
 
@@ -284,7 +286,9 @@ def test_loss_is_the_mean_over_tokens_that_count():
     batch["labels"][0, 2:] = -100
     outputs = model(**batch)
     log_probs = outputs.logits.log_softmax(-1)
-    picked = [-log_probs[b, t, batch["labels"][b, t]] for b in range(3) for t in range(4) if batch["labels"][b, t] >= 0]
+    picked = [
+        -log_probs[b, t, batch["labels"][b, t]] for b in range(3) for t in range(4) if batch["labels"][b, t] >= 0
+    ]
     torch.testing.assert_close(outputs.loss, torch.stack(picked).mean())
     torch.testing.assert_close(model(**batch, num_items_in_batch=5).loss, torch.stack(picked).sum() / 5)
 
@@ -317,7 +321,9 @@ def test_inputs_embeds_and_encoder_outputs():
 def test_gradient_checkpointing_changes_no_gradient(options):
     model, batch = make_model(**options).train(), make_batch()
     model(**batch).loss.backward()
-    expected = {name: parameter.grad.clone() for name, parameter in model.named_parameters() if parameter.grad is not None}
+    expected = {
+        name: parameter.grad.clone() for name, parameter in model.named_parameters() if parameter.grad is not None
+    }
     model.zero_grad()
     model.gradient_checkpointing_enable()
     model(**batch).loss.backward()
@@ -351,9 +357,7 @@ def test_scheduled_sampling():
     assert model(**batch).loss != expected  # the reference's own tokens in evaluation
     model.config.scheduled_sampling_probability = 0.0
     model.train()
-    assert torch.equal(
-        model(**batch).logits, model(**{**batch, "decoder_input_ids": decoder_input_ids}).logits
-    )
+    assert torch.equal(model(**batch).logits, model(**{**batch, "decoder_input_ids": decoder_input_ids}).logits)
 
 
 @pytest.mark.parametrize("share", [False, True])

@@ -1,0 +1,63 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+import shutil
+
+import pytest
+from transformers import AutoConfig
+
+from hf_attention.training.checkpoints import check_output_dir, check_weights, find_checkpoint
+
+
+@pytest.fixture
+def run(small_run, tmp_path):
+    """A copy of a finished run that a test may damage."""
+    return shutil.copytree(small_run[0], tmp_path / "run")
+
+
+def cut(file):
+    file.write_bytes(file.read_bytes()[:-1000])
+
+
+def test_weights(run):
+    check_weights(run)
+    cut(run / "model.safetensors")
+    with pytest.raises(ValueError, match="model.safetensors is cut short or damaged"):
+        check_weights(run)
+    (run / "model.safetensors").unlink()
+    with pytest.raises(ValueError, match="holds no weights"):
+        check_weights(run)
+
+
+def test_the_last_whole_checkpoint(run):
+    assert find_checkpoint(str(run), "last") == str(run / "checkpoint-30")
+    assert find_checkpoint(str(run), str(run / "checkpoint-15")) == str(run / "checkpoint-15")
+    cut(run / "checkpoint-30" / "model.safetensors")
+    assert find_checkpoint(str(run), "last") == str(run / "checkpoint-15")
+    with pytest.raises(ValueError, match="cut short"):
+        find_checkpoint(str(run), str(run / "checkpoint-30"))
+    (run / "checkpoint-15" / "trainer_state.json").unlink()
+    with pytest.raises(ValueError, match="holds no whole checkpoint"):
+        find_checkpoint(str(run), "last")
+
+
+def test_output_dir(run, tmp_path):
+    config = AutoConfig.from_pretrained(run)
+    check_output_dir(str(tmp_path / "new"), config, overwrite=False, resume=False)
+    check_output_dir(str(run), config, overwrite=True, resume=False)
+    check_output_dir(str(run), config, overwrite=False, resume=True)
+    with pytest.raises(ValueError, match="holds another run"):
+        check_output_dir(str(run), config, overwrite=False, resume=False)
+    config.decoder_layers = 2
+    with pytest.raises(ValueError, match="decoder_layers 1 instead of 2"):
+        check_output_dir(str(run), config, overwrite=False, resume=True)
