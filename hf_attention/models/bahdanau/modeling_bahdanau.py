@@ -15,19 +15,14 @@
 """
 PyTorch Bahdanau model: a recurrent encoder-decoder that learns to align and translate.
 
-Equation numbers and symbols are those of Bahdanau et al. 2014 (arXiv 1409.0473), appendix A, unless another paper is
-named. Shapes: B batch, S source length, T target length, E embedding, H decoder state, A alignment layer, D annotation
-(the encoder's states of all directions), R readout.
+Symbols and shapes are those of `layers_bahdanau`.
 """
-
-import math
 
 import torch
 from torch import nn
 from transformers import Cache, GenerationMixin, PreTrainedModel
 from transformers import initialization as init
 from transformers.cache_utils import CacheLayerMixin
-from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.modeling_outputs import (
     BaseModelOutput,
     BaseModelOutputWithPastAndCrossAttentions,
@@ -39,6 +34,15 @@ from transformers.processing_utils import Unpack
 from transformers.utils import TransformersKwargs, can_return_tuple
 
 from .configuration_bahdanau import BahdanauConfig
+from .layers_bahdanau import (
+    BahdanauAttention,
+    BahdanauAttentiveLayer,
+    BahdanauEncoderLayer,
+    BahdanauLinear,
+    BahdanauReadout,
+    BahdanauRecurrence,
+    reading_orders,
+)
 
 
 class BahdanauCacheLayer(CacheLayerMixin):
@@ -84,290 +88,6 @@ class BahdanauCache(Cache):
 
     def __init__(self):
         super().__init__(layers=[BahdanauCacheLayer()])
-
-
-class BahdanauLinear(nn.Linear):
-    """
-    A linear map that knows its part, and with it its initial distribution: `gates` W, `recurrent` U, `alignment` W_a
-    and U_a, `score` v_a. (transformers initialises custom code leaf by leaf.)
-    """
-
-    def __init__(self, in_features: int, out_features: int, bias: bool, part: str):
-        super().__init__(in_features, out_features, bias=bias)
-        self.part = part
-
-
-class BahdanauCell(nn.Module):
-    """
-    One step of a recurrent unit, given the input's share of its gates.
-
-    `rnn`: s_i = tanh(x + U s_{i-1}). `lstm`: gates in PyTorch's order (input, forget, cell, output). `gru`: gates
-    reset, update, candidate; with `reset_after` the cell of cuDNN, in which z weighs the OLD state, without it
-    appendix A.1.1, in which z weighs the NEW state and r acts on s before U.
-    """
-
-    gates = {"rnn": 1, "gru": 3, "lstm": 4}
-
-    def __init__(self, config: BahdanauConfig, hidden_size: int):
-        super().__init__()
-        self.cell_type, self.hidden_size = config.cell_type, hidden_size
-        self.reset_before = config.cell_type == "gru" and not config.reset_after
-        num_gates = 2 if self.reset_before else self.gates[config.cell_type]
-        # cuDNN's candidate needs a bias inside the reset gate's product; elsewhere the input's bias says it all
-        use_bias = config.use_bias and config.cell_type == "gru" and config.reset_after
-        self.recurrent = BahdanauLinear(hidden_size, num_gates * hidden_size, use_bias, "recurrent")
-        if self.reset_before:
-            self.candidate = BahdanauLinear(hidden_size, hidden_size, False, "recurrent")
-
-    def forward(self, inputs: torch.Tensor, state: torch.Tensor) -> torch.Tensor:
-        """
-        Args:
-            inputs (`torch.Tensor` of shape `(B, gates * H)`): W x, biases included.
-            state (`torch.Tensor` of shape `(B, H)`, for `lstm` `(B, 2 * H)`): s_{i-1}, for `lstm` beside its memory.
-
-        Returns:
-            `torch.Tensor` of the state's shape: s_i.
-        """
-        state = state.to(inputs.dtype)  # under autocast the first state may not be of the gates' type
-        if self.cell_type == "rnn":
-            return torch.tanh(inputs + self.recurrent(state))
-        if self.cell_type == "lstm":
-            hidden, memory = state.chunk(2, dim=-1)
-            input_gate, forget_gate, cell, output_gate = (inputs + self.recurrent(hidden)).chunk(4, dim=-1)
-            memory = forget_gate.sigmoid() * memory + input_gate.sigmoid() * cell.tanh()
-            return torch.cat([output_gate.sigmoid() * memory.tanh(), memory], dim=-1)
-
-        sizes = (2 * self.hidden_size, self.hidden_size)
-        gates, candidate = inputs.split(sizes, dim=-1)
-        if self.reset_before:
-            reset, update = (gates + self.recurrent(state)).sigmoid().chunk(2, dim=-1)
-            candidate = torch.tanh(candidate + self.candidate(reset * state))
-            return torch.lerp(state, candidate, update)
-        recurrent_gates, recurrent_candidate = self.recurrent(state).split(sizes, dim=-1)
-        reset, update = (gates + recurrent_gates).sigmoid().chunk(2, dim=-1)
-        candidate = torch.tanh(candidate + reset * recurrent_candidate)
-        return torch.lerp(candidate, state, update)
-
-
-class BahdanauRecurrence(nn.Module):
-    """One recurrent layer in one direction over a sequence: PyTorch's fused unit, or the 2014 cell in a loop."""
-
-    def __init__(self, config: BahdanauConfig, input_size: int, hidden_size: int):
-        super().__init__()
-        self.hidden_size = hidden_size
-        self.state_size = hidden_size * (2 if config.cell_type == "lstm" else 1)
-        self.reset_before = config.cell_type == "gru" and not config.reset_after
-        if self.reset_before:
-            self.input_proj = nn.Linear(input_size, 3 * hidden_size, bias=config.use_bias)
-            self.cell = BahdanauCell(config, hidden_size)
-        else:
-            unit = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}[config.cell_type]
-            self.unit = unit(input_size, hidden_size, bias=config.use_bias, batch_first=True)
-
-    def forward(
-        self, inputs: torch.Tensor, state: torch.Tensor | None = None, mask: torch.Tensor | None = None
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """
-        Args:
-            inputs (`torch.Tensor` of shape `(B, T, input_size)`)
-            state (`torch.Tensor` of shape `(B, state_size)`, *optional*): the state before the first step; zeros.
-            mask (`torch.Tensor` of shape `(B, T)`, *optional*): the state passes over steps whose mask is 0.
-
-        Returns:
-            the hidden states, `(B, T, H)`, and the last state, `(B, state_size)`.
-        """
-        if state is None:
-            state = inputs.new_zeros(inputs.shape[0], self.state_size)
-        if mask is None and not self.reset_before:
-            return self.run(inputs, state)
-        if self.reset_before:
-            inputs = self.input_proj(inputs)
-        outputs = []
-        for step in range(inputs.shape[1]):
-            if self.reset_before:
-                new_state = self.cell(inputs[:, step], state)
-            else:
-                _, new_state = self.run(inputs[:, step : step + 1], state)
-            state = new_state if mask is None else torch.where(mask[:, step, None] > 0, new_state, state)
-            outputs.append(state[:, : self.hidden_size])
-        return torch.stack(outputs, dim=1), state
-
-    def run(self, inputs: torch.Tensor, state: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        state = state.to(inputs.dtype).unsqueeze(0)
-        if isinstance(self.unit, nn.LSTM):
-            hidden, memory = state.chunk(2, dim=-1)
-            outputs, state = self.unit(inputs, (hidden.contiguous(), memory.contiguous()))
-            return outputs, torch.cat(state, dim=-1).squeeze(0)
-        outputs, state = self.unit(inputs, state.contiguous())
-        return outputs, state.squeeze(0)
-
-
-class BahdanauAttention(nn.Module):
-    """
-    Attention(q, K, V) over the annotations of one source, one head.
-
-    Scores: `additive` v_a^T tanh(W_a s + U_a h_j) (appendix A.1.2); `dot` s^T h_j and `general` s^T W_a h_j (Luong et
-    al. 2015, equation 8); `scaled_dot` s^T h_j / sqrt(H) (Vaswani et al. 2017, equation 1).
-    """
-
-    def __init__(self, config: BahdanauConfig):
-        super().__init__()
-        self.attention_type = config.attention_type
-        if config.attention_type == "additive":
-            self.query_proj = BahdanauLinear(config.hidden_size, config.attention_size, config.use_bias, "alignment")
-            self.key_proj = BahdanauLinear(config.encoder_output_size, config.attention_size, False, "alignment")
-            self.score = BahdanauLinear(config.attention_size, 1, False, "score")
-        elif config.attention_type == "general":
-            self.key_proj = BahdanauLinear(config.encoder_output_size, config.hidden_size, False, "alignment")
-
-    def project_keys(self, annotations: torch.Tensor) -> torch.Tensor:
-        """The share of the score that no target step changes: `(B, S, D)` to `(B, S, A)` (or `(B, S, H)`)."""
-        return self.key_proj(annotations) if self.attention_type in ("additive", "general") else annotations
-
-    def forward(
-        self,
-        query: torch.Tensor,
-        keys: torch.Tensor,
-        values: torch.Tensor,
-        attention_mask: torch.Tensor | None = None,
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """
-        Args:
-            query (`torch.Tensor` of shape `(B, T, H)`): decoder states s.
-            keys (`torch.Tensor` of shape `(B, S, A)`): from [`~BahdanauAttention.project_keys`].
-            values (`torch.Tensor` of shape `(B, S, D)`): annotations h_j.
-            attention_mask (`torch.Tensor` of shape `(B, S)`, *optional*):
-                1 for tokens, 0 for padding. A row of padding alone is weighed evenly.
-
-        Returns:
-            the contexts c_i, `(B, T, D)`, and the weights alpha_ij, `(B, T, S)`.
-        """
-        if self.attention_type == "additive":
-            hidden = torch.tanh(self.query_proj(query).unsqueeze(2) + keys.unsqueeze(1))  # (B, T, S, A)
-            scores = self.score(hidden).squeeze(-1)  # (B, T, S)
-        else:
-            scores = query @ keys.transpose(1, 2)  # (B, T, S)
-            if self.attention_type == "scaled_dot":
-                scores = scores / math.sqrt(query.shape[-1])
-        if attention_mask is not None:
-            scores = scores.masked_fill(attention_mask[:, None] == 0, torch.finfo(scores.dtype).min)
-        precision = torch.promote_types(scores.dtype, torch.float32)
-        weights = nn.functional.softmax(scores, dim=-1, dtype=precision).to(values.dtype)
-        return weights @ values, weights
-
-
-class BahdanauReadout(nn.Module):
-    """
-    What the output projection reads.
-
-    `maxout`: t_i = max over pairs of U_o s + V_o E y_{i-1} + C_o c_i (appendix A.2.2); `tanh`: tanh(W_c [c_i; s_i])
-    (Luong et al. 2015, equation 5); `linear`: s_i.
-    """
-
-    def __init__(self, config: BahdanauConfig):
-        super().__init__()
-        self.readout_type = config.readout_type
-        if config.readout_type == "maxout":
-            size = 2 * config.maxout_size
-            self.state_proj = nn.Linear(config.hidden_size, size, bias=config.use_bias)
-            self.input_proj = nn.Linear(config.embedding_size, size, bias=False)
-            self.context_proj = nn.Linear(config.encoder_output_size, size, bias=False)
-        elif config.readout_type == "tanh":
-            sources = config.hidden_size + config.encoder_output_size
-            self.state_proj = nn.Linear(sources, config.hidden_size, bias=config.use_bias)
-
-    def forward(self, states: torch.Tensor, inputs: torch.Tensor, contexts: torch.Tensor) -> torch.Tensor:
-        """(B, T, H), (B, T, E) and (B, T, D) to (B, T, R)."""
-        if self.readout_type == "linear":
-            return states
-        if self.readout_type == "tanh":
-            return torch.tanh(self.state_proj(torch.cat([contexts, states], dim=-1)))
-        pairs = self.state_proj(states) + self.input_proj(inputs) + self.context_proj(contexts)
-        return pairs.unflatten(-1, (-1, 2)).amax(dim=-1)
-
-
-class BahdanauEncoderLayer(GradientCheckpointingLayer):
-    def __init__(self, config: BahdanauConfig, input_size: int):
-        super().__init__()
-        self.forward_rnn = BahdanauRecurrence(config, input_size, config.encoder_hidden_size)
-        if config.bidirectional:
-            self.backward_rnn = BahdanauRecurrence(config, input_size, config.encoder_hidden_size)
-
-    def forward(
-        self, hidden_states: torch.Tensor, orders: tuple[torch.Tensor, torch.Tensor] | None = None
-    ) -> torch.Tensor:
-        """(B, S, E or D) to (B, S, D); `orders` are those of `reading_orders`, `None` for full rows."""
-        if orders is None:
-            states, _ = self.forward_rnn(hidden_states)
-            if not hasattr(self, "backward_rnn"):
-                return states
-            backward_states, _ = self.backward_rnn(hidden_states.flip(1))
-            return torch.cat([states, backward_states.flip(1)], dim=-1)
-        units = [self.forward_rnn, self.backward_rnn] if hasattr(self, "backward_rnn") else [self.forward_rnn]
-        directions = []
-        for unit, order in zip(units, orders):
-            states, _ = unit(take(hidden_states, order))
-            directions.append(take(states, order.argsort(dim=1)))
-        return torch.cat(directions, dim=-1)
-
-
-def take(sequence: torch.Tensor, order: torch.Tensor) -> torch.Tensor:
-    """Rows of (B, S, D) in the order (B, S)."""
-    return sequence.gather(1, order.unsqueeze(-1).expand(-1, -1, sequence.shape[-1]))
-
-
-def reading_orders(mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """
-    Positions in which each direction reads rows padded on any side: tokens first, from the left or from the right,
-    padding last, where it cannot touch a token's state. (B, S) to two (B, S).
-    """
-    forward = torch.argsort((mask == 0).long(), dim=1, stable=True)
-    positions = torch.arange(mask.shape[1], device=mask.device).expand_as(mask)
-    mirrored = (mask != 0).sum(dim=1, keepdim=True) - 1 - positions
-    return forward, forward.gather(1, torch.where(mirrored >= 0, mirrored, positions))
-
-
-class BahdanauAttentiveLayer(GradientCheckpointingLayer):
-    """
-    Bahdanau's decoder recurrence: attend with s_{i-1}, then step (appendix A.1.1 and A.1.2).
-
-    The input's share of the gates is one product for all steps, and the keys come ready made.
-    """
-
-    def __init__(self, config: BahdanauConfig):
-        super().__init__()
-        size = BahdanauCell.gates[config.cell_type] * config.hidden_size
-        self.hidden_size = config.hidden_size
-        self.attention = BahdanauAttention(config)
-        self.input_proj = BahdanauLinear(config.embedding_size, size, config.use_bias, "gates")
-        self.context_proj = nn.Linear(config.encoder_output_size, size, bias=False)
-        self.cell = BahdanauCell(config, config.hidden_size)
-
-    def forward(
-        self,
-        inputs: torch.Tensor,
-        state: torch.Tensor,
-        keys: torch.Tensor,
-        values: torch.Tensor,
-        encoder_attention_mask: torch.Tensor | None = None,
-        mask: torch.Tensor | None = None,
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-        """
-        Returns:
-            the states s_i, `(B, T, H)`; the last state, `(B, state_size)`; the contexts c_i, `(B, T, D)`; and the
-            weights alpha_ij, `(B, T, S)`.
-        """
-        gates = self.input_proj(inputs)  # (B, T, gates * H)
-        states, contexts, weights = [], [], []
-        for step in range(inputs.shape[1]):
-            query = state[:, None, : self.hidden_size]
-            context, weight = self.attention(query, keys, values, encoder_attention_mask)
-            new_state = self.cell(gates[:, step] + self.context_proj(context[:, 0]), state)
-            state = new_state if mask is None else torch.where(mask[:, step, None] > 0, new_state, state)
-            states.append(state[:, : self.hidden_size])
-            contexts.append(context)
-            weights.append(weight)
-        return torch.stack(states, dim=1), state, torch.cat(contexts, dim=1), torch.cat(weights, dim=1)
 
 
 class BahdanauPreTrainedModel(PreTrainedModel):
@@ -504,17 +224,14 @@ class BahdanauDecoder(BahdanauPreTrainedModel):
         state_size = config.hidden_size * (2 if config.cell_type == "lstm" else 1)
         self.state_sizes = [state_size] * config.decoder_layers
         self.initial_state = nn.Linear(config.encoder_hidden_size, sum(self.state_sizes), bias=config.use_bias)
+        if config.input_feeding:
+            self.state_sizes.append(config.readout_size)
         self.dropout = nn.Dropout(config.dropout)
         self.gradient_checkpointing = False
         self.post_init()
 
-    def start(
-        self, annotations: torch.Tensor, attention_mask: torch.Tensor | None = None
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """
-        The states before the first step, s_0 = tanh(W_s bwd_1) for each layer (W_s fwd_S with one direction), (B,
-        layers * state), and the source in one vector, [fwd_S; bwd_1], (B, D).
-        """
+    def read_ends(self, annotations: torch.Tensor, attention_mask: torch.Tensor | None = None) -> torch.Tensor:
+        """The source in one vector, where each direction has read it all: [fwd_S; bwd_1]. (B, S, D) to (B, D)."""
         batch_size, length, _ = annotations.shape
         if attention_mask is None:
             first = annotations.new_zeros(batch_size, dtype=torch.long)
@@ -524,9 +241,7 @@ class BahdanauDecoder(BahdanauPreTrainedModel):
             first, last = tokens.argmax(dim=1), length - 1 - tokens.flip(1).argmax(dim=1)
         rows = torch.arange(batch_size, device=annotations.device)
         size = self.config.encoder_hidden_size
-        ends = [annotations[rows, last, :size], annotations[rows, first, size:]]
-        source = ends[1] if self.config.bidirectional else ends[0]
-        return torch.tanh(self.initial_state(source)), torch.cat(ends, dim=-1)
+        return torch.cat([annotations[rows, last, :size], annotations[rows, first, size:]], dim=-1)
 
     @can_return_tuple
     def forward(
@@ -557,30 +272,31 @@ class BahdanauDecoder(BahdanauPreTrainedModel):
             attention_mask = attention_mask[:, -inputs_embeds.shape[1] :]
 
         annotations = encoder_hidden_states
-        state, source = self.start(annotations, encoder_attention_mask)
-        feed = state.new_zeros(state.shape[0], self.config.readout_size) if self.config.input_feeding else None
-        if past_key_values is not None and past_key_values.get_seq_length() > 0:
-            cached = past_key_values.layers[0]
-            state, keys = cached.keys[:, 0, 0], cached.values[:, 0]
-            if feed is not None:
-                state, feed = state.split((sum(self.state_sizes), feed.shape[-1]), dim=-1)
-        elif self.has_attention:
-            attention = self.layers[0].attention if self.attends_first else self.attention
-            keys = attention.project_keys(annotations)
+        is_first = past_key_values is None or past_key_values.get_seq_length() == 0
+        source = None
+        if is_first or not self.has_attention:
+            source = self.read_ends(annotations, encoder_attention_mask)
+        if is_first:
+            # s_0 = tanh(W_s bwd_1), or of fwd_S where there is one direction; nothing is fed to the first step
+            end = source[:, -self.config.encoder_hidden_size :]
+            states = torch.tanh(self.initial_state(end)).split(self.state_sizes[: self.config.decoder_layers], dim=-1)
+            if self.config.input_feeding:
+                states = (*states, end.new_zeros(end.shape[0], self.config.readout_size))
+            keys = self.project_keys(annotations)
         else:
-            keys = annotations[:, :0]
-        layer_states = list(state.split(self.state_sizes, dim=-1))
+            cached = past_key_values.layers[0]
+            states, keys = cached.keys[:, 0, 0].split(self.state_sizes, dim=-1), cached.values[:, 0]
 
         embeds = self.dropout(inputs_embeds)  # (B, T, E)
-        step = self.feed_forward_steps if self.config.input_feeding else self.all_steps
-        hidden_states, layer_states, weights, readout, feed = step(
-            embeds, layer_states, keys, annotations, source, encoder_attention_mask, attention_mask, feed
+        run = self.run_steps if self.config.input_feeding else self.run_layers
+        hidden_states, states, weights, readout = run(
+            embeds, list(states), keys, annotations, source, encoder_attention_mask, attention_mask
         )
 
         if use_cache:
             if past_key_values is None:
                 past_key_values = BahdanauCache()
-            state = torch.cat(layer_states if feed is None else [*layer_states, feed], dim=-1)
+            state = torch.cat(states, dim=-1)
             past_key_values.update(state[:, None, None], keys[:, None], 0, num_tokens=embeds.shape[1])
         return BaseModelOutputWithPastAndCrossAttentions(
             last_hidden_state=readout,
@@ -589,55 +305,67 @@ class BahdanauDecoder(BahdanauPreTrainedModel):
             cross_attentions=(weights.unsqueeze(1),) if output_attentions and weights is not None else None,
         )
 
-    def all_steps(self, embeds, layer_states, keys, annotations, source, source_mask, mask, feed=None):
-        """Layer by layer over the whole target."""
-        layer_states = list(layer_states)
-        contexts = source.unsqueeze(1).expand(-1, embeds.shape[1], -1)  # (B, T, D)
-        weights, hidden_states = None, []
-        first_query = layer_states[-1]
-        states = embeds
+    def project_keys(self, annotations: torch.Tensor) -> torch.Tensor:
+        """U_a h_j, (B, S, A), once for all steps; (B, 0, D) without attention."""
+        if not self.has_attention:
+            return annotations[:, :0]
+        attention = self.layers[0].attention if self.attends_first else self.attention
+        return attention.project_keys(annotations)
+
+    def run_layers(self, embeds, states, keys, annotations, source, source_mask, mask):
+        """
+        Layer by layer, each over the whole target.
+
+        Returns each layer's hidden states, `(B, T, H)`; each layer's last state; the weights, `(B, T, S)`, if any; and
+        the readout, `(B, T, R)`. [`~BahdanauDecoder.run_steps`] does the same.
+        """
+        first_query = states[-1][:, None, : self.config.hidden_size]
+        contexts = None if source is None else source.unsqueeze(1).expand(-1, embeds.shape[1], -1)  # (B, T, D)
+        weights, all_hidden_states = None, []
+        hidden_states = embeds
+        if not self.has_attention and self.config.attention_query == "previous":
+            hidden_states = torch.cat([embeds, contexts], dim=-1)
         for index, layer in enumerate(self.layers):
             if index:
-                states = self.dropout(states)
-            elif not self.has_attention and self.config.attention_query == "previous":
-                states = torch.cat([embeds, contexts], dim=-1)
+                hidden_states = self.dropout(hidden_states)
             if isinstance(layer, BahdanauAttentiveLayer):
-                states, layer_states[index], contexts, weights = layer(
-                    states, layer_states[index], keys, annotations, source_mask, mask
+                hidden_states, states[index], contexts, weights = layer(
+                    hidden_states, states[index], keys, annotations, source_mask, mask
                 )
             else:
-                states, layer_states[index] = layer(states, layer_states[index], mask)
-            hidden_states.append(states)  # (B, T, H)
+                hidden_states, states[index] = layer(hidden_states, states[index], mask)
+            all_hidden_states.append(hidden_states)  # (B, T, H)
         if self.has_attention and not self.attends_first:
-            contexts, weights = self.attention(states, keys, annotations, source_mask)
+            contexts, weights = self.attention(hidden_states, keys, annotations, source_mask)
         if self.config.attention_query == "previous" and self.config.readout_type == "maxout":
             # the paper's readout reads s_{i-1}
-            states = torch.cat([first_query[:, None, : self.config.hidden_size], states[:, :-1]], dim=1)
-        readout = self.dropout(self.readout(states, embeds, contexts))  # (B, T, R)
-        return hidden_states, layer_states, weights, readout, None
+            hidden_states = torch.cat([first_query, hidden_states[:, :-1]], dim=1)
+        readout = self.dropout(self.readout(hidden_states, embeds, contexts))  # (B, T, R)
+        return all_hidden_states, states, weights, readout
 
-    def feed_forward_steps(self, embeds, layer_states, keys, annotations, source, source_mask, mask, feed):
-        """Step by step, each step's input beside the last one's readout (Luong et al. 2015, section 3.3)."""
+    def run_steps(self, embeds, states, keys, annotations, source, source_mask, mask):
+        """Step by step, each input beside the last step's readout (Luong et al. 2015, section 3.3)."""
         steps = []
-        context, weight = source.unsqueeze(1), None
+        context, weights = None if source is None else source.unsqueeze(1), None
+        *states, feed = states
         for step in range(embeds.shape[1]):
             embed = embeds[:, step : step + 1]
             step_mask = None if mask is None else mask[:, step : step + 1]
-            states, hidden_states, new_layer_states = torch.cat([embed, feed.unsqueeze(1)], dim=-1), [], []
-            for index, (layer, state) in enumerate(zip(self.layers, layer_states)):
-                states, state = layer(self.dropout(states) if index else states, state, step_mask)
-                hidden_states.append(states)
-                new_layer_states.append(state)
+            hidden_states, layer_outputs = torch.cat([embed, feed.unsqueeze(1)], dim=-1), []
+            for index, layer in enumerate(self.layers):
+                if index:
+                    hidden_states = self.dropout(hidden_states)
+                hidden_states, states[index] = layer(hidden_states, states[index], step_mask)
+                layer_outputs.append(hidden_states)
             if self.has_attention:
-                context, weight = self.attention(states, keys, annotations, source_mask)
-            readout = self.dropout(self.readout(states, embed, context))
-            layer_states = new_layer_states
+                context, weights = self.attention(hidden_states, keys, annotations, source_mask)
+            readout = self.dropout(self.readout(hidden_states, embed, context))
             feed = readout[:, 0] if mask is None else torch.where(step_mask > 0, readout[:, 0], feed)
-            steps.append((*hidden_states, readout, weight))
-        *hidden_states, readout, weights = zip(*steps)
-        hidden_states = [torch.cat(states, dim=1) for states in hidden_states]
+            steps.append((*layer_outputs, readout, weights))
+        *all_hidden_states, readout, weights = zip(*steps)
+        all_hidden_states = [torch.cat(hidden_states, dim=1) for hidden_states in all_hidden_states]
         weights = torch.cat(weights, dim=1) if self.has_attention else None
-        return hidden_states, layer_states, weights, torch.cat(readout, dim=1), feed
+        return all_hidden_states, [*states, feed], weights, torch.cat(readout, dim=1)
 
 
 class BahdanauModel(BahdanauPreTrainedModel):

@@ -21,7 +21,7 @@ from reference import Reference
 from transformers import AutoModel, AutoModelForSeq2SeqLM
 
 from hf_attention import BahdanauConfig, BahdanauForConditionalGeneration, BahdanauModel
-from hf_attention.models.bahdanau.modeling_bahdanau import BahdanauAttention
+from hf_attention.models.bahdanau.layers_bahdanau import BahdanauAttention
 
 
 SIZES = {

@@ -1,0 +1,316 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+The layers of the Bahdanau model: recurrent units, attention over the annotations, and the readout.
+
+Equation numbers and symbols are those of Bahdanau et al. 2014 (arXiv 1409.0473), appendix A, unless another paper is
+named. Shapes: B batch, S source length, T target length, E embedding, H decoder state, A alignment layer, D annotation
+(the encoder's states of all directions), R readout.
+"""
+
+import math
+
+import torch
+from torch import nn
+from transformers.modeling_layers import GradientCheckpointingLayer
+
+from .configuration_bahdanau import BahdanauConfig
+
+
+class BahdanauLinear(nn.Linear):
+    """
+    A linear map that knows its part, and with it its initial distribution: `gates` W, `recurrent` U, `alignment` W_a
+    and U_a, `score` v_a. (transformers initialises custom code leaf by leaf.)
+    """
+
+    def __init__(self, in_features: int, out_features: int, bias: bool, part: str):
+        super().__init__(in_features, out_features, bias=bias)
+        self.part = part
+
+
+class BahdanauCell(nn.Module):
+    """
+    One step of a recurrent unit, given the input's share of its gates.
+
+    `rnn`: s_i = tanh(x + U s_{i-1}). `lstm`: gates in PyTorch's order (input, forget, cell, output). `gru`: gates
+    reset, update, candidate; with `reset_after` the cell of cuDNN, in which z weighs the OLD state, without it
+    appendix A.1.1, in which z weighs the NEW state and r acts on s before U.
+    """
+
+    gates = {"rnn": 1, "gru": 3, "lstm": 4}
+
+    def __init__(self, config: BahdanauConfig, hidden_size: int):
+        super().__init__()
+        self.cell_type, self.hidden_size = config.cell_type, hidden_size
+        self.reset_before = config.cell_type == "gru" and not config.reset_after
+        num_gates = 2 if self.reset_before else self.gates[config.cell_type]
+        # cuDNN's candidate needs a bias inside the reset gate's product; elsewhere the input's bias says it all
+        use_bias = config.use_bias and config.cell_type == "gru" and config.reset_after
+        self.recurrent = BahdanauLinear(hidden_size, num_gates * hidden_size, use_bias, "recurrent")
+        if self.reset_before:
+            self.candidate = BahdanauLinear(hidden_size, hidden_size, False, "recurrent")
+
+    def forward(self, inputs: torch.Tensor, state: torch.Tensor) -> torch.Tensor:
+        """
+        Args:
+            inputs (`torch.Tensor` of shape `(B, gates * H)`): W x, biases included.
+            state (`torch.Tensor` of shape `(B, H)`, for `lstm` `(B, 2 * H)`): s_{i-1}, for `lstm` beside its memory.
+
+        Returns:
+            `torch.Tensor` of the state's shape: s_i.
+        """
+        state = state.to(inputs.dtype)  # under autocast the first state may not be of the gates' type
+        if self.cell_type == "rnn":
+            return torch.tanh(inputs + self.recurrent(state))
+        if self.cell_type == "lstm":
+            hidden, memory = state.chunk(2, dim=-1)
+            input_gate, forget_gate, cell, output_gate = (inputs + self.recurrent(hidden)).chunk(4, dim=-1)
+            memory = forget_gate.sigmoid() * memory + input_gate.sigmoid() * cell.tanh()
+            return torch.cat([output_gate.sigmoid() * memory.tanh(), memory], dim=-1)
+
+        sizes = (2 * self.hidden_size, self.hidden_size)
+        gates, candidate = inputs.split(sizes, dim=-1)
+        if self.reset_before:
+            reset, update = (gates + self.recurrent(state)).sigmoid().chunk(2, dim=-1)
+            candidate = torch.tanh(candidate + self.candidate(reset * state))
+            return torch.lerp(state, candidate, update)
+        recurrent_gates, recurrent_candidate = self.recurrent(state).split(sizes, dim=-1)
+        reset, update = (gates + recurrent_gates).sigmoid().chunk(2, dim=-1)
+        candidate = torch.tanh(candidate + reset * recurrent_candidate)
+        return torch.lerp(candidate, state, update)
+
+
+class BahdanauRecurrence(nn.Module):
+    """One recurrent layer in one direction over a sequence: PyTorch's fused unit, or the 2014 cell in a loop."""
+
+    def __init__(self, config: BahdanauConfig, input_size: int, hidden_size: int):
+        super().__init__()
+        self.hidden_size = hidden_size
+        self.state_size = hidden_size * (2 if config.cell_type == "lstm" else 1)
+        self.reset_before = config.cell_type == "gru" and not config.reset_after
+        if self.reset_before:
+            self.input_proj = nn.Linear(input_size, 3 * hidden_size, bias=config.use_bias)
+            self.cell = BahdanauCell(config, hidden_size)
+        else:
+            unit = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}[config.cell_type]
+            self.unit = unit(input_size, hidden_size, bias=config.use_bias, batch_first=True)
+
+    def forward(
+        self, inputs: torch.Tensor, state: torch.Tensor | None = None, mask: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """
+        Args:
+            inputs (`torch.Tensor` of shape `(B, T, input_size)`)
+            state (`torch.Tensor` of shape `(B, state_size)`, *optional*): the state before the first step; zeros.
+            mask (`torch.Tensor` of shape `(B, T)`, *optional*): the state passes over steps whose mask is 0.
+
+        Returns:
+            the hidden states, `(B, T, H)`, and the last state, `(B, state_size)`.
+        """
+        if state is None:
+            state = inputs.new_zeros(inputs.shape[0], self.state_size)
+        if mask is None and not self.reset_before:
+            return self.run(inputs, state)
+        if self.reset_before:
+            inputs = self.input_proj(inputs)
+        outputs = []
+        for step in range(inputs.shape[1]):
+            if self.reset_before:
+                new_state = self.cell(inputs[:, step], state)
+            else:
+                _, new_state = self.run(inputs[:, step : step + 1], state)
+            state = new_state if mask is None else torch.where(mask[:, step, None] > 0, new_state, state)
+            outputs.append(state[:, : self.hidden_size])
+        return torch.stack(outputs, dim=1), state
+
+    def run(self, inputs: torch.Tensor, state: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        state = state.to(inputs.dtype).unsqueeze(0)
+        if isinstance(self.unit, nn.LSTM):
+            hidden, memory = state.chunk(2, dim=-1)
+            outputs, state = self.unit(inputs, (hidden.contiguous(), memory.contiguous()))
+            return outputs, torch.cat(state, dim=-1).squeeze(0)
+        outputs, state = self.unit(inputs, state.contiguous())
+        return outputs, state.squeeze(0)
+
+
+class BahdanauAttention(nn.Module):
+    """
+    Attention(q, K, V) over the annotations of one source, one head.
+
+    Scores: `additive` v_a^T tanh(W_a s + U_a h_j) (appendix A.1.2); `dot` s^T h_j and `general` s^T W_a h_j (Luong et
+    al. 2015, equation 8); `scaled_dot` s^T h_j / sqrt(H) (Vaswani et al. 2017, equation 1).
+    """
+
+    def __init__(self, config: BahdanauConfig):
+        super().__init__()
+        self.attention_type = config.attention_type
+        if config.attention_type == "additive":
+            self.query_proj = BahdanauLinear(config.hidden_size, config.attention_size, config.use_bias, "alignment")
+            self.key_proj = BahdanauLinear(config.encoder_output_size, config.attention_size, False, "alignment")
+            self.score = BahdanauLinear(config.attention_size, 1, False, "score")
+        elif config.attention_type == "general":
+            self.key_proj = BahdanauLinear(config.encoder_output_size, config.hidden_size, False, "alignment")
+
+    def project_keys(self, annotations: torch.Tensor) -> torch.Tensor:
+        """The share of the score that no target step changes: `(B, S, D)` to `(B, S, A)` (or `(B, S, H)`)."""
+        return self.key_proj(annotations) if self.attention_type in ("additive", "general") else annotations
+
+    def forward(
+        self,
+        query: torch.Tensor,
+        keys: torch.Tensor,
+        values: torch.Tensor,
+        attention_mask: torch.Tensor | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """
+        Args:
+            query (`torch.Tensor` of shape `(B, T, H)`): decoder states s.
+            keys (`torch.Tensor` of shape `(B, S, A)`): from [`~BahdanauAttention.project_keys`].
+            values (`torch.Tensor` of shape `(B, S, D)`): annotations h_j.
+            attention_mask (`torch.Tensor` of shape `(B, S)`, *optional*):
+                1 for tokens, 0 for padding. A row of padding alone is weighed evenly.
+
+        Returns:
+            the contexts c_i, `(B, T, D)`, and the weights alpha_ij, `(B, T, S)`.
+        """
+        if self.attention_type == "additive":
+            hidden = torch.tanh(self.query_proj(query).unsqueeze(2) + keys.unsqueeze(1))  # (B, T, S, A)
+            scores = self.score(hidden).squeeze(-1)  # (B, T, S)
+        else:
+            scores = query @ keys.transpose(1, 2)  # (B, T, S)
+            if self.attention_type == "scaled_dot":
+                scores = scores / math.sqrt(query.shape[-1])
+        if attention_mask is not None:
+            scores = scores.masked_fill(attention_mask[:, None] == 0, torch.finfo(scores.dtype).min)
+        precision = torch.promote_types(scores.dtype, torch.float32)
+        weights = nn.functional.softmax(scores, dim=-1, dtype=precision).to(values.dtype)
+        return weights @ values, weights
+
+
+class BahdanauReadout(nn.Module):
+    """
+    What the output projection reads.
+
+    `maxout`: t_i = max over pairs of U_o s + V_o E y_{i-1} + C_o c_i (appendix A.2.2); `tanh`: tanh(W_c [c_i; s_i])
+    (Luong et al. 2015, equation 5); `linear`: s_i.
+    """
+
+    def __init__(self, config: BahdanauConfig):
+        super().__init__()
+        self.readout_type = config.readout_type
+        if config.readout_type == "maxout":
+            size = 2 * config.maxout_size
+            self.state_proj = nn.Linear(config.hidden_size, size, bias=config.use_bias)
+            self.input_proj = nn.Linear(config.embedding_size, size, bias=False)
+            self.context_proj = nn.Linear(config.encoder_output_size, size, bias=False)
+        elif config.readout_type == "tanh":
+            sources = config.hidden_size + config.encoder_output_size
+            self.state_proj = nn.Linear(sources, config.hidden_size, bias=config.use_bias)
+
+    def forward(self, states: torch.Tensor, inputs: torch.Tensor, contexts: torch.Tensor) -> torch.Tensor:
+        """(B, T, H), (B, T, E) and (B, T, D) to (B, T, R)."""
+        if self.readout_type == "linear":
+            return states
+        if self.readout_type == "tanh":
+            return torch.tanh(self.state_proj(torch.cat([contexts, states], dim=-1)))
+        pairs = self.state_proj(states) + self.input_proj(inputs) + self.context_proj(contexts)
+        return pairs.unflatten(-1, (-1, 2)).amax(dim=-1)
+
+
+class BahdanauEncoderLayer(GradientCheckpointingLayer):
+    def __init__(self, config: BahdanauConfig, input_size: int):
+        super().__init__()
+        self.forward_rnn = BahdanauRecurrence(config, input_size, config.encoder_hidden_size)
+        if config.bidirectional:
+            self.backward_rnn = BahdanauRecurrence(config, input_size, config.encoder_hidden_size)
+
+    def forward(
+        self, hidden_states: torch.Tensor, orders: tuple[torch.Tensor, torch.Tensor] | None = None
+    ) -> torch.Tensor:
+        """(B, S, E or D) to (B, S, D); `orders` are those of `reading_orders`, `None` for full rows."""
+        if orders is None:
+            states, _ = self.forward_rnn(hidden_states)
+            if not hasattr(self, "backward_rnn"):
+                return states
+            backward_states, _ = self.backward_rnn(hidden_states.flip(1))
+            return torch.cat([states, backward_states.flip(1)], dim=-1)
+        units = [self.forward_rnn, self.backward_rnn] if hasattr(self, "backward_rnn") else [self.forward_rnn]
+        directions = []
+        for unit, order in zip(units, orders):
+            states, _ = unit(take(hidden_states, order))
+            directions.append(take(states, order.argsort(dim=1)))
+        return torch.cat(directions, dim=-1)
+
+
+def take(sequence: torch.Tensor, order: torch.Tensor) -> torch.Tensor:
+    """Rows of (B, S, D) in the order (B, S)."""
+    return sequence.gather(1, order.unsqueeze(-1).expand(-1, -1, sequence.shape[-1]))
+
+
+def reading_orders(mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """
+    Positions in which each direction reads rows padded on any side: tokens first, from the left or from the right,
+    padding last, where it cannot touch a token's state. (B, S) to two (B, S).
+    """
+    forward = torch.argsort((mask == 0).long(), dim=1, stable=True)
+    positions = torch.arange(mask.shape[1], device=mask.device).expand_as(mask)
+    mirrored = (mask != 0).sum(dim=1, keepdim=True) - 1 - positions
+    return forward, forward.gather(1, torch.where(mirrored >= 0, mirrored, positions))
+
+
+class BahdanauAttentiveLayer(GradientCheckpointingLayer):
+    """
+    Bahdanau's decoder recurrence: attend with s_{i-1}, then step (appendix A.1.1 and A.1.2).
+
+    The input's share of the gates is one product for all steps, and the keys come ready made.
+    """
+
+    def __init__(self, config: BahdanauConfig):
+        super().__init__()
+        size = BahdanauCell.gates[config.cell_type] * config.hidden_size
+        self.hidden_size = config.hidden_size
+        self.attention = BahdanauAttention(config)
+        self.input_proj = BahdanauLinear(config.embedding_size, size, config.use_bias, "gates")
+        self.context_proj = nn.Linear(config.encoder_output_size, size, bias=False)
+        self.cell = BahdanauCell(config, config.hidden_size)
+
+    def forward(
+        self,
+        inputs: torch.Tensor,
+        state: torch.Tensor,
+        keys: torch.Tensor,
+        values: torch.Tensor,
+        encoder_attention_mask: torch.Tensor | None = None,
+        mask: torch.Tensor | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+        """
+        Returns:
+            the states s_i, `(B, T, H)`; the last state, `(B, state_size)`; the contexts c_i, `(B, T, D)`; and the
+            weights alpha_ij, `(B, T, S)`.
+        """
+        gates = self.input_proj(inputs)  # (B, T, gates * H)
+        states, contexts, weights = [], [], []
+        for step in range(inputs.shape[1]):
+            query = state[:, None, : self.hidden_size]
+            context, weight = self.attention(query, keys, values, encoder_attention_mask)
+            new_state = self.cell(gates[:, step] + self.context_proj(context[:, 0]), state)
+            state = new_state if mask is None else torch.where(mask[:, step, None] > 0, new_state, state)
+            states.append(state[:, : self.hidden_size])
+            contexts.append(context)
+            weights.append(weight)
+        return torch.stack(states, dim=1), state, torch.cat(contexts, dim=1), torch.cat(weights, dim=1)
+
+
+__all__ = ["BahdanauAttention"]
