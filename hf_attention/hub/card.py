@@ -117,6 +117,7 @@ def write_translation_card(
     )
     config = model.config.to_diff_dict()
     hidden = {"transformers_version", "dtype", "architectures", "auto_map", "custom_pipelines", "_name_or_path"}
+    options = training_args.to_dict()
     hyperparameters = [
         ("epochs", f"{results['epoch']:.4g}"),
         ("steps", str(json.loads((folder / "trainer_state.json").read_text())["global_step"])),
@@ -125,7 +126,7 @@ def write_translation_card(
             f"{training_args.train_batch_size} x {training_args.gradient_accumulation_steps} x "
             f"{training_args.world_size} processes",
         ),
-        *((name, str(getattr(training_args, name))) for name in HYPERPARAMETERS),
+        *((name, str(options[name])) for name in HYPERPARAMETERS),
     ]
     if "train_runtime" in results:
         hyperparameters.append(
@@ -169,8 +170,9 @@ def summarize(model: PreTrainedModel, data_name: str) -> str:
     if config.model_type == "bahdanau":
         attention = "no attention" if config.attention_type == "none" else f"{config.attention_type} attention"
         kind = f"recurrent encoder-decoder ({config.cell_type.upper()}) with {attention}"
-    source, target = getattr(config, "source_lang", "source"), getattr(config, "target_lang", "target")
-    return f"A {kind}, trained from {source} to {target} on {data_name}."
+    languages = [getattr(config, name, None) for name in ("source_lang", "target_lang")]
+    direction = "" if languages == ["source", "target"] else f" from {languages[0]} to {languages[1]}"
+    return f"A {kind}, trained{direction} on {data_name}."
 
 
 def describe_versions() -> str:

@@ -34,7 +34,12 @@ def test_card_says_what_the_run_measured(small_run):
     assert f"| BLEU | {results['test_bleu']:.2f} |" in text
     assert f"| alignment error | {results['test_alignment_error']:.4f} |" in text
     assert "tok:13a" in text and "train 400, validation 40, test 40 pairs" in text
-    assert "| learning_rate | 0.003 |" in text and "| steps | 30 |" in text and "| `hidden_size` | `128` |" in text
+    assert (
+        "| learning_rate | 0.003 |" in text
+        and "| steps | 30 |" in text
+        and "| lr_scheduler_type | linear |" in text
+        and "| `hidden_size` | `128` |" in text
+    )
     assert describe_versions() in text
     assert 'model="bahdanau-small"' in text and "trust_remote_code=True" in text
     assert "{{" not in text and "{%" not in text and "More information needed" not in text
