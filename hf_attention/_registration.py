@@ -14,13 +14,13 @@
 """
 Registers every model and pipeline with transformers, without importing torch before it is needed.
 
-`import transformers` alone brings no torch; its Auto classes do. So where they are not imported yet, registration
-waits for the moment they are.
+`import transformers` alone brings no torch; its Auto classes do. So what transformers has not imported yet is registered
+once it has: a finder notes when the modules named here begin and end, and nothing of ours is imported while one that our
+files import, or one of ours, is still half made.
 """
 
 import importlib
 import sys
-from functools import partial
 from importlib.abc import MetaPathFinder
 from importlib.util import find_spec
 
@@ -33,25 +33,84 @@ FAMILIES = {
         {"AutoModel": "BahdanauModel", "AutoModelForSeq2SeqLM": "BahdanauForConditionalGeneration"},
     ),
 }
-AUTO = "transformers.models.auto"
 PIPELINE = "hf_attention.interpret.translation_pipeline"
+
+AUTO_CONFIG = "transformers.models.auto.configuration_auto"
+AUTO_MODEL = "transformers.models.auto.modeling_auto"
+PIPELINES = "transformers.pipelines"
+# modules that our files import, and that import the Auto classes on their way
+SHARED = {"transformers.modeling_layers", "transformers.backbone_utils", f"{PIPELINES}.base", PIPELINES}
+MODELING = {f"{package}.modeling_{model_type}": model_type for model_type, (package, _, _) in FAMILIES.items()}
+
+
+class ImportWatch(MetaPathFinder):
+    """Registers what can be, each time a watched module has been imported."""
+
+    watched = SHARED | {AUTO_CONFIG, AUTO_MODEL}
+    ours = "hf_attention."
+
+    def __init__(self):
+        self.running = set()
+        self.registered = set()
+
+    def find_spec(self, fullname, path=None, target=None):
+        if fullname in self.running or not (fullname in self.watched or fullname.startswith(self.ours)):
+            return None
+        self.running.add(fullname)
+        try:
+            spec = find_spec(fullname)
+        except BaseException:
+            self.running.discard(fullname)
+            raise
+        exec_module = spec.loader.exec_module
+
+        def exec_module_and_register(module):
+            self.running.add(fullname)
+            try:
+                exec_module(module)
+            finally:
+                self.running.discard(fullname)
+            self.register()
+
+        spec.loader.exec_module = exec_module_and_register
+        return spec
+
+    def is_imported(self, name: str) -> bool:
+        return name in sys.modules and name not in self.running
+
+    def register(self):
+        """Registers, once each, what transformers and we have imported."""
+        if any(name in SHARED or name.startswith(self.ours) for name in self.running):
+            return
+        if self.is_imported(AUTO_CONFIG):
+            self.once("configs", register_configs)
+        if self.is_imported(AUTO_MODEL):
+            for name in MODELING:
+                self.once(name, lambda name=name: importlib.import_module(name))
+            for name, model_type in MODELING.items():
+                if self.is_imported(name):
+                    self.once(model_type, lambda model_type=model_type: register_family(model_type))
+        if self.is_imported(PIPELINES):
+            self.once(PIPELINES, lambda: importlib.import_module(PIPELINE))
+            if self.is_imported(PIPELINE):
+                self.once(PIPELINE, lambda: importlib.import_module(PIPELINE).register())
+
+    def once(self, step: str, action):
+        if step not in self.registered:
+            self.registered.add(step)
+            action()
 
 
 def register_configs():
-    auto_config = importlib.import_module(f"{AUTO}.configuration_auto").AutoConfig
+    auto_config = importlib.import_module(AUTO_CONFIG).AutoConfig
     for model_type, (package, config_name, _) in FAMILIES.items():
         config_class = getattr(importlib.import_module(package), config_name)
         auto_config.register(model_type, config_class, exist_ok=True)
         config_class.register_for_auto_class()
 
 
-def import_models():
-    for model_type, (package, _, _) in FAMILIES.items():
-        importlib.import_module(f"{package}.modeling_{model_type}")
-
-
 def register_family(model_type: str):
-    modeling_auto = importlib.import_module(f"{AUTO}.modeling_auto")
+    modeling_auto = importlib.import_module(AUTO_MODEL)
     package, config_name, model_names = FAMILIES[model_type]
     module = importlib.import_module(package)
     for auto_name, model_name in model_names.items():
@@ -60,52 +119,11 @@ def register_family(model_type: str):
         model_class.register_for_auto_class(auto_name)
 
 
-def import_pipelines():
-    importlib.import_module(PIPELINE)
-
-
-def register_pipeline():
-    importlib.import_module(PIPELINE).register()
-
-
-# Our modules import transformers' on their way, so what they hold is registered when they are complete.
-TRIGGERS = {
-    f"{AUTO}.configuration_auto": register_configs,
-    **{
-        f"{package}.modeling_{model_type}": partial(register_family, model_type)
-        for model_type, (package, _, _) in FAMILIES.items()
-    },
-    f"{AUTO}.modeling_auto": import_models,
-    PIPELINE: register_pipeline,
-    "transformers.pipelines": import_pipelines,
-}
-
-
-class AfterImport(MetaPathFinder):
-    """Calls a function once, right after a module has been imported."""
-
-    def __init__(self, trigger: str, action):
-        self.trigger, self.action = trigger, action
-
-    def find_spec(self, fullname, path=None, target=None):
-        if fullname != self.trigger:
-            return None
-        sys.meta_path.remove(self)
-        spec = find_spec(fullname)
-        exec_module = spec.loader.exec_module
-
-        def exec_module_and_register(module):
-            exec_module(module)
-            self.action()
-
-        spec.loader.exec_module = exec_module_and_register
-        return spec
+WATCH = ImportWatch()
 
 
 def register():
     """Registers now with what transformers has imported, and with the rest when it does. Safe to call again."""
-    for trigger, action in TRIGGERS.items():
-        if trigger in sys.modules:
-            action()
-        elif not any(isinstance(finder, AfterImport) and finder.trigger == trigger for finder in sys.meta_path):
-            sys.meta_path.insert(0, AfterImport(trigger, action))
+    if WATCH not in sys.meta_path:
+        sys.meta_path.insert(0, WATCH)
+    WATCH.register()

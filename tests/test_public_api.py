@@ -46,20 +46,23 @@ CONFIG = "AutoConfig.for_model('bahdanau', vocab_size=9, embedding_size=4, hidde
 @pytest.mark.parametrize(
     "imports",
     [
-        "import hf_attention; from transformers import AutoConfig, AutoModelForSeq2SeqLM",
-        "from transformers import AutoConfig, AutoModelForSeq2SeqLM; import hf_attention",
-        "import hf_attention; from transformers import AutoTokenizer, AutoConfig, AutoModelForSeq2SeqLM",
-        "import hf_attention; import hf_attention; "
-        "from transformers import pipeline, AutoConfig, AutoModelForSeq2SeqLM",
-        "from hf_attention.models.bahdanau.modeling_bahdanau import BahdanauModel; "
-        "from transformers import AutoConfig, AutoModelForSeq2SeqLM",
-        "from hf_attention import BahdanauModel; from transformers import AutoConfig, AutoModelForSeq2SeqLM",
-        "import importlib, hf_attention; importlib.reload(hf_attention); "
-        "from transformers import AutoConfig, AutoModelForSeq2SeqLM; importlib.reload(hf_attention)",
+        "import hf_attention; import hf_attention",
+        "from transformers import AutoModelForSeq2SeqLM, AutoConfig; import hf_attention",
+        "import hf_attention; from transformers import AutoTokenizer, pipeline",
+        "import hf_attention; from transformers import BartModel",
+        "import hf_attention; import transformers.modeling_layers",
+        "import hf_attention; from transformers.backbone_utils import BackboneMixin",
+        "import hf_attention; from transformers import Seq2SeqTrainer",
+        "from hf_attention.models.bahdanau.modeling_bahdanau import BahdanauModel",
+        "from hf_attention.models.bahdanau.layers_bahdanau import BahdanauAttention",
+        "from hf_attention.interpret.translation_pipeline import TranslationWithAlignmentPipeline",
+        "from hf_attention import BahdanauModel",
+        "import importlib, hf_attention; importlib.reload(hf_attention)",
     ],
 )
 def test_registered_whatever_is_imported_first(imports):
-    code = f"{imports}; print(type(AutoModelForSeq2SeqLM.from_config({CONFIG})).__module__)"
+    code = f"{imports}; from transformers import AutoConfig, AutoModelForSeq2SeqLM; "
+    code += f"print(type(AutoModelForSeq2SeqLM.from_config({CONFIG})).__module__)"
     assert run(code) == "hf_attention.models.bahdanau.modeling_bahdanau"
 
 

@@ -132,7 +132,8 @@ def generated(
         return_dict_in_generate=True,
     )
     steps = [read_layer(step, layer, head)[:, -1] for step in outputs.cross_attentions]  # each (rows, S)
-    prompt = outputs.sequences.shape[1] - len(steps)
+    # beams may go on for longer than the sequence that wins
+    prompt = generate_kwargs["decoder_input_ids"].shape[1] if "decoder_input_ids" in generate_kwargs else 1
     beam_indices = outputs.get("beam_indices")
     ends = model.generation_config.eos_token_id
     ends = torch.tensor(ends if isinstance(ends, list) else [ends], device=outputs.sequences.device)

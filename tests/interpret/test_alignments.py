@@ -81,6 +81,24 @@ def test_generated_alignments_are_those_of_forced_decoding(tokenizer, kind, opti
         assert alignment.score == pytest.approx(score / length, abs=1e-3)
 
 
+def test_beams_that_go_on_after_the_best_has_ended(tokenizer):
+    model = make(tokenizer)
+    with torch.no_grad():
+        model.lm_head.bias[tokenizer.eos_token_id] = 6.0
+    options = {"num_beams": 4, "max_new_tokens": 20, "length_penalty": -1.0}
+    outputs = model.generate(
+        **tokenizer(SOURCES, return_tensors="pt", padding=True, return_token_type_ids=False),
+        **options,
+        output_scores=True,
+        return_dict_in_generate=True,
+    )
+    assert len(outputs.scores) > outputs.sequences.shape[1] - 1
+    for alignment, sequence in zip(align(model, tokenizer, SOURCES, **options), outputs.sequences):
+        tokens = tokenizer.convert_ids_to_tokens(sequence[1:].tolist())
+        assert alignment.target_tokens == tokens[: tokens.index("</s>") + 1]
+        assert alignment.weights.shape[0] == len(alignment.target_tokens)
+
+
 @pytest.mark.parametrize("kind", ["bahdanau", "marian"])
 def test_given_targets(tokenizer, kind):
     model = make(tokenizer, kind).train()

@@ -1,0 +1,235 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Compact ViT model configuration"""
+
+import difflib
+from dataclasses import fields
+from typing import Any, Literal
+
+from huggingface_hub.dataclasses import strict
+from transformers import PreTrainedConfig
+from transformers.backbone_utils import BackboneConfigMixin
+
+
+# Hassani et al. 2021, arXiv 2104.05704, table 1 and section 4: layers, heads, MLP ratio, width
+SIZES = {2: (2, 2, 1, 128), 4: (4, 2, 1, 128), 6: (6, 4, 2, 256), 7: (7, 4, 2, 256), 14: (14, 6, 3, 384)}
+
+
+def size_options(layers: int) -> dict[str, Any]:
+    num_hidden_layers, num_attention_heads, ratio, hidden_size = SIZES[layers]
+    return {
+        "num_hidden_layers": num_hidden_layers,
+        "num_attention_heads": num_attention_heads,
+        "hidden_size": hidden_size,
+        "intermediate_size": ratio * hidden_size,
+    }
+
+
+def cct(layers: int, kernel_size: int, num_conv_layers: int, image_size: int = 32) -> dict[str, Any]:
+    return {
+        **size_options(layers),
+        "kernel_size": kernel_size,
+        "num_conv_layers": num_conv_layers,
+        "image_size": image_size,
+    }
+
+
+PATCHES = {"tokenizer_type": "patch", "patch_size": 4}
+PRESETS: dict[str, dict[str, Any]] = {
+    "cct_2_3x2": cct(2, 3, 2),
+    "cct_4_3x2": cct(4, 3, 2),
+    "cct_6_3x1": cct(6, 3, 1),
+    "cct_6_3x2": cct(6, 3, 2),
+    "cct_7_3x1": cct(7, 3, 1),
+    "cct_7_3x2": cct(7, 3, 2),
+    "cct_7_7x2": cct(7, 7, 2, image_size=224),
+    "cct_14_7x2": cct(14, 7, 2, image_size=224),
+    "cvt_7_4": {**size_options(7), **PATCHES},
+    "vit_lite_7_4": {**size_options(7), **PATCHES, "pooling_type": "cls"},
+}
+
+
+@strict
+class CompactVitConfig(BackboneConfigMixin, PreTrainedConfig):
+    r"""
+    The configuration of a compact vision transformer (Hassani et al. 2021, arXiv 2104.05704): CCT, with a convolutional
+    tokenizer and sequence pooling; CVT, with patches and sequence pooling; ViT-Lite, with patches and a class token. The
+    defaults are CCT-7/3x1 for 32 x 32 images; [`~CompactVitConfig.from_preset`] gives each model of the paper. A misspelt
+    option or sizes that do not fit raise an error.
+
+    Args:
+        image_size (`int`, *optional*, defaults to 32):
+            Height and width of the images, in pixels. Others need `interpolate_pos_encoding=True`.
+        num_channels (`int`, *optional*, defaults to 3):
+            Channels of the images.
+        tokenizer_type (`str`, *optional*, defaults to `"conv"`):
+            `"conv"`: convolution, ReLU and max-pooling, `num_conv_layers` times; `"patch"`: one linear map a patch.
+        kernel_size (`int`, *optional*, defaults to 3):
+            Kernel of the tokenizer's convolutions; the stride is half of it less one, at least one.
+        num_conv_layers (`int`, *optional*, defaults to 1):
+            Convolutions of the tokenizer.
+        conv_channels (`int`, *optional*, defaults to 64):
+            Channels between the tokenizer's convolutions.
+        patch_size (`int`, *optional*, defaults to 4):
+            Height and width of a patch, in pixels (`tokenizer_type="patch"`).
+        hidden_size (`int`, *optional*, defaults to 256):
+            Width d of the tokens.
+        num_hidden_layers (`int`, *optional*, defaults to 7):
+            Transformer layers.
+        num_attention_heads (`int`, *optional*, defaults to 4):
+            Heads of each layer's attention.
+        intermediate_size (`int`, *optional*, defaults to 512):
+            Width of each layer's MLP.
+        hidden_act (`str`, *optional*, defaults to `"gelu"`):
+            Activation of the MLP.
+        pooling_type (`str`, *optional*, defaults to `"sequence"`):
+            What the classifier reads: `"sequence"`: all tokens, weighed by a learned attention (section 3.2); `"cls"`:
+            a class token; `"mean"`: the mean of the tokens.
+        position_embedding_type (`str`, *optional*, defaults to `"learnable"`):
+            `"learnable"`, `"sinusoidal"` (fixed; Vaswani et al. 2017, section 3.5) or `"none"`.
+        qkv_bias (`bool`, *optional*, defaults to `False`):
+            Whether queries, keys and values have biases.
+        hidden_dropout_prob (`float`, *optional*, defaults to 0.0):
+            Dropout on the embeddings, the attention's output and in the MLP.
+        attention_probs_dropout_prob (`float`, *optional*, defaults to 0.1):
+            Dropout on the attention weights. On CPU it sends sdpa to its slow path: at 0 training is more than twice as
+            fast there.
+        drop_path_rate (`float`, *optional*, defaults to 0.1):
+            Stochastic depth of the last layer; the layers before have less, in equal steps from 0.
+        layer_norm_eps (`float`, *optional*, defaults to 1e-5):
+            Epsilon of the layer norms.
+        initializer_range (`float`, *optional*, defaults to 0.02):
+            Standard deviation of the truncated normal distribution of linear maps.
+        position_initializer_range (`float`, *optional*, defaults to 0.2):
+            The same of learnable positions.
+        out_features (`list[str]`, *optional*), out_indices (`list[int]`, *optional*):
+            For the backbone: which of `stem`, `stage1`, ... (the output of a layer) it returns.
+
+    Examples:
+
+    ```python
+    >>> from hf_attention import CompactVitConfig, CompactVitForImageClassification
+
+    >>> configuration = CompactVitConfig.from_preset("cct_7_3x1", num_labels=10)
+    >>> CompactVitForImageClassification(configuration).num_parameters()
+    3760139
+    ```"""
+
+    model_type = "compact_vit"
+
+    image_size: int = 32
+    num_channels: int = 3
+    tokenizer_type: Literal["conv", "patch"] = "conv"
+    kernel_size: int = 3
+    num_conv_layers: int = 1
+    conv_channels: int = 64
+    patch_size: int = 4
+    hidden_size: int = 256
+    num_hidden_layers: int = 7
+    num_attention_heads: int = 4
+    intermediate_size: int = 512
+    hidden_act: str = "gelu"
+    pooling_type: Literal["sequence", "cls", "mean"] = "sequence"
+    position_embedding_type: Literal["learnable", "sinusoidal", "none"] = "learnable"
+    qkv_bias: bool = False
+    hidden_dropout_prob: float | int = 0.0
+    attention_probs_dropout_prob: float | int = 0.1
+    drop_path_rate: float | int = 0.1
+    layer_norm_eps: float = 1e-5
+    initializer_range: float = 0.02
+    position_initializer_range: float = 0.2
+    _out_features: list[str] | None = None
+    _out_indices: list[int] | None = None
+
+    def __post_init__(self, **kwargs):
+        known = {field.name for field in fields(self)}
+        for name in set(kwargs) - known - {"out_features", "out_indices", "num_labels"}:
+            if meant := difflib.get_close_matches(name, known, n=1, cutoff=0.8):
+                raise ValueError(f"`{name}` is not an option of {type(self).__name__}; did you mean `{meant[0]}`?")
+        self.stage_names = ["stem", *(f"stage{index}" for index in range(1, self.num_hidden_layers + 1))]
+        self.set_output_features_output_indices(
+            out_indices=kwargs.pop("out_indices", None), out_features=kwargs.pop("out_features", None)
+        )
+        super().__post_init__(**kwargs)
+
+    def validate_architecture(self):
+        """Part of `@strict`-powered validation. Raises `ValueError` where options do not fit each other."""
+        sizes = ("image_size", "num_channels", "kernel_size", "num_conv_layers", "conv_channels", "patch_size")
+        sizes += ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
+        for name in sizes:
+            if getattr(self, name) < 1:
+                raise ValueError(f"`{name}` must be at least 1, got {getattr(self, name)}.")
+        for name in ("hidden_dropout_prob", "attention_probs_dropout_prob", "drop_path_rate"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"`{name}` is a probability between 0 and 1, got {getattr(self, name)}.")
+        if self.hidden_size % self.num_attention_heads:
+            raise ValueError(
+                f"`hidden_size` ({self.hidden_size}) must be a multiple of `num_attention_heads` "
+                f"({self.num_attention_heads})."
+            )
+        if self.position_embedding_type == "sinusoidal" and self.hidden_size % 2:
+            raise ValueError(
+                f"`position_embedding_type='sinusoidal'` needs an even `hidden_size`, got {self.hidden_size}."
+            )
+        if self.tokenizer_type == "patch" and self.image_size < self.patch_size:
+            raise ValueError(f"`image_size` ({self.image_size}) is smaller than `patch_size` ({self.patch_size}).")
+
+    def grid_size(self, size: int) -> int:
+        """Tokens along a side of `size` pixels."""
+        if self.tokenizer_type == "patch":
+            return size // self.patch_size
+        stride, padding = max(1, self.kernel_size // 2 - 1), max(1, self.kernel_size // 2)
+        for _ in range(self.num_conv_layers):
+            size = (size + 2 * padding - self.kernel_size) // stride + 1
+            size = (size + 2 - 3) // 2 + 1
+        return size
+
+    @property
+    def num_patches(self) -> int:
+        """Tokens of an image of `image_size`, the class token not counted."""
+        return self.grid_size(self.image_size) ** 2
+
+    @classmethod
+    def from_preset(cls, name: str, **overrides) -> "CompactVitConfig":
+        """
+        A config with the sizes of a model of the paper.
+
+        Args:
+            name (`str`):
+                One of `cct_2_3x2`, `cct_4_3x2`, `cct_6_3x1`, `cct_6_3x2`, `cct_7_3x1`, `cct_7_3x2`, `cct_7_7x2`,
+                `cct_14_7x2`, `cvt_7_4`, `vit_lite_7_4` (layers, then kernel x convolutions, or patch size).
+            overrides:
+                Options that replace the preset's.
+
+        Raises:
+            `ValueError`: for an unknown name.
+        """
+        if name not in PRESETS:
+            raise ValueError(f"There is no preset {name!r}; choose one of {', '.join(PRESETS)}.")
+        return cls(**{**PRESETS[name], **overrides})
+
+    def save_pretrained(self, save_directory, push_to_hub: bool = False, **kwargs):
+        if self._auto_class is not None:
+            # transformers writes only the entry of the class that is saved; any Auto class may load the folder
+            self.auto_map = {
+                "AutoConfig": "configuration_compact_vit.CompactVitConfig",
+                "AutoModel": "modeling_compact_vit.CompactVitModel",
+                "AutoBackbone": "modeling_compact_vit.CompactVitBackbone",
+                "AutoModelForImageClassification": "modeling_compact_vit.CompactVitForImageClassification",
+                "AutoModelForMaskedImageModeling": "modeling_compact_vit.CompactVitForMaskedImageModeling",
+            }
+        super().save_pretrained(save_directory, push_to_hub=push_to_hub, **kwargs)
+
+
+__all__ = ["CompactVitConfig"]
