@@ -28,6 +28,11 @@ _PUBLIC = {
     "BahdanauConfig": "models.bahdanau",
     "BahdanauModel": "models.bahdanau",
     "BahdanauForConditionalGeneration": "models.bahdanau",
+    "CompactVitConfig": "models.compact_vit",
+    "CompactVitModel": "models.compact_vit",
+    "CompactVitBackbone": "models.compact_vit",
+    "CompactVitForImageClassification": "models.compact_vit",
+    "CompactVitForMaskedImageModeling": "models.compact_vit",
 }
 
 __all__ = list(_PUBLIC)

@@ -14,9 +14,9 @@
 """
 Registers every model and pipeline with transformers, without importing torch before it is needed.
 
-`import transformers` alone brings no torch; its Auto classes do. So what transformers has not imported yet is registered
-once it has: a finder notes when the modules named here begin and end, and nothing of ours is imported while one that our
-files import, or one of ours, is still half made.
+`import transformers` alone brings no torch; its Auto classes do. So what transformers has not imported yet is
+registered once it has: a finder notes when the modules named here begin and end, and nothing of ours is imported while
+one that our files import, or one of ours, is still half made.
 """
 
 import importlib
@@ -31,6 +31,16 @@ FAMILIES = {
         "hf_attention.models.bahdanau",
         "BahdanauConfig",
         {"AutoModel": "BahdanauModel", "AutoModelForSeq2SeqLM": "BahdanauForConditionalGeneration"},
+    ),
+    "compact_vit": (
+        "hf_attention.models.compact_vit",
+        "CompactVitConfig",
+        {
+            "AutoModel": "CompactVitModel",
+            "AutoBackbone": "CompactVitBackbone",
+            "AutoModelForImageClassification": "CompactVitForImageClassification",
+            "AutoModelForMaskedImageModeling": "CompactVitForMaskedImageModeling",
+        },
     ),
 }
 PIPELINE = "hf_attention.interpret.translation_pipeline"

@@ -63,10 +63,10 @@ PRESETS: dict[str, dict[str, Any]] = {
 @strict
 class CompactVitConfig(BackboneConfigMixin, PreTrainedConfig):
     r"""
-    The configuration of a compact vision transformer (Hassani et al. 2021, arXiv 2104.05704): CCT, with a convolutional
-    tokenizer and sequence pooling; CVT, with patches and sequence pooling; ViT-Lite, with patches and a class token. The
-    defaults are CCT-7/3x1 for 32 x 32 images; [`~CompactVitConfig.from_preset`] gives each model of the paper. A misspelt
-    option or sizes that do not fit raise an error.
+    The configuration of a compact vision transformer (Hassani et al. 2021, arXiv 2104.05704): CCT, with a
+    convolutional tokenizer and sequence pooling; CVT, with patches and sequence pooling; ViT-Lite, with patches and a
+    class token. The defaults are CCT-7/3x1 for 32 x 32 images; [`~CompactVitConfig.from_preset`] gives each model of
+    the paper. A misspelt option or sizes that do not fit raise an error.
 
     Args:
         image_size (`int`, *optional*, defaults to 32):
@@ -103,8 +103,7 @@ class CompactVitConfig(BackboneConfigMixin, PreTrainedConfig):
         hidden_dropout_prob (`float`, *optional*, defaults to 0.0):
             Dropout on the embeddings, the attention's output and in the MLP.
         attention_probs_dropout_prob (`float`, *optional*, defaults to 0.1):
-            Dropout on the attention weights. On CPU it sends sdpa to its slow path: at 0 training is more than twice as
-            fast there.
+            Dropout on the attention weights. On CPU it sends sdpa to its slow path.
         drop_path_rate (`float`, *optional*, defaults to 0.1):
             Stochastic depth of the last layer; the layers before have less, in equal steps from 0.
         layer_norm_eps (`float`, *optional*, defaults to 1e-5):

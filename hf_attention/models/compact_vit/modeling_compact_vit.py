@@ -19,6 +19,7 @@ Shapes: B batch, C channels, N tokens (G x G on a grid, one more with a class to
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import nn
@@ -81,7 +82,7 @@ class CompactVitPatchEmbeddings(nn.Module):
         stride, padding = max(1, config.kernel_size // 2 - 1), max(1, config.kernel_size // 2)
         channels = [config.num_channels, *[config.conv_channels] * (config.num_conv_layers - 1), config.hidden_size]
         layers = []
-        for inputs, outputs in zip(channels, channels[1:]):
+        for inputs, outputs in pairwise(channels):
             layers.append(nn.Conv2d(inputs, outputs, config.kernel_size, stride, padding, bias=False))
             layers += [nn.ReLU(), nn.MaxPool2d(kernel_size=3, stride=2, padding=1)]
         self.projection = nn.Sequential(*layers)
@@ -154,7 +155,7 @@ class CompactVitEmbeddings(nn.Module):
 
 
 def sinusoidal_positions(length: int, size: int) -> torch.Tensor:
-    """The fixed table of Vaswani et al. 2017, section 3.5: sine in even places, cosine in odd ones. (1, length, size)."""
+    """The fixed table of Vaswani et al. 2017, section 3.5: sine in even places, cosine in odd. (1, length, size)."""
     rates = 10_000.0 ** (-torch.arange(0, size, 2, dtype=torch.float64) / size)
     angles = torch.arange(length, dtype=torch.float64).unsqueeze(1) * rates
     return torch.stack([angles.sin(), angles.cos()], dim=-1).reshape(1, length, size).float()
@@ -212,8 +213,8 @@ class CompactVitAttention(nn.Module):
 
 class CompactVitLayer(GradientCheckpointingLayer):
     """
-    The encoder block of the paper's code, which is not plain pre-norm: the second norm is on the path itself, not on the
-    branch. x += attention(norm(x)); x = norm(x); x += MLP(x), each branch under stochastic depth.
+    The encoder block of the paper's code, which is not plain pre-norm: the second norm is on the path itself, not on
+    the branch. x += attention(norm(x)); x = norm(x); x += MLP(x), each branch under stochastic depth.
     """
 
     def __init__(self, config: CompactVitConfig, drop_path_rate: float):
@@ -244,7 +245,7 @@ class CompactVitLayer(GradientCheckpointingLayer):
 
 
 class CompactVitPooler(nn.Module):
-    """All tokens in one vector (section 3.2): z = softmax(g(x))^T x with g: D -> 1; or the class token; or the mean."""
+    """All tokens in one vector (section 3.2): z = softmax(g(x))^T x, g: D -> 1; or the class token; or the mean."""
 
     def __init__(self, config: CompactVitConfig):
         super().__init__()
@@ -332,8 +333,8 @@ class CompactVitModel(CompactVitPreTrainedModel):
             Whether to take images of another size than `config.image_size`.
 
         Returns a [`CompactVitModelOutput`] with `last_hidden_state` (batch, tokens, D), `pooler_output` (batch, D),
-        `pooling_weights` (batch, tokens), and on request `hidden_states` and `attentions`, (batch, heads, tokens, tokens)
-        a layer, which the `eager` implementation alone makes.
+        `pooling_weights` (batch, tokens), and on request `hidden_states` and `attentions`, (batch, heads, tokens,
+        tokens) a layer, which the `eager` implementation alone makes.
         """
         if pixel_values is None:
             raise ValueError("You have to specify `pixel_values`.")
@@ -398,8 +399,8 @@ class CompactVitForImageClassification(CompactVitPreTrainedModel):
 
 class CompactVitForMaskedImageModeling(CompactVitPreTrainedModel):
     """
-    Predicts the pixels of masked tokens (SimMIM, Xie et al. 2021, arXiv 2111.09886). A convolutional tokenizer sees over
-    a token's edges, so part of a masked token is in its neighbours.
+    Predicts the pixels of masked tokens (SimMIM, Xie et al. 2021, arXiv 2111.09886). A convolutional tokenizer sees
+    over a token's edges, so part of a masked token is in its neighbours.
     """
 
     def __init__(self, config: CompactVitConfig):
@@ -407,8 +408,8 @@ class CompactVitForMaskedImageModeling(CompactVitPreTrainedModel):
         grid = config.grid_size(config.image_size)
         if config.image_size % grid:
             raise ValueError(
-                f"Masked image modelling needs tokens of whole pixels, but `image_size` ({config.image_size}) is not a "
-                f"multiple of the {grid} tokens on a side."
+                f"Masked image modelling needs tokens of whole pixels, but `image_size` ({config.image_size}) is "
+                f"not a multiple of the {grid} tokens on a side."
             )
         self.encoder_stride = config.image_size // grid
         self.model = CompactVitModel(config, add_pooling_layer=False, use_mask_token=True)

@@ -1,0 +1,52 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+import pytest
+from huggingface_hub.errors import StrictDataclassError
+from transformers import AutoConfig
+
+from hf_attention import CompactVitConfig
+from hf_attention.models.compact_vit.configuration_compact_vit import PRESETS
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_round_trip(tmp_path, name):
+    config = CompactVitConfig.from_preset(name, num_labels=7)
+    config.save_pretrained(tmp_path)
+    loaded = AutoConfig.from_pretrained(tmp_path)
+    assert type(loaded) is CompactVitConfig and loaded.num_labels == 7
+    assert loaded.to_diff_dict() == config.to_diff_dict()
+
+
+@pytest.mark.parametrize("name, tokens", [("cct_7_3x1", 256), ("cct_7_3x2", 64), ("cct_7_7x2", 196), ("cvt_7_4", 64)])
+def test_number_of_tokens(name, tokens):
+    assert CompactVitConfig.from_preset(name).num_patches == tokens
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"hiden_size": 4}, "`hiden_size` is not an option of CompactVitConfig; did you mean `hidden_size`"),
+        ({"pooling_type": "max"}, "pooling_type"),
+        ({"hidden_size": 10}, "must be a multiple of `num_attention_heads`"),
+        ({"num_conv_layers": 0}, "`num_conv_layers` must be at least 1"),
+        ({"drop_path_rate": 2}, "`drop_path_rate` is a probability"),
+        ({"tokenizer_type": "patch", "patch_size": 64}, "smaller than `patch_size`"),
+        ({"out_features": ["stage9"]}, "out_features must be a subset"),
+    ],
+)
+def test_bad_options(options, message):
+    with pytest.raises((ValueError, StrictDataclassError), match=message):
+        CompactVitConfig(**options)
+    with pytest.raises(ValueError, match="no preset 'cct_1'"):
+        CompactVitConfig.from_preset("cct_1")

@@ -1,0 +1,346 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+import copy
+import math
+
+import pytest
+import torch
+from peft import LoraConfig, get_peft_model
+from transformers import (
+    AutoBackbone,
+    AutoModel,
+    AutoModelForImageClassification,
+    AutoModelForMaskedImageModeling,
+)
+
+from hf_attention import (
+    CompactVitBackbone,
+    CompactVitConfig,
+    CompactVitForImageClassification,
+    CompactVitForMaskedImageModeling,
+    CompactVitModel,
+)
+
+
+SIZES = {
+    "image_size": 16,
+    "hidden_size": 12,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 3,
+    "intermediate_size": 20,
+    "conv_channels": 5,
+    "num_labels": 4,
+    "initializer_range": 0.3,
+}
+KINDS = [
+    {},
+    {"num_conv_layers": 2, "position_embedding_type": "sinusoidal"},
+    {"tokenizer_type": "patch", "position_embedding_type": "none"},
+    {"tokenizer_type": "patch", "pooling_type": "cls"},
+    {"pooling_type": "mean", "qkv_bias": True, "num_channels": 1},
+]
+
+
+def name_of(options):
+    return "-".join(f"{value}" for value in options.values()) or "default"
+
+
+def make_model(model_class=CompactVitForImageClassification, **options):
+    torch.manual_seed(0)
+    model = model_class(CompactVitConfig(**{**SIZES, **options})).eval()
+    with torch.no_grad():  # zero biases and unit norms would hide mistakes
+        for parameter in model.parameters():
+            if parameter.dim() == 1:
+                parameter.add_(torch.randn_like(parameter) * 0.3)
+    return model
+
+
+def make_images(model, size=16, batch_size=3):
+    return torch.randn(batch_size, model.config.num_channels, size, size, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize(
+    "preset, labels, image_size, parameters",
+    [
+        ("cct_2_3x2", 10, 32, 283_723),
+        ("cct_4_3x2", 10, 32, 482_123),
+        ("cct_6_3x1", 10, 32, 3_233_803),
+        ("cct_6_3x2", 10, 32, 3_326_923),
+        ("cct_7_3x1", 10, 32, 3_760_139),
+        ("cct_7_3x2", 10, 32, 3_853_259),
+        ("cct_7_7x2", 102, 224, 4_573_735),
+        ("cct_14_7x2", 1000, 224, 22_367_273),
+        ("cct_14_7x2", 1000, 384, 22_513_193),
+    ],
+)
+def test_parameter_counts_of_the_papers_code(preset, labels, image_size, parameters):
+    config = CompactVitConfig.from_preset(preset, num_labels=labels, image_size=image_size)
+    with torch.device("meta"):
+        assert CompactVitForImageClassification(config).num_parameters() == parameters
+
+
+def norm(x, module):
+    mean = x.mean(-1, keepdim=True)
+    variance = ((x - mean) ** 2).mean(-1, keepdim=True)
+    return (x - mean) / torch.sqrt(variance + 1e-5) * module.weight + module.bias
+
+
+def reference(model, image):
+    """One image through the equations, token by token and head by head."""
+    config, base = model.config, model.model
+    tokens = image[None]
+    for module in base.embeddings.patch_embeddings.projection:
+        if isinstance(module, torch.nn.Conv2d):
+            tokens = torch.nn.functional.conv2d(tokens, module.weight, module.bias, module.stride, module.padding)
+        elif isinstance(module, torch.nn.ReLU):
+            tokens = tokens.clamp(min=0)
+        else:
+            tokens = torch.nn.functional.max_pool2d(tokens, 3, 2, 1)
+    tokens = tokens[0].flatten(1).T  # (N, D)
+    if config.pooling_type == "cls":
+        tokens = torch.cat([base.embeddings.cls_token[0], tokens])
+    if config.position_embedding_type == "learnable":
+        tokens = tokens + base.embeddings.position_embeddings[0]
+    elif config.position_embedding_type == "sinusoidal":
+        table = [
+            [
+                (math.sin if place % 2 == 0 else math.cos)(
+                    position / 10_000 ** (2 * (place // 2) / config.hidden_size)
+                )
+                for place in range(config.hidden_size)
+            ]
+            for position in range(len(tokens))
+        ]
+        tokens = tokens + torch.tensor(table)
+    size = config.hidden_size // config.num_attention_heads
+    for layer in base.layers:
+        normed = norm(tokens, layer.layernorm_before)
+        qkv = normed @ layer.attention.qkv.weight.T
+        if layer.attention.qkv.bias is not None:
+            qkv = qkv + layer.attention.qkv.bias
+        query, key, value = qkv.split(config.hidden_size, dim=1)
+        heads = []
+        for head in range(config.num_attention_heads):
+            columns = slice(head * size, (head + 1) * size)
+            scores = query[:, columns] @ key[:, columns].T / math.sqrt(size)
+            weights = scores.exp() / scores.exp().sum(1, keepdim=True)
+            heads.append(weights @ value[:, columns])
+        attended = torch.cat(heads, dim=1) @ layer.attention.proj.weight.T + layer.attention.proj.bias
+        tokens = norm(tokens + attended, layer.layernorm_after)
+        hidden = tokens @ layer.fc1.weight.T + layer.fc1.bias
+        hidden = 0.5 * hidden * (1 + torch.erf(hidden / math.sqrt(2)))
+        tokens = tokens + hidden @ layer.fc2.weight.T + layer.fc2.bias
+    tokens = norm(tokens, base.layernorm)
+    pool = None
+    if config.pooling_type == "sequence":
+        scores = tokens @ base.pooler.attention.weight[0] + base.pooler.attention.bias
+        pool = scores.exp() / scores.exp().sum()
+        pooled = sum(weight * token for weight, token in zip(pool, tokens))
+    else:
+        pooled = tokens[0] if config.pooling_type == "cls" else sum(tokens) / len(tokens)
+    return model.classifier.weight @ pooled + model.classifier.bias, pool
+
+
+@pytest.mark.parametrize("options", KINDS, ids=name_of)
+@torch.no_grad()
+def test_equations(options):
+    model = make_model(**options)
+    images = make_images(model)
+    outputs = model(images)
+    for row, image in enumerate(images):
+        logits, pool = reference(model, image)
+        torch.testing.assert_close(outputs.logits[row], logits, rtol=1e-4, atol=1e-5)
+        if pool is None:
+            assert outputs.pooling_weights is None
+        else:
+            torch.testing.assert_close(outputs.pooling_weights[row], pool, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("options", KINDS, ids=name_of)
+def test_outputs(options):
+    model = make_model(**options)
+    model.set_attn_implementation("eager")
+    outputs = model(
+        make_images(model), labels=torch.tensor([0, 1, 3]), output_attentions=True, output_hidden_states=True
+    )
+    tokens = model.config.num_patches + (model.config.pooling_type == "cls")
+    assert [tuple(h.shape) for h in outputs.hidden_states] == [(3, tokens, 12)] * 3
+    assert [tuple(a.shape) for a in outputs.attentions] == [(3, 3, tokens, tokens)] * 2
+    torch.testing.assert_close(outputs.attentions[0].sum(-1), torch.ones(3, 3, tokens))
+    if outputs.pooling_weights is not None:
+        torch.testing.assert_close(outputs.pooling_weights.sum(-1), torch.ones(3))
+    assert outputs.loss.shape == ()
+    assert isinstance(model(make_images(model), return_dict=False), tuple)
+
+
+@pytest.mark.parametrize("implementation", ["sdpa", "flex_attention"])
+@torch.no_grad()
+def test_attention_implementations_agree(implementation):
+    model = make_model(hidden_size=48)
+    images = make_images(model)
+    model.set_attn_implementation("eager")
+    expected = model(images).logits
+    model.set_attn_implementation(implementation)
+    torch.testing.assert_close(model(images).logits, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_sdpa_is_the_default():
+    assert make_model().config._attn_implementation == "sdpa"
+
+
+@pytest.mark.parametrize("options", KINDS, ids=name_of)
+def test_other_image_sizes(options):
+    model = make_model(**options)
+    with pytest.raises(ValueError, match=r"Input image size \(24\*24\) doesn't match model \(16\*16\)"):
+        model(make_images(model, 24))
+    assert model(make_images(model, 24), interpolate_pos_encoding=True).logits.shape == (3, 4)
+    same = make_images(model)
+    torch.testing.assert_close(model(same, interpolate_pos_encoding=True).logits, model(same).logits)
+    wide = torch.randn(2, model.config.num_channels, 16, 24)
+    assert model(wide, interpolate_pos_encoding=True).logits.shape == (2, 4)
+
+
+def test_losses():
+    model = make_model()
+    images, labels = make_images(model), torch.tensor([0, 1, 3])
+    logits = model(images).logits
+    expected = torch.nn.functional.cross_entropy(logits, labels)
+    torch.testing.assert_close(model(images, labels=labels).loss, expected)
+    one_hot = torch.nn.functional.one_hot(labels, 4).float()
+    torch.testing.assert_close(model(images, labels=one_hot).loss, expected)
+    mixed = 0.3 * one_hot + 0.7 * one_hot.flip(0)
+    by_hand = -(mixed * logits.log_softmax(-1)).sum(-1).mean()
+    torch.testing.assert_close(model(images, labels=mixed).loss, by_hand)
+    several = make_model(problem_type="multi_label_classification")
+    found = several(images, labels=one_hot).loss
+    torch.testing.assert_close(
+        found, torch.nn.functional.binary_cross_entropy_with_logits(several(images).logits, one_hot)
+    )
+
+
+def test_stochastic_depth():
+    model = make_model(num_hidden_layers=5, drop_path_rate=0.4)
+    rates = [layer.drop_path_rate for layer in model.model.layers]
+    assert rates == pytest.approx([0, 0.1, 0.2, 0.3, 0.4])
+    layer = model.model.layers[-1]
+    branch = torch.ones(4000, 1, 1)
+    assert torch.equal(layer.drop_path(branch), branch)
+    layer.train()
+    dropped = layer.drop_path(branch)
+    assert dropped.unique().tolist() == pytest.approx([0, 1 / 0.6])
+    assert (dropped == 0).float().mean().item() == pytest.approx(0.4, abs=0.03)
+    assert dropped.mean().item() == pytest.approx(1, abs=0.05)
+
+
+@pytest.mark.parametrize("options", KINDS, ids=name_of)
+def test_save_and_load(tmp_path, options):
+    model = make_model(**options)
+    model.save_pretrained(tmp_path)
+    loaded, info = AutoModelForImageClassification.from_pretrained(tmp_path, output_loading_info=True)
+    assert type(loaded) is CompactVitForImageClassification and not any(info.values())
+    for (name, value), other in zip(model.state_dict().items(), loaded.state_dict().values()):
+        assert torch.equal(value, other), name
+    # the sine table is not saved, and is there all the same
+    images = make_images(model)
+    torch.testing.assert_close(loaded(images).logits, model(images).logits)
+    assert type(AutoModel.from_pretrained(tmp_path)) is CompactVitModel
+    # AutoBackbone.from_pretrained asks the Hub whether a repository of that name is there
+    assert type(AutoBackbone.from_config(model.config)) is CompactVitBackbone
+    backbone, info = CompactVitBackbone.from_pretrained(tmp_path, output_loading_info=True)
+    assert not info["missing_keys"]
+    assert type(AutoModelForMaskedImageModeling.from_pretrained(tmp_path)) is CompactVitForMaskedImageModeling
+    half = AutoModelForImageClassification.from_pretrained(tmp_path, dtype=torch.bfloat16)
+    torch.testing.assert_close(half(images).logits.float(), model(images).logits, rtol=0.1, atol=0.1)
+
+
+def test_fine_tuning_to_other_labels(tmp_path):
+    make_model().save_pretrained(tmp_path)
+    with pytest.raises(RuntimeError, match="size mismatch|ignore_mismatched_sizes"):
+        AutoModelForImageClassification.from_pretrained(tmp_path, num_labels=7)
+    model = AutoModelForImageClassification.from_pretrained(tmp_path, num_labels=7, ignore_mismatched_sizes=True)
+    assert model.classifier.out_features == 7
+
+
+def test_initial_weights():
+    config = CompactVitConfig.from_preset("cct_7_3x1", num_labels=10)
+    model = CompactVitForImageClassification(config)
+    assert model.model.layers[0].fc1.weight.std().item() == pytest.approx(0.02, rel=0.02)
+    assert model.model.embeddings.position_embeddings.std().item() == pytest.approx(0.2, rel=0.02)
+    convolution = model.model.embeddings.patch_embeddings.projection[0].weight
+    assert convolution.std().item() == pytest.approx(math.sqrt(2 / 27), rel=0.05)
+    assert model.classifier.bias.abs().max() == 0 and model.model.layernorm.weight.eq(1).all()
+
+
+@pytest.mark.parametrize("options", KINDS, ids=name_of)
+def test_backbone(options):
+    model = make_model(CompactVitBackbone, out_features=["stem", "stage2"], **options)
+    outputs = model(make_images(model, 24))
+    side = model.config.grid_size(24)
+    assert [tuple(feature.shape) for feature in outputs.feature_maps] == [(3, 12, side, side)] * 2
+    assert outputs.hidden_states is None and model.channels == [12, 12]
+    whole = make_model(CompactVitModel, **options)
+    whole.load_state_dict(model.model.state_dict(), strict=False)
+    tokens = whole(make_images(model), interpolate_pos_encoding=True).last_hidden_state[
+        :, -(model.config.num_patches) :
+    ]
+    last = model(make_images(model)).feature_maps[-1]
+    torch.testing.assert_close(last.flatten(2).transpose(1, 2), tokens)
+
+
+def test_masked_image_modeling():
+    model = make_model(CompactVitForMaskedImageModeling)
+    images = make_images(model)
+    mask = torch.zeros(3, 64, dtype=torch.bool)
+    mask[:, 9] = True  # row 1, column 1 of 8 x 8 tokens: pixels 2 to 3 on both sides
+    outputs = model(images, bool_masked_pos=mask)
+    assert outputs.reconstruction.shape == images.shape
+    error = (outputs.reconstruction - images).abs()[:, :, 2:4, 2:4]
+    torch.testing.assert_close(outputs.loss, error.mean(), rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(outputs.reconstruction, model(images).reconstruction)
+    with pytest.raises(ValueError, match="needs a model with a mask token"):
+        make_model(CompactVitModel)(images, bool_masked_pos=mask)
+    with pytest.raises(ValueError, match="tokens of whole pixels"):
+        make_model(CompactVitForMaskedImageModeling, image_size=19)
+
+
+def test_gradient_checkpointing_changes_no_gradient():
+    model = make_model(attention_probs_dropout_prob=0.0, drop_path_rate=0.0).train()
+    images, labels = make_images(model), torch.tensor([0, 1, 3])
+    model(images, labels=labels).loss.backward()
+    expected = {name: parameter.grad.clone() for name, parameter in model.named_parameters()}
+    model.zero_grad()
+    model.gradient_checkpointing_enable()
+    model(images, labels=labels).loss.backward()
+    for name, parameter in model.named_parameters():
+        torch.testing.assert_close(parameter.grad, expected[name])
+
+
+def test_torch_compile_in_one_graph():
+    model = make_model()
+    compiled = torch.compile(copy.deepcopy(model), backend="aot_eager", fullgraph=True)
+    torch.testing.assert_close(compiled(make_images(model)).logits, model(make_images(model)).logits)
+
+
+def test_lora():
+    model = get_peft_model(make_model(), LoraConfig(r=2, target_modules=["qkv", "fc1"]))
+    assert sum(p.requires_grad for p in model.parameters()) == 8
+    model(make_images(model), labels=torch.tensor([0, 1, 3])).loss.backward()
+
+
+def test_bad_input():
+    model = make_model()
+    with pytest.raises(ValueError, match="1 channels, but the model's `num_channels` is 3"):
+        model(torch.randn(1, 1, 16, 16))
+    with pytest.raises(ValueError, match="specify `pixel_values`"):
+        model()
