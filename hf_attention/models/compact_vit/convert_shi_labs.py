@@ -1,0 +1,130 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+Converts checkpoints of SHI-Labs/Compact-Transformers (CCT, CVT, ViT-Lite) to this family.
+
+    python -m hf_attention.models.compact_vit.convert_shi_labs checkpoint.pth FOLDER --preset cct_7_3x1 --num_labels 10
+
+The `_sine` variants of that code save the table they were trained with as a parameter, so it is kept as one.
+"""
+
+import argparse
+import re
+
+import torch
+from torch import nn
+
+from .configuration_compact_vit import CompactVitConfig
+from .modeling_compact_vit import CompactVitForImageClassification
+
+
+# their names -> ours; the tokenizer's are made below
+NAMES = (
+    (r"^classifier\.positional_emb$", "model.embeddings.position_embeddings"),
+    (r"^classifier\.class_emb$", "model.embeddings.cls_token"),
+    (r"^classifier\.attention_pool\.", "model.pooler.attention."),
+    (r"^classifier\.blocks\.(\d+)\.pre_norm\.", r"model.layers.\1.layernorm_before."),
+    (r"^classifier\.blocks\.(\d+)\.norm1\.", r"model.layers.\1.layernorm_after."),
+    (r"^classifier\.blocks\.(\d+)\.self_attn\.", r"model.layers.\1.attention."),
+    (r"^classifier\.blocks\.(\d+)\.linear1\.", r"model.layers.\1.fc1."),
+    (r"^classifier\.blocks\.(\d+)\.linear2\.", r"model.layers.\1.fc2."),
+    (r"^classifier\.norm\.", "model.layernorm."),
+    (r"^classifier\.fc\.", "classifier."),
+)
+
+
+def convert_shi_labs_state_dict(state_dict: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """
+    Renames a SHI-Labs state dict to one of [`CompactVitForImageClassification`]; the tensors stay as they are.
+
+    Raises:
+        `ValueError`: for a key that none of their models has.
+    """
+    converted = {}
+    for key, value in state_dict.items():
+        key = key.removeprefix("module.")  # as DataParallel saves it
+        if match := re.match(r"^tokenizer\.conv_layers\.(\d+)\.0\.(weight|bias)$", key):
+            # a convolution of ours is followed by its ReLU and its pooling
+            name = f"model.embeddings.patch_embeddings.projection.{3 * int(match[1])}.{match[2]}"
+        else:
+            for pattern, replacement in NAMES:
+                if re.match(pattern, key):
+                    name = re.sub(pattern, replacement, key)
+                    break
+            else:
+                raise ValueError(f"{key!r} is not a weight of a SHI-Labs CCT, CVT or ViT-Lite.")
+        converted[name] = value
+    return converted
+
+
+def resize_position_embeddings(positions: torch.Tensor, config: CompactVitConfig) -> torch.Tensor:
+    """
+    Positions trained on another image size, by bicubic interpolation. (1, N, D) to (1, N', D); a class token's stays.
+
+    Raises `ValueError` where they are no square grid.
+    """
+    prefix = 1 if config.pooling_type == "cls" else 0
+    grid = positions[:, prefix:]
+    side, wanted = round(grid.shape[1] ** 0.5), config.grid_size(config.image_size)
+    if side * side != grid.shape[1]:
+        raise ValueError(f"{grid.shape[1]} positions are no square grid, so they cannot be resized.")
+    if side == wanted:
+        return positions
+    grid = grid.reshape(1, side, side, -1).permute(0, 3, 1, 2)
+    grid = nn.functional.interpolate(grid, size=(wanted, wanted), mode="bicubic", align_corners=False)
+    return torch.cat([positions[:, :prefix], grid.flatten(2).transpose(1, 2)], dim=1)
+
+
+def convert_shi_labs_checkpoint(file: str, config: CompactVitConfig) -> CompactVitForImageClassification:
+    """
+    A model with the weights of a SHI-Labs checkpoint file, its positions resized where `config.image_size` differs.
+
+    Raises:
+        `ValueError`: where the weights are not of `config`'s sizes.
+    """
+    checkpoint = torch.load(file, map_location="cpu", weights_only=True)
+    checkpoint = checkpoint.get("state_dict", checkpoint.get("model", checkpoint))
+    state_dict = convert_shi_labs_state_dict(checkpoint)
+    positions = "model.embeddings.position_embeddings"
+    if positions in state_dict:
+        state_dict[positions] = resize_position_embeddings(state_dict[positions], config)
+    model = CompactVitForImageClassification(config)
+    try:
+        model.load_state_dict(state_dict)
+    except RuntimeError as error:
+        raise ValueError(f"{file} is not a checkpoint of this config: {error}") from error
+    return model.eval()
+
+
+def main(arguments: list[str] | None = None):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("checkpoint", help="a .pth file of SHI-Labs/Compact-Transformers")
+    parser.add_argument("output_dir", help="the folder to write the model to")
+    parser.add_argument("--preset", required=True, help="cct_7_3x1, cct_14_7x2, cvt_7_4, ...")
+    parser.add_argument("--num_labels", type=int, required=True)
+    parser.add_argument("--image_size", type=int, help="of the new model; positions are resized to it")
+    parser.add_argument("--no_positions", action="store_true", help="the checkpoint was made without positions")
+    options = parser.parse_args(arguments)
+    changes = {} if options.image_size is None else {"image_size": options.image_size}
+    if options.no_positions:
+        changes["position_embedding_type"] = "none"
+    config = CompactVitConfig.from_preset(options.preset, num_labels=options.num_labels, **changes)
+    convert_shi_labs_checkpoint(options.checkpoint, config).save_pretrained(options.output_dir)
+
+
+if __name__ == "__main__":
+    main()
+
+
+__all__ = ["convert_shi_labs_checkpoint", "convert_shi_labs_state_dict"]
