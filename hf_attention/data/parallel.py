@@ -13,11 +13,12 @@
 # limitations under the License.
 """Sentence pairs from the Hub or local files, as the features a sequence-to-sequence model trains on."""
 
+import csv
 import logging
 import os
 from collections.abc import Iterable
 
-from datasets import Dataset, DatasetDict, IterableDataset, IterableDatasetDict, load_dataset
+from datasets import Dataset, DatasetDict, Features, IterableDataset, IterableDatasetDict, Value, load_dataset
 from transformers import PreTrainedTokenizerBase
 
 
@@ -71,23 +72,37 @@ def load_files(files: list[str], streaming: bool = False, **kwargs) -> Dataset |
     for file in files:
         if not os.path.isfile(file):
             raise FileNotFoundError(f"There is no data file {file!r}.")
-    extensions = {os.path.splitext(file)[1] for file in files}
+    extensions = {os.path.splitext(file)[1].lower() for file in files}
     if len(extensions) == 1 and (extension := extensions.pop()) in FORMATS:
-        options = {"sep": "\t"} if extension == ".tsv" else {}
-        return load_dataset(
-            FORMATS[extension], data_files=files, split="train", streaming=streaming, **options, **kwargs
-        )
+        if FORMATS[extension] == "csv":
+            kwargs.update(csv_options(files[0], extension))
+        return load_dataset(FORMATS[extension], data_files=files, split="train", streaming=streaming, **kwargs)
     if len(files) == 2:
-        maker = IterableDataset if streaming else Dataset
-        return maker.from_generator(read_text_pairs, gen_kwargs={"source_file": files[0], "target_file": files[1]})
+        if streaming:
+            names = {"source_file": files[0], "target_file": files[1]}
+            return IterableDataset.from_generator(read_text_pairs, gen_kwargs=names)
+        # from_generator would take a changed file of the same name from its cache
+        return Dataset.from_list(list(read_text_pairs(*files)))
     raise ValueError(
         f"Cannot read {', '.join(files)}: give files of one of the formats {', '.join(FORMATS)}, or two plain text "
         "files, the source's first."
     )
 
 
+def csv_options(file: str, extension: str) -> dict:
+    """Every cell is text: `NA`, `None` and `007` are what they are, and a tsv has no quotes."""
+    dialect = {"delimiter": "\t", "quoting": csv.QUOTE_NONE} if extension == ".tsv" else {}
+    with open(file, encoding="utf-8-sig", newline="") as lines:
+        header = next(csv.reader(lines, **dialect), None)
+    if not header:
+        raise ValueError(f"{file} is empty; its first line must name its columns.")
+    options = {"sep": dialect["delimiter"], "quoting": csv.QUOTE_NONE} if dialect else {}
+    features = Features({column: Value("string") for column in header})
+    return {"keep_default_na": False, "encoding": "utf-8-sig", "features": features, **options}
+
+
 def read_text_pairs(source_file: str, target_file: str) -> Iterable[dict[str, str]]:
-    with open(source_file, encoding="utf-8") as source, open(target_file, encoding="utf-8") as target:
+    with open(source_file, encoding="utf-8-sig") as source, open(target_file, encoding="utf-8-sig") as target:
         while True:
             source_line, target_line = source.readline(), target.readline()
             if not source_line and not target_line:
@@ -104,8 +119,6 @@ def select_pair(dataset: Dataset | IterableDataset, source_lang: str, target_lan
     """Brings a `translation` column or two text columns into columns `source` and `target`."""
     columns = list(dataset.column_names or next(iter(dataset)))
     keep = [column for column in ("alignment",) if column in columns]
-    if {"source", "target"} <= set(columns) and (source_lang, target_lang) == ("source", "target"):
-        return dataset.select_columns(["source", "target", *keep])
     if "translation" in columns:
         languages = list(next(iter(dataset))["translation"])
         if missing := {source_lang, target_lang} - set(languages):
@@ -115,7 +128,8 @@ def select_pair(dataset: Dataset | IterableDataset, source_lang: str, target_lan
             )
 
         def read(row):
-            return {"source": row["translation"][source_lang], "target": row["translation"][target_lang]}
+            pair = row["translation"]
+            return {"source": as_text(pair[source_lang]), "target": as_text(pair[target_lang])}
     else:
         if missing := {source_lang, target_lang} - set(columns):
             raise ValueError(
@@ -124,9 +138,15 @@ def select_pair(dataset: Dataset | IterableDataset, source_lang: str, target_lan
             )
 
         def read(row):
-            return {"source": row[source_lang], "target": row[target_lang]}
+            return {"source": as_text(row[source_lang]), "target": as_text(row[target_lang])}
 
     return dataset.map(read, remove_columns=[column for column in columns if column not in keep])
+
+
+def as_text(value) -> str:
+    if value is not None and not isinstance(value, str):
+        raise ValueError(f"The two columns must hold text, but one holds {value!r}.")
+    return value or ""
 
 
 def tokenize_pairs(
@@ -150,14 +170,10 @@ def tokenize_pairs(
             its maximum (for evaluation, where every pair counts).
 
     Raises:
-        `ValueError`: for a side that is not text, or where nothing is left.
+        `ValueError`: where nothing is left.
     """
 
     def tokenize(rows):
-        for column in ("source", "target"):
-            for text in rows[column]:
-                if not isinstance(text, str):
-                    raise ValueError(f"Every `{column}` must be a string, got {text!r}.")
         features = dict(tokenizer(rows["source"], truncation=not drop, max_length=None if drop else max_source_length))
         features.pop("token_type_ids", None)
         if target_tokenizer is None:

@@ -45,7 +45,7 @@ def test_files(tmp_path, kind, streaming):
     files = write(tmp_path, kind)
     languages = {} if kind == "text" else {"source_lang": "de", "target_lang": "en"}
     data = load_parallel(data_files={"train": files}, streaming=streaming, **languages)
-    rows = [(row["source"] or "", row["target"]) for row in data["train"]]
+    rows = [(row["source"], row["target"]) for row in data["train"]]
     assert rows == PAIRS
     if not streaming:
         assert set(data["train"].column_names) == {"source", "target"}
@@ -91,6 +91,35 @@ def test_bad_files(tmp_path):
         load_parallel()
 
 
+def test_every_cell_is_text(tmp_path):
+    rows = [("None", "NA"), ("007", "3.50"), ("", "x"), ('say "hi"', "a, b")]
+    lines = ["de,en", "None,NA", "007,3.50", ",x", '"say ""hi""","a, b"']
+    (tmp_path / "d.CSV").write_text("\ufeff" + "\n".join(lines) + "\n", encoding="utf-8")
+    data = load_parallel(data_files={"train": [str(tmp_path / "d.CSV")]}, source_lang="de", target_lang="en")
+    assert [(row["source"], row["target"]) for row in data["train"]] == rows
+    stray = ["de\ten", '"stray\tone', "two\tthree"]
+    (tmp_path / "d.tsv").write_text("\n".join(stray) + "\n")
+    data = load_parallel(data_files={"train": [str(tmp_path / "d.tsv")]}, source_lang="de", target_lang="en")
+    assert [(row["source"], row["target"]) for row in data["train"]] == [('"stray', "one"), ("two", "three")]
+    (tmp_path / "d.jsonl").write_text('{"de": null, "en": "x"}\n{"de": "a", "en": "b"}\n')
+    data = load_parallel(data_files={"train": [str(tmp_path / "d.jsonl")]}, source_lang="de", target_lang="en")
+    assert data["train"][0] == {"source": "", "target": "x"}
+    (tmp_path / "n.jsonl").write_text('{"de": 3, "en": "x"}\n')
+    with pytest.raises(ValueError, match="must hold text, but one holds 3"):
+        load_parallel(data_files={"train": [str(tmp_path / "n.jsonl")]}, source_lang="de", target_lang="en")
+    (tmp_path / "e.csv").write_text("")
+    with pytest.raises(ValueError, match="e.csv is empty"):
+        load_parallel(data_files={"train": [str(tmp_path / "e.csv")]})
+
+
+def test_a_text_file_that_has_changed_is_read_again(tmp_path):
+    files = write(tmp_path, "text")
+    assert load_parallel(data_files={"train": files})["train"][0]["source"] == "ein Hund"
+    (tmp_path / "d.de").write_text("neu\n")
+    (tmp_path / "d.en").write_text("new\n")
+    assert load_parallel(data_files={"train": files})["train"][:] == {"source": ["neu"], "target": ["new"]}
+
+
 @pytest.fixture(scope="module")
 def tokenizer():
     return train_tokenizer([text for pair in PAIRS for text in pair], 60, "char")
@@ -120,5 +149,3 @@ def test_separate_target_tokenizer(tokenizer):
 def test_bad_pairs(tokenizer):
     with pytest.raises(ValueError, match="No pair is left"):
         tokenize_pairs(make_dataset(PAIRS), tokenizer, max_source_length=2)
-    with pytest.raises(ValueError, match="Every `target` must be a string, got None"):
-        tokenize_pairs(Dataset.from_dict({"source": ["a"], "target": [None]}), tokenizer)
