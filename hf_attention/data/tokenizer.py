@@ -19,6 +19,7 @@ ids are sentencepiece's own (Kudo & Richardson 2018, arXiv 1808.06226).
 """
 
 import io
+import unicodedata
 from collections.abc import Iterable
 
 import sentencepiece
@@ -65,7 +66,8 @@ def train_tokenizer(
     if not texts:
         raise ValueError("`texts` holds no text to train a tokenizer on.")
     if model_type == "char":
-        vocab_size = len(set("".join(texts))) + 8
+        seen = "".join(texts)
+        vocab_size = len({*seen, *unicodedata.normalize("NFKC", seen)}) + 8
     model = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(texts),

@@ -77,8 +77,9 @@ def align(
         `ValueError`: for a string in place of a list, an empty source, as many targets as sources not given, or a
         model without cross-attention.
     """
-    if isinstance(sources, str):
-        raise ValueError("`sources` must be a list of sentences, got one string. Put it in a list.")
+    for name, texts in (("sources", sources), ("targets", targets)):
+        if isinstance(texts, str):
+            raise ValueError(f"`{name}` must be a list of sentences, got one string. Put it in a list.")
     if empty := [index for index, source in enumerate(sources) if not source.strip()]:
         raise ValueError(f"`sources` holds no text at position {empty[0]}. Leave empty sentences out.")
     if targets is not None and len(targets) != len(sources):
@@ -125,18 +126,21 @@ def generated(
     """Generates, and follows each sequence back through the beams whose attention made its tokens."""
     outputs = model.generate(
         **batch,
-        **generate_kwargs,
-        output_attentions=True,
-        output_scores=True,
-        output_logits=True,
-        return_dict_in_generate=True,
+        **{
+            **generate_kwargs,
+            "output_attentions": True,
+            "output_scores": True,
+            "output_logits": True,
+            "return_dict_in_generate": True,
+        },
     )
     steps = [read_layer(step, layer, head)[:, -1] for step in outputs.cross_attentions]  # each (rows, S)
     # beams may go on for longer than the sequence that wins
     prompt = generate_kwargs["decoder_input_ids"].shape[1] if "decoder_input_ids" in generate_kwargs else 1
     beam_indices = outputs.get("beam_indices")
-    ends = model.generation_config.eos_token_id
-    ends = torch.tensor(ends if isinstance(ends, list) else [ends], device=outputs.sequences.device)
+    ends = generate_kwargs.get("eos_token_id", model.generation_config.eos_token_id)
+    ends = [] if ends is None else ends if isinstance(ends, list) else [ends]
+    ends = torch.tensor(ends, dtype=torch.long, device=outputs.sequences.device)
     per_source = len(outputs.sequences) // len(batch["input_ids"])
     for row, sequence in enumerate(outputs.sequences):
         token_ids = sequence[prompt:]

@@ -44,8 +44,8 @@ def plot_alignment(alignment: Alignment, ax: Axes | None = None, cmap: str = "gr
     ax.imshow(alignment.weights, cmap=cmap, vmin=0, vmax=1, aspect="auto")
     fonts = find_fonts("".join(source + target))
     crowded = max(map(len, source)) > 1
-    ax.set_xticks(range(len(source)), source, rotation=90 if crowded else 0, fontfamily=fonts)
-    ax.set_yticks(range(len(target)), target, fontfamily=fonts)
+    ax.set_xticks(range(len(source)), source, rotation=90 if crowded else 0, fontfamily=fonts, parse_math=False)
+    ax.set_yticks(range(len(target)), target, fontfamily=fonts, parse_math=False)
     ax.xaxis.tick_top()
     ax.tick_params(length=0)
     return ax

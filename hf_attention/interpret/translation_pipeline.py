@@ -50,6 +50,8 @@ class TranslationWithAlignmentPipeline(Pipeline):
     def __init__(self, *args, target_tokenizer=None, **kwargs):
         super().__init__(*args, **kwargs)
         if target_tokenizer is None and getattr(self.model.config, "encoder_vocab_size", None) is not None:
+            if not self.model.config._name_or_path:
+                raise ValueError("The model's target has a vocabulary of its own: give its `target_tokenizer`.")
             target_tokenizer = AutoTokenizer.from_pretrained(
                 self.model.config._name_or_path, subfolder="target_tokenizer"
             )

@@ -126,10 +126,17 @@ def parse(dataclass_types: list[type], arguments: list[str] | None = None) -> tu
     if arguments and os.path.splitext(arguments[0])[1] in (".yaml", ".yml", ".json"):
         with open(arguments[0], encoding="utf-8") as file:
             options = json.load(file) if arguments[0].endswith(".json") else yaml.safe_load(file)
+        if not isinstance(options, dict):
+            raise ValueError(f"{arguments[0]} must hold options, one a line, as in `learning_rate: 1e-3`.")
         known = {field.name for dataclass_type in dataclass_types for field in fields(dataclass_type) if field.init}
         if unknown := set(options) - known:
             raise ValueError(f"{arguments[0]} has unknown options: {', '.join(sorted(unknown))}.")
-        # YAML reads 1e-3 as a string; argparse gives string defaults their type
-        parser.set_defaults(**options)
-        arguments = arguments[1:]
+        # by way of the command line, so that every value is checked and gets its type
+        written = []
+        for name, value in options.items():
+            values = value if isinstance(value, list) else [value]
+            if value is not None:
+                text = [json.dumps(item) if isinstance(item, dict) else str(item) for item in values]
+                written += [f"--{name}", *text]
+        arguments = [*written, *arguments[1:]]
     return parser.parse_args_into_dataclasses(arguments)

@@ -72,6 +72,8 @@ def check_output_dir(output_dir: str, config: PreTrainedConfig, overwrite: bool,
     Raises `ValueError` where `output_dir` holds a model or checkpoints that the run would write over: any, unless it
     resumes or is told to overwrite; and another model's, even where it resumes.
     """
+    if os.path.isfile(output_dir):
+        raise ValueError(f"`output_dir` ({output_dir}) is a file. Name a folder.")
     if not os.path.isdir(output_dir) or overwrite:
         return
     configs = glob.glob(os.path.join(output_dir, CONFIG_NAME))

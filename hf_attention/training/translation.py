@@ -15,9 +15,11 @@
 
 import json
 import os
+from collections.abc import Iterable
 from functools import partial
 
 import numpy as np
+import yaml
 from datasets import Dataset, IterableDataset
 from transformers import (
     AutoConfig,
@@ -29,8 +31,10 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
     Seq2SeqTrainer,
+    TrainerCallback,
     set_seed,
 )
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 from transformers.utils import logging
 
 from ..data.dates import FIRST, LAST, LOCALES, load_dates
@@ -50,7 +54,7 @@ logger = logging.get_logger(__name__)
 TARGET_TOKENIZER = "target_tokenizer"  # sub-folder of a model whose sides have vocabularies of their own
 
 
-def load_data(args: ParallelDataArguments) -> dict[str, Dataset | IterableDataset]:
+def load_data(args: ParallelDataArguments, train: bool = True) -> dict[str, Dataset | IterableDataset]:
     """Columns `source` and `target`, in splits `train`, `validation` and `test` as far as the data has them."""
     if args.streaming and args.uses_dates:
         raise ValueError("`streaming` reads files or a dataset of the Hub; the embedded dates are made in memory.")
@@ -66,15 +70,17 @@ def load_data(args: ParallelDataArguments) -> dict[str, Dataset | IterableDatase
         data = load_parallel(
             args.dataset_name, args.dataset_config_name, None, args.source_lang, args.target_lang, args.streaming
         )
-    if "train" not in data:
+    if train and "train" not in data:
         raise ValueError(f"The data has no `train` split; it has {', '.join(data)}. Name a `train_file`.")
     limits = {"train": args.max_train_samples, "validation": args.max_eval_samples, "test": args.max_eval_samples}
     for split, limit in limits.items():
         if split in data and limit is not None:
             data[split] = data[split].take(limit)
     if args.streaming:  # every evaluation reads these again
-        data = {"train": data["train"]} | {
-            split: Dataset.from_list(list(rows)) for split, rows in data.items() if split in ("validation", "test")
+        data = {
+            split: rows if split == "train" else Dataset.from_list(list(rows))
+            for split, rows in data.items()
+            if split in limits
         }
     return data
 
@@ -88,10 +94,25 @@ def make_tokenizers(
         options = {"trust_remote_code": model_args.trust_remote_code}
         if model_args.tokenizer_name is None:
             options["revision"] = model_args.model_revision
+        if data_args.separate_vocabularies:
+            raise ValueError(f"`separate_vocabularies` trains new tokenizers, but those of {name} are to be used.")
         tokenizer = AutoTokenizer.from_pretrained(name, **options)
-        has_target = os.path.isdir(os.path.join(name, TARGET_TOKENIZER))
-        target = AutoTokenizer.from_pretrained(name, subfolder=TARGET_TOKENIZER, **options) if has_target else None
-        return tokenizer, target
+        if model_args.model_name_or_path is None:
+            return tokenizer, None
+        config = AutoConfig.from_pretrained(
+            model_args.model_name_or_path,
+            revision=model_args.model_revision,
+            trust_remote_code=model_args.trust_remote_code,
+        )
+        if getattr(config, "encoder_vocab_size", None) is None:
+            return tokenizer, None
+        try:
+            return tokenizer, AutoTokenizer.from_pretrained(name, subfolder=TARGET_TOKENIZER, **options)
+        except (OSError, ValueError) as error:
+            raise ValueError(
+                f"The two sides of {model_args.model_name_or_path} have vocabularies of their own, but {name} holds "
+                f"no tokenizer of the target's in `{TARGET_TOKENIZER}`."
+            ) from error
     if data_args.separate_vocabularies and model_args.model_type != "bahdanau":
         raise ValueError(f"`separate_vocabularies` is for `bahdanau`; `{model_args.model_type}` has one vocabulary.")
     kind = data_args.tokenizer_type or ("char" if data_args.uses_dates else "unigram")
@@ -115,6 +136,10 @@ def make_model(
     languages = {"source_lang": data_args.source_lang, "target_lang": data_args.target_lang}
     target = target_tokenizer or tokenizer
     if model_args.model_name_or_path is not None:
+        if model_args.config_overrides or model_args.preset:
+            raise ValueError(
+                "`config_overrides` and `preset` are for a new model; one of `model_name_or_path` has its config."
+            )
         if os.path.isdir(model_args.model_name_or_path):
             check_weights(model_args.model_name_or_path)
         model = AutoModelForSeq2SeqLM.from_pretrained(
@@ -140,15 +165,16 @@ def make_model(
         if target_tokenizer is not None:
             options["encoder_vocab_size"] = len(tokenizer)
         if model_args.model_type == "bahdanau":
-            config = BahdanauConfig.from_preset(model_args.preset or "tiny", **options)
+            make = partial(BahdanauConfig.from_preset, model_args.preset or "tiny")
         elif model_args.preset is not None:
             raise ValueError(f"`preset` is for `bahdanau`; size a `{model_args.model_type}` with `config_overrides`.")
         else:
-            config = AutoConfig.for_model(model_args.model_type, **options)
+            make = partial(AutoConfig.for_model, model_args.model_type)
+        options |= parse_overrides(make(), model_args.config_overrides, fixed=[*options, "encoder_vocab_size"])
+        config = make(**options)
+        if model_args.model_type != "bahdanau":
             config.forced_eos_token_id = None
             config.decoder_vocab_size = len(target)
-        if model_args.config_overrides:
-            update_config(config, model_args.config_overrides)
         model = AutoModelForSeq2SeqLM.from_config(config)
         model.config.update(languages)
 
@@ -164,14 +190,36 @@ def make_model(
     return model
 
 
-def update_config(config: PreTrainedConfig, overrides: str):
-    """`update_from_string` in one go, so that options that only fit together may come in any order."""
-    names = [pair.split("=", 1)[0] for pair in overrides.split(",")]
-    if unknown := [name for name in names if not hasattr(config, name)]:
-        raise ValueError(f"`config_overrides`: {type(config).__name__} has no option {', '.join(unknown)}.")
-    changed = type(config)(**{**config.to_dict()})
-    changed.update_from_string(overrides)
-    config.__dict__.update(changed.__dict__)
+def parse_overrides(defaults: PreTrainedConfig, overrides: str | None, fixed: Iterable[str]) -> dict:
+    """
+    `a=1,b=true` with the types of a config's own values.
+
+    Raises `ValueError` for an option the config has not, one that the tokenizer decides, or a value of another type.
+    """
+    options = {}
+    for pair in filter(None, (overrides or "").split(",")):
+        name, sign, value = (part.strip() for part in pair.partition("="))
+        if not sign:
+            raise ValueError(f"`config_overrides` is `option=value,option=value`, but {pair!r} has no `=`.")
+        if name in fixed:
+            raise ValueError(
+                f"`config_overrides`: `{name}` comes from the tokenizer; train it with another `vocab_size`."
+            )
+        if not hasattr(defaults, name):
+            raise ValueError(f"`config_overrides`: {type(defaults).__name__} has no option {name}.")
+        default = getattr(defaults, name)
+        try:
+            if isinstance(default, bool):
+                options[name] = {"true": True, "false": False}[value.lower()]
+            elif isinstance(default, str):
+                options[name] = value
+            else:
+                options[name] = yaml.safe_load(value)
+                if not isinstance(options[name], (int, float, type(default))):
+                    raise TypeError
+        except (KeyError, TypeError, yaml.YAMLError):
+            raise ValueError(f"`config_overrides`: {value!r} is no value for `{name}` (as in {default!r}).") from None
+    return options
 
 
 def check_fit(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, target: PreTrainedTokenizerBase):
@@ -195,6 +243,11 @@ def check_fit(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, target
             )
 
 
+def as_key(labels: list[int], pad_token_id: int) -> tuple[int, ...]:
+    """Labels without padding, be it the collator's (-100) or the Trainer's."""
+    return tuple(token_id for token_id in labels if token_id >= 0 and token_id != pad_token_id)
+
+
 def compute_metrics(
     prediction,
     tokenizer: PreTrainedTokenizerBase,
@@ -205,14 +258,14 @@ def compute_metrics(
     """
     BLEU, chrF and exact match of generated ids against the texts of the data, not against decoded labels.
 
-    `references` maps labels to texts, since `group_by_length` evaluates in an order of its own. `signature` adds
-    sacrebleu's.
+    `references` maps labels, as [`as_key`] sees them, to texts, since `group_by_length` evaluates in an order of its
+    own. `signature` adds sacrebleu's.
     """
     pad = tokenizer.pad_token_id
     token_ids = np.where(prediction.predictions < 0, pad, prediction.predictions)
     texts = {
         "predictions": tokenizer.batch_decode(token_ids, skip_special_tokens=True),
-        "references": [references[tuple(row[(row >= 0) & (row != pad)])] for row in prediction.label_ids],
+        "references": [references[as_key(row, pad)] for row in prediction.label_ids.tolist()],
     }
     bleu = Bleu().compute(**texts, tokenize=bleu_tokenize)
     if not signature:
@@ -226,11 +279,14 @@ def alignment_error(
     target_tokenizer: PreTrainedTokenizerBase | None,
     data: Dataset,
     batch_size: int,
-) -> float:
+) -> float | None:
     """
     The alignment error of forced decoding against gold spans: each target token's most attended source token must
-    overlap the span its characters come from.
+    overlap the span its characters come from. `None` where no row has spans.
     """
+    data = data.filter(lambda row: row["alignment"] and row["source"].strip())
+    if len(data) == 0:
+        return None
     found = align(model, tokenizer, data["source"], data["target"], target_tokenizer, batch_size=batch_size)
     predictions, references = [], []
     for alignment, source, target, spans in zip(found, data["source"], data["target"], data["alignment"]):
@@ -250,6 +306,18 @@ def alignment_error(
     return AlignmentError().compute(predictions=predictions, references=references)["alignment_error"]
 
 
+class SaveTargetTokenizer(TrainerCallback):
+    """Completes each checkpoint of a model whose sides have vocabularies of their own."""
+
+    def __init__(self, target_tokenizer: PreTrainedTokenizerBase):
+        self.target_tokenizer = target_tokenizer
+
+    def on_save(self, args, state, control, **kwargs):
+        if state.is_world_process_zero:
+            folder = os.path.join(args.output_dir, f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}", TARGET_TOKENIZER)
+            self.target_tokenizer.save_pretrained(folder)
+
+
 def train_translation(
     model_args: ModelArguments, data_args: ParallelDataArguments, training_args: TranslationTrainingArguments
 ) -> dict:
@@ -264,19 +332,24 @@ def train_translation(
         anything is written.
     """
     set_seed(training_args.seed)
-    data = load_data(data_args)
-    if data_args.streaming and training_args.max_steps <= 0:
+    if not training_args.do_train and model_args.model_name_or_path is None:
+        raise ValueError("Without `do_train` a model must be named: `model_name_or_path`.")
+    data = load_data(data_args, training_args.do_train)
+    if training_args.do_train and data_args.streaming and training_args.max_steps <= 0:
         raise ValueError("`streaming` has no end, so set `max_steps`.")
     tokenizer, target_tokenizer = make_tokenizers(model_args, data_args, data)
     model = make_model(model_args, data_args, tokenizer, target_tokenizer)
     resume = training_args.resume_from_checkpoint
-    check_output_dir(training_args.output_dir, model.config, training_args.overwrite_output_dir, resume is not None)
+    if training_args.do_train:
+        check_output_dir(
+            training_args.output_dir, model.config, training_args.overwrite_output_dir, resume is not None
+        )
     checkpoint = find_checkpoint(training_args.output_dir, resume) if resume else None
 
     features = {}
     with training_args.main_process_first(desc="tokenizing"):
         for split in ("train", "validation", "test"):
-            if split in data:
+            if split in data and (split != "train" or training_args.do_train):
                 features[split] = tokenize_pairs(
                     data[split],
                     tokenizer,
@@ -288,16 +361,16 @@ def train_translation(
     if training_args.do_eval and "validation" not in features:
         raise ValueError("`eval_strategy` needs a validation split; the data has none. Name a `validation_file`.")
 
+    target = target_tokenizer or tokenizer
     references = {
-        split: {tuple(row["labels"]): row["target"] for row in features[split]}
+        split: {as_key(row["labels"], target.pad_token_id): row["target"] for row in features[split]}
         for split in features
         if split != "train"
     }
-    target = target_tokenizer or tokenizer
     trainer = Seq2SeqTrainer(
         model=model,
         args=training_args,
-        train_dataset=features["train"],
+        train_dataset=features.get("train"),
         eval_dataset=features.get("validation"),
         processing_class=tokenizer,
         data_collator=DataCollatorForSeq2Seq(tokenizer, model=model, pad_to_multiple_of=None),
@@ -310,12 +383,16 @@ def train_translation(
         if training_args.predict_with_generate
         else None,
     )
+    if target_tokenizer is not None:
+        trainer.add_callback(SaveTargetTokenizer(target_tokenizer))
     if training_args.early_stopping_patience is not None:
         trainer.add_callback(EarlyStoppingCallback(training_args.early_stopping_patience))
 
     if training_args.do_train:
         result = trainer.train(resume_from_checkpoint=checkpoint)
         trainer.save_model()
+        if target_tokenizer is not None and trainer.is_world_process_zero():
+            target_tokenizer.save_pretrained(os.path.join(training_args.output_dir, TARGET_TOKENIZER))
         trainer.save_metrics("train", result.metrics)
         trainer.save_state()
     if "validation" in features:
@@ -323,27 +400,31 @@ def train_translation(
         trainer.log_metrics("eval", metrics)
         trainer.save_metrics("eval", metrics)
     if "test" in features:
-        trainer.compute_metrics = partial(
-            compute_metrics,
-            tokenizer=target,
-            references=references["test"],
-            bleu_tokenize=data_args.bleu_tokenize,
-            signature=True,
-        )
+        if training_args.predict_with_generate:
+            trainer.compute_metrics = partial(
+                compute_metrics,
+                tokenizer=target,
+                references=references["test"],
+                bleu_tokenize=data_args.bleu_tokenize,
+                signature=True,
+            )
         metrics = trainer.predict(features["test"], metric_key_prefix="test", num_beams=data_args.num_beams).metrics
         if "alignment" in data["test"].column_names and trainer.is_world_process_zero():
-            metrics["test_alignment_error"] = alignment_error(
+            error = alignment_error(
                 trainer.accelerator.unwrap_model(trainer.model),
                 tokenizer,
                 target_tokenizer,
                 data["test"],
                 training_args.per_device_eval_batch_size,
             )
+            metrics |= {} if error is None else {"test_alignment_error": error}
         trainer.log_metrics("test", metrics)
         trainer.save_metrics("test", metrics)
-    if trainer.is_world_process_zero():
+    if training_args.do_train and trainer.is_world_process_zero():
         finish(trainer, model_args, data_args, data, tokenizer, target_tokenizer)
     results = os.path.join(training_args.output_dir, "all_results.json")
+    if not os.path.isfile(results):
+        return {}
     with open(results, encoding="utf-8") as file:
         return json.load(file)
 
@@ -359,15 +440,13 @@ def finish(
     """Completes the folder: the pipeline that travels with the model, and, where there is a test split, the card."""
     output_dir = trainer.args.output_dir
     model = trainer.accelerator.unwrap_model(trainer.model)
-    if target_tokenizer is not None:
-        target_tokenizer.save_pretrained(os.path.join(output_dir, TARGET_TOKENIZER))
     if model.is_remote_code():  # its code travels, so the pipeline's does too
         TranslationWithAlignmentPipeline(
             model=model, tokenizer=tokenizer, target_tokenizer=target_tokenizer
         ).save_pretrained(output_dir)
     if "test" not in data:
         return
-    examples = data["test"]["source"][:3]
+    examples = [source for source in data["test"]["source"] if source.strip()][:3]
     has_attention = getattr(model.config, "attention_type", None) != "none"
     parent = model_args.model_name_or_path
     languages = [language for language in (data_args.source_lang, data_args.target_lang) if len(language) == 2]

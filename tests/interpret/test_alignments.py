@@ -128,7 +128,8 @@ def test_layers_heads_and_restored_implementation(tokenizer):
 @pytest.mark.parametrize(
     "sources, targets, message",
     [
-        ("one string", None, "must be a list of sentences"),
+        ("one string", None, "`sources` must be a list of sentences"),
+        (["a", "b"], "ab", "`targets` must be a list of sentences"),
         (["a", " "], None, "no text at position 1"),
         (["a", "b"], ["c"], r"`targets` \(1\) must be as many as `sources` \(2\)"),
     ],
@@ -136,6 +137,11 @@ def test_layers_heads_and_restored_implementation(tokenizer):
 def test_bad_input(tokenizer, sources, targets, message):
     with pytest.raises(ValueError, match=message):
         align(make(tokenizer), tokenizer, sources, targets)
+
+
+def test_without_an_end(tokenizer):
+    found = align(make(tokenizer), tokenizer, SOURCES, max_new_tokens=7, eos_token_id=None)
+    assert all(len(alignment.target_tokens) == 7 for alignment in found)
 
 
 def test_a_model_without_attention(tokenizer):

@@ -42,6 +42,11 @@ def test_heat_map():
     assert image.to_rgba(1.0)[:3] == to_rgb("white") and image.to_rgba(0.0)[:3] == to_rgb("black")
 
 
+def test_signs_of_mathematics_are_text(tmp_path):
+    ax = plot_alignment(make(["$x_$", "\\frac"], ["$"]))
+    ax.figure.savefig(tmp_path / "a.png")
+
+
 def test_fonts(monkeypatch):
     assert find_fonts("plain text") == ["DejaVu Sans"]
     # as on a machine that has no other fonts than matplotlib's

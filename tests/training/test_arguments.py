@@ -43,6 +43,18 @@ def test_defaults(tmp_path, monkeypatch):
     assert parse(TYPES, [])[2].output_dir == "outputs/translation"
 
 
+def test_values_of_a_file_are_checked(tmp_path):
+    file = tmp_path / "recipe.yaml"
+    file.write_text("train_file: pairs.csv\ndo_train: 'false'\nlr_scheduler_kwargs: {min_lr: 1.0e-5}\n")
+    _, data, training = parse(TYPES, [str(file), "--output_dir", str(tmp_path / "out")])
+    assert data.train_file == ["pairs.csv"] and training.do_train is False
+    assert training.lr_scheduler_kwargs == {"min_lr": 1e-5}
+    for content in ("", "- a\n- b\n"):
+        file.write_text(content)
+        with pytest.raises(ValueError, match="must hold options, one a line"):
+            parse(TYPES, [str(file)])
+
+
 def test_unknown_options(tmp_path):
     (tmp_path / "recipe.yaml").write_text("learning_rat: 1e-3\n")
     with pytest.raises(ValueError, match="recipe.yaml has unknown options: learning_rat"):

@@ -56,6 +56,8 @@ def test_output_dir(run, tmp_path):
     check_output_dir(str(tmp_path / "new"), config, overwrite=False, resume=False)
     check_output_dir(str(run), config, overwrite=True, resume=False)
     check_output_dir(str(run), config, overwrite=False, resume=True)
+    with pytest.raises(ValueError, match="is a file"):
+        check_output_dir(str(run / "config.json"), config, overwrite=False, resume=False)
     with pytest.raises(ValueError, match="holds another run"):
         check_output_dir(str(run), config, overwrite=False, resume=False)
     config.decoder_layers = 2

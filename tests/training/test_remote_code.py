@@ -11,6 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
+import json
 import subprocess
 import sys
 
@@ -68,6 +69,8 @@ def test_same_logits_without_the_plugin(small_run, without_the_plugin):
 
 def test_saved_again_without_the_plugin(small_run, without_the_plugin):
     saved = without_the_plugin.parent / "outputs.pt-saved"
+    # a model saved without its pipeline does not name one
+    assert "custom_pipelines" not in json.loads((saved / "config.json").read_text())
     names = {"configuration_bahdanau.py", "layers_bahdanau.py", "modeling_bahdanau.py"}
     assert {file.name for file in saved.glob("*.py")} == names
     before, after = (AutoModelForSeq2SeqLM.from_pretrained(folder).state_dict() for folder in (small_run[0], saved))

@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import SMALL
+from huggingface_hub.errors import StrictDataclassError
 from train_translation import main
 from transformers import AutoConfig, AutoModelForSeq2SeqLM, AutoTokenizer, GenerationConfig
 
@@ -142,10 +143,14 @@ def test_separate_vocabularies(pairs, tmp_path):
     source = AutoTokenizer.from_pretrained(tmp_path / "two")
     target = AutoTokenizer.from_pretrained(tmp_path / "two", subfolder="target_tokenizer")
     assert config.encoder_vocab_size == len(source) and config.vocab_size == len(target)
-    # and again from the saved folder
-    arguments = ["--model_name_or_path", str(tmp_path / "two"), "--max_steps", "2", *pairs, *SMALL]
+    # and again from a checkpoint
+    parent = tmp_path / "two" / "checkpoint-2"
+    arguments = ["--model_name_or_path", str(parent), "--max_steps", "2", *pairs, *SMALL]
     main([*arguments, "--output_dir", str(tmp_path / "three")])
     assert (tmp_path / "three" / "target_tokenizer" / "tokenizer.json").is_file()
+    shutil.rmtree(parent / "target_tokenizer")
+    with pytest.raises(ValueError, match="holds no tokenizer of the target's in `target_tokenizer`"):
+        main([*arguments, "--output_dir", str(tmp_path / "four")])
 
 
 @pytest.mark.parametrize("kind", ["unigram", "bpe", "char"])
@@ -181,6 +186,41 @@ def test_label_smoothing_scheduled_sampling_and_early_stopping(pairs, tmp_path):
     )
     assert json.loads((tmp_path / "run" / "trainer_state.json").read_text())["global_step"] == 6
     assert results["eval_exact_match"] == 0
+
+
+def test_overrides_are_seen_together(pairs, tmp_path):
+    overrides = "attention_type=dot,hidden_size=32,encoder_hidden_size=16,tie_word_embeddings=true,embedding_size=64,dropout=0.1"
+    main([*pairs, *SMALL, "--config_overrides", overrides, "--max_steps", "1", "--output_dir", str(tmp_path / "run")])
+    config = AutoConfig.from_pretrained(tmp_path / "run")
+    assert config.encoder_hidden_size == 16 and config.dropout == 0.1 and config.tie_word_embeddings
+    arguments = ["--model_name_or_path", str(tmp_path / "run"), "--config_overrides", "dropout=0.2"]
+    with pytest.raises(ValueError, match="`config_overrides` and `preset` are for a new model"):
+        main([*arguments, *pairs, *SMALL, "--output_dir", str(tmp_path / "out")])
+
+
+def test_evaluation_alone(small_run, tmp_path):
+    folder, results = small_run
+    arguments = ["--model_name_or_path", str(folder), "--do_train", "false", "--output_dir", str(tmp_path / "out")]
+    again = main([*arguments, *SMALL])
+    assert again["test_bleu"] == pytest.approx(results["test_bleu"])
+    assert not (tmp_path / "out" / "model.safetensors").exists()
+
+
+def test_without_generation(small_run, tmp_path):
+    arguments = ["--predict_with_generate", "false", "--max_steps", "1", "--output_dir", str(tmp_path / "run")]
+    results = main([*arguments, *SMALL])
+    assert "test_loss" in results and "test_bleu" not in results
+
+
+def test_an_empty_test_sentence_and_an_empty_alignment(tmp_path):
+    rows = [{"source": "", "target": "x", "alignment": []}]
+    rows += [{"source": f"a {letter}", "target": letter, "alignment": []} for letter in "bcdefghi"]
+    file = tmp_path / "rows.jsonl"
+    file.write_text("\n".join(map(json.dumps, rows)))
+    arguments = ["--train_file", str(file), "--test_file", str(file), "--vocab_size", "40", "--max_steps", "2"]
+    results = main([*arguments, *SMALL, "--output_dir", str(tmp_path / "run")])
+    assert "test_bleu" in results and "test_alignment_error" not in results
+    assert (tmp_path / "run" / "README.md").is_file()
 
 
 def test_an_output_folder_with_another_run_is_left_alone(small_run, tmp_path):
@@ -227,12 +267,17 @@ def test_swapped_languages(pairs, tmp_path):
         (["--streaming"], "the embedded dates are made in memory"),
         (["--preset", "huge"], "There is no preset 'huge'"),
         (["--config_overrides", "hiden_size=3"], "BahdanauConfig has no option hiden_size"),
+        (["--config_overrides", "hidden_size"], "has no `=`"),
+        (["--config_overrides", "hidden_size=big"], "'big' is no value for `hidden_size`"),
+        (["--config_overrides", "vocab_size=10"], "`vocab_size` comes from the tokenizer"),
+        (["--config_overrides", "tie_word_embeddings=true,embedding_size=32"], "needs `embedding_size`"),
+        (["--do_train", "false"], "a model must be named"),
         (["--model_type", "marian", "--preset", "tiny"], "`preset` is for `bahdanau`"),
         (["--model_type", "marian", "--separate_vocabularies"], "`marian` has one vocabulary"),
         (["--train_file", "gone.csv"], "There is no data file 'gone.csv'"),
     ],
 )
 def test_bad_arguments(tmp_path, arguments, message):
-    with pytest.raises((ValueError, FileNotFoundError), match=message):
+    with pytest.raises((ValueError, FileNotFoundError, StrictDataclassError), match=message):
         main([*arguments, *SMALL, "--max_steps", "1", "--output_dir", str(tmp_path / "out")])
     assert not (tmp_path / "out").exists()

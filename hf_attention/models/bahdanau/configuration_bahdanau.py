@@ -14,6 +14,7 @@
 """Bahdanau model configuration"""
 
 import difflib
+import os
 from dataclasses import fields
 from typing import Any, Literal
 
@@ -266,8 +267,10 @@ class BahdanauConfig(PreTrainedConfig):
         for name in ("pad_token_id", "bos_token_id", "eos_token_id", "decoder_start_token_id"):
             value = getattr(self, name)
             for token_id in value if isinstance(value, list) else [value]:
-                if token_id is not None and not 0 <= token_id < self.vocab_size:
-                    raise ValueError(f"`{name}` ({token_id}) is outside the vocabulary of {self.vocab_size} tokens.")
+                size = min(self.vocab_size, self.encoder_vocab_size or self.vocab_size)
+                size = size if name == "pad_token_id" else self.vocab_size  # the pad is in both tables
+                if token_id is not None and not 0 <= token_id < size:
+                    raise ValueError(f"`{name}` ({token_id}) is outside the vocabulary of {size} tokens.")
 
     @property
     def encoder_output_size(self) -> int:
@@ -305,6 +308,11 @@ class BahdanauConfig(PreTrainedConfig):
                 "AutoModel": "modeling_bahdanau.BahdanauModel",
                 "AutoModelForSeq2SeqLM": "modeling_bahdanau.BahdanauForConditionalGeneration",
             }
+        # a pipeline saves its file first; without it the entry would lead nowhere
+        pipelines = getattr(self, "custom_pipelines", None) or {}
+        files = {f"{pipeline['impl'].split('.')[0]}.py" for pipeline in pipelines.values()}
+        if not all(os.path.isfile(os.path.join(save_directory, file)) for file in files):
+            del self.custom_pipelines
         super().save_pretrained(save_directory, push_to_hub=push_to_hub, **kwargs)
 
 

@@ -121,6 +121,39 @@ class BahdanauPreTrainedModel(PreTrainedModel):
         # sharing the tables and tying the output are two options; transformers ties only with `tie_word_embeddings`
         return dict(self._tied_weights_keys or {})
 
+    def resize_token_embeddings(
+        self, new_num_tokens: int | None = None, pad_to_multiple_of: int | None = None, mean_resizing: bool = True
+    ) -> nn.Embedding:
+        """
+        Resizes the vocabulary: both embedding tables and the output projection, or, where the sides have vocabularies
+        of their own (`config.encoder_vocab_size`), the source's table alone; see `resize_decoder_token_embeddings`
+        for the target's.
+        """
+        if new_num_tokens is None and pad_to_multiple_of is None:
+            return self.get_input_embeddings()
+        encoder = self._get_resized_embeddings(
+            self.get_input_embeddings(), new_num_tokens, pad_to_multiple_of, mean_resizing
+        )
+        self.set_input_embeddings(encoder)
+        if self.config.encoder_vocab_size is not None:
+            self.config.encoder_vocab_size = encoder.num_embeddings
+        else:
+            self.resize_decoder_token_embeddings(encoder.num_embeddings, mean_resizing=mean_resizing)
+        return encoder
+
+    def resize_decoder_token_embeddings(self, new_num_tokens: int, mean_resizing: bool = True) -> nn.Embedding:
+        """Resizes the target's embedding table and, where there is one, the output projection."""
+        decoder = self.get_decoder()
+        if decoder.embed_tokens is not self.get_input_embeddings():
+            decoder.embed_tokens = self._get_resized_embeddings(
+                decoder.embed_tokens, new_num_tokens, mean_resizing=mean_resizing
+            )
+        if (head := self.get_output_embeddings()) is not None:
+            self.set_output_embeddings(self._get_resized_lm_head(head, new_num_tokens, mean_resizing=mean_resizing))
+        self.config.vocab_size = new_num_tokens
+        self.tie_weights()
+        return decoder.embed_tokens
+
     def _init_recurrent(self, weight: torch.Tensor):
         # orthogonal gate by gate
         gates = weight.shape[0] // weight.shape[1]
@@ -145,6 +178,16 @@ def check_ids(name: str, ids: torch.Tensor | None, vocab_size: int):
             "tokens (0 to vocab_size - 1). Use the tokenizer the model was trained with, or call "
             "`resize_token_embeddings`."
         )
+
+
+def check_mask(name: str, mask: torch.Tensor | None, states: torch.Tensor, exactly: bool = True):
+    """Raises `ValueError` for a mask that is not `(batch, length)` of what it masks (or, not exactly, longer)."""
+    if mask is None:
+        return
+    wanted = tuple(states.shape[:2])
+    fits = mask.dim() == 2 and mask.shape[0] == wanted[0]
+    if not fits or (mask.shape[1] != wanted[1] if exactly else mask.shape[1] < wanted[1]):
+        raise ValueError(f"`{name}` must be of shape {wanted} (batch, length), got {tuple(mask.shape)}.")
 
 
 class BahdanauEncoder(BahdanauPreTrainedModel):
@@ -180,6 +223,7 @@ class BahdanauEncoder(BahdanauPreTrainedModel):
             raise ValueError("The source is empty: `input_ids` must hold at least one token a row.")
         if output_hidden_states is None:
             output_hidden_states = self.config.output_hidden_states
+        check_mask("attention_mask", attention_mask, inputs_embeds)
         orders = None if attention_mask is None else reading_orders(attention_mask)
 
         hidden_states = self.dropout(inputs_embeds)  # (B, S, E)
@@ -267,8 +311,12 @@ class BahdanauDecoder(BahdanauPreTrainedModel):
             output_attentions = self.config.output_attentions
         if output_hidden_states is None:
             output_hidden_states = self.config.output_hidden_states
-        if attention_mask is not None:
+        check_mask("attention_mask", encoder_attention_mask, encoder_hidden_states)
+        check_mask("decoder_attention_mask", attention_mask, inputs_embeds, exactly=False)
+        if attention_mask is not None:  # generate() gives that of all tokens so far
             attention_mask = attention_mask[:, -inputs_embeds.shape[1] :]
+        if past_key_values is not None and not isinstance(past_key_values, BahdanauCache):
+            raise ValueError(f"`past_key_values` must be a BahdanauCache, got {type(past_key_values).__name__}.")
 
         annotations = encoder_hidden_states
         is_first = past_key_values is None or past_key_values.get_seq_length() == 0
@@ -453,38 +501,6 @@ class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, GenerationMixin)
     @classmethod
     def _supports_default_dynamic_cache(cls) -> bool:
         return False
-
-    def resize_token_embeddings(
-        self, new_num_tokens: int | None = None, pad_to_multiple_of: int | None = None, mean_resizing: bool = True
-    ) -> nn.Embedding:
-        """
-        Resizes the vocabulary: both embedding tables and the output projection, or, where the sides have vocabularies
-        of their own (`config.encoder_vocab_size`), the source's table alone. See
-        [`~BahdanauForConditionalGeneration.resize_decoder_token_embeddings`] for the target's.
-        """
-        if new_num_tokens is None and pad_to_multiple_of is None:
-            return self.get_input_embeddings()
-        encoder = self._get_resized_embeddings(
-            self.model.encoder.embed_tokens, new_num_tokens, pad_to_multiple_of, mean_resizing
-        )
-        self.model.set_input_embeddings(encoder)
-        if self.config.encoder_vocab_size is not None:
-            self.config.encoder_vocab_size = encoder.num_embeddings
-        else:
-            self.resize_decoder_token_embeddings(encoder.num_embeddings, mean_resizing=mean_resizing)
-        return encoder
-
-    def resize_decoder_token_embeddings(self, new_num_tokens: int, mean_resizing: bool = True) -> nn.Embedding:
-        """Resizes the target's embedding table and the output projection."""
-        decoder = self.model.decoder
-        if decoder.embed_tokens is not self.model.encoder.embed_tokens:
-            decoder.embed_tokens = self._get_resized_embeddings(
-                decoder.embed_tokens, new_num_tokens, mean_resizing=mean_resizing
-            )
-        self.lm_head = self._get_resized_lm_head(self.lm_head, new_num_tokens, mean_resizing=mean_resizing)
-        self.config.vocab_size = new_num_tokens
-        self.tie_weights()
-        return decoder.embed_tokens
 
     def prepare_decoder_input_ids_from_labels(self, labels: torch.Tensor) -> torch.Tensor:
         """The labels shifted right behind `decoder_start_token_id`, -100 as padding. (B, T) to (B, T)."""

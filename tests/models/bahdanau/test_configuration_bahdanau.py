@@ -63,6 +63,7 @@ def test_attribute_map_and_sizes():
         ({"input_feeding": True}, "`input_feeding=True` feeds the readout"),
         ({"tie_word_embeddings": True}, "`tie_word_embeddings=True` needs `embedding_size`"),
         ({"share_encoder_decoder_embeddings": True, "encoder_vocab_size": 5}, "needs one vocabulary"),
+        ({"pad_token_id": 9, "encoder_vocab_size": 5}, "`pad_token_id` \\(9\\) is outside the vocabulary of 5"),
         ({"vocab_size": 2}, "`eos_token_id` \\(2\\) is outside the vocabulary"),
     ],
 )

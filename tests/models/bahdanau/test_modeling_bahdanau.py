@@ -18,7 +18,7 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 from reference import Reference
-from transformers import AutoModel, AutoModelForSeq2SeqLM
+from transformers import AutoModel, AutoModelForSeq2SeqLM, DynamicCache
 
 from hf_attention import BahdanauConfig, BahdanauForConditionalGeneration, BahdanauModel
 from hf_attention.models.bahdanau.layers_bahdanau import BahdanauAttention
@@ -390,6 +390,15 @@ def test_tables_save_load_and_resize(tmp_path, share, tie, separate):
     assert again.lm_head.out_features == 20
 
 
+def test_the_base_model_resizes_both_tables(tmp_path):
+    base = make_model().model
+    base.resize_token_embeddings(20)
+    assert base.encoder.embed_tokens.num_embeddings == base.decoder.embed_tokens.num_embeddings == 20
+    base.save_pretrained(tmp_path)
+    _, info = BahdanauModel.from_pretrained(tmp_path, output_loading_info=True)
+    assert not any(info.values())
+
+
 def test_auto_classes_and_dtype(tmp_path):
     make_model().save_pretrained(tmp_path)
     model = AutoModelForSeq2SeqLM.from_pretrained(tmp_path, device_map="cpu")
@@ -452,6 +461,10 @@ def test_lora():
         ({"input_ids": torch.zeros(1, 0, dtype=torch.long)}, "source is empty"),
         ({"input_ids": None}, "exactly one of `input_ids` or `inputs_embeds`"),
         ({"labels": None}, "exactly one of `decoder_input_ids`"),
+        ({"attention_mask": torch.ones(1, 1)}, r"`attention_mask` must be of shape \(1, 2\)"),
+        ({"attention_mask": torch.ones(2, 2)}, r"`attention_mask` must be of shape \(1, 2\)"),
+        ({"decoder_attention_mask": torch.ones(1, 1)}, r"`decoder_attention_mask` must be of shape \(1, 2\)"),
+        ({"past_key_values": DynamicCache()}, "must be a BahdanauCache, got DynamicCache"),
     ],
 )
 def test_bad_input(change, message):
