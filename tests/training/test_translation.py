@@ -189,7 +189,7 @@ def test_label_smoothing_scheduled_sampling_and_early_stopping(pairs, tmp_path):
 
 
 def test_overrides_are_seen_together(pairs, tmp_path):
-    overrides = "attention_type=dot,hidden_size=32,encoder_hidden_size=16,tie_word_embeddings=true,embedding_size=64,dropout=0.1"
+    overrides = "attention_type=dot,hidden_size=32,encoder_hidden_size=16,tie_word_embeddings=true,dropout=0.1"
     main([*pairs, *SMALL, "--config_overrides", overrides, "--max_steps", "1", "--output_dir", str(tmp_path / "run")])
     config = AutoConfig.from_pretrained(tmp_path / "run")
     assert config.encoder_hidden_size == 16 and config.dropout == 0.1 and config.tie_word_embeddings
