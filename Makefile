@@ -7,7 +7,7 @@ READY := $(VENV)/ready
 export TOKENIZERS_PARALLELISM := false
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format
+.PHONY: help demo cards test lint format
 
 help: ## show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-8s %s\n", $$1, $$2}'
@@ -23,6 +23,10 @@ demo: $(READY) ## train on dates (about two minutes on two cores), show translat
 
 test: $(READY) ## run the tests
 	$(BIN)/python -m pytest
+
+cards: demo ## renew the cards in model_cards/ from a run of the demo
+	mkdir -p model_cards/bahdanau-dates
+	cp -r outputs/bahdanau-dates/README.md outputs/bahdanau-dates/assets outputs/bahdanau-dates/all_results.json model_cards/bahdanau-dates/
 
 lint: $(READY) ## check style
 	$(BIN)/ruff check .

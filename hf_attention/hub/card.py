@@ -62,7 +62,7 @@ def write_translation_card(
     num_beams: int,
     languages: list[str] | None = None,
     dataset: str | None = None,
-    license: str = "apache-2.0",
+    license: str | None = None,
     base_model: str | None = None,
     limits: str | None = None,
 ) -> ModelCard:
@@ -76,6 +76,7 @@ def write_translation_card(
         example (`str`): a source sentence for the widget and the code.
         data_name, data_description (`str`): the data's name in a sentence, and what it is, where from, in what split.
         languages (`list[str]`, *optional*): ISO 639 codes for the Hub.
+        license (`str`, *optional*): of the model, which the data's may bind; unknown to the writer.
         dataset (`str`, *optional*): the data set's name on the Hub, where it is there.
 
     Raises:

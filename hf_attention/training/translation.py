@@ -453,7 +453,7 @@ def finish(
     description = {"data_name": data_args.dataset_name, "data_description": describe_data(data_args, data)}
     if data_args.uses_dates:
         languages = sorted({locale.split("_")[0] for locale in LOCALES})
-        description["limits"] = DATES_LIMITS
+        description |= {"limits": DATES_LIMITS, "license": "apache-2.0"}
     elif data_args.train_file:
         description["data_name"] = os.path.basename(os.path.dirname(os.path.abspath(data_args.train_file[0])))
     write_translation_card(
