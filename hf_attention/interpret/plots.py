@@ -43,10 +43,11 @@ def plot_alignment(alignment: Alignment, ax: Axes | None = None, cmap: str = "gr
         _, ax = plt.subplots(figsize=(min(width, max_size), min(height, max_size)), layout="constrained")
     ax.imshow(alignment.weights, cmap=cmap, vmin=0, vmax=1, aspect="auto")
     fonts = find_fonts("".join(source + target))
-    crowded = max(map(len, source)) > 1
-    ax.set_xticks(range(len(source)), source, rotation=90 if crowded else 0, fontfamily=fonts, parse_math=False)
-    ax.set_yticks(range(len(target)), target, fontfamily=fonts, parse_math=False)
     ax.xaxis.tick_top()
+    ax.set_xticks(range(len(source)), source, fontfamily=fonts, parse_math=False)
+    for label in ax.get_xticklabels():
+        label.set_rotation(90 if len(label.get_text()) > 1 else 0)
+    ax.set_yticks(range(len(target)), target, fontfamily=fonts, parse_math=False)
     ax.tick_params(length=0)
     return ax
 

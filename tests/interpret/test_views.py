@@ -35,6 +35,8 @@ def test_heat_map():
     ax = plot_alignment(alignment)
     assert [label.get_text() for label in ax.get_xticklabels()] == ["␣", "4", "Mai", "</s>"]
     assert [label.get_text() for label in ax.get_yticklabels()] == ["0", "5", "</s>"]
+    # long tokens stand upright, so that they do not run into each other
+    assert [label.get_rotation() for label in ax.get_xticklabels()] == [0, 0, 90, 90]
     image = ax.images[0]
     np.testing.assert_array_equal(image.get_array(), alignment.weights)
     # row 0 is on top, weight 1 white, weight 0 black
