@@ -65,8 +65,8 @@ def read_patterns(locale: str) -> tuple[tuple[str, bool], ...]:
 
 def is_ambiguous(pattern: str) -> bool:
     """Whether the month is in digits, with neither a letter (such as 年) to name the parts nor the full year first."""
-    fields = [value for kind, value in tokenize_pattern(pattern) if kind == "field" and value[0] in TARGET_SPANS]
-    literals = "".join(value for kind, value in tokenize_pattern(pattern) if kind == "chars")
+    fields = [value for kind, value in tokenize(pattern) if kind == "field" and value[0] in TARGET_SPANS]
+    literals = "".join(value for kind, value in tokenize(pattern) if kind == "chars")
     month_in_digits = any(letter == "M" and width <= 2 for letter, width in fields)
     letters = any(character.isalpha() for character in literals)
     return month_in_digits and not letters and fields[0] != ("y", 1)

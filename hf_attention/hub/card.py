@@ -18,7 +18,6 @@ import os
 from importlib.metadata import version
 from pathlib import Path
 
-import matplotlib
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from matplotlib.figure import Figure
 from transformers import PreTrainedModel, TrainingArguments
@@ -84,11 +83,11 @@ def write_translation_card(
     """
     folder = Path(output_dir)
     results = json.loads((folder / "all_results.json").read_text())
-    history = json.loads((folder / "trainer_state.json").read_text())["log_history"]
+    state = json.loads((folder / "trainer_state.json").read_text())
     (folder / "assets").mkdir(exist_ok=True)
     if alignments:
         draw_alignments(alignments, folder / ALIGNMENT)
-    draw_curves(history, folder / CURVES)
+    draw_curves(state["log_history"], folder / CURVES)
 
     model_name = folder.resolve().name
     found = {key: results[f"test_{key}"] for key in METRICS if f"test_{key}" in results}
@@ -121,7 +120,7 @@ def write_translation_card(
     options = training_args.to_dict()
     hyperparameters = [
         ("epochs", f"{results['epoch']:.4g}"),
-        ("steps", str(json.loads((folder / "trainer_state.json").read_text())["global_step"])),
+        ("steps", str(state["global_step"])),
         (
             "batch size",
             f"{training_args.train_batch_size} x {training_args.gradient_accumulation_steps} x "
@@ -216,5 +215,4 @@ def draw_curves(history: list[dict], path: Path):
     if scores:
         axes[1].set(xlabel="epoch", ylabel="validation score, 0 to 100")
         axes[1].legend(frameon=False)
-    with matplotlib.rc_context({"savefig.facecolor": "white"}):
-        figure.savefig(path, dpi=100)
+    figure.savefig(path, dpi=100)

@@ -35,7 +35,6 @@ from transformers import (
     set_seed,
 )
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
-from transformers.utils import logging
 
 from ..data.dates import FIRST, LAST, LOCALES, load_dates
 from ..data.parallel import load_parallel, tokenize_pairs
@@ -48,8 +47,6 @@ from ..models.bahdanau import BahdanauConfig
 from .arguments import ModelArguments, ParallelDataArguments, TranslationTrainingArguments
 from .checkpoints import check_output_dir, check_weights, find_checkpoint
 
-
-logger = logging.get_logger(__name__)
 
 TARGET_TOKENIZER = "target_tokenizer"  # sub-folder of a model whose sides have vocabularies of their own
 
@@ -373,7 +370,7 @@ def train_translation(
         train_dataset=features.get("train"),
         eval_dataset=features.get("validation"),
         processing_class=tokenizer,
-        data_collator=DataCollatorForSeq2Seq(tokenizer, model=model, pad_to_multiple_of=None),
+        data_collator=DataCollatorForSeq2Seq(tokenizer, model=model),
         compute_metrics=partial(
             compute_metrics,
             tokenizer=target,
