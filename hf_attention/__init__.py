@@ -33,6 +33,7 @@ _PUBLIC = {
     "CompactVitBackbone": "models.compact_vit",
     "CompactVitForImageClassification": "models.compact_vit",
     "CompactVitForMaskedImageModeling": "models.compact_vit",
+    "CompactVitImageProcessorPil": "models.compact_vit",
 }
 
 __all__ = list(_PUBLIC)

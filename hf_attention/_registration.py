@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Registers every model and pipeline with transformers, without importing torch before it is needed.
+Registers every model, image processor and pipeline with transformers, without importing torch before it is needed.
 
 `import transformers` alone brings no torch; its Auto classes do. So what transformers has not imported yet is
 registered once it has: a finder notes when the modules named here begin and end, and nothing of ours is imported while
@@ -43,20 +43,29 @@ FAMILIES = {
         },
     ),
 }
+# model type -> its image processor for each backend
+IMAGE_PROCESSORS = {"compact_vit": {"pil": "CompactVitImageProcessorPil"}}
 PIPELINE = "hf_attention.interpret.translation_pipeline"
 
 AUTO_CONFIG = "transformers.models.auto.configuration_auto"
 AUTO_MODEL = "transformers.models.auto.modeling_auto"
+AUTO_IMAGE_PROCESSOR = "transformers.models.auto.image_processing_auto"
 PIPELINES = "transformers.pipelines"
 # modules that our files import, and that import the Auto classes on their way
-SHARED = {"transformers.modeling_layers", "transformers.backbone_utils", f"{PIPELINES}.base", PIPELINES}
+SHARED = {
+    "transformers.modeling_layers",
+    "transformers.backbone_utils",
+    "transformers.image_processing_backends",
+    f"{PIPELINES}.base",
+    PIPELINES,
+}
 MODELING = {f"{package}.modeling_{model_type}": model_type for model_type, (package, _, _) in FAMILIES.items()}
 
 
 class ImportWatch(MetaPathFinder):
     """Registers what can be, each time a watched module has been imported."""
 
-    watched = SHARED | {AUTO_CONFIG, AUTO_MODEL}
+    watched = SHARED | {AUTO_CONFIG, AUTO_MODEL, AUTO_IMAGE_PROCESSOR}
     ours = "hf_attention."
 
     def __init__(self):
@@ -100,6 +109,8 @@ class ImportWatch(MetaPathFinder):
             for name, model_type in MODELING.items():
                 if self.is_imported(name):
                     self.once(model_type, lambda model_type=model_type: register_family(model_type))
+        if self.is_imported(AUTO_IMAGE_PROCESSOR):
+            self.once(AUTO_IMAGE_PROCESSOR, register_image_processors)
         if self.is_imported(PIPELINES):
             self.once(PIPELINES, lambda: importlib.import_module(PIPELINE))
             if self.is_imported(PIPELINE):
@@ -127,6 +138,17 @@ def register_family(model_type: str):
         model_class = getattr(module, model_name)
         getattr(modeling_auto, auto_name).register(getattr(module, config_name), model_class, exist_ok=True)
         model_class.register_for_auto_class(auto_name)
+
+
+def register_image_processors():
+    auto_image_processor = importlib.import_module(AUTO_IMAGE_PROCESSOR).AutoImageProcessor
+    for model_type, names in IMAGE_PROCESSORS.items():
+        package, config_name, _ = FAMILIES[model_type]
+        module = importlib.import_module(package)
+        classes = {backend: getattr(module, name) for backend, name in names.items()}
+        for processor_class in classes.values():
+            processor_class.register_for_auto_class()
+        auto_image_processor.register(getattr(module, config_name), image_processor_classes=classes, exist_ok=True)
 
 
 WATCH = ImportWatch()

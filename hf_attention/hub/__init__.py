@@ -13,7 +13,8 @@
 # limitations under the License.
 """Sharing: model cards filled from real runs."""
 
-from .card import write_translation_card
+from .image_card import write_image_classification_card
+from .translation_card import write_translation_card
 
 
-__all__ = ["write_translation_card"]
+__all__ = ["write_image_classification_card", "write_translation_card"]

@@ -21,7 +21,10 @@ from transformers.utils.import_utils import define_import_structure
 
 if TYPE_CHECKING:
     from .alignments import *
+    from .attention_maps import *
+    from .overlays import *
     from .plots import *
+    from .saliency import *
     from .terminal import *
     from .translation_pipeline import *
 else:

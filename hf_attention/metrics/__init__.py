@@ -13,10 +13,11 @@
 # limitations under the License.
 """`evaluate.Metric` subclasses that need no download: instantiate, then `compute`."""
 
+from .accuracy import Accuracy
 from .alignment_error import AlignmentError
 from .bleu import Bleu
 from .chrf import ChrF
 from .exact_match import ExactMatch
 
 
-__all__ = ["AlignmentError", "Bleu", "ChrF", "ExactMatch"]
+__all__ = ["Accuracy", "AlignmentError", "Bleu", "ChrF", "ExactMatch"]

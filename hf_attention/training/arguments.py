@@ -16,35 +16,61 @@
 import json
 import os
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
+from typing import ClassVar
 
 import torch
 import yaml
-from transformers import HfArgumentParser, Seq2SeqTrainingArguments
+from transformers import HfArgumentParser, PreTrainedConfig, Seq2SeqTrainingArguments, TrainingArguments
 
 
 @dataclass
-class ModelArguments:
+class BaseModelArguments:
     """Which model to train: a new one (`model_type`), or one to fine-tune (`model_name_or_path`)."""
 
     model_name_or_path: str | None = field(
         default=None, metadata={"help": "Model to fine-tune: a Hub name or a folder. Without it a new one is made."}
     )
+    config_overrides: str | None = field(
+        default=None, metadata={"help": "Options of a new model: `hidden_size=256,num_hidden_layers=4`."}
+    )
+    model_revision: str = field(default="main", metadata={"help": "Branch, tag or commit of the model."})
+    trust_remote_code: bool = field(
+        default=False, metadata={"help": "Whether to run code that comes with a model of the Hub."}
+    )
+
+
+@dataclass
+class ModelArguments(BaseModelArguments):
+    """The sequence-to-sequence model to train."""
+
     model_type: str = field(
         default="bahdanau", metadata={"help": "Model type of a new model: `bahdanau`, `marian`, or any other."}
     )
     preset: str | None = field(
         default=None, metadata={"help": "Preset of a new model, for `bahdanau`: tiny, mini, small, rnnsearch_50, ..."}
     )
-    config_overrides: str | None = field(
-        default=None, metadata={"help": "Options of a new model: `hidden_size=256,dropout=0.3`."}
-    )
     tokenizer_name: str | None = field(
         default=None, metadata={"help": "Tokenizer to use in place of the model's, or of one trained on the data."}
     )
-    model_revision: str = field(default="main", metadata={"help": "Branch, tag or commit of the model."})
-    trust_remote_code: bool = field(
-        default=False, metadata={"help": "Whether to run code that comes with a model of the Hub."}
+
+
+@dataclass
+class ImageModelArguments(BaseModelArguments):
+    """The image classifier to train."""
+
+    model_type: str = field(
+        default="compact_vit", metadata={"help": "Model type of a new model: `compact_vit`, `vit`, or any other."}
+    )
+    preset: str | None = field(
+        default=None, metadata={"help": "Preset of a new model, for `compact_vit`: cct_2_3x2, cct_7_3x1, cvt_7_4, ..."}
+    )
+    attn_implementation: str | None = field(
+        default=None, metadata={"help": "Attention: eager, sdpa, flex_attention, flash_attention_2, ..."}
+    )
+    ignore_mismatched_sizes: bool = field(
+        default=False, metadata={"help": "Whether to fine-tune with a new head for other classes."}
     )
 
 
@@ -84,8 +110,61 @@ class ParallelDataArguments:
 
 
 @dataclass
-class TranslationTrainingArguments(Seq2SeqTrainingArguments):
-    """`Seq2SeqTrainingArguments` with the defaults of this project and three arguments of its own."""
+class ImageDataArguments:
+    """Which images to train on, and how they are varied; without a name or files, scikit-learn's digits."""
+
+    dataset_name: str = field(
+        default="digits", metadata={"help": "`digits`, a dataset of the Hub, or a local dataset folder."}
+    )
+    dataset_config_name: str | None = field(default=None, metadata={"help": "The dataset's configuration."})
+    train_file: str | None = field(
+        default=None, metadata={"help": "Training images: a parquet file, or a folder with a sub-folder a class."}
+    )
+    validation_file: str | None = field(default=None, metadata={"help": "Validation images, in the same forms."})
+    test_file: str | None = field(default=None, metadata={"help": "Test images, in the same forms."})
+    image_column: str | None = field(default=None, metadata={"help": "Column of the images, if there are several."})
+    label_column: str | None = field(default=None, metadata={"help": "Column of the classes, if there are several."})
+    validation_share: float = field(
+        default=0.1, metadata={"help": "Share of the training images to validate on, where there is no such split."}
+    )
+    streaming: bool = field(default=False, metadata={"help": "Read the data while training (needs `max_steps`)."})
+    max_train_samples: int | None = field(default=None, metadata={"help": "Use this many training images."})
+    max_eval_samples: int | None = field(default=None, metadata={"help": "Use this many validation and test images."})
+    verify_images: bool = field(
+        default=True, metadata={"help": "Whether to decode every image once before training, to find bad ones."}
+    )
+    image_mean: list[float] | None = field(
+        default=None, metadata={"help": "Mean of each channel, of pixels from 0 to 1, for a new model."}
+    )
+    image_std: list[float] | None = field(
+        default=None, metadata={"help": "Standard deviation of each channel, for a new model."}
+    )
+    crop_scale: list[float] | None = field(
+        default=None, metadata={"help": "Parts of the image's area, least and most, that a random crop takes."}
+    )
+    crop_padding: int = field(default=0, metadata={"help": "Pixels of padding that a random crop may reach into."})
+    horizontal_flip: float = field(default=0.0, metadata={"help": "Probability of a horizontal flip."})
+    randaugment_ops: int = field(default=0, metadata={"help": "RandAugment: operations an image."})
+    randaugment_magnitude: float = field(default=9.0, metadata={"help": "RandAugment: their strength, of 10."})
+    randaugment_std: float = field(default=0.5, metadata={"help": "RandAugment: the strength's deviation."})
+    random_erasing: float = field(default=0.0, metadata={"help": "Probability of erasing a rectangle."})
+    mixup_alpha: float = field(default=0.0, metadata={"help": "Alpha of mixup; 0 leaves it out."})
+    cutmix_alpha: float = field(default=0.0, metadata={"help": "Alpha of cutmix; 0 leaves it out."})
+    cutmix_probability: float = field(default=0.5, metadata={"help": "Of cutmix, where there is mixup too."})
+    mix_epochs: float | None = field(
+        default=None, metadata={"help": "Epochs after which mixup and cutmix stop; without it they never do."}
+    )
+
+    @property
+    def uses_digits(self) -> bool:
+        return self.dataset_name == "digits" and not (self.train_file or self.validation_file or self.test_file)
+
+
+@dataclass
+class RunArguments:
+    """What both training scripts change of, or add to, transformers' training arguments."""
+
+    default_run_name: ClassVar[str] = "run"
 
     output_dir: str | None = field(default=None, metadata={"help": "Defaults to `outputs/<run_name>`."})
     overwrite_output_dir: bool = field(
@@ -98,20 +177,42 @@ class TranslationTrainingArguments(Seq2SeqTrainingArguments):
         default=None, metadata={"help": "A checkpoint folder, or `last` for the last whole one in `output_dir`."}
     )
     do_train: bool = field(default=True, metadata={"help": "Whether to train."})
-    predict_with_generate: bool = field(default=True, metadata={"help": "Whether to generate in evaluation."})
-    train_sampling_strategy: str = field(
-        default="group_by_length", metadata={"help": "Sampler: `random`, `sequential`, or `group_by_length`."}
-    )
     report_to: None | str | list[str] = field(default="none", metadata={"help": "Where to report: tensorboard, ..."})
 
     def __post_init__(self):
         if self.output_dir is None:
-            self.output_dir = os.path.join("outputs", self.run_name or "translation")
+            self.output_dir = os.path.join("outputs", self.run_name or self.default_run_name)
         if self.bf16 and not torch.cuda.is_available():
             self.use_cpu = True  # a CPU has bf16 too; transformers asks to be told
         if not torch.cuda.is_available():
             self.dataloader_pin_memory = False
         super().__post_init__()
+
+
+@dataclass
+class TranslationTrainingArguments(RunArguments, Seq2SeqTrainingArguments):
+    """`Seq2SeqTrainingArguments` with the defaults of this project and arguments of its own."""
+
+    default_run_name: ClassVar[str] = "translation"
+
+    predict_with_generate: bool = field(default=True, metadata={"help": "Whether to generate in evaluation."})
+    train_sampling_strategy: str = field(
+        default="group_by_length", metadata={"help": "Sampler: `random`, `sequential`, or `group_by_length`."}
+    )
+
+
+@dataclass
+class ImageTrainingArguments(RunArguments, TrainingArguments):
+    """`TrainingArguments` with the defaults of this project and arguments of its own."""
+
+    default_run_name: ClassVar[str] = "image-classification"
+
+    ema_decay: float | None = field(
+        default=None, metadata={"help": "Evaluate and save a moving average of the weights, with this decay a step."}
+    )
+    remove_unused_columns: bool = field(
+        default=False, metadata={"help": "Whether to drop columns before images are read."}
+    )
 
 
 def parse(dataclass_types: list[type], arguments: list[str] | None = None) -> tuple:
@@ -140,3 +241,35 @@ def parse(dataclass_types: list[type], arguments: list[str] | None = None) -> tu
                 written += [f"--{name}", *text]
         arguments = [*written, *arguments[1:]]
     return parser.parse_args_into_dataclasses(arguments)
+
+
+def parse_overrides(defaults: PreTrainedConfig, overrides: str | None, from_data: Iterable[str]) -> dict:
+    """
+    `a=1,b=true` with the types of a config's own values.
+
+    Raises `ValueError` for an option the config has not, one that the tokenizer or the data decides, or a value of another type.
+    """
+    options = {}
+    for pair in filter(None, (overrides or "").split(",")):
+        name, sign, value = (part.strip() for part in pair.partition("="))
+        if not sign:
+            raise ValueError(f"`config_overrides` is `option=value,option=value`, but {pair!r} has no `=`.")
+        if name in from_data:
+            raise ValueError(
+                f"`config_overrides`: `{name}` comes from the tokenizer or the data; it is not set by hand."
+            )
+        if not hasattr(defaults, name):
+            raise ValueError(f"`config_overrides`: {type(defaults).__name__} has no option {name}.")
+        default = getattr(defaults, name)
+        try:
+            if isinstance(default, bool):
+                options[name] = {"true": True, "false": False}[value.lower()]
+            elif isinstance(default, str):
+                options[name] = value
+            else:
+                options[name] = yaml.safe_load(value)
+                if not isinstance(options[name], (int, float, type(default))):
+                    raise TypeError
+        except (KeyError, TypeError, yaml.YAMLError):
+            raise ValueError(f"`config_overrides`: {value!r} is no value for `{name}` (as in {default!r}).") from None
+    return options

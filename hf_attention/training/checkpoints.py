@@ -87,6 +87,7 @@ def check_output_dir(output_dir: str, config: PreTrainedConfig, overwrite: bool,
         found, _ = PreTrainedConfig.get_config_dict(os.path.dirname(file))
         wanted = config.to_dict()
         names = ("model_type", "vocab_size", "hidden_size", "d_model", "encoder_layers", "decoder_layers")
+        names += ("image_size", "num_channels", "num_hidden_layers", "tokenizer_type", "patch_size")
         different = [name for name in names if name in found and found[name] != wanted.get(name)]
         if different:
             details = ", ".join(f"{name} {found[name]} instead of {wanted.get(name)}" for name in different)

@@ -15,11 +15,9 @@
 
 import json
 import os
-from collections.abc import Iterable
 from functools import partial
 
 import numpy as np
-import yaml
 from datasets import Dataset, IterableDataset
 from transformers import (
     AutoConfig,
@@ -27,7 +25,6 @@ from transformers import (
     AutoTokenizer,
     DataCollatorForSeq2Seq,
     EarlyStoppingCallback,
-    PreTrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
     Seq2SeqTrainer,
@@ -39,12 +36,12 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 from ..data.dates import FIRST, LAST, LOCALES, load_dates
 from ..data.parallel import load_parallel, tokenize_pairs
 from ..data.tokenizer import train_tokenizer
-from ..hub.card import write_translation_card
+from ..hub.translation_card import write_translation_card
 from ..interpret.alignments import align
 from ..interpret.translation_pipeline import TranslationWithAlignmentPipeline
 from ..metrics import AlignmentError, Bleu, ChrF, ExactMatch
 from ..models.bahdanau import BahdanauConfig
-from .arguments import ModelArguments, ParallelDataArguments, TranslationTrainingArguments
+from .arguments import ModelArguments, ParallelDataArguments, TranslationTrainingArguments, parse_overrides
 from .checkpoints import check_output_dir, check_weights, find_checkpoint
 
 
@@ -167,7 +164,7 @@ def make_model(
             raise ValueError(f"`preset` is for `bahdanau`; size a `{model_args.model_type}` with `config_overrides`.")
         else:
             make = partial(AutoConfig.for_model, model_args.model_type)
-        options |= parse_overrides(make(), model_args.config_overrides, fixed=[*options, "encoder_vocab_size"])
+        options |= parse_overrides(make(), model_args.config_overrides, from_data=[*options, "encoder_vocab_size"])
         config = make(**options)
         if model_args.model_type != "bahdanau":
             config.forced_eos_token_id = None
@@ -185,38 +182,6 @@ def make_model(
         num_beams=data_args.num_beams,
     )
     return model
-
-
-def parse_overrides(defaults: PreTrainedConfig, overrides: str | None, fixed: Iterable[str]) -> dict:
-    """
-    `a=1,b=true` with the types of a config's own values.
-
-    Raises `ValueError` for an option the config has not, one that the tokenizer decides, or a value of another type.
-    """
-    options = {}
-    for pair in filter(None, (overrides or "").split(",")):
-        name, sign, value = (part.strip() for part in pair.partition("="))
-        if not sign:
-            raise ValueError(f"`config_overrides` is `option=value,option=value`, but {pair!r} has no `=`.")
-        if name in fixed:
-            raise ValueError(
-                f"`config_overrides`: `{name}` comes from the tokenizer; train it with another `vocab_size`."
-            )
-        if not hasattr(defaults, name):
-            raise ValueError(f"`config_overrides`: {type(defaults).__name__} has no option {name}.")
-        default = getattr(defaults, name)
-        try:
-            if isinstance(default, bool):
-                options[name] = {"true": True, "false": False}[value.lower()]
-            elif isinstance(default, str):
-                options[name] = value
-            else:
-                options[name] = yaml.safe_load(value)
-                if not isinstance(options[name], (int, float, type(default))):
-                    raise TypeError
-        except (KeyError, TypeError, yaml.YAMLError):
-            raise ValueError(f"`config_overrides`: {value!r} is no value for `{name}` (as in {default!r}).") from None
-    return options
 
 
 def check_fit(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, target: PreTrainedTokenizerBase):

@@ -17,7 +17,8 @@ import pytest
 from huggingface_hub import ModelCard
 from PIL import Image
 
-from hf_attention.hub.card import describe_versions, write_translation_card
+from hf_attention.hub.card import describe_versions
+from hf_attention.hub.translation_card import write_translation_card
 from hf_attention.training.arguments import TranslationTrainingArguments
 
 

@@ -19,6 +19,7 @@ from transformers.utils.import_utils import define_import_structure
 
 if TYPE_CHECKING:
     from .configuration_compact_vit import *
+    from .image_processing_pil_compact_vit import *
     from .modeling_compact_vit import *
 else:
     import sys

@@ -126,6 +126,7 @@ class CompactVitConfig(BackboneConfigMixin, PreTrainedConfig):
     ```"""
 
     model_type = "compact_vit"
+    keys_to_ignore_at_inference = ["pooling_weights"]
 
     image_size: int = 32
     num_channels: int = 3

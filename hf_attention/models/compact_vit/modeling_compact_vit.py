@@ -75,6 +75,8 @@ class CompactVitPatchEmbeddings(nn.Module):
     def __init__(self, config: CompactVitConfig):
         super().__init__()
         self.num_channels = config.num_channels
+        # a convolution pads what is smaller than itself, a patch must be whole
+        self.smallest = config.patch_size if config.tokenizer_type == "patch" else 1
         if config.tokenizer_type == "patch":
             patch = config.patch_size
             self.projection = nn.Sequential(nn.Conv2d(config.num_channels, config.hidden_size, patch, stride=patch))
@@ -93,6 +95,11 @@ class CompactVitPatchEmbeddings(nn.Module):
             raise ValueError(
                 f"`pixel_values` has {pixel_values.shape[1]} channels, but the model's `num_channels` is "
                 f"{self.num_channels}. Convert the images, or make the model with another `num_channels`."
+            )
+        if min(pixel_values.shape[2:]) < self.smallest:
+            raise ValueError(
+                f"`pixel_values` of {pixel_values.shape[2]} x {pixel_values.shape[3]} pixels is smaller than a patch "
+                f"(`patch_size` = {self.smallest}). Resize the images."
             )
         return self.projection(pixel_values)
 

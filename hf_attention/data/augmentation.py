@@ -1,0 +1,168 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Augmentation of batches of images, by kornia, on the device where they are."""
+
+import kornia.augmentation as K
+import torch
+from kornia.augmentation.auto import RandAugment
+from kornia.augmentation.auto.rand_augment.rand_augment import default_policy
+from kornia.augmentation.random_generator import MixupGenerator
+from torch import nn
+
+
+# kornia draws the operations of RandAugment once a call: a batch goes through in parts, each with operations of its own
+PART = 16
+
+
+class BetaMixupGenerator(MixupGenerator):
+    """Mixing weights from Beta(alpha, alpha), as mixup has them (Zhang et al. 2017, arXiv 1710.09412)."""
+
+    def __init__(self, alpha: float):
+        super().__init__()
+        self.alpha = alpha
+
+    def make_samplers(self, device: torch.device, dtype: torch.dtype):
+        super().make_samplers(device, dtype)
+        alpha = torch.tensor(self.alpha, device=device, dtype=dtype)
+        self.lambda_sampler = torch.distributions.Beta(alpha, alpha, validate_args=False)
+
+
+class ImageAugmentation(nn.Module):
+    """
+    Crop, flip, RandAugment, normalization, erasing, then mixup or cutmix, each as far as asked for.
+
+    Args:
+        image_size (`int`): of the crops, in pixels.
+        num_labels (`int`): classes.
+        image_mean, image_std (`list[float]`): of each channel, of pixels from 0 to 1.
+        crop_scale (`tuple[float, float]`, *optional*):
+            Part of the image's area that a crop takes, resized to `image_size` (Szegedy et al. 2014, section 6).
+        crop_padding (`int`, *optional*, defaults to 0):
+            Pixels of zeros around the image, of which a crop of `image_size` is taken.
+        horizontal_flip (`float`, *optional*, defaults to 0.0): probability.
+        randaugment_ops (`int`, *optional*, defaults to 0):
+            Operations that an image goes through (Cubuk et al. 2019, arXiv 1909.13719).
+        randaugment_magnitude (`float`, *optional*, defaults to 9.0), randaugment_std (`float`, *optional*, defaults to 0.5):
+            Mean and standard deviation of their strength, of 10.
+        random_erasing (`float`, *optional*, defaults to 0.0): probability (Zhong et al. 2017, arXiv 1708.04896).
+        mixup_alpha, cutmix_alpha (`float`, *optional*, defaults to 0.0):
+            Of the Beta distributions of mixup and cutmix (Yun et al. 2019, arXiv 1905.04899); 0 leaves it out.
+        cutmix_probability (`float`, *optional*, defaults to 0.5): of cutmix in place of mixup, where there are both.
+        label_smoothing (`float`, *optional*, defaults to 0.0): probability shared out among all classes.
+
+    Raises:
+        `ValueError`: for a value out of its range.
+    """
+
+    def __init__(
+        self,
+        image_size: int,
+        num_labels: int,
+        image_mean: list[float],
+        image_std: list[float],
+        crop_scale: tuple[float, float] | None = None,
+        crop_padding: int = 0,
+        horizontal_flip: float = 0.0,
+        randaugment_ops: int = 0,
+        randaugment_magnitude: float = 9.0,
+        randaugment_std: float = 0.5,
+        random_erasing: float = 0.0,
+        mixup_alpha: float = 0.0,
+        cutmix_alpha: float = 0.0,
+        cutmix_probability: float = 0.5,
+        label_smoothing: float = 0.0,
+    ):
+        super().__init__()
+        for name, value in (
+            ("horizontal_flip", horizontal_flip),
+            ("random_erasing", random_erasing),
+            ("cutmix_probability", cutmix_probability),
+            ("label_smoothing", label_smoothing),
+        ):
+            if not 0 <= value <= 1:
+                raise ValueError(f"`{name}` is a probability between 0 and 1, got {value}.")
+        for name, value in (
+            ("crop_padding", crop_padding),
+            ("randaugment_ops", randaugment_ops),
+            ("mixup_alpha", mixup_alpha),
+            ("cutmix_alpha", cutmix_alpha),
+        ):
+            if value < 0:
+                raise ValueError(f"`{name}` must not be negative, got {value}.")
+        if not 0 < randaugment_magnitude < 10:
+            raise ValueError(f"`randaugment_magnitude` must lie between 0 and 10, got {randaugment_magnitude}.")
+        if crop_scale is not None and not 0 < crop_scale[0] <= crop_scale[1] <= 1:
+            raise ValueError(f"`crop_scale` is two parts of the image, 0 < low <= high <= 1, got {crop_scale}.")
+        self.num_labels = num_labels
+        self.label_smoothing = label_smoothing
+        self.cutmix_probability = cutmix_probability
+        self.magnitude, self.magnitude_std = randaugment_magnitude, randaugment_std
+        self.mix = True  # the trainer turns mixup and cutmix off for the last epochs
+
+        size = (image_size, image_size)
+        before, after = [], [K.Normalize(image_mean, image_std)]
+        if crop_padding:
+            before.append(K.RandomCrop(size, padding=crop_padding))
+        if crop_scale is not None:
+            before.append(K.RandomResizedCrop(size, scale=tuple(crop_scale)))
+        if horizontal_flip:
+            before.append(K.RandomHorizontalFlip(p=horizontal_flip))
+        if random_erasing:
+            after.append(K.RandomErasing(p=random_erasing))
+        self.before, self.after = nn.Sequential(*before), nn.Sequential(*after)
+        self.randaugment = None
+        if randaugment_ops:
+            # saturation is of colours
+            policy = [ops for ops in default_policy if len(image_mean) == 3 or ops[0][0] not in ("color", "contrast")]
+            self.randaugment = RandAugment(randaugment_ops, 15, policy)
+        self.mixup = self.cutmix = None
+        if mixup_alpha:
+            self.mixup = K.RandomMixUpV2(data_keys=["input", "class"])
+            self.mixup._param_generator = BetaMixupGenerator(mixup_alpha)
+        if cutmix_alpha:
+            self.cutmix = K.RandomCutMixV2(beta=cutmix_alpha, data_keys=["input", "class"], use_correct_lambda=True)
+
+    @torch.no_grad()
+    def forward(self, pixel_values: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """
+        Args:
+            pixel_values (`torch.FloatTensor` of shape `(batch_size, num_channels, height, width)`): from 0 to 1.
+            labels (`torch.LongTensor` of shape `(batch_size,)`): classes.
+
+        Returns:
+            `tuple`: normalized pixel values; and the labels as they came, or, where they were mixed or smoothed, as
+            probabilities of shape `(batch_size, num_labels)`.
+        """
+        pixel_values = self.before(pixel_values.float())
+        if self.randaugment is not None:
+            parts = []
+            for part in pixel_values.split(PART):
+                noise = float(torch.randn(())) * self.magnitude_std
+                self.randaugment.m = min(max(self.magnitude + noise, 0.1), 9.99) * 3  # kornia's scale ends at 30
+                parts.append(self.randaugment(part.contiguous()).clamp(0, 1))
+            pixel_values = torch.cat(parts)
+        pixel_values = self.after(pixel_values)
+        mixes = [mix for mix in (self.mixup, self.cutmix) if mix is not None] if self.mix else []
+        if not mixes or len(labels) < 2:
+            return pixel_values, self.smooth(labels) if self.label_smoothing else labels
+        mix = mixes[int(float(torch.rand(())) < self.cutmix_probability)] if len(mixes) == 2 else mixes[0]
+        pixel_values, pairs = mix(pixel_values, labels)
+        first, second, weight = pairs.reshape(-1, 3).unbind(dim=1)
+        weight = weight.unsqueeze(1) if mix is self.mixup else 1 - weight.unsqueeze(1)  # of the second label
+        return pixel_values, (1 - weight) * self.smooth(first.long()) + weight * self.smooth(second.long())
+
+    def smooth(self, labels: torch.Tensor) -> torch.Tensor:
+        """Classes to probabilities (batch_size, num_labels) (Szegedy et al. 2015, arXiv 1512.00567, section 7)."""
+        probabilities = nn.functional.one_hot(labels, self.num_labels).float()
+        return probabilities * (1 - self.label_smoothing) + self.label_smoothing / self.num_labels

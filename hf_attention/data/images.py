@@ -1,0 +1,255 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Images with their classes: any data set of the Hub, imagefolder or parquet, and scikit-learn's digits."""
+
+import io
+import os
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from datasets import (
+    ClassLabel,
+    Dataset,
+    DatasetDict,
+    Features,
+    Image,
+    IterableDataset,
+    IterableDatasetDict,
+    Value,
+    load_dataset,
+)
+from PIL import Image as PILImage
+from PIL import ImageOps, UnidentifiedImageError
+from transformers import BaseImageProcessor
+
+from ..models.compact_vit.image_processing_pil_compact_vit import MODES, convert_mode
+
+
+SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
+
+
+def load_digits() -> DatasetDict:
+    """
+    scikit-learn's digits (UCI, Alpaydin and Kaynak 1998): 1,797 grey images of 8 x 8 pixels, in classes 0 to 9.
+
+    A third is the test split, a tenth of the rest the validation split, each stratified; always the same.
+    """
+    from sklearn.datasets import load_digits as load
+    from sklearn.model_selection import train_test_split
+
+    digits = load()
+    indices, labels = np.arange(len(digits.target)), digits.target
+    train, test = train_test_split(indices, test_size=1 / 3, stratify=labels, random_state=0)
+    train, validation = train_test_split(train, test_size=0.1, stratify=labels[train], random_state=0)
+    features = Features({"image": Image(decode=False), "label": ClassLabel(names=[str(digit) for digit in range(10)])})
+    splits = {}
+    for name, rows in (("train", train), ("validation", validation), ("test", test)):
+        pixels = (digits.images[rows] * 255 / 16).round().astype(np.uint8)
+        images = [{"bytes": encode_png(PILImage.fromarray(image)), "path": None} for image in pixels]
+        splits[name] = Dataset.from_dict({"image": images, "label": labels[rows].tolist()}, features=features)
+    return DatasetDict(splits)
+
+
+def encode_png(image: PILImage.Image) -> bytes:
+    with io.BytesIO() as file:
+        image.save(file, "PNG")
+        return file.getvalue()
+
+
+def load_images(
+    dataset_name: str | None = None,
+    dataset_config_name: str | None = None,
+    data_files: dict[str, str] | None = None,
+    image_column: str | None = None,
+    label_column: str | None = None,
+    streaming: bool = False,
+    **kwargs,
+) -> DatasetDict | IterableDatasetDict:
+    """
+    Loads images as columns `image`, still encoded, and `label`, a `ClassLabel` of the same names in every split.
+
+    Args:
+        dataset_name (`str`, *optional*):
+            A dataset of the Hub, or a local folder.
+        data_files (`dict[str, str]`, *optional*):
+            Split name to a parquet file, or to a folder with a sub-folder of images for each class.
+        image_column, label_column (`str`, *optional*):
+            Names of the columns; without them the one that holds images, and the one that holds classes.
+        streaming (`bool`, *optional*, defaults to `False`):
+            Whether to read the data while training.
+        kwargs:
+            Passed to `datasets.load_dataset` (`token`, `revision`, `cache_dir`).
+
+    Raises:
+        `FileNotFoundError`: for a missing file or folder.
+        `ValueError`: for a class folder without images, columns that are not there or not told apart, or splits with
+        classes of their own.
+    """
+    if data_files:
+        dataset = load_files(data_files, streaming, **kwargs)
+    elif dataset_name:
+        if os.path.isdir(dataset_name):
+            for split in sorted(entry.path for entry in os.scandir(dataset_name) if entry.is_dir()):
+                check_folder(split, nested=True)
+        dataset = load_dataset(dataset_name, dataset_config_name, streaming=streaming, **kwargs)
+    else:
+        raise ValueError("Name a dataset (`dataset_name`) or files and folders (`data_files`).")
+    names = None
+    for split in dataset:
+        dataset[split] = select_columns(dataset[split], split, image_column, label_column, names)
+        found = dataset[split].features["label"].names
+        if names is not None and found != names:
+            raise ValueError(f"The splits have different classes: {names}, but {split} has {found}.")
+        names = found
+    return dataset
+
+
+def load_files(data_files: dict[str, str], streaming: bool, **kwargs) -> DatasetDict | IterableDatasetDict:
+    """Splits from folders of images, or from parquet files."""
+    for path in data_files.values():
+        if not os.path.exists(path):
+            raise FileNotFoundError(f"There is no file or folder {path!r}.")
+    folders = [path for path in data_files.values() if os.path.isdir(path)]
+    if folders and len(folders) < len(data_files):
+        raise ValueError(f"Give folders for every split, or parquet files: {', '.join(data_files.values())}.")
+    if not folders:
+        if other := [path for path in data_files.values() if not path.endswith(".parquet")]:
+            raise ValueError(f"Cannot read {', '.join(other)}: give a parquet file, or a folder of images.")
+        return load_dataset("parquet", data_files=data_files, streaming=streaming, **kwargs)
+    classes = {split: check_folder(path) for split, path in data_files.items()}
+    first = next(iter(classes))
+    for split, names in classes.items():
+        if extra := set(names) - set(classes[first]):
+            raise ValueError(
+                f"{data_files[split]} has classes that {data_files[first]} has not: {', '.join(sorted(extra))}."
+            )
+    patterns = {split: os.path.join(path, "**") for split, path in data_files.items()}
+    return load_dataset("imagefolder", data_files=patterns, drop_labels=False, streaming=streaming, **kwargs)
+
+
+def check_folder(path: str, nested: bool = False) -> list[str]:
+    """The classes of a folder; raises `ValueError` where one has no image, which `datasets` would leave out."""
+    classes = sorted(entry.name for entry in os.scandir(path) if entry.is_dir() and not entry.name.startswith("."))
+    empty = [
+        name
+        for name in classes
+        if not any(file.lower().endswith(SUFFIXES) for _, _, files in os.walk(os.path.join(path, name)) for file in files)
+    ]
+    if empty and len(empty) < len(classes) or (empty and not nested):
+        raise ValueError(
+            f"{path} has classes without an image: {', '.join(empty)}. Fill these folders, or remove them."
+        )
+    if not classes and not nested:
+        raise ValueError(f"{path} has no sub-folders; put the images of each class in a folder of its name.")
+    return classes
+
+
+def select_columns(
+    dataset: Dataset | IterableDataset,
+    split: str,
+    image_column: str | None,
+    label_column: str | None,
+    names: list[str] | None,
+) -> Dataset | IterableDataset:
+    """Brings a column of images and one of classes, numbers or strings, to `image` and `label`."""
+    features = dataset.features
+    if features is None:
+        raise ValueError(f"The features of {split} are not known while streaming; store the data with features.")
+    columns = {
+        "image_column": (image_column, [name for name, kind in features.items() if isinstance(kind, Image)]),
+        "label_column": (label_column, [name for name, kind in features.items() if isinstance(kind, ClassLabel)]),
+    }
+    if not columns["label_column"][1]:
+        columns["label_column"][1].extend(name for name in ("label", "labels") if name in features)
+    chosen = {}
+    for argument, (wanted, candidates) in columns.items():
+        if wanted is not None and wanted not in features:
+            raise ValueError(f"`{argument}`: {split} has no column {wanted!r}; it has {', '.join(features)}.")
+        if wanted is None and len(candidates) != 1:
+            raise ValueError(
+                f"Set `{argument}`: {split} has {'several' if candidates else 'none'} that could be it, of the columns "
+                f"{', '.join(features)}."
+            )
+        chosen[argument] = wanted or candidates[0]
+    dataset = dataset.select_columns(list(chosen.values()))
+    dataset = dataset.rename_columns({old: new for old, new in zip(chosen.values(), ("image", "label")) if old != new})
+    dataset = dataset.cast_column("image", Image(decode=False))
+    if not isinstance(dataset.features["label"], ClassLabel):
+        if isinstance(dataset, IterableDataset):
+            raise ValueError(f"`label_column` ({chosen['label_column']}) must be a `ClassLabel` while streaming.")
+        is_number = dataset.features["label"] in (Value("int64"), Value("int32"), Value("int16"), Value("int8"))
+        found = sorted({str(name) for name in dataset["label"]}, key=int if is_number else None)
+        if unknown := [] if names is None else sorted(set(found) - set(names)):
+            raise ValueError(f"The splits have different classes: {names}, but {split} has {', '.join(unknown)} too.")
+        kind = ClassLabel(names=names or found)
+        dataset = dataset.map(
+            lambda rows: {"label": [kind.str2int(str(name)) for name in rows["label"]]},
+            batched=True,
+            features=Features({"image": Image(decode=False), "label": kind}),
+        )
+    if isinstance(dataset, Dataset) and (missing := sum(label is None or label < 0 for label in dataset["label"])):
+        raise ValueError(f"{missing} of {len(dataset)} images of {split} have no label. Leave the split or them out.")
+    return dataset
+
+
+def open_image(cell: dict, where: str = "An image") -> PILImage.Image:
+    """
+    Decodes a cell of an `Image(decode=False)` column, all of it, and turns it upright (EXIF).
+
+    Raises:
+        `ValueError`: for an image that is missing, cut short, damaged, of no known format or too large to be one,
+        with its file's name, or `where` it stood.
+    """
+    where = cell["path"] if cell and cell["path"] and os.path.isfile(cell["path"]) else where
+    if not cell or not (cell["bytes"] or cell["path"]):
+        raise ValueError(f"{where} is missing.")
+    try:
+        with PILImage.open(io.BytesIO(cell["bytes"]) if cell["bytes"] else cell["path"]) as image:
+            image.load()
+            return ImageOps.exif_transpose(image)
+    except (OSError, SyntaxError, UnidentifiedImageError, PILImage.DecompressionBombError, ValueError) as error:
+        raise ValueError(f"{where} cannot be read ({error}). Mend it, or leave it out.") from error
+
+
+def check_images(dataset: Dataset, split: str, num_channels: int):
+    """
+    Decodes every image once.
+
+    Raises:
+        `ValueError`: with the first ten that cannot be read or converted, before a training run meets them.
+    """
+    bad = []
+    for index, cell in enumerate(dataset["image"]):
+        try:
+            convert_mode(open_image(cell, f"Image {index} of {split}"), MODES[num_channels])
+        except ValueError as error:
+            bad.append(str(error))
+    if bad:
+        raise ValueError(f"{len(bad)} of {len(dataset)} images of {split} cannot be used:\n" + "\n".join(bad[:10]))
+
+
+def make_transform(image_processor: BaseImageProcessor, num_channels: int, **kwargs) -> Callable[[dict], dict]:
+    """
+    For `dataset.with_transform`: rows with `image` and `label` to `pixel_values` (C, height, width) and `labels`.
+
+    `kwargs` go to the image processor; with `do_normalize=False` pixels stay from 0 to 1, as augmentation takes them.
+    """
+
+    def transform(rows: dict) -> dict:
+        images = [convert_mode(open_image(cell), MODES[num_channels]) for cell in rows["image"]]
+        pixel_values = image_processor(images, return_tensors="pt", **kwargs)["pixel_values"]
+        return {"pixel_values": pixel_values, "labels": torch.tensor(rows["label"])}
+
+    return transform

@@ -1,0 +1,124 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""The card of an image classifier, with its confusion matrix and what it attended to."""
+
+from pathlib import Path
+
+import numpy as np
+from huggingface_hub import ModelCard
+from matplotlib.figure import Figure
+from sklearn.metrics import confusion_matrix
+from transformers import PreTrainedModel, TrainingArguments
+
+from ..interpret.attention_maps import ImageAttention
+from ..interpret.overlays import plot_attention_grid
+from .card import read_run, write_card
+
+
+ATTENTION, CONFUSION = "assets/attention.png", "assets/confusion.png"
+MAX_CLASSES = 50  # more are too many for a picture
+
+
+def write_image_classification_card(
+    output_dir: str,
+    model: PreTrainedModel,
+    training_args: TrainingArguments,
+    attentions: list[ImageAttention],
+    augmentation: dict[str, str],
+    predictions: np.ndarray,
+    references: np.ndarray,
+    data_name: str,
+    data_description: str,
+    dataset: str | None = None,
+    license: str | None = None,
+    base_model: str | None = None,
+    limits: str | None = None,
+) -> ModelCard:
+    """
+    Writes `README.md` and its pictures into the folder of a finished run.
+
+    Reads `all_results.json` and `trainer_state.json` there.
+
+    Args:
+        attentions (`list[ImageAttention]`): examples for the figure; none for a model without attention.
+        augmentation (`dict[str, str]`): its arguments and their values.
+        predictions, references (`np.ndarray` of shape `(images,)`): classes of the test split, found and true.
+        data_name, data_description (`str`): the data's name in a sentence, and what it is, where from, in what split.
+        license (`str`, *optional*): of the model, which the data's may bind; unknown to the writer.
+        dataset (`str`, *optional*): the data set's name on the Hub, where it is there.
+
+    Raises:
+        `FileNotFoundError`: where the folder holds no finished run.
+    """
+    read_run(output_dir)
+    folder = Path(output_dir)
+    names = [model.config.id2label[index] for index in range(model.config.num_labels)]
+    matrix = confusion_matrix(references, predictions, labels=range(len(names)))
+    if attentions:
+        plot_attention_grid(attentions).savefig(folder / ATTENTION, dpi=100)
+    if len(names) <= MAX_CLASSES:
+        draw_confusion(matrix, names, folder / CONFUSION)
+    return write_card(
+        output_dir,
+        model,
+        training_args,
+        template="image_classification_card.md",
+        task="image-classification",
+        data_name=data_name,
+        limits=limits or "Trained on one data set; on other images expect less. No test of bias or safety was made.",
+        hyperparameters={name: str(value) for name, value in augmentation.items()},
+        dataset=dataset,
+        tags=["vision"],
+        metadata={"license": license, "base_model": base_model},
+        summary=summarize(model, data_name),
+        attention_figure=ATTENTION if attentions else None,
+        confusion_figure=CONFUSION if len(names) <= MAX_CLASSES else None,
+        confused=find_confused(matrix, names),
+        data_description=data_description,
+        test_size=int(matrix.sum()),
+    )
+
+
+def summarize(model: PreTrainedModel, data_name: str) -> str:
+    config = model.config
+    kind = type(model).__name__
+    if config.model_type == "compact_vit":
+        family = "convolutional" if config.tokenizer_type == "conv" else "patch"
+        pooling = {"sequence": "sequence pooling", "cls": "a class token", "mean": "mean pooling"}
+        kind = f"compact vision transformer ({family} tokenizer, {pooling[config.pooling_type]})"
+    return f"A {kind} that tells {config.num_labels} classes apart, trained on {data_name}."
+
+
+def find_confused(matrix: np.ndarray, names: list[str], most: int = 5) -> list[tuple[str, str, int]]:
+    """The pairs most often taken for each other: true class, class found, images."""
+    errors = matrix - np.diag(np.diag(matrix))
+    pairs = sorted(zip(*np.nonzero(errors)), key=lambda pair: -errors[pair])[:most]
+    return [(names[true], names[found], int(errors[true, found])) for true, found in pairs]
+
+
+def draw_confusion(matrix: np.ndarray, names: list[str], path: Path):
+    """Rows are true classes, columns what was found; shaded by the share of the row, with the counts."""
+    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    side = max(3.0, 0.42 * len(names) + 1)
+    figure = Figure(figsize=(side, side), layout="constrained")
+    ax = figure.subplots()
+    ax.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    ax.set_xticks(range(len(names)), names, rotation=90 if max(map(len, names)) > 2 else 0)
+    ax.set_yticks(range(len(names)), names)
+    ax.set(xlabel="found", ylabel="true")
+    if len(names) <= 20:
+        for row, column in zip(*np.nonzero(matrix)):
+            ink = "white" if shares[row, column] > 0.5 else "black"
+            ax.text(column, row, str(matrix[row, column]), ha="center", va="center", color=ink, fontsize=8)
+    figure.savefig(path, dpi=100)

@@ -1,0 +1,155 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""What a vision transformer attended to: each head's maps, their rollout, and the sequence pool's weights."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from PIL import Image
+from transformers import BaseImageProcessor, PreTrainedConfig, PreTrainedModel
+
+from .alignments import eager_attention
+
+
+@dataclass
+class ImageAttention:
+    """
+    One image and the attention between its tokens: N of them, `rows * columns` on a grid after `num_prefix_tokens`.
+
+    Attributes:
+        image (`PIL.Image.Image`): as it was given.
+        label (`str`), score (`float`): the class found and its probability; empty and 0 for a model without a head.
+        attentions (`np.ndarray` of shape `(layers, heads, N, N)`, float32): row i says what token i looked at.
+        pooling_weights (`np.ndarray` of shape `(N,)`, *optional*): what the sequence pool looked at; sums to 1.
+        grid (`tuple[int, int]`): rows and columns of tokens.
+        num_prefix_tokens (`int`): tokens before the grid: 1 with a class token.
+    """
+
+    image: Image.Image
+    label: str
+    score: float
+    attentions: np.ndarray
+    pooling_weights: np.ndarray | None
+    grid: tuple[int, int]
+    num_prefix_tokens: int
+
+    @property
+    def readout(self) -> np.ndarray:
+        """What the classifier reads of each token, (N,): the sequence pool's weights, the class token, or the mean."""
+        size = self.attentions.shape[-1]
+        if self.pooling_weights is not None:
+            return self.pooling_weights
+        return np.eye(size)[0] if self.num_prefix_tokens else np.full(size, 1 / size)
+
+    def head_map(self, layer: int = -1, head: int | None = None) -> np.ndarray:
+        """What the classifier's reading looks at through a layer's head, or the mean of its heads. (rows, columns)."""
+        weights = self.attentions[layer].mean(axis=0) if head is None else self.attentions[layer, head]
+        return self.on_grid(self.readout @ weights)
+
+    def pooling_map(self) -> np.ndarray:
+        """The sequence pool's weights on the grid. (rows, columns). `ValueError` where there are none."""
+        if self.pooling_weights is None:
+            raise ValueError("The model has no sequence pool (`pooling_type='sequence'`), so no `pooling_weights`.")
+        return self.on_grid(self.pooling_weights)
+
+    def rollout(self, residual: float = 0.5) -> np.ndarray:
+        """
+        Attention rollout (Abnar and Zuidema 2020, arXiv 2005.00928, section 4): attention through all layers, the mean
+        of the heads mixed with `residual` parts of the identity for the residual path, up to what the classifier reads:
+        the sequence pool's weights, or the class token. (rows, columns).
+        """
+        if not 0 <= residual < 1:
+            raise ValueError(f"`residual` is the share of the residual path, 0 <= residual < 1, got {residual}.")
+        reached = self.readout
+        for weights in self.attentions.mean(axis=1)[::-1]:
+            reached = (1 - residual) * reached @ weights + residual * reached
+        return self.on_grid(reached)
+
+    def on_grid(self, weights: np.ndarray) -> np.ndarray:
+        return weights[self.num_prefix_tokens :].reshape(self.grid)
+
+
+def attend(
+    model: PreTrainedModel, image_processor: BaseImageProcessor, images: list[Image.Image], batch_size: int = 32
+) -> list[ImageAttention]:
+    """
+    What a model attended to in images.
+
+    Works on any vision transformer of transformers whose tokens stand on one grid through all layers (ours, ViT, DeiT,
+    ...).
+
+    Raises:
+        `ValueError`: for an image in place of a list, and for a model that returns no such attentions.
+    """
+    check_images(images)
+    found = []
+    training = model.training
+    model.eval()
+    try:
+        for start in range(0, len(images), batch_size):
+            chunk = images[start : start + batch_size]
+            pixel_values = image_processor(chunk, return_tensors="pt")["pixel_values"].to(model.device)
+            with torch.no_grad(), eager_attention(model):
+                outputs = model(pixel_values=pixel_values, output_attentions=True)
+            attentions = outputs.get("attentions")
+            if not attentions or any(layer is None or layer.shape != attentions[0].shape for layer in attentions):
+                raise ValueError(
+                    f"{type(model).__name__} returned no `attentions` of one shape (batch, heads, tokens, tokens) for "
+                    "all layers, so there is nothing to show."
+                )
+            attentions = torch.stack(attentions, dim=1).float().cpu().numpy()  # (B, layers, heads, N, N)
+            grid = find_grid(model.config, pixel_values.shape[2:], attentions.shape[-1])
+            pooling_weights, logits = outputs.get("pooling_weights"), outputs.get("logits")
+            for row, image in enumerate(chunk):
+                label, score = "", 0.0
+                if logits is not None:
+                    probabilities = logits[row].float().softmax(dim=-1)
+                    score, index = (value.item() for value in probabilities.max(dim=-1))
+                    label = model.config.id2label[index]
+                found.append(
+                    ImageAttention(
+                        image=image,
+                        label=label,
+                        score=score,
+                        attentions=attentions[row],
+                        pooling_weights=None if pooling_weights is None else pooling_weights[row].float().cpu().numpy(),
+                        grid=grid,
+                        num_prefix_tokens=attentions.shape[-1] - grid[0] * grid[1],
+                    )
+                )
+    finally:
+        model.train(training)
+    return found
+
+
+def check_images(images: list[Image.Image]):
+    if not isinstance(images, (list, tuple)) or not all(isinstance(image, Image.Image) for image in images):
+        raise ValueError("`images` must be a list of PIL images. Open files with `PIL.Image.open`.")
+
+
+def find_grid(config: PreTrainedConfig, size: tuple[int, int], length: int) -> tuple[int, int]:
+    """Rows and columns of the tokens of an image of `size` (height, width), of which there are `length` in all."""
+    if hasattr(config, "grid_size"):
+        rows, columns = (config.grid_size(side) for side in size)
+    elif isinstance(getattr(config, "patch_size", None), int):
+        rows, columns = (side // config.patch_size for side in size)
+    else:
+        raise ValueError(f"{type(config).__name__} has no `patch_size`, so its tokens stand on no known grid.")
+    if not 0 <= length - rows * columns <= 16:
+        raise ValueError(f"{length} tokens do not stand on the grid of {rows} x {columns} that the config describes.")
+    return rows, columns
+
+
+__all__ = ["ImageAttention", "attend"]

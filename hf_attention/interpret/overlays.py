@@ -1,0 +1,89 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Maps over images: one overlay as a PNG, or a grid of views for a card."""
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.figure import Figure
+from PIL import Image
+
+from .attention_maps import ImageAttention
+
+
+def overlay(
+    image: Image.Image, values: np.ndarray, opacity: float = 0.6, cmap: str = "magma", min_size: int = 224
+) -> Image.Image:
+    """
+    An image under a map of its parts, blended; `.save("overlay.png")` writes it.
+
+    Args:
+        image (`PIL.Image.Image`): enlarged, in whole steps, where its shorter side is under `min_size` pixels.
+        values (`np.ndarray` of shape `(rows, columns)`): stretched over the image, lowest to highest over the colours.
+        opacity (`float`, *optional*, defaults to 0.6): of the map, 0 to 1.
+        cmap (`str`, *optional*, defaults to `"magma"`): matplotlib colour map.
+    """
+    if values.ndim != 2:
+        raise ValueError(f"`values` must have the shape (rows, columns), got {values.shape}.")
+    factor = max(1, -(-min_size // min(image.size)))
+    size = (image.width * factor, image.height * factor)
+    base = image.convert("RGB").resize(size, Image.Resampling.NEAREST)
+    spread = np.ptp(values)
+    scaled = (values - values.min()) / spread if spread > 0 else np.zeros_like(values)
+    heat = Image.fromarray((scaled * 255).round().astype(np.uint8)).resize(size, Image.Resampling.BILINEAR)
+    colours = Image.fromarray((colormaps[cmap](np.asarray(heat))[..., :3] * 255).round().astype(np.uint8))
+    return Image.blend(base, colours, opacity)
+
+
+def plot_attention_grid(attentions: list[ImageAttention], cell: float = 1.6) -> Figure:
+    """
+    A row for each image: itself with the class found, the mean of each layer's heads, their rollout, and, where there
+    is a sequence pool, its weights. `cell` is the side of a picture in inches.
+    """
+    if not attentions:
+        raise ValueError("`attentions` is empty; there is nothing to draw.")
+    layers = len(attentions[0].attentions)
+    shown = sorted({round(index) for index in np.linspace(0, layers - 1, min(layers, 3))})
+    rows = []
+    for item in attentions:
+        views = [(f"layer {layer + 1}", item.head_map(layer)) for layer in shown] + [("rollout", item.rollout())]
+        if item.pooling_weights is not None:
+            views.append(("sequence pool", item.pooling_map()))
+        rows.append(views)
+    figure = Figure(figsize=(cell * (len(rows[0]) + 1), cell * 1.12 * len(rows)), layout="constrained")
+    axes = figure.subplots(len(rows), len(rows[0]) + 1, squeeze=False)
+    for row, (item, views) in enumerate(zip(attentions, rows)):
+        axes[row, 0].imshow(np.asarray(item.image.convert("RGB")))
+        axes[row, 0].set_title(f"{item.label} ({item.score:.2f})" if item.label else "", fontsize=8)
+        for ax, (name, values) in zip(axes[row, 1:], views):
+            ax.imshow(np.asarray(overlay(item.image, values)))
+            ax.set_title(name, fontsize=8)
+        for ax in axes[row]:
+            ax.set_axis_off()
+    return figure
+
+
+def plot_heads(attention: ImageAttention, cell: float = 1.2) -> Figure:
+    """Every head of every layer, a row a layer: what the classifier's reading looks at through it."""
+    layers, heads = attention.attentions.shape[:2]
+    figure = Figure(figsize=(cell * heads, cell * 1.15 * layers), layout="constrained")
+    axes = figure.subplots(layers, heads, squeeze=False)
+    for layer in range(layers):
+        for head in range(heads):
+            axes[layer, head].imshow(np.asarray(overlay(attention.image, attention.head_map(layer, head))))
+            axes[layer, head].set_title(f"layer {layer + 1}, head {head + 1}", fontsize=6)
+            axes[layer, head].set_axis_off()
+    return figure
+
+
+__all__ = ["overlay", "plot_attention_grid", "plot_heads"]

@@ -1,0 +1,116 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Image processor class for Compact ViT, on PIL: torchvision is not needed."""
+
+import numpy as np
+from PIL import Image, ImageOps
+from transformers.image_processing_backends import PilBackend
+from transformers.image_utils import ImageInput, PILImageResampling
+from transformers.processing_utils import ImagesKwargs, Unpack
+
+
+MODES = {1: "L", 3: "RGB", 4: "RGBA"}  # channels of the model to PIL's mode
+SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N")
+
+
+class CompactVitImageProcessorKwargs(ImagesKwargs, total=False):
+    r"""
+    num_channels (`int`, *optional*, defaults to 3):
+        Channels of the pixel values: 1 (grey), 3 (RGB) or 4 (RGBA); PIL images are converted.
+    """
+
+    num_channels: int
+
+
+class CompactVitImageProcessorPil(PilBackend):
+    """
+    Images to `pixel_values` of shape (batch, `num_channels`, `size["height"]`, `size["width"]`): turned upright (EXIF),
+    converted to `num_channels`, resized, scaled to 0..1 and normalized.
+
+    PIL images come in any mode with a known range: a palette is looked up, 16 bits are scaled to 8, transparency is
+    dropped unless `num_channels` is 4. Arrays and tensors must have `num_channels` channels, first or last.
+
+    Args:
+        num_channels (`int`, *optional*, defaults to 3): 1, 3 or 4, as the model's config has it.
+        size (`dict[str, int]`, *optional*, defaults to `{"height": 32, "width": 32}`): in pixels.
+        resample (`PILImageResampling`, *optional*, defaults to `BICUBIC`)
+        image_mean, image_std (`float` or `list[float]`, *optional*, defaults to 0.5):
+            Of each channel, or one for all; of pixels from 0 to 1.
+
+    Raises:
+        `ValueError`: for an image of another number of channels, with NaN or infinite pixels, or of a mode without a
+        known range (32-bit integers and floats).
+    """
+
+    valid_kwargs = CompactVitImageProcessorKwargs
+    model_input_names = ["pixel_values"]
+    num_channels = 3
+    resample = PILImageResampling.BICUBIC
+    image_mean = 0.5
+    image_std = 0.5
+    size = {"height": 32, "width": 32}
+    do_resize = True
+    do_rescale = True
+    do_normalize = True
+
+    def __init__(self, **kwargs: Unpack[CompactVitImageProcessorKwargs]):
+        super().__init__(**kwargs)
+        if self.num_channels not in MODES:
+            raise ValueError(f"`num_channels` must be 1, 3 or 4, got {self.num_channels}.")
+
+    def process_image(self, image: ImageInput, num_channels: int = 3, **kwargs) -> np.ndarray:
+        """One image to an array of shape (num_channels, height, width)."""
+        if isinstance(image, Image.Image):
+            image = convert_mode(ImageOps.exif_transpose(image), MODES[num_channels])
+        array = super().process_image(image, **{**kwargs, "do_convert_rgb": False})
+        if array.shape[0] != num_channels:
+            raise ValueError(
+                f"An image of shape {tuple(array.shape)} (channels first) has {array.shape[0]} channels, not "
+                f"`num_channels` = {num_channels}. Pass a PIL image, which is converted, or another `num_channels`."
+            )
+        if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
+            raise ValueError("An image has NaN or infinite pixels. Clean the data, or leave the image out.")
+        return array
+
+    def to_dict(self) -> dict:
+        fields = super().to_dict()
+        auto_map = fields.get("auto_map", {})
+        if isinstance(auto_map.get("AutoImageProcessor"), str):
+            # [PIL's, torchvision's]: of a string, `pipeline` makes a video processor and asks whether to trust its code
+            fields["auto_map"] = {**auto_map, "AutoImageProcessor": [auto_map["AutoImageProcessor"], None]}
+        return fields
+
+    def _standardize_kwargs(self, **kwargs) -> dict:
+        kwargs = super()._standardize_kwargs(**kwargs)
+        for name in ("image_mean", "image_std"):  # a single one is repeated for grey images too
+            if isinstance(kwargs.get(name), (int, float)):
+                kwargs[name] = (float(kwargs[name]),) * kwargs["num_channels"]
+        return kwargs
+
+
+def convert_mode(image: Image.Image, mode: str) -> Image.Image:
+    """A PIL image in another mode, 16-bit values scaled to 8 bits rather than cut off at 255 as PIL does."""
+    if image.mode in SIXTEEN_BIT:
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    elif image.mode in ("I", "F"):
+        raise ValueError(
+            f"An image of PIL's mode {image.mode!r} ({'32-bit integers' if image.mode == 'I' else 'floats'}) has no "
+            "known range. Scale it to 8 or 16 bits, or pass an array with the range that `rescale_factor` expects."
+        )
+    if mode != "RGBA" and image.mode in ("P", "PA", "LA", "La", "RGBa") and image.mode != mode:
+        image = image.convert("RGBA")  # a palette's transparency by way of its colours
+    return image if image.mode == mode else image.convert(mode)
+
+
+__all__ = ["CompactVitImageProcessorPil"]

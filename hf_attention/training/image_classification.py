@@ -1,0 +1,345 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""The image classification recipe: images -> image processor -> model -> `Trainer` -> accuracy -> saved folder."""
+
+import json
+import os
+from functools import partial
+
+import numpy as np
+import torch
+from datasets import Dataset, IterableDataset
+from transformers import (
+    AutoConfig,
+    AutoImageProcessor,
+    AutoModelForImageClassification,
+    BaseImageProcessor,
+    EarlyStoppingCallback,
+    PreTrainedConfig,
+    PreTrainedModel,
+    default_data_collator,
+    set_seed,
+)
+from transformers.models.auto.image_processing_auto import IMAGE_PROCESSOR_MAPPING
+
+from ..data.augmentation import ImageAugmentation
+from ..data.images import check_images, load_digits, load_images, make_transform, open_image
+from ..hub.image_card import write_image_classification_card
+from ..interpret.attention_maps import attend
+from ..metrics import Accuracy
+from ..models.compact_vit import CompactVitConfig
+from .arguments import ImageDataArguments, ImageModelArguments, ImageTrainingArguments, parse_overrides
+from .checkpoints import check_output_dir, check_weights, find_checkpoint
+from .image_trainer import ImageClassificationTrainer
+
+
+Splits = dict[str, Dataset | IterableDataset]
+
+
+def load_data(args: ImageDataArguments, train: bool, seed: int) -> Splits:
+    """Columns `image` and `label`, in splits `train`, `validation` and `test` as far as the data has them."""
+    files = {"train": args.train_file, "validation": args.validation_file, "test": args.test_file}
+    files = {split: path for split, path in files.items() if path}
+    if args.streaming and args.uses_digits:
+        raise ValueError("`streaming` reads files or a dataset of the Hub; the embedded digits are in memory.")
+    if args.uses_digits:
+        data = load_digits()
+    else:
+        data = load_images(
+            None if files else args.dataset_name,
+            args.dataset_config_name,
+            files,
+            args.image_column,
+            args.label_column,
+            args.streaming,
+        )
+    data = {split: rows for split, rows in data.items() if split in ("train", "validation", "test")}
+    if train and "train" not in data:
+        raise ValueError("The data has no `train` split. Name a `train_file`.")
+    limits = {"train": args.max_train_samples, "validation": args.max_eval_samples, "test": args.max_eval_samples}
+    for split, limit in limits.items():
+        if split in data and limit is not None and not args.streaming:
+            data[split] = data[split].shuffle(seed=0).take(min(limit, len(data[split])))  # often sorted by class
+        elif split in data and limit is not None:
+            data[split] = data[split].take(limit)
+    if args.streaming:  # every evaluation reads these again
+        data = {
+            split: rows if split == "train" else Dataset.from_list(list(rows), features=rows.features)
+            for split, rows in data.items()
+        }
+    elif "train" in data and "validation" not in data and args.validation_share > 0:
+        parts = data["train"].train_test_split(args.validation_share, stratify_by_column="label", seed=seed)
+        data["train"], data["validation"] = parts["train"], parts["test"]
+    return data
+
+
+def make_model(model_args: ImageModelArguments, names: list[str]) -> PreTrainedModel:
+    """A model to fine-tune, or a new one, that has the classes of the data."""
+    labels = {"id2label": dict(enumerate(names)), "label2id": {name: index for index, name in enumerate(names)}}
+    options = {"attn_implementation": model_args.attn_implementation} if model_args.attn_implementation else {}
+    name = model_args.model_name_or_path
+    if name is None:
+        if model_args.model_type == "compact_vit":
+            make = partial(CompactVitConfig.from_preset, model_args.preset or "cct_2_3x2")
+        elif model_args.preset is not None:
+            raise ValueError(f"`preset` is for `compact_vit`; size a {model_args.model_type!r} with `config_overrides`.")
+        else:
+            make = partial(AutoConfig.for_model, model_args.model_type)
+        overrides = parse_overrides(make(), model_args.config_overrides, from_data=["num_labels", *labels])
+        return AutoModelForImageClassification.from_config(make(**labels, **overrides), **options)
+
+    if model_args.config_overrides or model_args.preset:
+        raise ValueError(
+            "`config_overrides` and `preset` are for a new model; one of `model_name_or_path` has its config."
+        )
+    if os.path.isdir(name):
+        check_weights(name)
+    source = {"revision": model_args.model_revision, "trust_remote_code": model_args.trust_remote_code}
+    config = AutoConfig.from_pretrained(name, **source)
+    trained = [config.id2label[index] for index in range(config.num_labels)]
+    is_named = trained != [f"LABEL_{index}" for index in range(config.num_labels)]
+    if len(trained) != len(names) or (is_named and set(trained) != set(names)):
+        if not model_args.ignore_mismatched_sizes:
+            raise ValueError(
+                f"{name} has the {len(trained)} classes {shorten(trained)}, but the data the {len(names)} classes "
+                f"{shorten(names)}. Use data with its classes, or set `ignore_mismatched_sizes` for a new head."
+            )
+    if set(trained) != set(names):
+        config.id2label, config.label2id = labels["id2label"], labels["label2id"]
+    return AutoModelForImageClassification.from_pretrained(
+        name, config=config, ignore_mismatched_sizes=model_args.ignore_mismatched_sizes, **source, **options
+    )
+
+
+def shorten(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+
+
+def make_image_processor(
+    model_args: ImageModelArguments, data_args: ImageDataArguments, config: PreTrainedConfig
+) -> BaseImageProcessor:
+    """The processor of the model to fine-tune, or one of the new model's size and channels."""
+    num_channels = getattr(config, "num_channels", 3)
+    stats = {"image_mean": data_args.image_mean, "image_std": data_args.image_std}
+    stats = {name: values for name, values in stats.items() if values is not None}
+    for name, values in stats.items():
+        if len(values) != num_channels:
+            raise ValueError(f"`{name}` has {len(values)} values, but the model's `num_channels` is {num_channels}.")
+    if model_args.model_name_or_path is not None:
+        return AutoImageProcessor.from_pretrained(
+            model_args.model_name_or_path,
+            revision=model_args.model_revision,
+            trust_remote_code=model_args.trust_remote_code,
+            **stats,
+        )
+    if type(config) not in IMAGE_PROCESSOR_MAPPING:
+        raise ValueError(f"transformers has no image processor for `model_type` = {config.model_type!r}.")
+    processor_class = IMAGE_PROCESSOR_MAPPING[type(config)]["pil"]
+    size = config.image_size if isinstance(config.image_size, (list, tuple)) else [config.image_size] * 2
+    if config.model_type == "compact_vit":
+        stats["num_channels"] = num_channels
+    elif not stats:
+        stats = {"image_mean": [0.5] * num_channels, "image_std": [0.5] * num_channels}
+    return processor_class(size={"height": size[0], "width": size[1]}, **stats)
+
+
+def make_augmentation(
+    data_args: ImageDataArguments,
+    training_args: ImageTrainingArguments,
+    image_processor: BaseImageProcessor,
+    num_labels: int,
+) -> ImageAugmentation:
+    size = image_processor.crop_size if getattr(image_processor, "do_center_crop", None) else image_processor.size
+    size = dict(size)
+    if size.get("height") is None or size["height"] != size["width"]:
+        raise ValueError(f"Augmentation needs images of one square size, but the image processor's is {size}.")
+    smoothing, training_args.label_smoothing_factor = training_args.label_smoothing_factor, 0.0
+    return ImageAugmentation(
+        image_size=size["height"],
+        num_labels=num_labels,
+        image_mean=list(image_processor.image_mean),
+        image_std=list(image_processor.image_std),
+        crop_scale=data_args.crop_scale,
+        crop_padding=data_args.crop_padding,
+        horizontal_flip=data_args.horizontal_flip,
+        randaugment_ops=data_args.randaugment_ops,
+        randaugment_magnitude=data_args.randaugment_magnitude,
+        randaugment_std=data_args.randaugment_std,
+        random_erasing=data_args.random_erasing,
+        mixup_alpha=data_args.mixup_alpha,
+        cutmix_alpha=data_args.cutmix_alpha,
+        cutmix_probability=data_args.cutmix_probability,
+        label_smoothing=smoothing,
+    )
+
+
+def apply_transform(rows: Dataset | IterableDataset, transform) -> Dataset | IterableDataset:
+    if isinstance(rows, IterableDataset):
+        return rows.map(transform, batched=True, remove_columns=["image", "label"])
+    return rows.with_transform(transform)
+
+
+def predicted_classes(logits: torch.Tensor | tuple, labels: torch.Tensor) -> torch.Tensor:
+    """What evaluation keeps of a batch: (B, num_labels) to (B,)."""
+    return (logits[0] if isinstance(logits, tuple) else logits).argmax(dim=-1)
+
+
+def compute_metrics(prediction) -> dict[str, float]:
+    return Accuracy().compute(predictions=prediction.predictions, references=prediction.label_ids)
+
+
+def train_image_classification(
+    model_args: ImageModelArguments, data_args: ImageDataArguments, training_args: ImageTrainingArguments
+) -> dict:
+    """
+    Trains, evaluates, tests and saves. Works with any `AutoModelForImageClassification` whose images have one size,
+    on one process or under `torchrun`.
+
+    Returns:
+        `dict`: what `all_results.json` of the output folder holds: `train_*`, `eval_*` and `test_*` figures.
+
+    Raises:
+        `ValueError`: for arguments, images, classes, a model and an output folder that do not fit each other, before
+        anything is written.
+    """
+    set_seed(training_args.seed)
+    if not training_args.do_train and model_args.model_name_or_path is None:
+        raise ValueError("Without `do_train` a model must be named: `model_name_or_path`.")
+    if training_args.do_train and data_args.streaming and training_args.max_steps <= 0:
+        raise ValueError("`streaming` has no end, so set `max_steps`.")
+    data = load_data(data_args, training_args.do_train, training_args.seed)
+    if training_args.do_eval and "validation" not in data:
+        raise ValueError(
+            "`eval_strategy` needs a validation split; the data has none. Name a `validation_file`, or set "
+            "`validation_share`."
+        )
+    names = next(iter(data.values())).features["label"].names
+    model = make_model(model_args, names)
+    config = model.config
+    if config.label2id != {name: index for index, name in enumerate(names)}:  # the same names in another order
+        data = {split: rows.align_labels_with_mapping(config.label2id, "label") for split, rows in data.items()}
+    image_processor = make_image_processor(model_args, data_args, config)
+    augmentation = make_augmentation(data_args, training_args, image_processor, config.num_labels)
+    resume = training_args.resume_from_checkpoint
+    if training_args.do_train:
+        check_output_dir(training_args.output_dir, config, training_args.overwrite_output_dir, resume is not None)
+    checkpoint = find_checkpoint(training_args.output_dir, resume) if resume else None
+    num_channels = getattr(config, "num_channels", 3)
+    if data_args.verify_images and training_args.local_process_index == 0:
+        for split, rows in data.items():
+            if isinstance(rows, Dataset) and (split != "train" or training_args.do_train):
+                check_images(rows, split, num_channels)
+
+    evaluated = make_transform(image_processor, num_channels)
+    features = {
+        split: apply_transform(
+            rows, evaluated if split != "train" else make_transform(image_processor, num_channels, do_normalize=False)
+        )
+        for split, rows in data.items()
+    }
+    trainer = ImageClassificationTrainer(
+        model=model,
+        args=training_args,
+        train_dataset=features.get("train"),
+        eval_dataset=features.get("validation"),
+        processing_class=image_processor,
+        data_collator=default_data_collator,
+        compute_metrics=compute_metrics,
+        preprocess_logits_for_metrics=predicted_classes,
+        augmentation=augmentation,
+        mix_epochs=data_args.mix_epochs,
+        ema_decay=training_args.ema_decay if training_args.do_train else None,
+    )
+    if checkpoint is not None and trainer.average is not None:
+        trainer.load_average(checkpoint)
+    if training_args.early_stopping_patience is not None:
+        trainer.add_callback(EarlyStoppingCallback(training_args.early_stopping_patience))
+
+    if training_args.do_train:
+        result = trainer.train(resume_from_checkpoint=checkpoint)
+        trainer.settle_on_average()
+        trainer.save_model()
+        trainer.save_metrics("train", result.metrics)
+        trainer.save_state()
+    if "validation" in features:
+        metrics = trainer.evaluate()
+        trainer.log_metrics("eval", metrics)
+        trainer.save_metrics("eval", metrics)
+    predictions = None
+    if "test" in features:
+        predictions = trainer.predict(features["test"], metric_key_prefix="test")
+        trainer.log_metrics("test", predictions.metrics)
+        trainer.save_metrics("test", predictions.metrics)
+    if training_args.do_train and predictions is not None and trainer.is_world_process_zero():
+        write_card(trainer, model_args, data_args, data, predictions.predictions, predictions.label_ids)
+    results = os.path.join(training_args.output_dir, "all_results.json")
+    if not os.path.isfile(results):
+        return {}
+    with open(results, encoding="utf-8") as file:
+        return json.load(file)
+
+
+def write_card(
+    trainer: ImageClassificationTrainer,
+    model_args: ImageModelArguments,
+    data_args: ImageDataArguments,
+    data: Splits,
+    predictions: np.ndarray,
+    references: np.ndarray,
+):
+    model = trainer.accelerator.unwrap_model(trainer.model)
+    rows = data["test"].select(range(min(4, len(data["test"]))))
+    images = [open_image(cell) for cell in rows["image"]]
+    parent = model_args.model_name_or_path
+    data_name, description = data_args.dataset_name, {}
+    if data_args.uses_digits:
+        data_name = "digits"
+        description = {"limits": DIGITS_LIMITS, "license": "apache-2.0"}
+    elif data_args.train_file:
+        data_name = os.path.splitext(os.path.basename(os.path.dirname(os.path.abspath(data_args.train_file))))[0]
+    sizes = ", ".join(
+        f"{split} {'streamed' if isinstance(part, IterableDataset) else f'{len(part):,}'}" for split, part in data.items()
+    )
+    origin = DIGITS_ORIGIN if data_args.uses_digits else ""
+    write_image_classification_card(
+        trainer.args.output_dir,
+        model,
+        trainer.args,
+        attentions=attend(model, trainer.processing_class, images),
+        augmentation=describe_augmentation(data_args),
+        predictions=predictions,
+        references=references,
+        data_name=data_name,
+        data_description=f"{origin}{sizes} images, of {model.config.num_labels} classes.",
+        base_model=parent if parent and not os.path.isdir(parent) else None,  # the Hub knows no local folder
+        **description,
+    )
+
+
+DIGITS_ORIGIN = (
+    "scikit-learn's digits: the test part of the UCI data set of Alpaydin and Kaynak (1998), handwritten by 13 people, "
+    "8 x 8 pixels of 17 greys; split here, stratified: "
+)
+DIGITS_LIMITS = (
+    "It knows digits that fill an 8 x 8 image, light on dark, as the data's preparation left them. The splits share "
+    "their writers, so on other people's hands expect less."
+)
+
+
+def describe_augmentation(args: ImageDataArguments) -> dict[str, str]:
+    """The arguments of augmentation that are not at their default."""
+    defaults = ImageDataArguments()
+    names = ("crop_scale", "crop_padding", "horizontal_flip", "randaugment_ops", "randaugment_magnitude")
+    names += ("randaugment_std", "random_erasing", "mixup_alpha", "cutmix_alpha", "mix_epochs")
+    return {name: str(getattr(args, name)) for name in names if getattr(args, name) != getattr(defaults, name)}

@@ -1,0 +1,147 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""What the `Trainer` lacks for images: augmentation on the device, soft labels for any classifier, averaged weights."""
+
+import os
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from transformers import Trainer, TrainerCallback
+from transformers.modeling_outputs import ImageClassifierOutput
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
+
+from ..data.augmentation import ImageAugmentation
+
+
+AVERAGE_NAME = "averaged_weights.pt"
+UNDECAYED = ("position_embedding", "cls_token", "mask_token", "distillation_token", "register_tokens")
+
+
+def classification_loss(
+    outputs: ImageClassifierOutput | tuple, labels: torch.Tensor, num_items_in_batch: torch.Tensor | None = None
+) -> torch.Tensor:
+    """
+    Cross-entropy with classes (B,) or their probabilities (B, num_labels), averaged over the images of a batch, or of
+    all batches that gradients are accumulated over (`num_items_in_batch`).
+    """
+    logits = outputs["logits"].float()
+    if num_items_in_batch is None:
+        return nn.functional.cross_entropy(logits, labels)
+    return nn.functional.cross_entropy(logits, labels, reduction="sum") / num_items_in_batch
+
+
+class ImageClassificationTrainer(Trainer):
+    """
+    A `Trainer` for any image classifier whose output has `logits`.
+
+    Args:
+        augmentation (`ImageAugmentation`, *optional*): of training batches, whose pixels come from 0 to 1.
+        mix_epochs (`float`, *optional*): epochs after which mixup and cutmix stop.
+        ema_decay (`float`, *optional*):
+            Decay a step of an exponential moving average of the weights (Polyak and Juditsky 1992), which is what is
+            evaluated and, at the end, saved. Checkpoints hold it beside the weights themselves.
+        kwargs: of `Trainer`.
+    """
+
+    def __init__(
+        self,
+        *args,
+        augmentation: ImageAugmentation | None = None,
+        mix_epochs: float | None = None,
+        ema_decay: float | None = None,
+        **kwargs,
+    ):
+        if ema_decay is not None and not 0 < ema_decay < 1:
+            raise ValueError(f"`ema_decay` must lie between 0 and 1, got {ema_decay}.")
+        super().__init__(*args, compute_loss_func=classification_loss, **kwargs)
+        self.augmentation = augmentation.to(self.args.device) if augmentation is not None else None
+        self.mix_epochs = mix_epochs
+        self.average = None
+        if ema_decay is not None:
+            self.average = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(ema_decay))
+            self.add_callback(KeepAverage(self))
+
+    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+        if self.augmentation is not None and model.training:
+            self.augmentation.mix = self.mix_epochs is None or self.state.epoch < self.mix_epochs
+            with torch.autocast(self.args.device.type, enabled=False):
+                pixel_values, labels = self.augmentation(inputs["pixel_values"], inputs["labels"])
+            inputs = {**inputs, "pixel_values": pixel_values, "labels": labels}
+        return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+
+    def get_decay_parameter_names(self, model: nn.Module) -> list[str]:
+        """All but biases, norms, positions and learned tokens."""
+        shapes = {name: parameter.shape for name, parameter in model.named_parameters()}
+        return [
+            name
+            for name in super().get_decay_parameter_names(model)
+            if len(shapes[name]) > 1 and not any(part in name for part in UNDECAYED)
+        ]
+
+    def evaluation_loop(self, *args, **kwargs):
+        with self.averaged_weights():
+            return super().evaluation_loop(*args, **kwargs)
+
+    @contextmanager
+    def averaged_weights(self):
+        """Puts the averaged weights, where there are any yet, into the model for the time."""
+        if self.average is None or self.average.n_averaged == 0:
+            yield
+            return
+        own = [parameter.detach().clone() for parameter in self.model.parameters()]
+        copy_weights(self.average.module.parameters(), self.model)
+        try:
+            yield
+        finally:
+            copy_weights(own, self.model)
+
+    def load_average(self, checkpoint: str):
+        """Raises `ValueError` where the checkpoint holds no averaged weights, as one of a run without `ema_decay`."""
+        file = os.path.join(checkpoint, AVERAGE_NAME)
+        if not os.path.isfile(file):
+            raise ValueError(f"`ema_decay` is set, but {checkpoint} has no {AVERAGE_NAME}. Resume without it.")
+        self.average.load_state_dict(torch.load(file, map_location=self.args.device, weights_only=True))
+
+    def settle_on_average(self):
+        """Makes the averaged weights, those of the best checkpoint where that is wanted, the model's own."""
+        if self.average is None:
+            return
+        if self.args.load_best_model_at_end and self.state.best_model_checkpoint is not None:
+            self.load_average(self.state.best_model_checkpoint)
+        copy_weights(self.average.module.parameters(), self.model)
+        self.average = None
+
+
+class KeepAverage(TrainerCallback):
+    """Updates the average after each step and saves it with each checkpoint."""
+
+    def __init__(self, trainer: ImageClassificationTrainer):
+        self.trainer = trainer
+
+    def on_step_end(self, args, state, control, **kwargs):
+        if self.trainer.average is not None:
+            self.trainer.average.update_parameters(self.trainer.model)
+
+    def on_save(self, args, state, control, **kwargs):
+        if self.trainer.average is not None and state.is_world_process_zero:
+            folder = os.path.join(args.output_dir, f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}")
+            torch.save(self.trainer.average.state_dict(), os.path.join(folder, AVERAGE_NAME))
+
+
+@torch.no_grad()
+def copy_weights(source, model: nn.Module):
+    for parameter, value in zip(model.parameters(), source):
+        parameter.copy_(value)
