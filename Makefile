@@ -7,10 +7,10 @@ READY := $(VENV)/ready
 export TOKENIZERS_PARALLELISM := false
 
 .DEFAULT_GOAL := help
-.PHONY: help demo cards test lint format
+.PHONY: help demo demo-vision cards test lint format
 
 help: ## show the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-8s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("hf_attention needs Python 3.11 or newer; set PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
@@ -21,12 +21,17 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY) ## train on dates (about two minutes on two cores), show translations and attention, reload
 	$(BIN)/python scripts/demo.py
 
+demo-vision: $(READY) ## train on digits (about a minute on two cores), show attention over images, reload
+	$(BIN)/python scripts/demo_vision.py
+
 test: $(READY) ## run the tests
 	$(BIN)/python -m pytest
 
-cards: demo ## renew the cards in model_cards/ from a run of the demo
-	mkdir -p model_cards/bahdanau-dates
-	cp -r outputs/bahdanau-dates/README.md outputs/bahdanau-dates/assets outputs/bahdanau-dates/all_results.json model_cards/bahdanau-dates/
+cards: demo demo-vision ## renew the cards in model_cards/ from runs of the demos
+	for name in bahdanau-dates compact-vit-digits; do \
+		mkdir -p model_cards/$$name && \
+		cp -r outputs/$$name/README.md outputs/$$name/assets outputs/$$name/all_results.json model_cards/$$name/; \
+	done
 
 lint: $(READY) ## check style
 	$(BIN)/ruff check .

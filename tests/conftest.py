@@ -13,6 +13,7 @@
 # limitations under the License.
 import pytest
 import yaml
+from train_image_classification import main as train_images
 from train_translation import main
 
 
@@ -37,3 +38,18 @@ def small_run(tmp_path_factory):
     output_dir = folder / "bahdanau-small"
     results = main([str(folder / "recipe.yaml"), "--output_dir", str(output_dir), *SMALL])
     return output_dir, results
+
+
+SMALL_VISION = ["--disable_tqdm", "true", "--per_device_train_batch_size", "32", "--max_train_samples", "320"]
+SMALL_VISION += ["--max_eval_samples", "60", "--image_mean", "0.3", "--image_std", "0.4", "--config_overrides"]
+SMALL_VISION += ["image_size=8,num_channels=1,num_conv_layers=1,hidden_size=32,intermediate_size=32"]
+
+
+@pytest.fixture(scope="session")
+def small_vision_run(tmp_path_factory):
+    """A folder that `scripts/train_image_classification.py` left: a tiny CCT, trained on digits for 60 steps."""
+    output_dir = tmp_path_factory.mktemp("runs") / "compact-vit-small"
+    arguments = ["--max_steps", "60", "--learning_rate", "3e-3", "--crop_padding", "1", "--mixup_alpha", "0.2"]
+    arguments += ["--eval_strategy", "steps", "--eval_steps", "30", "--save_steps", "30", "--logging_steps", "10"]
+    arguments += ["--label_smoothing_factor", "0.1", "--ema_decay", "0.8"]
+    return output_dir, train_images([*arguments, *SMALL_VISION, "--output_dir", str(output_dir)])

@@ -30,6 +30,7 @@ def test_public_names():
     bahdanau = {"BahdanauConfig", "BahdanauModel", "BahdanauForConditionalGeneration"}
     compact_vit = {"CompactVitConfig", "CompactVitModel", "CompactVitBackbone"}
     compact_vit |= {"CompactVitForImageClassification", "CompactVitForMaskedImageModeling"}
+    compact_vit |= {"CompactVitImageProcessorPil"}
     assert set(hf_attention.__all__) == bahdanau | compact_vit
     for name in hf_attention.__all__:
         assert getattr(hf_attention, name).__name__ == name
@@ -84,3 +85,20 @@ def test_beside_another_plugin():
 def test_pipeline_is_registered(first):
     code = f"{first}from transformers.pipelines import PIPELINE_REGISTRY as r; print(r.get_supported_tasks())"
     assert "translation-with-alignment" in run(code)
+
+
+@pytest.mark.parametrize(
+    "imports",
+    [
+        "import hf_attention",
+        "from transformers import AutoImageProcessor; import hf_attention",
+        "import hf_attention; from transformers.image_processing_backends import PilBackend",
+        "import hf_attention; from transformers import ViTImageProcessorPil",
+        "import hf_attention; from transformers import pipeline",
+        "from hf_attention import CompactVitImageProcessorPil",
+    ],
+)
+def test_image_processor_is_registered_whatever_is_imported_first(imports, small_vision_run):
+    code = f"{imports}; from transformers import AutoImageProcessor; "
+    code += f"print(type(AutoImageProcessor.from_pretrained({str(small_vision_run[0])!r})).__module__)"
+    assert run(code) == "hf_attention.models.compact_vit.image_processing_pil_compact_vit"

@@ -35,7 +35,7 @@ def write_image_classification_card(
     model: PreTrainedModel,
     training_args: TrainingArguments,
     attentions: list[ImageAttention],
-    augmentation: dict[str, str],
+    regularization: dict[str, object],
     predictions: np.ndarray,
     references: np.ndarray,
     data_name: str,
@@ -52,7 +52,7 @@ def write_image_classification_card(
 
     Args:
         attentions (`list[ImageAttention]`): examples for the figure; none for a model without attention.
-        augmentation (`dict[str, str]`): its arguments and their values.
+        regularization (`dict[str, object]`): arguments of augmentation and the like, and their values.
         predictions, references (`np.ndarray` of shape `(images,)`): classes of the test split, found and true.
         data_name, data_description (`str`): the data's name in a sentence, and what it is, where from, in what split.
         license (`str`, *optional*): of the model, which the data's may bind; unknown to the writer.
@@ -77,7 +77,7 @@ def write_image_classification_card(
         task="image-classification",
         data_name=data_name,
         limits=limits or "Trained on one data set; on other images expect less. No test of bias or safety was made.",
-        hyperparameters={name: str(value) for name, value in augmentation.items()},
+        hyperparameters={name: str(value) for name, value in regularization.items()},
         dataset=dataset,
         tags=["vision"],
         metadata={"license": license, "base_model": base_model},

@@ -11,8 +11,11 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Alignments as coloured text: one line a target token, its source shaded by attention."""
+"""Attention in a terminal: alignments as lines of shaded text, maps over small images as coloured blocks."""
 
+import numpy as np
+from matplotlib import colormaps
+from PIL import Image
 from rich.table import Table
 from rich.text import Text
 
@@ -41,4 +44,26 @@ def render_alignment(alignment: Alignment) -> Table:
     return table
 
 
-__all__ = ["render_alignment"]
+def render_image(image: Image.Image, values: np.ndarray | None = None, width: int = 16, cmap: str = "magma") -> Text:
+    """
+    A small image for `rich.print`, or a map over it: a block of two spaces for each of `width` pixels a row.
+
+    Args:
+        values (`np.ndarray` of shape `(rows, columns)`, *optional*): shown in the image's place, lowest to highest.
+    """
+    height = max(1, round(width * image.height / image.width))
+    if values is None:
+        pixels = np.asarray(image.convert("RGB").resize((width, height), Image.Resampling.NEAREST))
+    else:
+        scaled = (values - values.min()) / max(np.ptp(values), 1e-12)
+        heat = Image.fromarray((scaled * 255).astype(np.uint8)).resize((width, height), Image.Resampling.BILINEAR)
+        pixels = (colormaps[cmap](np.asarray(heat))[..., :3] * 255).astype(int)
+    text = Text()
+    for row in pixels:
+        for red, green, blue in row:
+            text.append("  ", style=f"on rgb({red},{green},{blue})")
+        text.append("\n")
+    return text
+
+
+__all__ = ["render_alignment", "render_image"]

@@ -317,7 +317,7 @@ def write_card(
         model,
         trainer.args,
         attentions=attend(model, trainer.processing_class, images),
-        augmentation=describe_augmentation(data_args),
+        regularization=describe_regularization(data_args, trainer.args, trainer.augmentation.label_smoothing),
         predictions=predictions,
         references=references,
         data_name=data_name,
@@ -337,9 +337,15 @@ DIGITS_LIMITS = (
 )
 
 
-def describe_augmentation(args: ImageDataArguments) -> dict[str, str]:
-    """The arguments of augmentation that are not at their default."""
+def describe_regularization(
+    args: ImageDataArguments, training_args: ImageTrainingArguments, label_smoothing: float
+) -> dict[str, object]:
+    """What varies images, labels and weights, as far as it was asked for."""
     defaults = ImageDataArguments()
-    names = ("crop_scale", "crop_padding", "horizontal_flip", "randaugment_ops", "randaugment_magnitude")
-    names += ("randaugment_std", "random_erasing", "mixup_alpha", "cutmix_alpha", "mix_epochs")
-    return {name: str(getattr(args, name)) for name in names if getattr(args, name) != getattr(defaults, name)}
+    names = ("crop_scale", "crop_padding", "horizontal_flip", "randaugment_ops", "random_erasing")
+    names += ("mixup_alpha", "cutmix_alpha", "mix_epochs")
+    chosen = {name: getattr(args, name) for name in names if getattr(args, name) != getattr(defaults, name)}
+    if args.randaugment_ops:
+        chosen["randaugment_magnitude"] = f"{args.randaugment_magnitude} ± {args.randaugment_std}"
+    chosen["label_smoothing_factor"] = label_smoothing
+    return chosen if training_args.ema_decay is None else {**chosen, "ema_decay": training_args.ema_decay}

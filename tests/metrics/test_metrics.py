@@ -15,7 +15,7 @@ import evaluate
 import pytest
 import sacrebleu
 
-from hf_attention.metrics import AlignmentError, Bleu, ChrF, ExactMatch
+from hf_attention.metrics import Accuracy, AlignmentError, Bleu, ChrF, ExactMatch
 
 
 TEXTS = {"predictions": ["the cat sat on the mat .", "a dog"], "references": ["the cat sat on a mat .", "a dog"]}
@@ -32,6 +32,10 @@ def test_bleu_and_chrf_are_sacrebleus():
 def test_exact_match():
     assert ExactMatch().compute(**TEXTS)["exact_match"] == 0.5
     assert ExactMatch().compute(predictions=[" a "], references=["a"])["exact_match"] == 1
+
+
+def test_accuracy():
+    assert Accuracy().compute(predictions=[0, 1, 2, 2], references=[0, 1, 1, 2]) == {"accuracy": 0.75}
 
 
 def test_alignment_error_by_hand():

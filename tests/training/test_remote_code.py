@@ -17,7 +17,14 @@ import sys
 
 import pytest
 import torch
-from transformers import AutoModel, AutoModelForSeq2SeqLM, AutoTokenizer
+from PIL import Image
+from transformers import (
+    AutoImageProcessor,
+    AutoModel,
+    AutoModelForImageClassification,
+    AutoModelForSeq2SeqLM,
+    AutoTokenizer,
+)
 
 
 HIDDEN = """
@@ -75,3 +82,64 @@ def test_saved_again_without_the_plugin(small_run, without_the_plugin):
     assert {file.name for file in saved.glob("*.py")} == names
     before, after = (AutoModelForSeq2SeqLM.from_pretrained(folder).state_dict() for folder in (small_run[0], saved))
     assert all(torch.equal(value, after[name]) for name, value in before.items())
+
+
+HIDDEN_VISION = """
+import builtins, sys
+sys.modules["hf_attention"] = None
+def refuse(*prompt): raise AssertionError(prompt)
+builtins.input = refuse  # nobody is asked whether to trust code
+import torch
+from PIL import Image
+from transformers import AutoBackbone, AutoImageProcessor, AutoModel, AutoModelForImageClassification
+from transformers import AutoModelForMaskedImageModeling, pipeline
+folder, picture, output = sys.argv[1:]
+processor = AutoImageProcessor.from_pretrained(folder, trust_remote_code=True)
+model = AutoModelForImageClassification.from_pretrained(folder, trust_remote_code=True)
+for part in (processor, model):
+    assert type(part).__module__.startswith("transformers_modules"), type(part).__module__
+pixel_values = processor(Image.open(picture), return_tensors="pt")["pixel_values"]
+with torch.no_grad():
+    outputs = model(pixel_values)
+    state = AutoModel.from_pretrained(folder, trust_remote_code=True)(pixel_values).pooler_output
+AutoModelForMaskedImageModeling.from_pretrained(folder, trust_remote_code=True)
+classifier = pipeline("image-classification", model=folder, trust_remote_code=True)
+found = {"logits": outputs.logits, "weights": outputs.pooling_weights, "state": state, "best": classifier(picture)[0]}
+model.save_pretrained(output + "-saved")
+processor.save_pretrained(output + "-saved")
+torch.save(found, output)
+"""
+
+
+def test_vision_without_the_plugin(small_vision_run, tmp_path):
+    folder, picture, output = small_vision_run[0], tmp_path / "digit.png", tmp_path / "outputs.pt"
+    Image.effect_noise((8, 8), 60).save(picture)
+    arguments = [sys.executable, "-c", HIDDEN_VISION, str(folder), str(picture), str(output)]
+    run = subprocess.run(arguments, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr[-3000:]
+    found = torch.load(output)
+    processor = AutoImageProcessor.from_pretrained(folder)
+    model = AutoModelForImageClassification.from_pretrained(folder)
+    pixel_values = processor(Image.open(picture), return_tensors="pt")["pixel_values"]
+    with torch.no_grad():
+        outputs = model(pixel_values)
+        torch.testing.assert_close(found["logits"], outputs.logits)
+        torch.testing.assert_close(found["weights"], outputs.pooling_weights)
+        torch.testing.assert_close(found["state"], AutoModel.from_pretrained(folder)(pixel_values).pooler_output)
+    assert found["best"]["label"] == model.config.id2label[int(outputs.logits.argmax())]
+    names = {"configuration_compact_vit.py", "modeling_compact_vit.py", "image_processing_pil_compact_vit.py"}
+    assert {file.name for file in (tmp_path / "outputs.pt-saved").glob("*.py")} == names
+
+
+def test_the_plugin_asks_nobody_to_trust_its_code(small_vision_run, tmp_path):
+    Image.effect_noise((8, 8), 60).save(tmp_path / "digit.png")
+    code = (
+        "import builtins, sys, hf_attention\n"
+        "def refuse(*prompt): raise SystemExit('asked')\n"
+        "builtins.input = refuse\n"
+        "from transformers import pipeline\n"
+        "print(pipeline('image-classification', model=sys.argv[1])(sys.argv[2]))"
+    )
+    arguments = [sys.executable, "-c", code, str(small_vision_run[0]), str(tmp_path / "digit.png")]
+    run = subprocess.run(arguments, capture_output=True, text=True)
+    assert run.returncode == 0 and "score" in run.stdout, run.stderr[-3000:]

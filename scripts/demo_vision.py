@@ -1,0 +1,66 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Train on scikit-learn's digits, show what the model attended to, and load it back."""
+
+import argparse
+from pathlib import Path
+
+import rich
+from rich.table import Table
+from train_image_classification import main as train
+from transformers import AutoImageProcessor, AutoModelForImageClassification, pipeline
+
+from hf_attention.data.images import load_digits, open_image
+from hf_attention.interpret import attend, overlay, render_image, saliency
+
+
+RECIPE = Path(__file__).parent / "recipes" / "digits.yaml"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--output_dir", default="outputs/compact-vit-digits")
+    options, others = parser.parse_known_args()
+
+    arguments = [str(RECIPE), "--output_dir", options.output_dir, "--overwrite_output_dir", *others]
+    results = train(arguments)
+
+    # what anybody does with the folder: no class of ours is named
+    model = AutoModelForImageClassification.from_pretrained(options.output_dir)
+    image_processor = AutoImageProcessor.from_pretrained(options.output_dir)
+    images = [open_image(cell) for cell in load_digits()["test"]["image"][:3]]
+    maps = saliency(model, image_processor, images, method="integrated_gradients")
+    for number, (item, pixels) in enumerate(zip(attend(model, image_processor, images), maps)):
+        views = {"image": None, "rollout": item.rollout(), "sequence pool": item.pooling_map()}
+        table = Table(title=f"\na digit taken for {item.label} (probability {item.score:.2f})", box=None)
+        for name in views:
+            table.add_column(name)
+        table.add_row(*(render_image(item.image, values) for values in views.values()))
+        rich.print(table)
+        overlay(item.image, item.rollout()).save(Path(options.output_dir, "assets", f"rollout-{number}.png"))
+        overlay(item.image, abs(pixels)).save(Path(options.output_dir, "assets", f"integrated-gradients-{number}.png"))
+
+    found = pipeline("image-classification", model=options.output_dir)(images[0], top_k=1)[0]
+    table = Table(title="\non digits it has not seen")
+    table.add_column("metric")
+    table.add_column("value", justify="right")
+    table.add_row("accuracy", f"{results['test_accuracy']:.4f}")
+    table.add_row("training time, s", f"{results['train_runtime']:.0f}")
+    table.add_row("pipeline, first digit", f"{found['label']} ({found['score']:.2f})")
+    rich.print(table)
+    rich.print(f"The model, its card (README.md) and its pictures are in {options.output_dir}.")
+
+
+if __name__ == "__main__":
+    main()

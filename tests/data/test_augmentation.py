@@ -1,0 +1,135 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+import pytest
+import torch
+
+from hf_attention.data.augmentation import BetaMixupGenerator, ImageAugmentation
+
+
+def augment(pixel_values, labels, channels=3, **options):
+    torch.manual_seed(0)
+    size = pixel_values.shape[-1]
+    augmentation = ImageAugmentation(size, 4, [0.5] * channels, [0.25] * channels, **options)
+    return augmentation(pixel_values, labels)
+
+
+@pytest.fixture
+def batch():
+    torch.manual_seed(1)
+    return torch.rand(20, 3, 16, 16), torch.arange(20) % 4
+
+
+def test_without_any_it_only_normalizes(batch):
+    pixel_values, labels = batch
+    found, same = augment(pixel_values, labels)
+    torch.testing.assert_close(found, (pixel_values - 0.5) / 0.25)
+    assert torch.equal(same, labels)
+
+
+def test_flip(batch):
+    found, _ = augment(*batch, horizontal_flip=1.0)
+    torch.testing.assert_close(found, (batch[0].flip(-1) - 0.5) / 0.25)
+
+
+def test_padded_crop_is_a_shift_by_at_most_the_padding(batch):
+    found, _ = augment(*batch, crop_padding=2)
+    padded = torch.nn.functional.pad((batch[0] - 0.5) / 0.25, (2, 2, 2, 2), value=-2.0)
+    for image, source in zip(found, padded):
+        shifts = [source[:, row : row + 16, column : column + 16] for row in range(5) for column in range(5)]
+        assert any(torch.allclose(image, shifted, atol=1e-5) for shifted in shifts)
+    assert not torch.allclose(found, (batch[0] - 0.5) / 0.25)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("options", [{"randaugment_ops": 2}, {"crop_scale": (0.5, 1.0)}, {"random_erasing": 1.0}])
+def test_images_change_and_keep_their_range(channels, options):
+    pixel_values = torch.rand(40, channels, 16, 16)
+    for seed in range(5):  # RandAugment draws operations
+        torch.manual_seed(seed)
+        augmentation = ImageAugmentation(16, 4, [0.5] * channels, [0.25] * channels, **options)
+        found, _ = augmentation(pixel_values, torch.zeros(40, dtype=torch.long))
+        assert found.shape == pixel_values.shape and found.isfinite().all()
+        assert found.min() >= -2.001 and found.max() <= 2.001
+        assert not torch.allclose(found, (pixel_values - 0.5) / 0.25)
+
+
+def test_parts_of_a_batch_get_operations_of_their_own():
+    image = torch.rand(1, 3, 16, 16).expand(64, 3, 16, 16)
+    augmentation = ImageAugmentation(16, 4, [0.5] * 3, [0.25] * 3, randaugment_ops=2)
+    torch.manual_seed(0)
+    found, _ = augmentation(image, torch.zeros(64, dtype=torch.long))
+    first = [found[index] for index in (0, 16, 32, 48)]
+    assert len({tuple(image.flatten().tolist()) for image in first}) > 1
+
+
+def constant_images():
+    """Each image is its label's shade, so that what it was mixed from can be read off."""
+    labels = torch.arange(20) % 4
+    return (labels / 4).reshape(-1, 1, 1, 1).expand(20, 3, 16, 16).contiguous(), labels
+
+
+@pytest.mark.parametrize("options", [{"mixup_alpha": 0.8}, {"cutmix_alpha": 1.0}])
+def test_mixed_labels_are_the_shares_of_the_mixed_images(options):
+    pixel_values, labels = constant_images()
+    found, probabilities = augment(pixel_values, labels, **options)
+    assert probabilities.shape == (20, 4)
+    torch.testing.assert_close(probabilities.sum(dim=1), torch.ones(20))
+    shade = (found * 0.25 + 0.5).mean(dim=(1, 2, 3))
+    torch.testing.assert_close(shade, probabilities @ (torch.arange(4) / 4), atol=1e-4, rtol=0)
+    assert (probabilities.max(dim=1).values < 0.999).any()
+
+
+def test_mixup_or_cutmix_or_none():
+    pixel_values, labels = constant_images()
+    kinds = set()
+    augmentation = ImageAugmentation(16, 4, [0.5] * 3, [0.25] * 3, mixup_alpha=0.8, cutmix_alpha=1.0)
+    for seed in range(8):
+        torch.manual_seed(seed)
+        found, _ = augmentation(pixel_values, labels)
+        kinds.add("mixup" if (found.std(dim=(1, 2, 3)) < 1e-5).all() else "cutmix")
+    assert kinds == {"mixup", "cutmix"}
+    augmentation.mix = False
+    assert torch.equal(augmentation(pixel_values, labels)[1], labels)
+    augmentation.mix = True
+    assert torch.equal(augmentation(pixel_values[:1], labels[:1])[1], labels[:1])  # nothing to mix with
+
+
+def test_label_smoothing():
+    pixel_values, labels = constant_images()
+    _, probabilities = augment(pixel_values, labels, label_smoothing=0.2)
+    assert probabilities[1].tolist() == pytest.approx([0.05, 0.85, 0.05, 0.05])
+
+
+def test_mixing_weights_are_beta_distributed():
+    torch.manual_seed(0)
+    generator = BetaMixupGenerator(0.4)
+    generator.make_samplers(torch.device("cpu"), torch.float32)
+    weights = generator(torch.Size([20_000, 1]))["mixup_lambdas"]
+    # the variance of Beta(a, a) is 1 / (4 (2 a + 1))
+    assert weights.mean() == pytest.approx(0.5, abs=0.01) and weights.var() == pytest.approx(1 / 7.2, abs=0.005)
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"horizontal_flip": 1.5}, "`horizontal_flip` is a probability between 0 and 1, got 1.5"),
+        ({"label_smoothing": -0.1}, "`label_smoothing` is a probability"),
+        ({"mixup_alpha": -1.0}, "`mixup_alpha` must not be negative"),
+        ({"randaugment_ops": 1, "randaugment_magnitude": 10}, "`randaugment_magnitude` must lie between 0 and 10"),
+        ({"crop_scale": (0.9, 0.5)}, "`crop_scale` is two parts of the image"),
+    ],
+)
+def test_bad_options(options, message):
+    with pytest.raises(ValueError, match=message):
+        ImageAugmentation(16, 4, [0.5] * 3, [0.25] * 3, **options)

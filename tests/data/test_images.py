@@ -1,0 +1,182 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+import io
+
+import numpy as np
+import pytest
+from datasets import ClassLabel, Dataset, Features, Value
+from datasets import Image as ImageFeature
+from PIL import Image
+from sklearn.datasets import load_digits as sklearn_digits
+from transformers import ViTImageProcessorPil
+
+from hf_attention.data.images import check_images, encode_png, load_digits, load_images, make_transform, open_image
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """Two splits of three classes, in folders."""
+    for split, count in (("train", 4), ("test", 2)):
+        for shade, name in ((50, "ant"), (100, "bee"), (150, "cow")):
+            (tmp_path / split / name).mkdir(parents=True)
+            for index in range(count):
+                Image.new("RGB", (9, 7), (shade, index, 0)).save(tmp_path / split / name / f"{index}.png")
+    return tmp_path
+
+
+def test_digits_are_sklearns_split_in_classes():
+    data = load_digits()
+    assert {split: len(rows) for split, rows in data.items()} == {"train": 1078, "validation": 120, "test": 599}
+    images = {open_image(cell).tobytes() for rows in data.values() for cell in rows["image"]}
+    digits = sklearn_digits()
+    expected = {(image * 255 / 16).round().astype(np.uint8).tobytes() for image in digits.images}
+    assert images == expected
+    shares = np.bincount(data["test"]["label"]) / np.bincount(digits.target)
+    assert np.abs(shares - 1 / 3).max() < 0.01
+    assert load_digits()["test"]["image"] == data["test"]["image"]
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_folders(folders, streaming):
+    data = load_images(data_files={split: str(folders / split) for split in ("train", "test")}, streaming=streaming)
+    rows = list(data["train"])
+    assert data["train"].features["label"].names == ["ant", "bee", "cow"] and len(rows) == 12
+    for row in rows:
+        assert open_image(row["image"]).getpixel((0, 0))[0] == (row["label"] + 1) * 50
+
+
+def test_a_folder_of_splits(folders):
+    data = load_images(str(folders))
+    assert {split: len(rows) for split, rows in data.items()} == {"train": 12, "test": 6}
+
+
+def test_a_split_without_one_of_the_classes_keeps_the_others_numbers(folders):
+    for file in (folders / "test" / "ant").iterdir():
+        file.unlink()
+    (folders / "test" / "ant").rmdir()
+    data = load_images(data_files={split: str(folders / split) for split in ("train", "test")})
+    assert data["test"].features["label"].names == ["ant", "bee", "cow"]
+    assert set(data["test"]["label"]) == {1, 2}
+
+
+def test_parquet_with_names_numbers_or_strings(tmp_path):
+    cells = [{"bytes": encode_png(Image.new("L", (4, 4), shade)), "path": None} for shade in (1, 2, 3)]
+    for name, kind, labels, names in (
+        ("classes", ClassLabel(names=["x", "y"]), [1, 0, 1], ["x", "y"]),
+        ("numbers", Value("int64"), [10, 9, 10], ["9", "10"]),
+        ("strings", Value("string"), ["b", "a", "b"], ["a", "b"]),
+    ):
+        features = Features({"img": ImageFeature(), "label": kind, "other": Value("string")})
+        rows = Dataset.from_dict({"img": cells, "label": labels, "other": ["?"] * 3}, features=features)
+        rows.to_parquet(tmp_path / f"{name}.parquet")
+        data = load_images(data_files={"train": str(tmp_path / f"{name}.parquet")})["train"]
+        assert data.column_names == ["image", "label"] and data.features["label"].names == names
+        assert data["label"] == [1, 0, 1] and open_image(data[2]["image"]).getpixel((0, 0)) == 3
+
+
+def parquet(path, labels, kind):
+    cells = [{"bytes": encode_png(Image.new("L", (4, 4))), "path": None}] * len(labels)
+    features = Features({"image": ImageFeature(), "label": kind})
+    Dataset.from_dict({"image": cells, "label": labels}, features=features).to_parquet(path)
+    return str(path)
+
+
+def test_splits_that_disagree(tmp_path, folders):
+    train = parquet(tmp_path / "train.parquet", ["a", "b"], Value("string"))
+    with pytest.raises(ValueError, match="different classes: .* but test has c too"):
+        load_images(
+            data_files={"train": train, "test": parquet(tmp_path / "test.parquet", ["a", "c"], Value("string"))}
+        )
+    (folders / "test" / "dog").mkdir()
+    Image.new("RGB", (9, 7)).save(folders / "test" / "dog" / "0.png")
+    with pytest.raises(ValueError, match="has classes that .* has not: dog"):
+        load_images(data_files={split: str(folders / split) for split in ("train", "test")})
+
+
+def test_an_empty_class(folders):
+    (folders / "train" / "dog").mkdir()
+    (folders / "train" / "dog" / "notes.txt").write_text("no image")
+    with pytest.raises(ValueError, match="has classes without an image: dog"):
+        load_images(data_files={"train": str(folders / "train")})
+    with pytest.raises(ValueError, match="has classes without an image: dog"):
+        load_images(str(folders))
+
+
+def test_bad_data(tmp_path):
+    (tmp_path / "flat").mkdir()
+    Image.new("RGB", (4, 4)).save(tmp_path / "flat" / "a.png")
+    (tmp_path / "a.txt").write_text("")
+    unlabelled = parquet(tmp_path / "unlabelled.parquet", [0, -1], ClassLabel(names=["x"]))
+    for files, error, message in (
+        ({"train": str(tmp_path / "gone")}, FileNotFoundError, "no file or folder"),
+        ({"train": str(tmp_path / "flat")}, ValueError, "has no sub-folders"),
+        ({"train": str(tmp_path / "a.txt")}, ValueError, "give a parquet file, or a folder of images"),
+        ({"train": unlabelled, "test": str(tmp_path / "flat")}, ValueError, "Give folders for every split"),
+        ({"test": unlabelled}, ValueError, "1 of 2 images of test have no label"),
+    ):
+        with pytest.raises(error, match=message):
+            load_images(data_files=files)
+    with pytest.raises(ValueError, match="`label_column`: train has no column 'kind'; it has image, label"):
+        load_images(data_files={"train": unlabelled}, label_column="kind")
+    with pytest.raises(ValueError, match="Name a dataset"):
+        load_images()
+
+
+def damaged(kind):
+    with io.BytesIO() as file:
+        Image.effect_noise((64, 64), 50).convert("RGB").save(file, "JPEG")
+        whole = file.getvalue()
+    return {"cut": whole[: len(whole) // 2], "text": b"no image", "empty": b"", "whole": whole}[kind]
+
+
+@pytest.mark.parametrize("kind", ["cut", "text"])
+def test_an_image_that_cannot_be_read_is_named(tmp_path, kind):
+    with pytest.raises(ValueError, match="Image 3 of test cannot be read"):
+        open_image({"bytes": damaged(kind), "path": "unpacked.jpg"}, "Image 3 of test")
+    (tmp_path / "bad.jpg").write_bytes(damaged(kind))
+    with pytest.raises(ValueError, match="bad.jpg cannot be read"):
+        open_image({"bytes": None, "path": str(tmp_path / "bad.jpg")})
+    with pytest.raises(ValueError, match="Image 3 of test is missing"):
+        open_image({"bytes": None, "path": None}, "Image 3 of test")
+
+
+def test_a_decompression_bomb(monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    with pytest.raises(ValueError, match="cannot be read .*exceeds limit of 2000 pixels"):
+        open_image({"bytes": encode_png(Image.new("L", (100, 100))), "path": None})
+
+
+def test_check_images_lists_the_bad_ones():
+    kinds = ["whole", "cut", "whole", "text"]
+    rows = Dataset.from_dict(
+        {"image": [{"bytes": damaged(kind), "path": None} for kind in kinds], "label": [0] * 4},
+        features=Features({"image": ImageFeature(decode=False), "label": ClassLabel(names=["x"])}),
+    )
+    with pytest.raises(ValueError, match=r"2 of 4 images of train(.|\n)*Image 1 of train(.|\n)*Image 3 of train"):
+        check_images(rows, "train", num_channels=3)
+    check_images(rows.select([0, 2]), "train", num_channels=3)
+
+
+@pytest.mark.parametrize("num_channels", [1, 3])
+def test_transform(num_channels):
+    processor = ViTImageProcessorPil(
+        size={"height": 16, "width": 16}, image_mean=[0.2] * num_channels, image_std=[0.5] * num_channels
+    )
+    rows = load_digits()["test"].select(range(3))
+    evaluated = rows.with_transform(make_transform(processor, num_channels))[:]
+    assert evaluated["pixel_values"].shape == (3, num_channels, 16, 16)
+    assert evaluated["labels"].tolist() == rows["label"]
+    plain = rows.with_transform(make_transform(processor, num_channels, do_normalize=False))[:]["pixel_values"]
+    assert plain.min() >= 0 and plain.max() <= 1
+    np.testing.assert_allclose((plain - 0.2) / 0.5, evaluated["pixel_values"], atol=1e-5)

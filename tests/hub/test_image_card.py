@@ -1,0 +1,72 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+import numpy as np
+import pytest
+from huggingface_hub import ModelCard
+from PIL import Image
+
+from hf_attention.hub.card import describe_versions
+from hf_attention.hub.image_card import draw_confusion, find_confused, write_image_classification_card
+from hf_attention.training.arguments import ImageTrainingArguments
+
+
+def test_card_says_what_the_run_measured(small_vision_run):
+    folder, results = small_vision_run
+    card = ModelCard.load(folder / "README.md")
+    data = card.data
+    assert (data.library_name, data.pipeline_tag, data.license) == (
+        "transformers",
+        "image-classification",
+        "apache-2.0",
+    )
+    assert {"compact_vit", "vision", "attention"} <= set(data.tags)
+    found = {result.metric_type: result.metric_value for result in data.eval_results}
+    assert found == {"accuracy": pytest.approx(results["test_accuracy"], abs=1e-5)}
+    text = card.text
+    assert f"| accuracy | {results['test_accuracy']:.4f} |" in text
+    assert "train 320, validation 60, test 60 images, of 10 classes" in text
+    for row in ("crop_padding | 1", "mixup_alpha | 0.2", "label_smoothing_factor | 0.1", "ema_decay | 0.8"):
+        assert f"| {row} |" in text
+    assert "| `hidden_size` | `32` |" in text and describe_versions() in text and "2104.05704" in text
+    assert 'model="compact-vit-small"' in text and "trust_remote_code=True" in text
+    assert "convolutional tokenizer, sequence pooling" in text
+    assert "{{" not in text and "{%" not in text and "id2label" not in text
+
+
+def test_pictures_are_there(small_vision_run):
+    folder, _ = small_vision_run
+    text = (folder / "README.md").read_text()
+    for name in ("assets/attention.png", "assets/confusion.png", "assets/curves.png"):
+        assert f"]({name})" in text
+        picture = Image.open(folder / name).convert("L")
+        assert picture.width > 300 and len(set(picture.get_flattened_data())) > 20
+
+
+def test_confusion(tmp_path):
+    matrix = np.array([[5, 0, 2], [1, 4, 0], [0, 0, 0]])
+    names = ["ant", "bee", "cow"]
+    assert find_confused(matrix, names) == [("ant", "cow", 2), ("bee", "ant", 1)]
+    assert find_confused(matrix, names, most=1) == [("ant", "cow", 2)]
+    assert find_confused(np.eye(3, dtype=int), names) == []
+    draw_confusion(matrix, names, tmp_path / "confusion.png")
+    assert Image.open(tmp_path / "confusion.png").width >= 300
+
+
+def test_a_folder_without_a_run(tmp_path):
+    arguments = ImageTrainingArguments(output_dir=str(tmp_path))
+    with pytest.raises(FileNotFoundError, match=r"all_results.json"):
+        write_image_classification_card(
+            str(tmp_path), None, arguments, [], {}, np.zeros(1), np.zeros(1), data_name="x", data_description=""
+        )
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,123 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from transformers import SwinConfig, SwinForImageClassification, ViTConfig, ViTForImageClassification, ViTImageProcessorPil
+
+from hf_attention import CompactVitConfig, CompactVitForImageClassification, CompactVitImageProcessorPil, CompactVitModel
+from hf_attention.interpret import attend
+
+
+def make(**options):
+    torch.manual_seed(0)
+    sizes = {"image_size": 16, "hidden_size": 8, "num_hidden_layers": 3, "num_attention_heads": 2, "num_labels": 3}
+    model = CompactVitForImageClassification(CompactVitConfig(**{**sizes, "intermediate_size": 8, **options}))
+    for parameter in model.parameters():  # far from even attention
+        torch.nn.init.normal_(parameter, std=0.7)
+    return model, CompactVitImageProcessorPil(size={"height": 16, "width": 16})
+
+
+@pytest.fixture
+def images():
+    noise = np.random.default_rng(0).integers(0, 256, (3, 20, 24, 3), dtype=np.uint8)
+    return [Image.fromarray(pixels) for pixels in noise]
+
+
+def rollout_loop(attentions, readout):
+    """Abnar and Zuidema 2020, section 4: A = 0.5 W + 0.5 I, multiplied up from the first layer, row by row."""
+    size = attentions.shape[-1]
+    product = np.eye(size)
+    for layer in attentions:
+        mixed = np.zeros((size, size))
+        for row in range(size):
+            for column in range(size):
+                mixed[row, column] = 0.5 * np.mean([head[row, column] for head in layer]) + 0.5 * (row == column)
+        product = mixed @ product
+    return readout @ product
+
+
+@pytest.mark.parametrize("pooling_type", ["sequence", "cls", "mean"])
+@pytest.mark.parametrize("tokenizer_type", ["conv", "patch"])
+def test_attention_rolled_out_to_what_the_classifier_reads(images, pooling_type, tokenizer_type):
+    model, processor = make(pooling_type=pooling_type, tokenizer_type=tokenizer_type)
+    found = attend(model, processor, images, batch_size=2)
+    model.set_attn_implementation("eager")
+    with torch.no_grad():
+        outputs = model.eval()(**processor(images, return_tensors="pt"), output_attentions=True)
+    for index, item in enumerate(found):
+        attentions = np.stack([layer[index] for layer in outputs.attentions])
+        np.testing.assert_allclose(item.attentions, attentions, atol=1e-5)
+        size = attentions.shape[-1]
+        assert item.num_prefix_tokens == (pooling_type == "cls") and size == 4 * 4 * (
+            4 if tokenizer_type == "conv" else 1
+        ) + (pooling_type == "cls")
+        readout = {"cls": np.eye(size)[0], "mean": np.full(size, 1 / size)}.get(pooling_type)
+        if pooling_type == "sequence":
+            readout = outputs.pooling_weights[index].numpy()
+            np.testing.assert_allclose(item.pooling_map().flatten(), readout, atol=1e-5)
+            assert item.pooling_map().sum() == pytest.approx(1, abs=1e-5)
+        expected = rollout_loop(attentions, readout)
+        np.testing.assert_allclose(item.rollout().flatten(), expected[-item.rollout().size :], atol=1e-5)
+        np.testing.assert_allclose(item.head_map(-1, 1).sum(), (readout @ attentions[-1, 1])[-item.rollout().size :].sum())
+        best = outputs.logits[index].softmax(-1)
+        assert item.score == pytest.approx(float(best.max())) and item.label == f"LABEL_{int(best.argmax())}"
+        assert item.image is images[index]
+
+
+def test_rollout_of_even_attention_is_even():
+    model, processor = make()
+    item = attend(model, processor, [Image.new("RGB", (16, 16))])[0]
+    item.attentions[:] = 1 / 64
+    item.pooling_weights[:] = 1 / 64
+    np.testing.assert_allclose(item.rollout(), np.full((8, 8), 1 / 64), atol=1e-7)
+    with pytest.raises(ValueError, match="0 <= residual < 1, got 1"):
+        item.rollout(residual=1)
+
+
+def test_implementation_and_mode_are_put_back(images):
+    model, processor = make()
+    model.set_attn_implementation("sdpa")
+    model.train()
+    attend(model, processor, images)
+    assert model.config._attn_implementation == "sdpa" and model.training
+
+
+def test_transformers_vit(images):
+    config = ViTConfig(image_size=16, patch_size=4, hidden_size=8, num_hidden_layers=2, num_attention_heads=2)
+    processor = ViTImageProcessorPil(size={"height": 16, "width": 16})
+    item = attend(ViTForImageClassification(config), processor, images)[0]
+    assert item.grid == (4, 4) and item.num_prefix_tokens == 1 and item.pooling_weights is None
+    np.testing.assert_allclose(item.rollout().flatten(), rollout_loop(item.attentions, np.eye(17)[0])[1:], atol=1e-6)
+    with pytest.raises(ValueError, match="no sequence pool"):
+        item.pooling_map()
+
+
+def test_a_model_without_a_head(images):
+    model, processor = make()
+    item = attend(CompactVitModel(model.config), processor, images)[0]
+    assert item.label == "" and item.rollout().shape == (8, 8)
+
+
+def test_bad_input(images):
+    model, processor = make()
+    for wrong in (images[0], ["a.png"]):
+        with pytest.raises(ValueError, match="must be a list of PIL images"):
+            attend(model, processor, wrong)
+    swin = SwinForImageClassification(
+        SwinConfig(image_size=16, patch_size=2, embed_dim=4, depths=[1, 1], num_heads=[1, 2], window_size=4)
+    )
+    with pytest.raises(ValueError, match="SwinForImageClassification returned no `attentions` of one shape"):
+        attend(swin, processor, images)

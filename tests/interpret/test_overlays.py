@@ -1,0 +1,55 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+import numpy as np
+import pytest
+from PIL import Image
+from test_attention_maps import images, make  # noqa: F401
+
+from hf_attention.interpret import attend, overlay, plot_attention_grid, plot_heads
+
+
+def test_bright_is_where_the_map_is_high():
+    values = np.zeros((4, 4))
+    values[0, 3] = 1
+    found = np.asarray(overlay(Image.new("L", (8, 8), 0), values, opacity=1.0).convert("L"), dtype=int)
+    assert found.shape == (224, 224)
+    assert found[10, -10] > 200 and found[-10, 10] < 10
+
+
+def test_opacity_size_and_even_maps():
+    image = Image.new("RGB", (300, 400), (10, 20, 30))
+    assert overlay(image, np.ones((2, 2)), opacity=0.0).getpixel((5, 5)) == (10, 20, 30)
+    assert overlay(image, np.ones((2, 2))).size == (300, 400)
+    assert overlay(Image.new("L", (8, 4)), np.ones((2, 2))).size == (448, 224)
+    with pytest.raises(ValueError, match="must have the shape"):
+        overlay(image, np.ones(4))
+
+
+@pytest.mark.parametrize("pooling_type, columns", [("sequence", 6), ("cls", 5)])
+def test_grid_of_views(images, pooling_type, columns, tmp_path):  # noqa: F811
+    model, processor = make(pooling_type=pooling_type)
+    figure = plot_attention_grid(attend(model, processor, images))
+    assert len(figure.axes) == 3 * columns
+    titles = [ax.get_title() for ax in figure.axes[:columns]]
+    assert titles[1:5] == ["layer 1", "layer 2", "layer 3", "rollout"] and titles[0].startswith("LABEL_")
+    figure.savefig(tmp_path / "grid.png")
+    assert len(set(Image.open(tmp_path / "grid.png").convert("L").get_flattened_data())) > 20
+    with pytest.raises(ValueError, match="`attentions` is empty"):
+        plot_attention_grid([])
+
+
+def test_every_head(images):  # noqa: F811
+    model, processor = make()
+    figure = plot_heads(attend(model, processor, images)[0])
+    assert [ax.get_title() for ax in figure.axes][-1] == "layer 3, head 2" and len(figure.axes) == 6

@@ -1,0 +1,130 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+import io
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from transformers import ViTImageProcessorPil
+from transformers.utils import is_torchvision_available
+
+from hf_attention import CompactVitImageProcessorPil
+
+
+def picture(mode="RGB", size=(40, 30)):
+    pixels = np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    return Image.fromarray(pixels).convert(mode)
+
+
+def process(image, **kwargs):
+    return CompactVitImageProcessorPil(**kwargs)(image, return_tensors="pt")["pixel_values"]
+
+
+@pytest.mark.parametrize("size", [(40, 30), (32, 32), (1, 1), (3, 500)])
+def test_agrees_with_transformers_vit(size):
+    options = {"size": {"height": 32, "width": 32}, "resample": 3}
+    expected = ViTImageProcessorPil(**options)(picture(size=size), return_tensors="pt")["pixel_values"]
+    torch.testing.assert_close(process(picture(size=size)), expected)
+
+
+@pytest.mark.skipif(not is_torchvision_available(), reason="torchvision is not installed")
+def test_agrees_with_the_torchvision_backend():
+    from transformers import ViTImageProcessor
+
+    expected = ViTImageProcessor(size={"height": 32, "width": 32}, resample=3)(picture(), return_tensors="pt")
+    torch.testing.assert_close(process(picture()), expected["pixel_values"], atol=2 / 255 / 0.5, rtol=0)
+
+
+def test_pixels_by_hand():
+    pixels = np.arange(64 * 3, dtype=np.uint8).reshape(8, 8, 3)
+    found = process(Image.fromarray(pixels), size={"height": 8, "width": 8}, image_mean=[0.1, 0.2, 0.3], image_std=0.5)
+    expected = (pixels / 255 - np.array([0.1, 0.2, 0.3])) / 0.5
+    np.testing.assert_allclose(found[0].permute(1, 2, 0), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("num_channels", [1, 3, 4])
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "HSV"])
+def test_every_mode_becomes_the_models_channels(mode, num_channels):
+    image = picture().convert("L").convert("PA") if mode == "PA" else picture(mode)
+    found = process([image, picture()], num_channels=num_channels)
+    assert found.shape == (2, num_channels, 32, 32) and found.isfinite().all()
+
+
+def test_a_palette_is_looked_up():
+    image = Image.fromarray(np.array([[0, 1]], dtype=np.uint8), mode="P")
+    image.putpalette([255, 0, 0, 0, 0, 255])
+    found = process(image, size={"height": 1, "width": 2}, image_mean=0.0, image_std=1.0)
+    assert found[0, :, 0].T.tolist() == [[1, 0, 0], [0, 0, 1]]
+
+
+@pytest.mark.parametrize("num_channels", [1, 3, 4])
+def test_sixteen_bits_are_scaled_not_cut_off(num_channels):
+    values = np.array([[0, 32768], [256, 65535]], dtype=np.uint16)
+    with io.BytesIO() as file:
+        Image.fromarray(values).save(file, "PNG")
+        image = Image.open(io.BytesIO(file.getvalue()))
+    assert image.mode == "I;16"
+    found = process(image, num_channels=num_channels, size={"height": 2, "width": 2}, image_mean=0.0, image_std=1.0)
+    np.testing.assert_allclose(found[0, 0], [[0, 128 / 255], [1 / 255, 1]], atol=1e-6)
+
+
+def test_exif_orientation():
+    image = picture(size=(6, 4))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by 90 degrees
+    with io.BytesIO() as file:
+        image.save(file, "PNG", exif=exif)
+        turned = Image.open(io.BytesIO(file.getvalue()))
+    options = {"size": {"height": 6, "width": 4}}
+    assert torch.equal(process(turned, **options), process(image.rotate(-90, expand=True), **options))
+
+
+def test_arrays_and_tensors():
+    pixels = np.asarray(picture())
+    expected = process(picture())
+    for image in (pixels, pixels.transpose(2, 0, 1), torch.from_numpy(pixels.copy()).permute(2, 0, 1)):
+        torch.testing.assert_close(process(image), expected)
+
+
+@pytest.mark.parametrize(
+    "image, message",
+    [
+        (np.zeros((1, 8, 8), np.uint8), "has 1 channels, not `num_channels` = 3"),
+        (np.zeros((8, 8, 4), np.uint8), "has 4 channels, not `num_channels` = 3"),
+        (np.full((3, 8, 8), np.nan), "NaN or infinite pixels"),
+        (np.full((3, 8, 8), np.inf, np.float32), "NaN or infinite pixels"),
+        (Image.new("I", (4, 4)), "mode 'I' .* has no known range"),
+        (Image.new("F", (4, 4)), "mode 'F' .* has no known range"),
+    ],
+)
+def test_images_that_cannot_be_used(image, message):
+    with pytest.raises(ValueError, match=message):
+        process(image)
+
+
+def test_bad_number_of_channels():
+    with pytest.raises(ValueError, match="`num_channels` must be 1, 3 or 4, got 2"):
+        CompactVitImageProcessorPil(num_channels=2)
+
+
+def test_round_trip(tmp_path):
+    processor = CompactVitImageProcessorPil(num_channels=1, size={"height": 8, "width": 8}, image_mean=[0.3])
+    processor.save_pretrained(tmp_path)
+    again = CompactVitImageProcessorPil.from_pretrained(tmp_path)
+    assert again.to_dict() == processor.to_dict() and again.num_channels == 1
+    again.save_pretrained(tmp_path / "again")
+    assert (tmp_path / "again" / "preprocessor_config.json").read_text() == (
+        tmp_path / "preprocessor_config.json"
+    ).read_text()

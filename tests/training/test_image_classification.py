@@ -1,0 +1,255 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import SMALL_VISION
+from PIL import Image
+from train_image_classification import main
+from transformers import AutoImageProcessor, AutoModelForImageClassification, pipeline
+
+from hf_attention.data.images import load_digits, open_image
+from hf_attention.training.image_classification import make_model
+from hf_attention.training.arguments import ImageModelArguments
+
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "train_image_classification.py"
+TINY = "image_size=8,num_conv_layers=1,hidden_size=16,intermediate_size=16,num_attention_heads=2"
+FEW = ["--disable_tqdm", "true", "--max_steps", "2", "--per_device_train_batch_size", "8"]
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """Two classes in folders, light and dark, of images of many sizes."""
+    random = np.random.default_rng(0)
+    for split, count in (("train", 24), ("test", 6)):
+        for name, low in (("dark", 0), ("light", 120)):
+            folder = tmp_path / "images" / split / name
+            folder.mkdir(parents=True)
+            for index in range(count):
+                size = random.integers(6, 40, 2)
+                Image.fromarray(random.integers(low, low + 130, (*size, 3), dtype=np.uint8)).save(
+                    folder / f"{index}.jpg"
+                )
+    return tmp_path / "images"
+
+
+def files(folders):
+    return ["--train_file", str(folders / "train"), "--test_file", str(folders / "test")]
+
+
+def test_what_a_run_leaves(small_vision_run):
+    folder, results = small_vision_run
+    names = {"README.md", "all_results.json", "config.json", "model.safetensors", "preprocessor_config.json"}
+    names |= {"modeling_compact_vit.py", "configuration_compact_vit.py", "image_processing_pil_compact_vit.py"}
+    names |= {"checkpoint-30", "checkpoint-60", "trainer_state.json"}
+    assert names <= set(os.listdir(folder))
+    assert json.loads((folder / "all_results.json").read_text()) == results
+    assert {"train_loss", "eval_accuracy", "test_accuracy", "train_samples_per_second"} <= set(results)
+    assert 0.3 < results["test_accuracy"] <= 1  # ten classes
+
+
+def test_the_figure_is_the_accuracy_of_the_saved_model(small_vision_run):
+    folder, results = small_vision_run
+    model = AutoModelForImageClassification.from_pretrained(folder).eval()
+    processor = AutoImageProcessor.from_pretrained(folder)
+    rows = load_digits()["test"].shuffle(seed=0).take(60)
+    hits = 0
+    for row in rows:
+        with torch.no_grad():
+            logits = model(**processor(open_image(row["image"]), return_tensors="pt")).logits
+        hits += model.config.id2label[int(logits.argmax())] == str(row["label"])
+    assert hits / 60 == pytest.approx(results["test_accuracy"])
+
+
+def test_pipeline_on_paths_images_and_batches(small_vision_run, tmp_path):
+    folder, _ = small_vision_run
+    classifier = pipeline("image-classification", model=str(folder))
+    images = [open_image(cell) for cell in load_digits()["test"]["image"][:5]]
+    images[0].save(tmp_path / "digit.png")
+    one = classifier(str(tmp_path / "digit.png"), top_k=10)
+    assert {entry["label"] for entry in one} == {str(digit) for digit in range(10)}
+    assert sum(entry["score"] for entry in one) == pytest.approx(1, abs=1e-5)
+    batch = classifier(images, batch_size=3, top_k=10)
+    assert len(batch) == 5
+    for entry, other in zip(one, batch[0]):
+        assert entry["label"] == other["label"] and entry["score"] == pytest.approx(other["score"], abs=1e-5)
+
+
+def test_folders_and_transformers_vit(folders, tmp_path):
+    options = "image_size=16,patch_size=4,hidden_size=16,num_hidden_layers=1,num_attention_heads=2,intermediate_size=16"
+    arguments = [*FEW, "--model_type", "vit", "--config_overrides", options, "--max_steps", "30"]
+    results = main([*files(folders), *arguments, "--learning_rate", "5e-3", "--output_dir", str(tmp_path / "vit")])
+    assert results["test_accuracy"] > 0.8  # light or dark
+    card = (tmp_path / "vit" / "README.md").read_text()
+    assert "A ViTForImageClassification that tells 2 classes apart, trained on images" in card
+    assert pipeline("image-classification", model=str(tmp_path / "vit"))(str(folders / "test/dark/0.jpg"))
+
+
+def test_fine_tuning_with_a_new_head(small_vision_run, folders, tmp_path):
+    folder, _ = small_vision_run
+    arguments = [*files(folders), *FEW, "--model_name_or_path", str(folder), "--output_dir", str(tmp_path / "tuned")]
+    with pytest.raises(ValueError, match="has the 10 classes 0, 1, 2, 3, 4, ..., but the data the 2 classes dark, light"):
+        main(arguments)
+    assert not (tmp_path / "tuned").exists()
+    main([*arguments, "--ignore_mismatched_sizes", "--learning_rate", "0"])
+    before, after = (AutoModelForImageClassification.from_pretrained(path) for path in (folder, tmp_path / "tuned"))
+    assert after.config.id2label == {0: "dark", 1: "light"} and after.classifier.out_features == 2
+    for name, value in before.model.state_dict().items():
+        assert torch.equal(value, after.model.state_dict()[name])
+
+
+def test_same_classes_in_another_order_keep_the_models_numbers(folders, tmp_path):
+    model_args = ImageModelArguments(config_overrides=TINY)
+    make_model(model_args, ["light", "dark"]).save_pretrained(tmp_path / "model")
+    shutil.copy(tmp_path / "model" / "config.json", tmp_path / "config.json")
+    from hf_attention import CompactVitImageProcessorPil
+
+    CompactVitImageProcessorPil(size={"height": 8, "width": 8}).save_pretrained(tmp_path / "model")
+    arguments = ["--model_name_or_path", str(tmp_path / "model"), "--max_steps", "40", "--learning_rate", "1e-2"]
+    results = main([*files(folders), *FEW, *arguments, "--output_dir", str(tmp_path / "out")])
+    assert results["test_accuracy"] > 0.8
+    found = pipeline("image-classification", model=str(tmp_path / "out"))(str(folders / "test/light/0.jpg"))
+    assert found[0]["label"] == "light"
+    assert AutoModelForImageClassification.from_pretrained(tmp_path / "out").config.id2label[0] == "light"
+
+
+def test_classes_of_other_names(small_vision_run, folders, tmp_path):
+    make_model(ImageModelArguments(config_overrides=TINY), ["cat", "dog"]).save_pretrained(tmp_path / "model")
+    with pytest.raises(ValueError, match="has the 2 classes cat, dog, but the data the 2 classes dark, light"):
+        main([*files(folders), *FEW, "--model_name_or_path", str(tmp_path / "model")])
+
+
+def test_a_bad_image_stops_the_run_before_it_begins(folders, tmp_path):
+    whole = (folders / "train" / "dark" / "3.jpg").read_bytes()
+    (folders / "train" / "dark" / "3.jpg").write_bytes(whole[: len(whole) // 2])
+    arguments = [*files(folders), *FEW, "--config_overrides", TINY, "--output_dir", str(tmp_path / "out")]
+    with pytest.raises(ValueError, match=r"1 of \d+ images of .* cannot be used:\n.*3.jpg cannot be read"):
+        main(arguments)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_bad_image_in_the_middle_of_a_run_leaves_the_last_checkpoint_whole(folders, tmp_path):
+    bad = folders / "train" / "dark" / "3.jpg"
+    whole = bad.read_bytes()
+    bad.write_bytes(whole[: len(whole) // 2])
+    arguments = [*files(folders), *FEW, "--config_overrides", TINY, "--output_dir", str(tmp_path / "out")]
+    arguments += ["--validation_share", "0", "--per_device_train_batch_size", "2", "--save_steps", "1"]
+    arguments += ["--max_steps", "30", "--verify_images", "false"]
+    with pytest.raises(ValueError, match="3.jpg cannot be read"):
+        main(arguments)
+    assert list((tmp_path / "out").glob("checkpoint-*"))
+    bad.write_bytes(whole)
+    results = main([*arguments, "--resume_from_checkpoint", "last"])
+    assert results["train_loss"] > 0 and (tmp_path / "out" / "model.safetensors").is_file()
+
+
+def test_resumed_run_equals_an_uninterrupted_one(tmp_path):
+    arguments = [*SMALL_VISION, "--save_steps", "4", "--ema_decay", "0.5", "--crop_padding", "1", "--mixup_alpha", "0.2"]
+    arguments += ["--learning_rate", "1e-3", "--lr_scheduler_type", "constant"]
+    main([*arguments, "--max_steps", "8", "--output_dir", str(tmp_path / "whole")])
+    main([*arguments, "--max_steps", "4", "--output_dir", str(tmp_path / "half")])
+    main([*arguments, "--max_steps", "8", "--output_dir", str(tmp_path / "half"), "--resume_from_checkpoint", "last"])
+    whole, half = (AutoModelForImageClassification.from_pretrained(tmp_path / name) for name in ("whole", "half"))
+    for one, other in zip(whole.state_dict().values(), half.state_dict().values()):
+        torch.testing.assert_close(one, other)
+
+
+def test_streaming(tmp_path):
+    data = load_digits()
+    for split in ("train", "test"):
+        data[split].take(64).to_parquet(tmp_path / f"{split}.parquet")
+    arguments = ["--train_file", str(tmp_path / "train.parquet"), "--test_file", str(tmp_path / "test.parquet")]
+    arguments += ["--streaming", *FEW, *SMALL_VISION[-6:], "--output_dir", str(tmp_path / "out")]
+    assert "test_accuracy" in main(arguments)
+
+
+@pytest.mark.parametrize("options", [["--bf16", "true"], ["--torch_compile", "true"], ["--attn_implementation", "eager"]])
+def test_ways_to_compute(options, tmp_path):
+    results = main([*SMALL_VISION, "--max_steps", "4", *options, "--output_dir", str(tmp_path / "out")])
+    assert 0 < results["train_loss"] < 4
+    assert AutoModelForImageClassification.from_pretrained(tmp_path / "out").dtype == torch.float32
+
+
+def test_two_processes(tmp_path):
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", "29533"]
+    arguments = [*SMALL_VISION, "--max_steps", "4", "--use_cpu", "--ema_decay", "0.5", "--mixup_alpha", "0.2"]
+    run = subprocess.run(
+        [*launch, str(SCRIPT), *arguments, "--output_dir", str(tmp_path / "out")],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert run.returncode == 0, run.stderr[-3000:]
+    assert "32 x 1 x 2 processes" in (tmp_path / "out" / "README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--streaming", "--max_steps", "1"], "the embedded digits are in memory"),
+        (["--streaming"], "`streaming` has no end"),
+        (["--preset", "cct_3"], "There is no preset 'cct_3'"),
+        (["--model_type", "vit", "--preset", "cct_7_3x1"], "`preset` is for `compact_vit`"),
+        (["--config_overrides", "num_labels=3"], "`num_labels` comes from the tokenizer or the data"),
+        (["--config_overrides", "hiden_size=3"], "CompactVitConfig has no option hiden_size"),
+        (["--image_mean", "0.5", "0.5"], "`image_mean` has 2 values, but the model's `num_channels` is 3"),
+        (["--mixup_alpha", "-1"], "`mixup_alpha` must not be negative"),
+        (["--do_train", "false"], "a model must be named"),
+        (["--train_file", "gone"], "There is no file or folder 'gone'"),
+        (["--ema_decay", "2"], "`ema_decay` must lie between 0 and 1"),
+    ],
+)
+def test_bad_arguments(tmp_path, arguments, message):
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        main([*arguments, "--output_dir", str(tmp_path / "out")])
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_output_folder_with_another_run_is_left_alone(small_vision_run):
+    folder, _ = small_vision_run
+    before = {file: file.stat().st_mtime_ns for file in folder.rglob("*")}
+    with pytest.raises(ValueError, match="`output_dir` .* holds another run"):
+        main([*SMALL_VISION, "--output_dir", str(folder)])
+    other = [argument.replace("hidden_size=32", "hidden_size=16") for argument in SMALL_VISION]
+    with pytest.raises(ValueError, match=r"is of another model \(hidden_size 32 instead of 16\)"):
+        main([*other, "--output_dir", str(folder), "--resume_from_checkpoint", "last"])
+    assert before == {file: file.stat().st_mtime_ns for file in folder.rglob("*")}
+
+
+@pytest.mark.parametrize("recipe", sorted((SCRIPT.parent / "recipes").glob("*.yaml")), ids=lambda path: path.stem)
+def test_recipes_parse(recipe, tmp_path):
+    import yaml
+
+    from hf_attention.training.arguments import (
+        ImageDataArguments,
+        ImageTrainingArguments,
+        ModelArguments,
+        ParallelDataArguments,
+        TranslationTrainingArguments,
+        parse,
+    )
+
+    if "source_lang" in yaml.safe_load(recipe.read_text()) or recipe.stem == "dates":
+        types = [ModelArguments, ParallelDataArguments, TranslationTrainingArguments]
+    else:
+        types = [ImageModelArguments, ImageDataArguments, ImageTrainingArguments]
+    parse(types, [str(recipe), "--output_dir", str(tmp_path)])

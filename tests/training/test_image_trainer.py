@@ -1,0 +1,153 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+import pytest
+import torch
+from transformers import TrainingArguments, ViTConfig, ViTForImageClassification
+
+from hf_attention import CompactVitConfig, CompactVitForImageClassification
+from hf_attention.data.augmentation import ImageAugmentation
+from hf_attention.training.image_trainer import AVERAGE_NAME, ImageClassificationTrainer, classification_loss
+
+
+def make_model(**options):
+    torch.manual_seed(0)
+    sizes = {"image_size": 8, "hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2, "num_labels": 3}
+    still = {"attention_probs_dropout_prob": 0.0, "drop_path_rate": 0.0, "intermediate_size": 8}
+    return CompactVitForImageClassification(CompactVitConfig(**{**sizes, **still, **options}))
+
+
+def make_rows(count=12):
+    torch.manual_seed(1)
+    return [{"pixel_values": torch.rand(3, 8, 8), "labels": index % 3} for index in range(count)]
+
+
+def make_trainer(tmp_path, model=None, **kwargs):
+    names = ("augmentation", "mix_epochs", "ema_decay")
+    own = {name: kwargs.pop(name) for name in names if name in kwargs}
+    options = {"max_steps": 4, "per_device_train_batch_size": 4, "report_to": "none", "disable_tqdm": True}
+    options |= {"use_cpu": True, "remove_unused_columns": False, "save_steps": 2, "learning_rate": 0.01}
+    arguments = TrainingArguments(output_dir=str(tmp_path / "run"), **{**options, **kwargs})
+    return ImageClassificationTrainer(model or make_model(), arguments, train_dataset=make_rows(), **own)
+
+
+def test_loss_with_classes_and_probabilities():
+    logits = torch.tensor([[1.0, 2.0, 0.5], [0.0, 0.3, 0.1]])
+    log_probs = logits - logits.exp().sum(dim=1, keepdim=True).log()
+    hard = -(log_probs[0, 2] + log_probs[1, 0])
+    outputs = {"logits": logits}
+    assert classification_loss(outputs, torch.tensor([2, 0])) == pytest.approx(float(hard / 2))
+    assert classification_loss(outputs, torch.tensor([2, 0]), torch.tensor(5)) == pytest.approx(float(hard / 5))
+    soft = torch.tensor([[0.5, 0.2, 0.3], [0.0, 1.0, 0.0]])
+    assert classification_loss(outputs, soft) == pytest.approx(float(-(soft * log_probs).sum() / 2))
+
+
+@pytest.mark.parametrize("augmented", [False, True])
+def test_accumulated_gradients_are_those_of_one_large_batch(tmp_path, augmented):
+    states = []
+    for batch_size, accumulation in ((12, 1), (4, 3)):
+        augmentation = ImageAugmentation(8, 3, [0.5] * 3, [0.5] * 3, label_smoothing=0.1) if augmented else None
+        trainer = make_trainer(
+            tmp_path,
+            per_device_train_batch_size=batch_size,
+            gradient_accumulation_steps=accumulation,
+            max_steps=2,
+            optim="sgd",
+            augmentation=augmentation,
+        )
+        trainer.train()
+        states.append(trainer.model.state_dict())
+    for name, value in states[0].items():
+        torch.testing.assert_close(value, states[1][name], atol=1e-6, rtol=1e-5)
+
+
+def test_augmentation_is_for_training_alone(tmp_path):
+    seen = []
+
+    class Watch(ImageAugmentation):
+        def forward(self, pixel_values, labels):
+            seen.append((len(labels), self.mix))
+            return super().forward(pixel_values, labels)
+
+    augmentation = Watch(8, 3, [0.5] * 3, [0.5] * 3, mixup_alpha=0.8)
+    trainer = make_trainer(tmp_path, augmentation=augmentation, mix_epochs=1.0, max_steps=6)  # two epochs of three
+    trainer.train()
+    assert seen == [(4, True)] * 3 + [(4, False)] * 3
+    seen.clear()
+    trainer.evaluate(make_rows())
+    assert not seen
+
+
+def test_soft_labels_train_any_classifier(tmp_path):
+    sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8}
+    vit = ViTForImageClassification(ViTConfig(image_size=8, patch_size=4, num_labels=3, **sizes))
+    augmentation = ImageAugmentation(8, 3, [0.5] * 3, [0.5] * 3, cutmix_alpha=1.0)
+    trainer = make_trainer(tmp_path, vit, augmentation=augmentation, max_steps=30, learning_rate=0.01)
+    loss = trainer.train().training_loss
+    assert 0.9 < loss < 1.3  # cross-entropy of three classes; summed binary losses would be about two
+
+
+@pytest.mark.parametrize("pooling_type", ["sequence", "cls"])
+def test_what_is_not_decayed(tmp_path, pooling_type):
+    trainer = make_trainer(tmp_path, make_model(pooling_type=pooling_type))
+    decayed = set(trainer.get_decay_parameter_names(trainer.model))
+    kept = {name for name, _ in trainer.model.named_parameters()} - decayed
+    assert "model.embeddings.position_embeddings" in kept and "classifier.weight" in decayed
+    assert ("model.embeddings.cls_token" in kept) == (pooling_type == "cls")
+    for name in kept:
+        assert "bias" in name or "layernorm" in name or "embeddings.position" in name or "cls_token" in name
+    for name in decayed:
+        assert name.endswith("weight") and "layernorm" not in name
+
+
+def test_the_average_is_the_recursion(tmp_path):
+    trainer = make_trainer(tmp_path, ema_decay=0.7, max_steps=5)
+    snapshots = []
+    record = type("Record", (type(trainer.callback_handler.callbacks[0]),), {})()
+    record.on_step_end = lambda args, state, control, **kwargs: snapshots.append(
+        {name: value.clone() for name, value in trainer.model.state_dict().items()}
+    )
+    trainer.add_callback(record)
+    trainer.train()
+    expected = snapshots[0]
+    for snapshot in snapshots[1:]:
+        expected = {name: 0.7 * value + 0.3 * snapshot[name] for name, value in expected.items()}
+    raw = {name: value.clone() for name, value in trainer.model.state_dict().items()}
+    with trainer.averaged_weights():
+        for name, value in trainer.model.state_dict().items():
+            torch.testing.assert_close(value, expected[name])
+    assert all(torch.equal(value, raw[name]) for name, value in trainer.model.state_dict().items())
+    trainer.settle_on_average()
+    for name, value in trainer.model.state_dict().items():
+        torch.testing.assert_close(value, expected[name])
+
+
+def test_the_average_goes_on_where_it_stopped(tmp_path):
+    whole = make_trainer(tmp_path / "whole", ema_decay=0.7, max_steps=4, lr_scheduler_type="constant")
+    whole.train()
+    half = make_trainer(tmp_path / "half", ema_decay=0.7, max_steps=2, lr_scheduler_type="constant")
+    half.train()
+    checkpoint = str(tmp_path / "half" / "run" / "checkpoint-2")
+    resumed = make_trainer(tmp_path / "half", ema_decay=0.7, max_steps=4, lr_scheduler_type="constant")
+    resumed.load_average(checkpoint)
+    resumed.train(resume_from_checkpoint=checkpoint)
+    for one, other in zip(whole.average.state_dict().values(), resumed.average.state_dict().values()):
+        torch.testing.assert_close(one, other)
+    (tmp_path / "half" / "run" / "checkpoint-2" / AVERAGE_NAME).unlink()
+    with pytest.raises(ValueError, match="`ema_decay` is set, but .* has no averaged_weights.pt"):
+        resumed.load_average(checkpoint)
+
+
+def test_bad_decay(tmp_path):
+    with pytest.raises(ValueError, match="`ema_decay` must lie between 0 and 1, got 1.5"):
+        make_trainer(tmp_path, ema_decay=1.5)
