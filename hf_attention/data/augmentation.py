@@ -21,7 +21,7 @@ from kornia.augmentation.random_generator import MixupGenerator
 from torch import nn
 
 
-# kornia draws the operations of RandAugment once a call: a batch goes through in parts, each with operations of its own
+# kornia draws RandAugment's operations once a call: a batch goes through in parts, each with operations of its own
 PART = 16
 
 
@@ -53,7 +53,7 @@ class ImageAugmentation(nn.Module):
         horizontal_flip (`float`, *optional*, defaults to 0.0): probability.
         randaugment_ops (`int`, *optional*, defaults to 0):
             Operations that an image goes through (Cubuk et al. 2019, arXiv 1909.13719).
-        randaugment_magnitude (`float`, *optional*, defaults to 9.0), randaugment_std (`float`, *optional*, defaults to 0.5):
+        randaugment_magnitude, randaugment_std (`float`, *optional*, defaults to 9.0 and 0.5):
             Mean and standard deviation of their strength, of 10.
         random_erasing (`float`, *optional*, defaults to 0.0): probability (Zhong et al. 2017, arXiv 1708.04896).
         mixup_alpha, cutmix_alpha (`float`, *optional*, defaults to 0.0):
@@ -123,7 +123,7 @@ class ImageAugmentation(nn.Module):
         self.before, self.after = nn.Sequential(*before), nn.Sequential(*after)
         self.randaugment = None
         if randaugment_ops:
-            # saturation is of colours
+            # kornia's saturation and contrast are of colour images
             policy = [ops for ops in default_policy if len(image_mean) == 3 or ops[0][0] not in ("color", "contrast")]
             self.randaugment = RandAugment(randaugment_ops, 15, policy)
         self.mixup = self.cutmix = None

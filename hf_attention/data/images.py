@@ -142,12 +142,9 @@ def load_files(data_files: dict[str, str], streaming: bool, **kwargs) -> Dataset
 def check_folder(path: str, nested: bool = False) -> list[str]:
     """The classes of a folder; raises `ValueError` where one has no image, which `datasets` would leave out."""
     classes = sorted(entry.name for entry in os.scandir(path) if entry.is_dir() and not entry.name.startswith("."))
-    empty = [
-        name
-        for name in classes
-        if not any(file.lower().endswith(SUFFIXES) for _, _, files in os.walk(os.path.join(path, name)) for file in files)
-    ]
-    if empty and len(empty) < len(classes) or (empty and not nested):
+    held = {name: [file for _, _, files in os.walk(os.path.join(path, name)) for file in files] for name in classes}
+    empty = [name for name, files in held.items() if not any(file.lower().endswith(SUFFIXES) for file in files)]
+    if empty and (len(empty) < len(classes) or not nested):
         raise ValueError(
             f"{path} has classes without an image: {', '.join(empty)}. Fill these folders, or remove them."
         )
@@ -179,8 +176,8 @@ def select_columns(
             raise ValueError(f"`{argument}`: {split} has no column {wanted!r}; it has {', '.join(features)}.")
         if wanted is None and len(candidates) != 1:
             raise ValueError(
-                f"Set `{argument}`: {split} has {'several' if candidates else 'none'} that could be it, of the columns "
-                f"{', '.join(features)}."
+                f"Set `{argument}`: {split} has {'several' if candidates else 'none'} that could be it, of the "
+                f"columns {', '.join(features)}."
             )
         chosen[argument] = wanted or candidates[0]
     dataset = dataset.select_columns(list(chosen.values()))

@@ -176,7 +176,8 @@ def draw_curves(history: list[dict], path: Path):
     if losses:
         axes[0].plot(*zip(*losses), label="training")
     if evaluations:
-        axes[0].plot(*zip(*((entry["epoch"], entry["eval_loss"]) for entry in evaluations)), marker="o", label="validation")
+        points = [(entry["epoch"], entry["eval_loss"]) for entry in evaluations]
+        axes[0].plot(*zip(*points), marker="o", label="validation")
     axes[0].set(xlabel="epoch", ylabel="loss", yscale="log")
     if losses or evaluations:
         axes[0].legend(frameon=False)

@@ -67,8 +67,8 @@ class ImageAttention:
     def rollout(self, residual: float = 0.5) -> np.ndarray:
         """
         Attention rollout (Abnar and Zuidema 2020, arXiv 2005.00928, section 4): attention through all layers, the mean
-        of the heads mixed with `residual` parts of the identity for the residual path, up to what the classifier reads:
-        the sequence pool's weights, or the class token. (rows, columns).
+        of the heads mixed with `residual` parts of the identity for the residual path, up to what the classifier
+        reads: the sequence pool's weights, or the class token. (rows, columns).
         """
         if not 0 <= residual < 1:
             raise ValueError(f"`residual` is the share of the residual path, 0 <= residual < 1, got {residual}.")
@@ -111,7 +111,9 @@ def attend(
                 )
             attentions = torch.stack(attentions, dim=1).float().cpu().numpy()  # (B, layers, heads, N, N)
             grid = find_grid(model.config, pixel_values.shape[2:], attentions.shape[-1])
-            pooling_weights, logits = outputs.get("pooling_weights"), outputs.get("logits")
+            logits, pooling_weights = outputs.get("logits"), outputs.get("pooling_weights")
+            if pooling_weights is not None:
+                pooling_weights = pooling_weights.float().cpu().numpy()
             for row, image in enumerate(chunk):
                 label, score = "", 0.0
                 if logits is not None:
@@ -124,7 +126,7 @@ def attend(
                         label=label,
                         score=score,
                         attentions=attentions[row],
-                        pooling_weights=None if pooling_weights is None else pooling_weights[row].float().cpu().numpy(),
+                        pooling_weights=None if pooling_weights is None else pooling_weights[row],
                         grid=grid,
                         num_prefix_tokens=attentions.shape[-1] - grid[0] * grid[1],
                     )

@@ -46,7 +46,8 @@ def render_alignment(alignment: Alignment) -> Table:
 
 def render_image(image: Image.Image, values: np.ndarray | None = None, width: int = 16, cmap: str = "magma") -> Text:
     """
-    A small image for `rich.print`, or a map over it: a block of two spaces for each of `width` pixels a row.
+    A small image for `rich.print`, or a map over it: a block for each of `width` pixels a row, coloured, or, where the
+    terminal has no colours, shaded.
 
     Args:
         values (`np.ndarray` of shape `(rows, columns)`, *optional*): shown in the image's place, lowest to highest.
@@ -61,7 +62,8 @@ def render_image(image: Image.Image, values: np.ndarray | None = None, width: in
     text = Text()
     for row in pixels:
         for red, green, blue in row:
-            text.append("  ", style=f"on rgb({red},{green},{blue})")
+            colour = f"rgb({red},{green},{blue})"
+            text.append(2 * " ░▒▓█"[int((int(red) + int(green) + int(blue)) / 766 * 5)], style=f"{colour} on {colour}")
         text.append("\n")
     return text
 

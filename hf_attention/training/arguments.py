@@ -247,7 +247,8 @@ def parse_overrides(defaults: PreTrainedConfig, overrides: str | None, from_data
     """
     `a=1,b=true` with the types of a config's own values.
 
-    Raises `ValueError` for an option the config has not, one that the tokenizer or the data decides, or a value of another type.
+    Raises `ValueError` for an option the config has not, one that the tokenizer or the data decides, or a value of
+    another type.
     """
     options = {}
     for pair in filter(None, (overrides or "").split(",")):

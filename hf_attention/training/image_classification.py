@@ -93,7 +93,7 @@ def make_model(model_args: ImageModelArguments, names: list[str]) -> PreTrainedM
         if model_args.model_type == "compact_vit":
             make = partial(CompactVitConfig.from_preset, model_args.preset or "cct_2_3x2")
         elif model_args.preset is not None:
-            raise ValueError(f"`preset` is for `compact_vit`; size a {model_args.model_type!r} with `config_overrides`.")
+            raise ValueError(f"`preset` is for `compact_vit`; size `{model_args.model_type}` with `config_overrides`.")
         else:
             make = partial(AutoConfig.for_model, model_args.model_type)
         overrides = parse_overrides(make(), model_args.config_overrides, from_data=["num_labels", *labels])
@@ -109,12 +109,12 @@ def make_model(model_args: ImageModelArguments, names: list[str]) -> PreTrainedM
     config = AutoConfig.from_pretrained(name, **source)
     trained = [config.id2label[index] for index in range(config.num_labels)]
     is_named = trained != [f"LABEL_{index}" for index in range(config.num_labels)]
-    if len(trained) != len(names) or (is_named and set(trained) != set(names)):
-        if not model_args.ignore_mismatched_sizes:
-            raise ValueError(
-                f"{name} has the {len(trained)} classes {shorten(trained)}, but the data the {len(names)} classes "
-                f"{shorten(names)}. Use data with its classes, or set `ignore_mismatched_sizes` for a new head."
-            )
+    is_another = len(trained) != len(names) or (is_named and set(trained) != set(names))
+    if is_another and not model_args.ignore_mismatched_sizes:
+        raise ValueError(
+            f"{name} has the {len(trained)} classes {shorten(trained)}, but the data the {len(names)} classes "
+            f"{shorten(names)}. Use data with its classes, or set `ignore_mismatched_sizes` for a new head."
+        )
     if set(trained) != set(names):
         config.id2label, config.label2id = labels["id2label"], labels["label2id"]
     return AutoModelForImageClassification.from_pretrained(
@@ -308,9 +308,10 @@ def write_card(
         description = {"limits": DIGITS_LIMITS, "license": "apache-2.0"}
     elif data_args.train_file:
         data_name = os.path.splitext(os.path.basename(os.path.dirname(os.path.abspath(data_args.train_file))))[0]
-    sizes = ", ".join(
-        f"{split} {'streamed' if isinstance(part, IterableDataset) else f'{len(part):,}'}" for split, part in data.items()
-    )
+    sizes = {
+        split: "streamed" if isinstance(part, IterableDataset) else f"{len(part):,}" for split, part in data.items()
+    }
+    sizes = ", ".join(f"{split} {size}" for split, size in sizes.items())
     origin = DIGITS_ORIGIN if data_args.uses_digits else ""
     write_image_classification_card(
         trainer.args.output_dir,
@@ -328,8 +329,8 @@ def write_card(
 
 
 DIGITS_ORIGIN = (
-    "scikit-learn's digits: the test part of the UCI data set of Alpaydin and Kaynak (1998), handwritten by 13 people, "
-    "8 x 8 pixels of 17 greys; split here, stratified: "
+    "scikit-learn's digits: the test part of the UCI data set of Alpaydin and Kaynak (1998), handwritten by 13 "
+    "people, 8 x 8 pixels of 17 greys; split here, stratified: "
 )
 DIGITS_LIMITS = (
     "It knows digits that fill an 8 x 8 image, light on dark, as the data's preparation left them. The splits share "

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What the `Trainer` lacks for images: augmentation on the device, soft labels for any classifier, averaged weights."""
+"""What the `Trainer` lacks for images: augmentation on the device, soft labels for any model, averaged weights."""
 
 import os
 from contextlib import contextmanager

@@ -16,9 +16,10 @@ import numpy as np
 import pytest
 from matplotlib import font_manager
 from matplotlib.colors import to_rgb
+from PIL import Image
 from rich.console import Console
 
-from hf_attention.interpret import Alignment, plot_alignment, render_alignment
+from hf_attention.interpret import Alignment, plot_alignment, render_alignment, render_image
 from hf_attention.interpret.plots import find_fonts
 
 
@@ -70,3 +71,16 @@ def test_coloured_text():
     assert "dog" in second and second.index(ignored) < second.index("Ein") < second.index(looked) < second.index(
         "Hund"
     )
+
+
+def test_image_and_map_in_a_terminal():
+    image = Image.new("L", (4, 2))
+    image.putpixel((3, 0), 255)
+    lines = render_image(image, width=4).plain.splitlines()
+    assert lines == ["      ██", "        "]
+    values = np.zeros((2, 4))
+    values[1, 0] = 1
+    text = render_image(image, values, width=4)
+    assert text.plain.splitlines()[1].startswith("█") or text.plain.splitlines()[1].startswith("▓")
+    assert len(text.spans) == 8  # a colour for each
+    assert len(render_image(Image.new("RGB", (10, 20)), width=5).plain.splitlines()) == 10

@@ -35,8 +35,8 @@ class CompactVitImageProcessorKwargs(ImagesKwargs, total=False):
 
 class CompactVitImageProcessorPil(PilBackend):
     """
-    Images to `pixel_values` of shape (batch, `num_channels`, `size["height"]`, `size["width"]`): turned upright (EXIF),
-    converted to `num_channels`, resized, scaled to 0..1 and normalized.
+    Images to `pixel_values` of shape (batch, `num_channels`, `size["height"]`, `size["width"]`): turned upright
+    (EXIF), converted to `num_channels`, resized, scaled to 0..1 and normalized.
 
     PIL images come in any mode with a known range: a palette is looked up, 16 bits are scaled to 8, transparency is
     dropped unless `num_channels` is 4. Arrays and tensors must have `num_channels` channels, first or last.
@@ -87,7 +87,7 @@ class CompactVitImageProcessorPil(PilBackend):
         fields = super().to_dict()
         auto_map = fields.get("auto_map", {})
         if isinstance(auto_map.get("AutoImageProcessor"), str):
-            # [PIL's, torchvision's]: of a string, `pipeline` makes a video processor and asks whether to trust its code
+            # [PIL's, torchvision's]: from a string `pipeline` infers a video processor, and asks whether to trust it
             fields["auto_map"] = {**auto_map, "AutoImageProcessor": [auto_map["AutoImageProcessor"], None]}
         return fields
 
