@@ -24,8 +24,10 @@ import re
 
 import torch
 from torch import nn
+from transformers.image_utils import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 
 from .configuration_compact_vit import CompactVitConfig
+from .image_processing_pil_compact_vit import CompactVitImageProcessorPil
 from .modeling_compact_vit import CompactVitForImageClassification
 
 
@@ -115,12 +117,21 @@ def main(arguments: list[str] | None = None):
     parser.add_argument("--num_labels", type=int, required=True)
     parser.add_argument("--image_size", type=int, help="of the new model; positions are resized to it")
     parser.add_argument("--no_positions", action="store_true", help="the checkpoint was made without positions")
+    for name, default in (("image_mean", IMAGENET_DEFAULT_MEAN), ("image_std", IMAGENET_DEFAULT_STD)):
+        described = "of each channel, with which the checkpoint was trained; ImageNet's without it"
+        parser.add_argument(f"--{name}", type=float, nargs="+", default=default, help=described)
     options = parser.parse_args(arguments)
     changes = {} if options.image_size is None else {"image_size": options.image_size}
     if options.no_positions:
         changes["position_embedding_type"] = "none"
     config = CompactVitConfig.from_preset(options.preset, num_labels=options.num_labels, **changes)
     convert_shi_labs_checkpoint(options.checkpoint, config).save_pretrained(options.output_dir)
+    CompactVitImageProcessorPil(
+        num_channels=config.num_channels,
+        size={"height": config.image_size, "width": config.image_size},
+        image_mean=options.image_mean,
+        image_std=options.image_std,
+    ).save_pretrained(options.output_dir)
 
 
 if __name__ == "__main__":

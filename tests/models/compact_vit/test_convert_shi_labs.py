@@ -15,8 +15,9 @@ from itertools import pairwise
 
 import pytest
 import torch
+from PIL import Image
 from torch import nn
-from transformers import AutoModelForImageClassification
+from transformers import AutoImageProcessor, AutoModelForImageClassification
 
 from hf_attention import CompactVitConfig, CompactVitForImageClassification
 from hf_attention.models.compact_vit.convert_shi_labs import convert_shi_labs_state_dict, main
@@ -128,7 +129,10 @@ def test_command_and_another_image_size(tmp_path):
     torch.testing.assert_close(model(images).logits, theirs(images), rtol=1e-4, atol=1e-4)
 
     arguments[1] = str(tmp_path / "large")
-    main([*arguments, "--image_size", "48"])
+    main([*arguments, "--image_size", "48", "--image_mean", "0.5", "0.4", "0.3"])
+    processor = AutoImageProcessor.from_pretrained(tmp_path / "large")
+    assert list(processor.image_mean) == [0.5, 0.4, 0.3]
+    assert processor(Image.new("RGB", (9, 9)))["pixel_values"][0].shape == (3, 48, 48)
     large = AutoModelForImageClassification.from_pretrained(tmp_path / "large")
     images = torch.randn(2, 3, 48, 48)
     torch.testing.assert_close(large(images).logits, model(images, interpolate_pos_encoding=True).logits)

@@ -344,3 +344,13 @@ def test_bad_input():
         model(torch.randn(1, 1, 16, 16))
     with pytest.raises(ValueError, match="specify `pixel_values`"):
         model()
+    patches = make_model(tokenizer_type="patch")
+    with pytest.raises(ValueError, match=r"3 x 16 pixels is smaller than a patch \(`patch_size` = 4\)"):
+        patches(torch.randn(1, 3, 3, 16), interpolate_pos_encoding=True)
+    assert model(torch.randn(1, 3, 1, 1), interpolate_pos_encoding=True).logits.isfinite().all()  # padded
+
+
+def test_a_checkpoint_of_another_size(tmp_path):
+    make_model().save_pretrained(tmp_path)
+    with pytest.raises(RuntimeError, match="size mismatch|mismatched"):
+        CompactVitForImageClassification.from_pretrained(tmp_path, image_size=32)
