@@ -86,9 +86,7 @@ def align(
         raise ValueError(f"`targets` ({len(targets)}) must be as many as `sources` ({len(sources)}).")
     target_tokenizer = target_tokenizer or tokenizer
     alignments = []
-    training = model.training
-    model.eval()
-    try:
+    with evaluation(model):
         for start in range(0, len(sources), batch_size):
             chunk = sources[start : start + batch_size]
             batch = tokenizer(chunk, return_tensors="pt", padding=True, return_token_type_ids=False).to(model.device)
@@ -112,8 +110,6 @@ def align(
                             score=score,
                         )
                     )
-    finally:
-        model.train(training)
     return alignments
 
 
@@ -177,6 +173,17 @@ def read_layer(cross_attentions: tuple[torch.Tensor] | None, layer: int, head: i
         )
     weights = cross_attentions[layer]
     return weights.mean(dim=1) if head is None else weights[:, head]
+
+
+@contextmanager
+def evaluation(model: PreTrainedModel):
+    """Puts a model into evaluation mode for the time."""
+    training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(training)
 
 
 @contextmanager

@@ -20,7 +20,7 @@ import torch
 from PIL import Image
 from transformers import BaseImageProcessor, PreTrainedConfig, PreTrainedModel
 
-from .alignments import eager_attention
+from .alignments import eager_attention, evaluation
 
 
 @dataclass
@@ -95,9 +95,7 @@ def attend(
     """
     check_images(images)
     found = []
-    training = model.training
-    model.eval()
-    try:
+    with evaluation(model):
         for start in range(0, len(images), batch_size):
             chunk = images[start : start + batch_size]
             pixel_values = image_processor(chunk, return_tensors="pt")["pixel_values"].to(model.device)
@@ -131,8 +129,6 @@ def attend(
                         num_prefix_tokens=attentions.shape[-1] - grid[0] * grid[1],
                     )
                 )
-    finally:
-        model.train(training)
     return found
 
 

@@ -19,6 +19,7 @@ from captum.attr import IntegratedGradients, Saliency
 from PIL import Image
 from transformers import BaseImageProcessor, PreTrainedModel
 
+from .alignments import evaluation
 from .attention_maps import check_images
 
 
@@ -66,9 +67,7 @@ def saliency(
         return model(pixel_values=pixel_values)["logits"].float()
 
     maps = []
-    training = model.training
-    model.eval()
-    try:
+    with evaluation(model):
         for start in range(0, len(images), batch_size):
             chunk = images[start : start + batch_size]
             pixel_values = image_processor(chunk, return_tensors="pt")["pixel_values"].to(model.device)
@@ -85,8 +84,6 @@ def saliency(
                 )
                 values = attribution.sum(dim=1)
             maps.extend(values.detach().float().cpu().numpy())
-    finally:
-        model.train(training)
     return maps
 
 
