@@ -13,6 +13,7 @@
 # limitations under the License.
 """Images with their classes: any data set of the Hub, imagefolder or parquet, and scikit-learn's digits."""
 
+import glob
 import io
 import os
 from collections.abc import Callable
@@ -30,14 +31,18 @@ from datasets import (
     Value,
     load_dataset,
 )
+from datasets.packaged_modules.imagefolder.imagefolder import ImageFolder
 from PIL import Image as PILImage
 from PIL import ImageOps, UnidentifiedImageError
 from transformers import BaseImageProcessor
+from transformers.utils import logging
 
 from ..models.compact_vit.image_processing_pil_compact_vit import MODES, convert_mode
 
 
-SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
+logger = logging.get_logger(__name__)
+
+SPLITS = ("train", "validation", "test")
 
 
 def load_digits() -> DatasetDict:
@@ -78,7 +83,8 @@ def load_images(
     **kwargs,
 ) -> DatasetDict | IterableDatasetDict:
     """
-    Loads images as columns `image`, still encoded, and `label`, a `ClassLabel` of the same names in every split.
+    Loads images as columns `image`, still encoded, and `label`, a `ClassLabel` of the same names in every split: of
+    `train`, `validation` and `test`, as far as they are there and have labels.
 
     Args:
         dataset_name (`str`, *optional*):
@@ -97,27 +103,40 @@ def load_images(
         `ValueError`: for a class folder without images, columns that are not there or not told apart, or splits with
         classes of their own.
     """
+    classes = set()  # of folders
     if data_files:
-        dataset = load_files(data_files, streaming, **kwargs)
+        dataset, classes = load_files(data_files, streaming, **kwargs)
     elif dataset_name:
         if os.path.isdir(dataset_name):
             for split in sorted(entry.path for entry in os.scandir(dataset_name) if entry.is_dir()):
-                check_folder(split, nested=True)
+                classes |= set(check_folder(split, nested=True))
         dataset = load_dataset(dataset_name, dataset_config_name, streaming=streaming, **kwargs)
     else:
         raise ValueError("Name a dataset (`dataset_name`) or files and folders (`data_files`).")
     names = None
-    for split in dataset:
-        dataset[split] = select_columns(dataset[split], split, image_column, label_column, names)
-        found = dataset[split].features["label"].names
+    for split in list(dataset):
+        labels = select_columns(dataset[split], split, image_column, label_column, names) if split in SPLITS else None
+        if labels is None:
+            logger.warning(f"Leaving out the split {split!r}: it is none of {', '.join(SPLITS)}, or has no labels.")
+            del dataset[split]
+            continue
+        dataset[split] = labels
+        found = labels.features["label"].names
+        if classes and set(found) != classes:
+            raise ValueError(
+                f"The images stand in folders {', '.join(found)}, but the classes' folders are "
+                f"{', '.join(sorted(classes))}. Put each image right into the folder of its class."
+            )
         if names is not None and found != names:
             raise ValueError(f"The splits have different classes: {names}, but {split} has {found}.")
         names = found
     return dataset
 
 
-def load_files(data_files: dict[str, str], streaming: bool, **kwargs) -> DatasetDict | IterableDatasetDict:
-    """Splits from folders of images, or from parquet files."""
+def load_files(
+    data_files: dict[str, str], streaming: bool, **kwargs
+) -> tuple[DatasetDict | IterableDatasetDict, set[str]]:
+    """Splits from folders of images, with the folders' classes, or from parquet files."""
     for path in data_files.values():
         if not os.path.exists(path):
             raise FileNotFoundError(f"There is no file or folder {path!r}.")
@@ -127,7 +146,7 @@ def load_files(data_files: dict[str, str], streaming: bool, **kwargs) -> Dataset
     if not folders:
         if other := [path for path in data_files.values() if not path.endswith(".parquet")]:
             raise ValueError(f"Cannot read {', '.join(other)}: give a parquet file, or a folder of images.")
-        return load_dataset("parquet", data_files=data_files, streaming=streaming, **kwargs)
+        return load_dataset("parquet", data_files=data_files, streaming=streaming, **kwargs), set()
     classes = {split: check_folder(path) for split, path in data_files.items()}
     first = next(iter(classes))
     for split, names in classes.items():
@@ -135,15 +154,21 @@ def load_files(data_files: dict[str, str], streaming: bool, **kwargs) -> Dataset
             raise ValueError(
                 f"{data_files[split]} has classes that {data_files[first]} has not: {', '.join(sorted(extra))}."
             )
-    patterns = {split: os.path.join(path, "**") for split, path in data_files.items()}
-    return load_dataset("imagefolder", data_files=patterns, drop_labels=False, streaming=streaming, **kwargs)
+    patterns = {split: os.path.join(glob.escape(path), "**") for split, path in data_files.items()}
+    dataset = load_dataset("imagefolder", data_files=patterns, drop_labels=False, streaming=streaming, **kwargs)
+    return dataset, set(classes[first])
 
 
 def check_folder(path: str, nested: bool = False) -> list[str]:
     """The classes of a folder; raises `ValueError` where one has no image, which `datasets` would leave out."""
     classes = sorted(entry.name for entry in os.scandir(path) if entry.is_dir() and not entry.name.startswith("."))
     held = {name: [file for _, _, files in os.walk(os.path.join(path, name)) for file in files] for name in classes}
-    empty = [name for name, files in held.items() if not any(file.lower().endswith(SUFFIXES) for file in files)]
+    suffixes = tuple(ImageFolder.EXTENSIONS)
+    empty = [
+        name
+        for name, files in held.items()
+        if not any(file.lower().endswith(suffixes) and not file.startswith(".") for file in files)
+    ]
     if empty and (len(empty) < len(classes) or not nested):
         raise ValueError(
             f"{path} has classes without an image: {', '.join(empty)}. Fill these folders, or remove them."
@@ -159,8 +184,12 @@ def select_columns(
     image_column: str | None,
     label_column: str | None,
     names: list[str] | None,
-) -> Dataset | IterableDataset:
-    """Brings a column of images and one of classes, numbers or strings, to `image` and `label`."""
+) -> Dataset | IterableDataset | None:
+    """
+    Brings a column of images and one of classes, numbers or strings, to `image` and `label`.
+
+    Returns `None` for a split to evaluate on that has no labels at all, as the tests of competitions.
+    """
     features = dataset.features
     if features is None:
         raise ValueError(f"The features of {split} are not known while streaming; store the data with features.")
@@ -183,10 +212,17 @@ def select_columns(
     dataset = dataset.select_columns(list(chosen.values()))
     dataset = dataset.rename_columns({old: new for old, new in zip(chosen.values(), ("image", "label")) if old != new})
     dataset = dataset.cast_column("image", Image(decode=False))
+    if isinstance(dataset, Dataset):
+        missing = sum(label is None or (isinstance(label, int) and label < 0) for label in dataset["label"])
+        if missing == len(dataset) and split != "train":
+            return None
+        if missing:
+            raise ValueError(f"{missing} of {len(dataset)} images of {split} have no label. Leave them out.")
     if not isinstance(dataset.features["label"], ClassLabel):
         if isinstance(dataset, IterableDataset):
             raise ValueError(f"`label_column` ({chosen['label_column']}) must be a `ClassLabel` while streaming.")
-        is_number = dataset.features["label"] in (Value("int64"), Value("int32"), Value("int16"), Value("int8"))
+        kind = dataset.features["label"]
+        is_number = isinstance(kind, Value) and kind.dtype.startswith(("int", "uint"))
         found = sorted({str(name) for name in dataset["label"]}, key=int if is_number else None)
         if unknown := [] if names is None else sorted(set(found) - set(names)):
             raise ValueError(f"The splits have different classes: {names}, but {split} has {', '.join(unknown)} too.")
@@ -196,9 +232,18 @@ def select_columns(
             batched=True,
             features=Features({"image": Image(decode=False), "label": kind}),
         )
-    if isinstance(dataset, Dataset) and (missing := sum(label is None or label < 0 for label in dataset["label"])):
-        raise ValueError(f"{missing} of {len(dataset)} images of {split} have no label. Leave the split or them out.")
     return dataset
+
+
+def align_labels(dataset: Dataset | IterableDataset, label2id: dict[str, int]) -> Dataset | IterableDataset:
+    """Gives the classes of a data set the numbers that a model has for them."""
+    names = dataset.features["label"].names
+    kind = ClassLabel(names=sorted(label2id, key=label2id.get))
+    return dataset.map(
+        lambda rows: {"label": [label2id[names[label]] for label in rows["label"]]},
+        batched=True,
+        features=Features({"image": Image(decode=False), "label": kind}),
+    )
 
 
 def open_image(cell: dict, where: str = "An image") -> PILImage.Image:

@@ -114,8 +114,8 @@ def draw_confusion(matrix: np.ndarray, names: list[str], path: Path):
     figure = Figure(figsize=(side, side), layout="constrained")
     ax = figure.subplots()
     ax.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    ax.set_xticks(range(len(names)), names, rotation=90 if max(map(len, names)) > 2 else 0)
-    ax.set_yticks(range(len(names)), names)
+    ax.set_xticks(range(len(names)), names, rotation=90 if max(map(len, names)) > 2 else 0, parse_math=False)
+    ax.set_yticks(range(len(names)), names, parse_math=False)
     ax.set(xlabel="found", ylabel="true")
     if len(names) <= 20:
         for row, column in zip(*np.nonzero(matrix)):

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from transformers import BaseImageProcessor, PreTrainedConfig, PreTrainedModel
 
 from .alignments import eager_attention, evaluation
@@ -29,7 +29,7 @@ class ImageAttention:
     One image and the attention between its tokens: N of them, `rows * columns` on a grid after `num_prefix_tokens`.
 
     Attributes:
-        image (`PIL.Image.Image`): as it was given.
+        image (`PIL.Image.Image`): as it was given, upright.
         label (`str`), score (`float`): the class found and its probability; empty and 0 for a model without a head.
         attentions (`np.ndarray` of shape `(layers, heads, N, N)`, float32): row i says what token i looked at.
         pooling_weights (`np.ndarray` of shape `(N,)`, *optional*): what the sequence pool looked at; sums to 1.
@@ -93,7 +93,7 @@ def attend(
     Raises:
         `ValueError`: for an image in place of a list, and for a model that returns no such attentions.
     """
-    check_images(images)
+    images = upright(images)
     found = []
     with evaluation(model):
         for start in range(0, len(images), batch_size):
@@ -132,9 +132,11 @@ def attend(
     return found
 
 
-def check_images(images: list[Image.Image]):
+def upright(images: list[Image.Image]) -> list[Image.Image]:
+    """The images as they are to be seen (EXIF); raises `ValueError` for anything but a list of PIL images."""
     if not isinstance(images, (list, tuple)) or not all(isinstance(image, Image.Image) for image in images):
         raise ValueError("`images` must be a list of PIL images. Open files with `PIL.Image.open`.")
+    return [ImageOps.exif_transpose(image) for image in images]
 
 
 def find_grid(config: PreTrainedConfig, size: tuple[int, int], length: int) -> tuple[int, int]:

@@ -18,7 +18,8 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 from PIL import Image
 
-from .attention_maps import ImageAttention
+from ..models.compact_vit.image_processing_pil_compact_vit import convert_mode
+from .attention_maps import ImageAttention, upright
 
 
 def overlay(
@@ -35,9 +36,10 @@ def overlay(
     """
     if values.ndim != 2:
         raise ValueError(f"`values` must have the shape (rows, columns), got {values.shape}.")
+    image = convert_mode(upright([image])[0], "RGB")
     factor = max(1, -(-min_size // min(image.size)))
     size = (image.width * factor, image.height * factor)
-    base = image.convert("RGB").resize(size, Image.Resampling.NEAREST)
+    base = image.resize(size, Image.Resampling.NEAREST)
     spread = np.ptp(values)
     scaled = (values - values.min()) / spread if spread > 0 else np.zeros_like(values)
     heat = Image.fromarray((scaled * 255).round().astype(np.uint8)).resize(size, Image.Resampling.BILINEAR)
@@ -63,8 +65,9 @@ def plot_attention_grid(attentions: list[ImageAttention], cell: float = 1.6) -> 
     figure = Figure(figsize=(cell * (len(rows[0]) + 1), cell * 1.12 * len(rows)), layout="constrained")
     axes = figure.subplots(len(rows), len(rows[0]) + 1, squeeze=False)
     for row, (item, views) in enumerate(zip(attentions, rows)):
-        axes[row, 0].imshow(np.asarray(item.image.convert("RGB")))
-        axes[row, 0].set_title(f"{item.label} ({item.score:.2f})" if item.label else "", fontsize=8)
+        axes[row, 0].imshow(np.asarray(convert_mode(item.image, "RGB")))
+        title = f"{item.label} ({item.score:.2f})" if item.label else ""
+        axes[row, 0].set_title(title, fontsize=8, parse_math=False)
         for ax, (name, values) in zip(axes[row, 1:], views):
             ax.imshow(np.asarray(overlay(item.image, values)))
             ax.set_title(name, fontsize=8)

@@ -20,7 +20,7 @@ from PIL import Image
 from transformers import BaseImageProcessor, PreTrainedModel
 
 from .alignments import evaluation
-from .attention_maps import check_images
+from .attention_maps import upright
 
 
 METHODS = ("gradient", "integrated_gradients")
@@ -55,7 +55,10 @@ def saliency(
         `ValueError`: for an unknown method, an image in place of a list, or targets that are not as many as images or
         not among the model's classes.
     """
-    check_images(images)
+    images = upright(images)
+    targets = None if targets is None else [int(target) for target in targets]
+    if steps < 1:
+        raise ValueError(f"`steps` must be at least 1, got {steps}.")
     if method not in METHODS:
         raise ValueError(f"`method` must be one of {', '.join(METHODS)}, got {method!r}.")
     if targets is not None and len(targets) != len(images):

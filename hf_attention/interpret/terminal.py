@@ -19,6 +19,7 @@ from PIL import Image
 from rich.table import Table
 from rich.text import Text
 
+from ..models.compact_vit.image_processing_pil_compact_vit import convert_mode
 from .alignments import Alignment
 from .plots import readable
 
@@ -54,7 +55,7 @@ def render_image(image: Image.Image, values: np.ndarray | None = None, width: in
     """
     height = max(1, round(width * image.height / image.width))
     if values is None:
-        pixels = np.asarray(image.convert("RGB").resize((width, height), Image.Resampling.NEAREST))
+        pixels = np.asarray(convert_mode(image, "RGB").resize((width, height), Image.Resampling.NEAREST))
     else:
         scaled = (values - values.min()) / max(np.ptp(values), 1e-12)
         heat = Image.fromarray((scaled * 255).astype(np.uint8)).resize((width, height), Image.Resampling.BILINEAR)

@@ -70,7 +70,7 @@ class ImageModelArguments(BaseModelArguments):
         default=None, metadata={"help": "Attention: eager, sdpa, flex_attention, flash_attention_2, ..."}
     )
     ignore_mismatched_sizes: bool = field(
-        default=False, metadata={"help": "Whether to fine-tune with a new head for other classes."}
+        default=False, metadata={"help": "Whether to fine-tune with a new head where the classes are others."}
     )
 
 
@@ -186,6 +186,10 @@ class RunArguments:
             self.use_cpu = True  # a CPU has bf16 too; transformers asks to be told
         if not torch.cuda.is_available():
             self.dataloader_pin_memory = False
+        if self.early_stopping_patience is not None:
+            if self.eval_strategy == "no":
+                raise ValueError("`early_stopping_patience` counts evaluations; set `eval_strategy`.")
+            self.metric_for_best_model = self.metric_for_best_model or "loss"
         super().__post_init__()
 
 

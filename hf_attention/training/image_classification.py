@@ -32,22 +32,26 @@ from transformers import (
     set_seed,
 )
 from transformers.models.auto.image_processing_auto import IMAGE_PROCESSOR_MAPPING
+from transformers.utils import logging
 
 from ..data.augmentation import ImageAugmentation
-from ..data.images import check_images, load_digits, load_images, make_transform, open_image
+from ..data.images import align_labels, check_images, load_digits, load_images, make_transform, open_image
 from ..hub.image_card import write_image_classification_card
 from ..interpret.attention_maps import attend
 from ..metrics import Accuracy
 from ..models.compact_vit import CompactVitConfig
+from ..models.compact_vit.image_processing_pil_compact_vit import MODES, convert_mode
 from .arguments import ImageDataArguments, ImageModelArguments, ImageTrainingArguments, parse_overrides
 from .checkpoints import check_output_dir, check_weights, find_checkpoint
 from .image_trainer import ImageClassificationTrainer
 
 
+logger = logging.get_logger(__name__)
+
 Splits = dict[str, Dataset | IterableDataset]
 
 
-def load_data(args: ImageDataArguments, train: bool, seed: int) -> Splits:
+def load_data(args: ImageDataArguments, train: bool, seed: int = 0) -> Splits:
     """Columns `image` and `label`, in splits `train`, `validation` and `test` as far as the data has them."""
     files = {"train": args.train_file, "validation": args.validation_file, "test": args.test_file}
     files = {split: path for split, path in files.items() if path}
@@ -64,23 +68,34 @@ def load_data(args: ImageDataArguments, train: bool, seed: int) -> Splits:
             args.label_column,
             args.streaming,
         )
-    data = {split: rows for split, rows in data.items() if split in ("train", "validation", "test")}
+    data = dict(data)
     if train and "train" not in data:
         raise ValueError("The data has no `train` split. Name a `train_file`.")
+    if train and not args.streaming and "validation" not in data and args.validation_share > 0:
+        try:  # the same split whatever the seed, so that no run validates on what another was trained on
+            parts = data["train"].train_test_split(args.validation_share, stratify_by_column="label", seed=0)
+        except ValueError as error:
+            raise ValueError(
+                f"`validation_share` = {args.validation_share} of {len(data['train'])} images cannot be split off "
+                f"({error}). Set it to 0, to another share, or name a `validation_file`."
+            ) from error
+        data["train"], data["validation"] = parts["train"], parts["test"]
     limits = {"train": args.max_train_samples, "validation": args.max_eval_samples, "test": args.max_eval_samples}
     for split, limit in limits.items():
-        if split in data and limit is not None and not args.streaming:
-            data[split] = data[split].shuffle(seed=0).take(min(limit, len(data[split])))  # often sorted by class
-        elif split in data and limit is not None:
-            data[split] = data[split].take(limit)
+        if split not in data:
+            continue
+        # data sets are often sorted by class
+        if args.streaming:
+            data[split] = data[split].shuffle(seed=seed if split == "train" else 0, buffer_size=10_000)
+        elif limit is not None:
+            data[split] = data[split].shuffle(seed=0)
+        if limit is not None:
+            data[split] = data[split].take(limit if args.streaming else min(limit, len(data[split])))
     if args.streaming:  # every evaluation reads these again
         data = {
             split: rows if split == "train" else Dataset.from_list(list(rows), features=rows.features)
             for split, rows in data.items()
         }
-    elif "train" in data and "validation" not in data and args.validation_share > 0:
-        parts = data["train"].train_test_split(args.validation_share, stratify_by_column="label", seed=seed)
-        data["train"], data["validation"] = parts["train"], parts["test"]
     return data
 
 
@@ -97,7 +112,9 @@ def make_model(model_args: ImageModelArguments, names: list[str]) -> PreTrainedM
         else:
             make = partial(AutoConfig.for_model, model_args.model_type)
         overrides = parse_overrides(make(), model_args.config_overrides, from_data=["num_labels", *labels])
-        return AutoModelForImageClassification.from_config(make(**labels, **overrides), **options)
+        config = make(**labels, **overrides)
+        config.architectures = config.architectures or []  # transformers looks through it where there are several
+        return AutoModelForImageClassification.from_config(config, **options)
 
     if model_args.config_overrides or model_args.preset:
         raise ValueError(
@@ -117,9 +134,15 @@ def make_model(model_args: ImageModelArguments, names: list[str]) -> PreTrainedM
         )
     if set(trained) != set(names):
         config.id2label, config.label2id = labels["id2label"], labels["label2id"]
-    return AutoModelForImageClassification.from_pretrained(
+    model = AutoModelForImageClassification.from_pretrained(
         name, config=config, ignore_mismatched_sizes=model_args.ignore_mismatched_sizes, **source, **options
     )
+    if is_another and len(trained) == len(names):  # as many classes, so their head was loaded
+        for part, module in model.named_modules():
+            is_head = isinstance(module, torch.nn.Linear) and module.out_features == len(names)
+            if is_head and not part.startswith(f"{model.base_model_prefix}."):
+                module.reset_parameters()
+    return model
 
 
 def shorten(names: list[str]) -> str:
@@ -146,12 +169,18 @@ def make_image_processor(
     if type(config) not in IMAGE_PROCESSOR_MAPPING:
         raise ValueError(f"transformers has no image processor for `model_type` = {config.model_type!r}.")
     processor_class = IMAGE_PROCESSOR_MAPPING[type(config)]["pil"]
-    size = config.image_size if isinstance(config.image_size, (list, tuple)) else [config.image_size] * 2
     if config.model_type == "compact_vit":
         stats["num_channels"] = num_channels
     elif not stats:
         stats = {"image_mean": [0.5] * num_channels, "image_std": [0.5] * num_channels}
-    return processor_class(size={"height": size[0], "width": size[1]}, **stats)
+    size = getattr(config, "image_size", None)
+    if size is None:  # a convolutional network takes any: what its processor has by default
+        return processor_class(**stats)
+    height, width = size if isinstance(size, (list, tuple)) else (size, size)
+    size = {"height": height, "width": width}
+    if getattr(processor_class, "do_center_crop", None):
+        stats["crop_size"] = size
+    return processor_class(size=size, **stats)
 
 
 def make_augmentation(
@@ -162,14 +191,21 @@ def make_augmentation(
 ) -> ImageAugmentation:
     size = image_processor.crop_size if getattr(image_processor, "do_center_crop", None) else image_processor.size
     size = dict(size)
-    if size.get("height") is None or size["height"] != size["width"]:
-        raise ValueError(f"Augmentation needs images of one square size, but the image processor's is {size}.")
+    crops = data_args.crop_scale is not None or data_args.crop_padding > 0
+    if crops and (size.get("height") is None or size["height"] != size["width"]):
+        raise ValueError(f"Random crops need images of one square size, but the image processor's is {size}.")
+    if not image_processor.do_rescale:
+        raise ValueError("Augmentation takes pixels from 0 to 1, but the image processor's `do_rescale` is False.")
+    num_channels = len(image_processor.image_mean or [0.5] * 3)
+    mean, std = [0.0] * num_channels, [1.0] * num_channels
+    if image_processor.do_normalize:
+        mean, std = list(image_processor.image_mean), list(image_processor.image_std)
     smoothing, training_args.label_smoothing_factor = training_args.label_smoothing_factor, 0.0
     return ImageAugmentation(
-        image_size=size["height"],
+        image_size=size.get("height") or 0,
         num_labels=num_labels,
-        image_mean=list(image_processor.image_mean),
-        image_std=list(image_processor.image_std),
+        image_mean=mean,
+        image_std=std,
         crop_scale=data_args.crop_scale,
         crop_padding=data_args.crop_padding,
         horizontal_flip=data_args.horizontal_flip,
@@ -214,8 +250,11 @@ def train_image_classification(
         anything is written.
     """
     set_seed(training_args.seed)
-    if not training_args.do_train and model_args.model_name_or_path is None:
-        raise ValueError("Without `do_train` a model must be named: `model_name_or_path`.")
+    if not training_args.do_train and (model_args.model_name_or_path is None or model_args.ignore_mismatched_sizes):
+        raise ValueError(
+            "Without `do_train` a model must be named (`model_name_or_path`), and have the classes of the data "
+            "(`ignore_mismatched_sizes` makes a new head)."
+        )
     if training_args.do_train and data_args.streaming and training_args.max_steps <= 0:
         raise ValueError("`streaming` has no end, so set `max_steps`.")
     data = load_data(data_args, training_args.do_train, training_args.seed)
@@ -228,7 +267,7 @@ def train_image_classification(
     model = make_model(model_args, names)
     config = model.config
     if config.label2id != {name: index for index, name in enumerate(names)}:  # the same names in another order
-        data = {split: rows.align_labels_with_mapping(config.label2id, "label") for split, rows in data.items()}
+        data = {split: align_labels(rows, config.label2id) for split, rows in data.items()}
     image_processor = make_image_processor(model_args, data_args, config)
     augmentation = make_augmentation(data_args, training_args, image_processor, config.num_labels)
     resume = training_args.resume_from_checkpoint
@@ -299,15 +338,22 @@ def write_card(
     references: np.ndarray,
 ):
     model = trainer.accelerator.unwrap_model(trainer.model)
-    rows = data["test"].select(range(min(4, len(data["test"]))))
-    images = [open_image(cell) for cell in rows["image"]]
+    mode = MODES[getattr(model.config, "num_channels", 3)]
+    images = [convert_mode(open_image(cell), mode) for cell in data["test"].take(min(4, len(data["test"])))["image"]]
+    try:
+        attentions = attend(model, trainer.processing_class, images)
+    except ValueError as error:
+        logger.warning(f"The card shows no attention: {error}")
+        attentions = []
     parent = model_args.model_name_or_path
-    data_name, description = data_args.dataset_name, {}
+    data_name, description = os.path.basename(os.path.normpath(data_args.dataset_name)), {}
     if data_args.uses_digits:
         data_name = "digits"
         description = {"limits": DIGITS_LIMITS, "license": "apache-2.0"}
     elif data_args.train_file:
-        data_name = os.path.splitext(os.path.basename(os.path.dirname(os.path.abspath(data_args.train_file))))[0]
+        data_name = os.path.basename(os.path.dirname(os.path.abspath(data_args.train_file)))
+    elif not os.path.isdir(data_args.dataset_name):
+        data_name, description = data_args.dataset_name, {"dataset": data_args.dataset_name}
     sizes = {
         split: "streamed" if isinstance(part, IterableDataset) else f"{len(part):,}" for split, part in data.items()
     }
@@ -317,7 +363,7 @@ def write_card(
         trainer.args.output_dir,
         model,
         trainer.args,
-        attentions=attend(model, trainer.processing_class, images),
+        attentions=attentions,
         regularization=describe_regularization(data_args, trainer.args, trainer.augmentation.label_smoothing),
         predictions=predictions,
         references=references,

@@ -21,7 +21,15 @@ from PIL import Image
 from sklearn.datasets import load_digits as sklearn_digits
 from transformers import ViTImageProcessorPil
 
-from hf_attention.data.images import check_images, encode_png, load_digits, load_images, make_transform, open_image
+from hf_attention.data.images import (
+    align_labels,
+    check_images,
+    encode_png,
+    load_digits,
+    load_images,
+    make_transform,
+    open_image,
+)
 
 
 @pytest.fixture
@@ -75,6 +83,7 @@ def test_parquet_with_names_numbers_or_strings(tmp_path):
     for name, kind, labels, names in (
         ("classes", ClassLabel(names=["x", "y"]), [1, 0, 1], ["x", "y"]),
         ("numbers", Value("int64"), [10, 9, 10], ["9", "10"]),
+        ("bytes", Value("uint8"), [10, 9, 10], ["9", "10"]),
         ("strings", Value("string"), ["b", "a", "b"], ["a", "b"]),
     ):
         features = Features({"img": ImageFeature(), "label": kind, "other": Value("string")})
@@ -118,12 +127,14 @@ def test_bad_data(tmp_path):
     Image.new("RGB", (4, 4)).save(tmp_path / "flat" / "a.png")
     (tmp_path / "a.txt").write_text("")
     unlabelled = parquet(tmp_path / "unlabelled.parquet", [0, -1], ClassLabel(names=["x"]))
+    nulls = parquet(tmp_path / "nulls.parquet", ["x", None, "y"], Value("string"))
     for files, error, message in (
         ({"train": str(tmp_path / "gone")}, FileNotFoundError, "no file or folder"),
         ({"train": str(tmp_path / "flat")}, ValueError, "has no sub-folders"),
         ({"train": str(tmp_path / "a.txt")}, ValueError, "give a parquet file, or a folder of images"),
         ({"train": unlabelled, "test": str(tmp_path / "flat")}, ValueError, "Give folders for every split"),
         ({"test": unlabelled}, ValueError, "1 of 2 images of test have no label"),
+        ({"train": nulls}, ValueError, "1 of 3 images of train have no label"),
     ):
         with pytest.raises(error, match=message):
             load_images(data_files=files)
@@ -180,3 +191,39 @@ def test_transform(num_channels):
     plain = rows.with_transform(make_transform(processor, num_channels, do_normalize=False))[:]["pixel_values"]
     assert plain.min() >= 0 and plain.max() <= 1
     np.testing.assert_allclose((plain - 0.2) / 0.5, evaluated["pixel_values"], atol=1e-5)
+
+
+@pytest.mark.parametrize("by_name", [False, True])
+def test_images_that_are_not_right_in_their_classes_folder(folders, by_name):
+    (folders / "train" / "ant" / "small").mkdir()
+    for file in (folders / "train" / "ant").glob("*.png"):
+        file.rename(folders / "train" / "ant" / "small" / file.name)
+    files = {split: str(folders / split) for split in ("train", "test")}
+    message = "Set `label_column`: train has none" if by_name else "Put each image right into the folder of its class"
+    with pytest.raises(ValueError, match=message):
+        load_images(str(folders)) if by_name else load_images(data_files=files)
+
+
+def test_a_stray_image_is_no_class(folders):
+    Image.new("RGB", (9, 7)).save(folders / "train" / "stray.png")
+    with pytest.raises(ValueError, match=r"stand in folders .*train.*, but the classes' folders are ant, bee, cow"):
+        load_images(data_files={"train": str(folders / "train")})
+
+
+def test_names_that_look_like_patterns(folders):
+    (folders / "train").rename(folders / "tr[a]in*")
+    assert len(load_images(data_files={"train": str(folders / "tr[a]in*")})["train"]) == 12
+
+
+def test_splits_without_labels_are_left_out(tmp_path):
+    train = parquet(tmp_path / "train.parquet", [0, 1], ClassLabel(names=["x", "y"]))
+    hidden = parquet(tmp_path / "test.parquet", [-1, -1], ClassLabel(names=["x", "y"]))
+    assert list(load_images(data_files={"train": train, "test": hidden, "unlabeled": hidden})) == ["train"]
+
+
+def test_align_labels():
+    features = Features({"image": ImageFeature(decode=False), "label": ClassLabel(names=["A", "a"])})
+    rows = Dataset.from_dict({"image": [{"bytes": b"", "path": None}] * 3, "label": [0, 1, 0]}, features=features)
+    for data in (rows, rows.to_iterable_dataset()):
+        found = align_labels(data, {"a": 0, "A": 1})
+        assert [row["label"] for row in found] == [1, 0, 1] and found.features["label"].names == ["a", "A"]

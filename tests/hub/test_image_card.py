@@ -59,7 +59,7 @@ def test_confusion(tmp_path):
     assert find_confused(matrix, names) == [("ant", "cow", 2), ("bee", "ant", 1)]
     assert find_confused(matrix, names, most=1) == [("ant", "cow", 2)]
     assert find_confused(np.eye(3, dtype=int), names) == []
-    draw_confusion(matrix, names, tmp_path / "confusion.png")
+    draw_confusion(matrix, ["a$x^^$", "b", "c"], tmp_path / "confusion.png")
     assert Image.open(tmp_path / "confusion.png").width >= 300
 
 

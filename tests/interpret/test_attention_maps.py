@@ -11,6 +11,8 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
+import io
+
 import numpy as np
 import pytest
 import torch
@@ -86,7 +88,7 @@ def test_attention_rolled_out_to_what_the_classifier_reads(images, pooling_type,
         np.testing.assert_allclose(item.head_map(-1, 1).flatten(), through, atol=1e-5)
         best = outputs.logits[index].softmax(-1)
         assert item.score == pytest.approx(float(best.max())) and item.label == f"LABEL_{int(best.argmax())}"
-        assert item.image is images[index]
+        assert item.image.tobytes() == images[index].tobytes()
 
 
 def test_rollout_of_even_attention_is_even():
@@ -133,3 +135,16 @@ def test_bad_input(images):
     )
     with pytest.raises(ValueError, match="SwinForImageClassification returned no `attentions` of one shape"):
         attend(swin, processor, images)
+
+
+def test_a_turned_photo_and_its_maps_are_both_upright(images):
+    model, processor = make()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    with io.BytesIO() as file:
+        images[0].save(file, "PNG", exif=exif)
+        turned = Image.open(io.BytesIO(file.getvalue()))
+    upright = images[0].rotate(-90, expand=True)
+    found, expected = attend(model, processor, [turned]), attend(model, processor, [upright])
+    assert found[0].image.size == upright.size == (20, 24)
+    np.testing.assert_array_equal(found[0].attentions, expected[0].attentions)

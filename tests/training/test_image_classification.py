@@ -26,9 +26,10 @@ from PIL import Image
 from train_image_classification import main
 from transformers import AutoImageProcessor, AutoModelForImageClassification, pipeline
 
+from hf_attention import CompactVitImageProcessorPil
 from hf_attention.data.images import load_digits, open_image
-from hf_attention.training.arguments import ImageModelArguments
-from hf_attention.training.image_classification import make_model
+from hf_attention.training.arguments import ImageDataArguments, ImageModelArguments, ImageTrainingArguments
+from hf_attention.training.image_classification import load_data, make_augmentation, make_model
 
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "train_image_classification.py"
@@ -122,8 +123,6 @@ def test_same_classes_in_another_order_keep_the_models_numbers(folders, tmp_path
     model_args = ImageModelArguments(config_overrides=TINY)
     make_model(model_args, ["light", "dark"]).save_pretrained(tmp_path / "model")
     shutil.copy(tmp_path / "model" / "config.json", tmp_path / "config.json")
-    from hf_attention import CompactVitImageProcessorPil
-
     CompactVitImageProcessorPil(size={"height": 8, "width": 8}).save_pretrained(tmp_path / "model")
     arguments = ["--model_name_or_path", str(tmp_path / "model"), "--max_steps", "40", "--learning_rate", "1e-2"]
     results = main([*files(folders), *FEW, *arguments, "--output_dir", str(tmp_path / "out")])
@@ -219,6 +218,7 @@ def test_two_processes(tmp_path):
         (["--do_train", "false"], "a model must be named"),
         (["--train_file", "gone"], "There is no file or folder 'gone'"),
         (["--ema_decay", "2"], "`ema_decay` must lie between 0 and 1"),
+        (["--early_stopping_patience", "2"], "`early_stopping_patience` counts evaluations"),
     ],
 )
 def test_bad_arguments(tmp_path, arguments, message):
@@ -238,13 +238,80 @@ def test_an_output_folder_with_another_run_is_left_alone(small_vision_run):
     assert before == {file: file.stat().st_mtime_ns for file in folder.rglob("*")}
 
 
+def test_a_processor_that_does_not_normalize(folders, tmp_path):
+    model = make_model(ImageModelArguments(config_overrides=TINY), ["dark", "light"])
+    for rescale in (True, False):
+        model.save_pretrained(tmp_path / "model")
+        processor = CompactVitImageProcessorPil(size={"height": 8, "width": 8}, do_normalize=False, do_rescale=rescale)
+        processor.save_pretrained(tmp_path / "model")
+        arguments = [*files(folders), *FEW, "--model_name_or_path", str(tmp_path / "model")]
+        if not rescale:
+            with pytest.raises(ValueError, match="Augmentation takes pixels from 0 to 1"):
+                main([*arguments, "--output_dir", str(tmp_path / "raw")])
+            continue
+        augmentation = make_augmentation(
+            ImageDataArguments(), ImageTrainingArguments(output_dir=str(tmp_path)), processor, 2
+        )
+        pixel_values = torch.rand(2, 3, 8, 8)
+        torch.testing.assert_close(augmentation(pixel_values, torch.tensor([0, 1]))[0], pixel_values)
+        main([*arguments, "--output_dir", str(tmp_path / "out")])
+
+
+SWIN = "image_size=64,patch_size=2,embed_dim=12,window_size=4"
+RESNET = "embedding_size=8,layer_type=basic"
+VIT = "image_size=8,patch_size=4,num_channels=1,hidden_size=16,num_hidden_layers=1,num_attention_heads=2"
+
+
+@pytest.mark.parametrize("model_type, overrides", [("swin", SWIN), ("resnet", RESNET), ("vit", VIT), ("deit", VIT)])
+def test_other_models_of_transformers(model_type, overrides, tmp_path):
+    arguments = ["--model_type", model_type, "--config_overrides", overrides, *FEW, "--max_eval_samples", "8"]
+    results = main([*arguments, "--max_train_samples", "16", "--output_dir", str(tmp_path / "out")])
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "test_accuracy" in results
+    assert ("assets/attention.png" in card) == (model_type in ("vit", "deit"))
+
+
+def test_as_many_other_classes_get_a_new_head(folders, tmp_path):
+    model = make_model(ImageModelArguments(config_overrides=TINY), ["cat", "dog"])
+    model.save_pretrained(tmp_path / "model")
+    tuned = make_model(
+        ImageModelArguments(model_name_or_path=str(tmp_path / "model"), ignore_mismatched_sizes=True),
+        ["dark", "light"],
+    )
+    assert not torch.equal(tuned.classifier.weight, model.classifier.weight)
+    assert torch.equal(tuned.model.layers[0].fc1.weight, model.model.layers[0].fc1.weight)
+    assert tuned.config.id2label == {0: "dark", 1: "light"}
+
+
+def test_validation_images_are_the_same_whatever_the_seed(folders):
+    def cells(rows):
+        return {cell["path"] for cell in rows["image"]}
+
+    args = ImageDataArguments(train_file=str(folders / "train"), validation_share=0.25, max_eval_samples=5)
+    one, other = (load_data(args, train=True, seed=seed) for seed in (1, 2))
+    assert cells(one["validation"]) == cells(other["validation"]) and len(one["validation"]) == 5
+    assert not cells(one["validation"]) & cells(other["train"])
+    assert list(load_data(args, train=False)) == ["train"]
+    args.validation_share = 0.01
+    with pytest.raises(ValueError, match="`validation_share` = 0.01 of 48 images cannot be split off"):
+        load_data(args, train=True)
+
+
+def test_streamed_images_are_shuffled(tmp_path):
+    data = load_digits()["train"].sort("label")
+    data.to_parquet(tmp_path / "sorted.parquet")
+    file = str(tmp_path / "sorted.parquet")
+    args = ImageDataArguments(train_file=file, test_file=file, streaming=True, max_eval_samples=50)
+    found = load_data(args, train=True)
+    assert len({row["label"] for row in found["train"].take(50)}) > 5
+    assert len(set(found["test"]["label"])) > 5
+
+
 @pytest.mark.parametrize("recipe", sorted((SCRIPT.parent / "recipes").glob("*.yaml")), ids=lambda path: path.stem)
 def test_recipes_parse(recipe, tmp_path):
     import yaml
 
     from hf_attention.training.arguments import (
-        ImageDataArguments,
-        ImageTrainingArguments,
         ModelArguments,
         ParallelDataArguments,
         TranslationTrainingArguments,

@@ -66,8 +66,6 @@ class CompactVitImageProcessorPil(PilBackend):
 
     def __init__(self, **kwargs: Unpack[CompactVitImageProcessorKwargs]):
         super().__init__(**kwargs)
-        if self.num_channels not in MODES:
-            raise ValueError(f"`num_channels` must be 1, 3 or 4, got {self.num_channels}.")
 
     def process_image(self, image: ImageInput, num_channels: int = 3, **kwargs) -> np.ndarray:
         """One image to an array of shape (num_channels, height, width)."""
@@ -93,9 +91,13 @@ class CompactVitImageProcessorPil(PilBackend):
 
     def _standardize_kwargs(self, **kwargs) -> dict:
         kwargs = super()._standardize_kwargs(**kwargs)
-        for name in ("image_mean", "image_std"):  # a single one is repeated for grey images too
-            if isinstance(kwargs.get(name), (int, float)):
-                kwargs[name] = (float(kwargs[name]),) * kwargs["num_channels"]
+        if kwargs["num_channels"] not in MODES:
+            raise ValueError(f"`num_channels` must be 1, 3 or 4, got {kwargs['num_channels']}.")
+        for name in ("image_mean", "image_std"):  # one value is of all channels, however many they are
+            values = kwargs.get(name)
+            values = {float(values)} if isinstance(values, (int, float)) else set(values or ())
+            if len(values) == 1:
+                kwargs[name] = (*values,) * kwargs["num_channels"]
         return kwargs
 
 
@@ -108,7 +110,7 @@ def convert_mode(image: Image.Image, mode: str) -> Image.Image:
             f"An image of PIL's mode {image.mode!r} ({'32-bit integers' if image.mode == 'I' else 'floats'}) has no "
             "known range. Scale it to 8 or 16 bits, or pass an array with the range that `rescale_factor` expects."
         )
-    if mode != "RGBA" and image.mode in ("P", "PA", "LA", "La", "RGBa") and image.mode != mode:
+    if mode != "RGBA" and image.mode in ("P", "PA", "LA", "RGBa") and image.mode != mode:
         image = image.convert("RGBA")  # a palette's transparency by way of its colours
     return image if image.mode == mode else image.convert(mode)
 
