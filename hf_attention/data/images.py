@@ -254,7 +254,8 @@ def open_image(cell: dict, where: str = "An image") -> PILImage.Image:
         `ValueError`: for an image that is missing, cut short, damaged, of no known format or too large to be one,
         with its file's name, or `where` it stood.
     """
-    where = cell["path"] if cell and cell["path"] and os.path.isfile(cell["path"]) else where
+    if cell and cell["path"]:
+        where = cell["path"] if os.path.isfile(cell["path"]) else f"{where} ({cell['path']})"
     if not cell or not (cell["bytes"] or cell["path"]):
         raise ValueError(f"{where} is missing.")
     try:

@@ -266,8 +266,9 @@ def train_image_classification(
     names = next(iter(data.values())).features["label"].names
     model = make_model(model_args, names)
     config = model.config
-    if config.label2id != {name: index for index, name in enumerate(names)}:  # the same names in another order
-        data = {split: align_labels(rows, config.label2id) for split, rows in data.items()}
+    label2id = {name: index for index, name in config.id2label.items()}
+    if [config.id2label[index] for index in range(len(names))] != names:  # the same names in another order
+        data = {split: align_labels(rows, label2id) for split, rows in data.items()}
     image_processor = make_image_processor(model_args, data_args, config)
     augmentation = make_augmentation(data_args, training_args, image_processor, config.num_labels)
     resume = training_args.resume_from_checkpoint

@@ -153,7 +153,7 @@ def damaged(kind):
 
 @pytest.mark.parametrize("kind", ["cut", "text"])
 def test_an_image_that_cannot_be_read_is_named(tmp_path, kind):
-    with pytest.raises(ValueError, match="Image 3 of test cannot be read"):
+    with pytest.raises(ValueError, match=r"Image 3 of test \(unpacked.jpg\) cannot be read"):
         open_image({"bytes": damaged(kind), "path": "unpacked.jpg"}, "Image 3 of test")
     (tmp_path / "bad.jpg").write_bytes(damaged(kind))
     with pytest.raises(ValueError, match="bad.jpg cannot be read"):
