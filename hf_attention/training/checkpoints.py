@@ -14,6 +14,7 @@
 """What stands in an output folder, and whether a run may write or resume there."""
 
 import glob
+import json
 import os
 
 from safetensors import SafetensorError, safe_open
@@ -24,6 +25,15 @@ from transformers.utils import CONFIG_NAME, SAFE_WEIGHTS_NAME, logging
 
 
 logger = logging.get_logger(__name__)
+
+
+def read_results(output_dir: str) -> dict:
+    """What `all_results.json` holds; nothing where no process has written it here."""
+    results = os.path.join(output_dir, "all_results.json")
+    if not os.path.isfile(results):
+        return {}
+    with open(results, encoding="utf-8") as file:
+        return json.load(file)
 
 
 def check_weights(folder: str):

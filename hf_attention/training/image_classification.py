@@ -13,7 +13,6 @@
 # limitations under the License.
 """The image classification recipe: images -> image processor -> model -> `Trainer` -> accuracy -> saved folder."""
 
-import json
 import os
 from functools import partial
 
@@ -42,7 +41,7 @@ from ..metrics import Accuracy
 from ..models.compact_vit import CompactVitConfig
 from ..models.compact_vit.image_processing_pil_compact_vit import MODES, convert_mode
 from .arguments import ImageDataArguments, ImageModelArguments, ImageTrainingArguments, parse_overrides
-from .checkpoints import check_output_dir, check_weights, find_checkpoint
+from .checkpoints import check_output_dir, check_weights, find_checkpoint, read_results
 from .image_trainer import ImageClassificationTrainer
 
 
@@ -323,11 +322,7 @@ def train_image_classification(
         trainer.save_metrics("test", predictions.metrics)
     if training_args.do_train and predictions is not None and trainer.is_world_process_zero():
         write_card(trainer, model_args, data_args, data, predictions.predictions, predictions.label_ids)
-    results = os.path.join(training_args.output_dir, "all_results.json")
-    if not os.path.isfile(results):
-        return {}
-    with open(results, encoding="utf-8") as file:
-        return json.load(file)
+    return read_results(training_args.output_dir)
 
 
 def write_card(

@@ -13,7 +13,6 @@
 # limitations under the License.
 """The translation recipe: pairs of texts -> tokenizer -> model -> `Seq2SeqTrainer` -> metrics -> saved folder."""
 
-import json
 import os
 from functools import partial
 
@@ -42,7 +41,7 @@ from ..interpret.translation_pipeline import TranslationWithAlignmentPipeline
 from ..metrics import AlignmentError, Bleu, ChrF, ExactMatch
 from ..models.bahdanau import BahdanauConfig
 from .arguments import ModelArguments, ParallelDataArguments, TranslationTrainingArguments, parse_overrides
-from .checkpoints import check_output_dir, check_weights, find_checkpoint
+from .checkpoints import check_output_dir, check_weights, find_checkpoint, read_results
 
 
 TARGET_TOKENIZER = "target_tokenizer"  # sub-folder of a model whose sides have vocabularies of their own
@@ -384,11 +383,7 @@ def train_translation(
         trainer.save_metrics("test", metrics)
     if training_args.do_train and trainer.is_world_process_zero():
         finish(trainer, model_args, data_args, data, tokenizer, target_tokenizer)
-    results = os.path.join(training_args.output_dir, "all_results.json")
-    if not os.path.isfile(results):
-        return {}
-    with open(results, encoding="utf-8") as file:
-        return json.load(file)
+    return read_results(training_args.output_dir)
 
 
 def finish(
