@@ -29,8 +29,11 @@ test: $(READY) ## run the tests
 
 cards: demo demo-vision ## renew the cards in model_cards/ from runs of the demos
 	for name in bahdanau-dates compact-vit-digits; do \
-		mkdir -p model_cards/$$name && \
-		cp -r outputs/$$name/README.md outputs/$$name/assets outputs/$$name/all_results.json model_cards/$$name/; \
+		mkdir -p model_cards/$$name/assets && \
+		cp outputs/$$name/README.md outputs/$$name/all_results.json model_cards/$$name/ && \
+		for picture in $$(grep -o 'assets/[a-z]*\.png' outputs/$$name/README.md); do \
+			cp outputs/$$name/$$picture model_cards/$$name/assets/ || exit 1; \
+		done || exit 1; \
 	done
 
 lint: $(READY) ## check style

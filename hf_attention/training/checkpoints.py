@@ -23,6 +23,8 @@ from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 from transformers.utils import CONFIG_NAME, SAFE_WEIGHTS_NAME, logging
 
+from .arguments import ImageModelArguments, ModelArguments
+
 
 logger = logging.get_logger(__name__)
 
@@ -50,6 +52,16 @@ def check_weights(folder: str):
             raise ValueError(
                 f"{file} is cut short or damaged ({error}). Remove {folder} and go on from an earlier checkpoint."
             ) from error
+
+
+def check_model_to_tune(args: ModelArguments | ImageModelArguments):
+    """Raises `ValueError` where options of a new model are set too, or a folder's weights are not whole."""
+    if args.config_overrides or args.preset:
+        raise ValueError(
+            "`config_overrides` and `preset` are for a new model; one of `model_name_or_path` has its config."
+        )
+    if os.path.isdir(args.model_name_or_path):
+        check_weights(args.model_name_or_path)
 
 
 def find_checkpoint(output_dir: str, wanted: str) -> str:

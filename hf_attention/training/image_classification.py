@@ -41,7 +41,7 @@ from ..metrics import Accuracy
 from ..models.compact_vit import CompactVitConfig
 from ..models.compact_vit.image_processing_pil_compact_vit import MODES, convert_mode
 from .arguments import ImageDataArguments, ImageModelArguments, ImageTrainingArguments, parse_overrides
-from .checkpoints import check_output_dir, check_weights, find_checkpoint, read_results
+from .checkpoints import check_model_to_tune, check_output_dir, find_checkpoint, read_results
 from .image_trainer import ImageClassificationTrainer
 
 
@@ -115,12 +115,7 @@ def make_model(model_args: ImageModelArguments, names: list[str]) -> PreTrainedM
         config.architectures = config.architectures or []  # transformers looks through it where there are several
         return AutoModelForImageClassification.from_config(config, **options)
 
-    if model_args.config_overrides or model_args.preset:
-        raise ValueError(
-            "`config_overrides` and `preset` are for a new model; one of `model_name_or_path` has its config."
-        )
-    if os.path.isdir(name):
-        check_weights(name)
+    check_model_to_tune(model_args)
     source = {"revision": model_args.model_revision, "trust_remote_code": model_args.trust_remote_code}
     config = AutoConfig.from_pretrained(name, **source)
     trained = [config.id2label[index] for index in range(config.num_labels)]

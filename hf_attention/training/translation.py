@@ -41,7 +41,7 @@ from ..interpret.translation_pipeline import TranslationWithAlignmentPipeline
 from ..metrics import AlignmentError, Bleu, ChrF, ExactMatch
 from ..models.bahdanau import BahdanauConfig
 from .arguments import ModelArguments, ParallelDataArguments, TranslationTrainingArguments, parse_overrides
-from .checkpoints import check_output_dir, check_weights, find_checkpoint, read_results
+from .checkpoints import check_model_to_tune, check_output_dir, find_checkpoint, read_results
 
 
 TARGET_TOKENIZER = "target_tokenizer"  # sub-folder of a model whose sides have vocabularies of their own
@@ -129,12 +129,7 @@ def make_model(
     languages = {"source_lang": data_args.source_lang, "target_lang": data_args.target_lang}
     target = target_tokenizer or tokenizer
     if model_args.model_name_or_path is not None:
-        if model_args.config_overrides or model_args.preset:
-            raise ValueError(
-                "`config_overrides` and `preset` are for a new model; one of `model_name_or_path` has its config."
-            )
-        if os.path.isdir(model_args.model_name_or_path):
-            check_weights(model_args.model_name_or_path)
+        check_model_to_tune(model_args)
         model = AutoModelForSeq2SeqLM.from_pretrained(
             model_args.model_name_or_path,
             revision=model_args.model_revision,

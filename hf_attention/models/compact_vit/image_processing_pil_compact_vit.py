@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image, ImageOps
 from transformers.image_processing_backends import PilBackend
 from transformers.image_utils import ImageInput, PILImageResampling
-from transformers.processing_utils import ImagesKwargs, Unpack
+from transformers.processing_utils import ImagesKwargs
 
 
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}  # channels of the model to PIL's mode
@@ -63,9 +63,6 @@ class CompactVitImageProcessorPil(PilBackend):
     do_resize = True
     do_rescale = True
     do_normalize = True
-
-    def __init__(self, **kwargs: Unpack[CompactVitImageProcessorKwargs]):
-        super().__init__(**kwargs)
 
     def process_image(self, image: ImageInput, num_channels: int = 3, **kwargs) -> np.ndarray:
         """One image to an array of shape (num_channels, height, width)."""
