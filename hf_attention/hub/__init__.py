@@ -11,10 +11,21 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Sharing: model cards filled from real runs."""
+"""Sharing: cards filled from real runs, publishing, and what is made to be published."""
 
+from .dataset import write_dates_dataset
 from .image_card import write_image_classification_card
+from .publish import Published, publish, publish_folder
+from .space import write_space
 from .translation_card import write_translation_card
 
 
-__all__ = ["write_image_classification_card", "write_translation_card"]
+__all__ = [
+    "Published",
+    "publish",
+    "publish_folder",
+    "write_dates_dataset",
+    "write_image_classification_card",
+    "write_space",
+    "write_translation_card",
+]

@@ -18,13 +18,18 @@ import os
 from importlib.metadata import version
 from pathlib import Path
 
-from huggingface_hub import EvalResult, ModelCard, ModelCardData
+import yaml
+from huggingface_hub import EvalResult, EvalResultEntry, ModelCard, ModelCardData, eval_result_entries_to_yaml
 from matplotlib.figure import Figure
 from transformers import PreTrainedModel, TrainingArguments
 
+from .renewal import renew_card, sign_card
+
 
 TEMPLATES = Path(__file__).parent / "templates"
+CARD = "README.md"
 CURVES = "assets/curves.png"
+EVAL_RESULTS = ".eval_results/test.yaml"
 
 # of a metric's key: its name, its digits, and its type and name for the Hub
 METRICS = {
@@ -76,7 +81,9 @@ def write_card(
     **fields,
 ) -> ModelCard:
     """
-    Writes `README.md` and the picture of the curves into the folder of a finished run.
+    Writes the card, `README.md`, into the folder of a finished run, with the picture of the curves, and
+    `.eval_results/test.yaml` where the data set is on the Hub. Of a card that is there, what a person wrote stays: see
+    [`~hf_attention.hub.renewal.renew_card`].
 
     Args:
         template (`str`): file of `templates/`.
@@ -129,8 +136,15 @@ def write_card(
         citation=CITATIONS.get(model.config.model_type, ""),
         **fields,
     )
-    card.save(folder / "README.md")
-    return card
+    text = renew_card((folder / CARD).read_text("utf-8") if (folder / CARD).is_file() else None, sign_card(card))
+    (folder / CARD).write_text(text, encoding="utf-8")
+    results_file = folder / EVAL_RESULTS
+    results_file.unlink(missing_ok=True)
+    if dataset is not None:
+        entries = [EvalResultEntry(dataset, METRICS[key][2], value=round(value, 6)) for key, value in found.items()]
+        results_file.parent.mkdir(exist_ok=True)
+        results_file.write_text(yaml.safe_dump(eval_result_entries_to_yaml(entries), sort_keys=False))
+    return ModelCard(text)
 
 
 def describe_training(training_args: TrainingArguments, results: dict, state: dict) -> list[tuple[str, str]]:

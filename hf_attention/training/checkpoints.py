@@ -17,12 +17,12 @@ import glob
 import json
 import os
 
-from safetensors import SafetensorError, safe_open
 from transformers import PreTrainedConfig
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
-from transformers.utils import CONFIG_NAME, SAFE_WEIGHTS_NAME, logging
+from transformers.utils import CONFIG_NAME, logging
 
+from ..hub.folder import check_weights
 from .arguments import ImageModelArguments, ModelArguments
 
 
@@ -36,22 +36,6 @@ def read_results(output_dir: str) -> dict:
         return {}
     with open(results, encoding="utf-8") as file:
         return json.load(file)
-
-
-def check_weights(folder: str):
-    """Raises `ValueError` where a weights file of a folder is missing or cut short."""
-    files = glob.glob(os.path.join(folder, "*.safetensors"))
-    if not files:
-        raise ValueError(f"{folder} holds no weights ({SAFE_WEIGHTS_NAME}).")
-    for file in files:
-        try:
-            with safe_open(file, framework="pt") as weights:
-                for name in weights.keys():
-                    weights.get_slice(name).get_shape()
-        except SafetensorError as error:
-            raise ValueError(
-                f"{file} is cut short or damaged ({error}). Remove {folder} and go on from an earlier checkpoint."
-            ) from error
 
 
 def check_model_to_tune(args: ModelArguments | ImageModelArguments):

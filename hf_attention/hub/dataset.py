@@ -1,0 +1,70 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""The dates as a data set to share: parquet files and a card of their own."""
+
+from pathlib import Path
+
+from babel import __version__ as babel_version
+from datasets import DatasetDict
+from huggingface_hub import DatasetCard, DatasetCardData
+
+from ..data.dates import FIRST, LAST, LOCALES, load_dates
+from .renewal import renew_card, sign_card
+
+
+TEMPLATE = Path(__file__).parent / "templates" / "dates_dataset_card.md"
+# the Hub's classes of size
+SIZES = {"n<1K": 1000, "1K<n<10K": 10_000, "10K<n<100K": 100_000, "100K<n<1M": 1_000_000}
+
+
+def write_dates_dataset(folder: str, repo_id: str, data: DatasetDict | None = None) -> DatasetCard:
+    """
+    Writes the embedded dates into `folder`, as `load_dataset` reads them by name: `data/*.parquet` and `README.md`.
+
+    Args:
+        repo_id (`str`): the name it will have on the Hub, for the card's examples.
+        data (`DatasetDict`, *optional*): other dates than [`~hf_attention.data.dates.load_dates`] makes by default.
+    """
+    data = data or load_dates()
+    files = []
+    for split, rows in data.items():
+        path = f"data/{split}-00000-of-00001.parquet"
+        Path(folder, path).parent.mkdir(parents=True, exist_ok=True)
+        rows.to_parquet(Path(folder, path))
+        files.append({"split": split, "path": f"data/{split}-*"})
+    rows = sum(part.num_rows for part in data.values())
+    card_data = DatasetCardData(
+        pretty_name="Dates as people write them",
+        language=sorted({locale.split("_")[0] for locale in LOCALES}),
+        license="apache-2.0",
+        task_categories=["translation"],
+        size_categories=[size for size, most in SIZES.items() if rows < most][:1],
+        tags=["dates", "text-normalization", "alignment", "synthetic"],
+        configs=[{"config_name": "default", "data_files": files}],
+    )
+    card = DatasetCard.from_template(
+        card_data,
+        template_path=str(TEMPLATE),
+        repo_id=repo_id,
+        splits={split: f"{part.num_rows:,}" for split, part in data.items()},
+        examples=[(row["source"], row["target"], row["locale"], row["alignment"]) for row in data["test"].take(5)],
+        locales=", ".join(LOCALES),
+        first=FIRST.year,
+        last=LAST.year,
+        babel_version=babel_version,
+    )
+    existing = Path(folder, "README.md")
+    text = renew_card(existing.read_text("utf-8") if existing.is_file() else None, sign_card(card))
+    existing.write_text(text, encoding="utf-8")
+    return DatasetCard(text)

@@ -1,0 +1,87 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""A Space that shows models: Gradio's folder, with the part of the package that it needs."""
+
+import os
+import shutil
+from importlib.metadata import version
+from pathlib import Path
+
+from huggingface_hub import RepoCard, SpaceCardData
+from huggingface_hub.utils import validate_repo_id
+
+from .. import models
+
+
+TITLE = "What a model attends to"
+PARTS = ("models", "interpret")  # the package is not on PyPI, so what the app imports travels with it
+REQUIREMENTS = ("matplotlib", "numpy", "pillow", "torch", "transformers")
+# (a Space brings gradio itself, of the version in its README)
+APP = '''"""{title}: translation with its alignment, image classification with its attention maps."""
+
+from hf_attention.interpret.app import build_app
+
+
+build_app({models!r}).launch()
+'''
+BODY = """
+# {title}
+
+Shows {names}: a translation with the source tokens each target token attended to, and an image's class with attention
+maps by layer and head and their rollout. Made by `scripts/publish.py --space` of hf_attention.
+"""
+
+
+def write_space(folder: str, model_names: list[str]):
+    """
+    Writes `README.md`, `app.py`, `requirements.txt` and the modules the app imports into `folder`.
+
+    Args:
+        model_names (`list[str]`): sequence-to-sequence models and image classifiers on the Hub, `user/name`.
+
+    Raises:
+        `ValueError`: for a model that is not named as on the Hub.
+    """
+    for name in model_names:
+        validate_repo_id(name)
+        if "/" not in name or os.path.exists(name):
+            raise ValueError(
+                f"A Space shows models of the Hub, `user/name`, but {name!r} is a folder or names no user."
+            )
+    package, target = Path(models.__file__).parents[1], Path(folder, "hf_attention")
+    if target.exists():
+        shutil.rmtree(target)
+    target.mkdir(parents=True)
+    for file in package.glob("*.py"):
+        shutil.copy(file, target)
+    for part in PARTS:
+        shutil.copytree(package / part, target / part, ignore=shutil.ignore_patterns("__pycache__"))
+    card_data = SpaceCardData(
+        title=TITLE,
+        emoji="🔎",
+        colorFrom="blue",
+        colorTo="gray",
+        sdk="gradio",
+        sdk_version=version("gradio"),
+        app_file="app.py",
+        license="apache-2.0",
+        models=model_names,
+    )
+    body = BODY.format(title=TITLE, names=" and ".join(f"`{name}`" for name in model_names))
+    RepoCard(f"---\n{card_data.to_yaml()}\n---\n{body}").save(Path(folder, "README.md"))
+    Path(folder, "app.py").write_text(APP.format(title=TITLE, models=model_names), encoding="utf-8")
+    pinned = [
+        f"{name}=={version(name).split('+')[0]}" for name in REQUIREMENTS if name != "gradio"
+    ]  # Spaces bring gradio
+    Path(folder, "requirements.txt").write_text("\n".join(pinned) + "\n", encoding="utf-8")

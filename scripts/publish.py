@@ -1,0 +1,95 @@
+#!/usr/bin/env python
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+Publish a trained model, the dates data set or a Space on the Hub, in one commit, after checking that it loads.
+
+    python scripts/publish.py outputs/bahdanau-dates user/bahdanau-dates --private
+    python scripts/publish.py outputs/bahdanau-dates user/bahdanau-dates --dry_run
+    python scripts/publish.py outputs/dates user/dates --dataset
+    python scripts/publish.py outputs/space user/attention --space --models user/bahdanau-dates user/compact-vit-digits
+"""
+
+import argparse
+import sys
+
+import hf_attention  # noqa: F401  (registers the models)
+from hf_attention.hub import publish, publish_folder, write_dates_dataset, write_space
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", help="the model's folder; with --dataset or --space, where to make one")
+    parser.add_argument("repo_id", help="user/name")
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument("--dataset", action="store_true", help="make and publish the dates as a data set")
+    kind.add_argument("--space", action="store_true", help="make and publish a Space that shows models")
+    parser.add_argument("--models", nargs="+", default=[], metavar="MODEL", help="what the Space shows: Hub names")
+    parser.add_argument("--private", action="store_true", help="make a new repository private")
+    parser.add_argument("--dry_run", action="store_true", help="check, and tell what would be uploaded")
+    parser.add_argument("--revision", help="branch to write to (default: main)")
+    parser.add_argument("--create_pr", action="store_true", help="open a pull request")
+    parser.add_argument("--commit_message", help="title of the commit")
+    parser.add_argument("--tags", nargs="+", default=[], metavar="TAG", help="tags for the card")
+    parser.add_argument("--version", metavar="TAG", help="git tag for the commit, such as v1.0")
+    parser.add_argument("--trust_remote_code", action="store_true", help="run code in the folder that is not ours")
+    parser.add_argument("--overwrite", action="store_true", help="replace a model of another kind")
+    options = parser.parse_args(arguments)
+    if bool(options.models) != options.space:
+        parser.error("--space needs --models, and --models are for --space")
+    if options.dataset or options.space:
+        given = ("version", "trust_remote_code", "overwrite", "tags")
+        if not_for := [f"--{name}" for name in given if getattr(options, name)]:
+            parser.error(f"{', '.join(not_for)} are for models")
+    return options
+
+
+def main(arguments: list[str] | None = None):
+    options = parse(arguments)
+    shared = {
+        "private": options.private or None,
+        "dry_run": options.dry_run,
+        "revision": options.revision,
+        "create_pr": options.create_pr,
+    }
+    try:
+        if options.dataset:
+            write_dates_dataset(options.folder, options.repo_id)
+            message = options.commit_message or "Upload dates"
+            found = publish_folder(options.folder, options.repo_id, "dataset", commit_message=message, **shared)
+        elif options.space:
+            write_space(options.folder, options.models)
+            message = options.commit_message or "Upload Space"
+            found = publish_folder(options.folder, options.repo_id, "space", commit_message=message, **shared)
+        else:
+            found = publish(
+                options.folder,
+                options.repo_id,
+                commit_message=options.commit_message or "Upload model",
+                tags=options.tags,
+                version=options.version,
+                trust_remote_code=options.trust_remote_code,
+                overwrite=options.overwrite,
+                **shared,
+            )
+    except (OSError, ValueError) as error:
+        sys.exit(f"publish.py: {error}")
+    print("\n".join(found.files))
+    if found.left_out:
+        print(f"left out: {', '.join(found.left_out)}")
+    print(f"{len(found.files)} files {'would go' if found.url is None else 'are'} to {found.url or found.repo_id}")
+
+
+if __name__ == "__main__":
+    main()
