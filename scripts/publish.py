@@ -25,7 +25,7 @@ import argparse
 import sys
 
 import hf_attention  # noqa: F401  (registers the models)
-from hf_attention.hub import publish, publish_folder, write_dates_dataset, write_space
+from hf_attention.hub import publish_folder, publish_model, write_dates_dataset, write_space
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -73,7 +73,7 @@ def main(arguments: list[str] | None = None):
             message = options.commit_message or "Upload Space"
             found = publish_folder(options.folder, options.repo_id, "space", commit_message=message, **shared)
         else:
-            found = publish(
+            found = publish_model(
                 options.folder,
                 options.repo_id,
                 commit_message=options.commit_message or "Upload model",

@@ -11,10 +11,43 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
+import os
+import tempfile
+
 import pytest
 import yaml
-from train_image_classification import main as train_images
-from train_translation import main
+from loopback_hub import LoopbackHub
+
+
+# the clients read these when they are imported: all they know is a Hub of the tests' own, and an empty cache
+HUB = LoopbackHub({"hf_alice": "alice", "hf_alice_read": "alice", "hf_bob": "bob"})
+CACHE = tempfile.TemporaryDirectory(prefix="hf_attention-tests-")
+os.environ.pop("HF_TOKEN", None)
+os.environ.update(HUB.client_environment(CACHE.name))
+
+from train_image_classification import main as train_images  # noqa: E402
+from train_translation import main  # noqa: E402
+
+
+def pytest_unconfigure():
+    CACHE.cleanup()
+
+
+@pytest.fixture(scope="session")
+def running_hub():
+    with HUB:
+        yield HUB
+
+
+@pytest.fixture
+def hub(running_hub, monkeypatch):
+    """The Hub, with nothing on it and no faults, and alice's token in the environment."""
+    running_hub.repositories.clear()
+    running_hub.blobs.clear()
+    running_hub.faults.clear()
+    running_hub.requests.clear()
+    monkeypatch.setenv("HF_TOKEN", "hf_alice")
+    return running_hub
 
 
 SMALL = ["--max_train_samples", "400", "--max_eval_samples", "40", "--disable_tqdm", "true", "--num_beams", "2"]

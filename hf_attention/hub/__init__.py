@@ -15,14 +15,14 @@
 
 from .dataset import write_dates_dataset
 from .image_card import write_image_classification_card
-from .publish import Published, publish, publish_folder
+from .publish import Published, publish_folder, publish_model
 from .space import write_space
 from .translation_card import write_translation_card
 
 
 __all__ = [
     "Published",
-    "publish",
+    "publish_model",
     "publish_folder",
     "write_dates_dataset",
     "write_image_classification_card",

@@ -66,7 +66,7 @@ class Published:
         return cls(repo_id, files, left_out, commit.pr_url or commit.commit_url, commit.oid)
 
 
-def publish(
+def publish_model(
     folder: str,
     repo_id: str,
     private: bool | None = None,
@@ -123,7 +123,9 @@ def publish(
 
     def make_operations(info: ModelInfo) -> list[CommitOperationAdd | CommitOperationDelete]:
         there = [file.rfilename for file in info.siblings]
-        check_same_kind(folder, repo_id, read_remote(api, info, CONFIG_NAME), overwrite)
+        if not overwrite:
+            config = json.loads(Path(folder, CONFIG_NAME).read_text("utf-8"))
+            check_same_kind(config.get("model_type"), repo_id, read_remote(api, info, CONFIG_NAME))
         operations = [CommitOperationAdd(path, Path(folder, path)) for path in files if path != CARD]
         if card is not None:
             text = renew_card(read_remote(api, info, CARD), card) if is_generated(card) else card
@@ -151,7 +153,7 @@ def publish_folder(
     """
     Uploads the folder of a data set (`repo_type` `dataset`) or a Space (`space`) in one commit.
 
-    `options` are `commit_message`, `revision` and `create_pr`. Raises as [`publish`] does.
+    `options` are `commit_message`, `revision` and `create_pr`. Raises as [`publish_model`] does.
     """
     check_name(repo_id)
     api = api or HfApi()
@@ -243,16 +245,34 @@ def check_loads(folder: str, trust_remote_code: bool):
             raise ValueError(f"{folder} gives other {name} in a process without the plugin. Save the model again.")
 
 
-def check_same_kind(folder: str, repo_id: str, remote_config: str | None, overwrite: bool):
+def check_can_publish(
+    name: str, model_type: str, private: bool | None = None, revision: str | None = None, api: HfApi | None = None
+):
+    """
+    Makes the repository where it is not there, so that a long run finds out at its start whether it can be published.
+
+    Args:
+        name (`str`): `user/name`, or `name` alone for the token's user.
+
+    Raises as [`publish_model`] does.
+    """
+    validate_repo_id(name)
+    api = api or HfApi()
+    with explained(name):
+        repo_id = api.create_repo(name, private=private, exist_ok=True).repo_id
+        if revision is not None:
+            api.create_branch(repo_id, branch=revision, exist_ok=True)
+        info = api.model_info(repo_id, revision=revision)
+        check_same_kind(model_type, repo_id, read_remote(api, info, CONFIG_NAME))
+
+
+def check_same_kind(model_type: str | None, repo_id: str, remote_config: str | None):
     """Raises `ValueError` where a repository holds another kind of model."""
-    if remote_config is None or overwrite:
-        return
-    ours = json.loads(Path(folder, CONFIG_NAME).read_text("utf-8")).get("model_type")
-    theirs = json.loads(remote_config).get("model_type")
-    if ours != theirs:
+    found = None if remote_config is None else json.loads(remote_config).get("model_type")
+    if remote_config is not None and found != model_type:
         raise ValueError(
-            f"{repo_id} is taken: it holds a model of type {theirs}, not {ours}. Name another repository, or set "
-            "`overwrite`."
+            f"{repo_id} is taken: it holds a model of type {found}, not {model_type}. Name another repository, or "
+            "replace it with `scripts/publish.py --overwrite`."
         )
 
 
@@ -283,9 +303,9 @@ def explained(repo_id: str):
         found, cause = error, error
         while cause is not None:  # a failed upload hides the answer behind it
             found, cause = cause, cause.__cause__ or cause.__context__
-            if isinstance(found, HfHubHTTPError):
+            if isinstance(found, HTTPError):
                 break
-        if isinstance(error, RuntimeError) and not isinstance(found, (HTTPError, OSError)):
+        if isinstance(error, RuntimeError) and not isinstance(found, HTTPError):
             raise
         raise OSError(explain(found, repo_id)) from error
 

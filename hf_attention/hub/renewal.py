@@ -112,13 +112,15 @@ def renew_card(existing: str | None, generated: str) -> str:
         if not any(text for _, text in sections):  # metadata alone
             return join_card(merge_metadata(metadata, new_metadata, {}), new_sections, written)
         kept = {name: value for name, value in written["metadata"].items() if name not in metadata}
-        return join_card(merge_metadata(metadata, new_metadata, {}), sections, {"sections": {}, "metadata": kept})
+        # to be known without a digest is to be a person's for good
+        own = {"sections": dict.fromkeys(written["sections"], ""), "metadata": kept}
+        return join_card(merge_metadata(metadata, new_metadata, {}), sections, own)
 
     renewed, is_known = dict(new_sections), record["sections"]
     result = []
     for heading, text in sections:
         if is_known.get(heading) != digest(text):
-            if heading in is_known and heading in renewed and digest(renewed[heading]) != is_known[heading]:
+            if is_known.get(heading) and heading in renewed and digest(renewed[heading]) != is_known[heading]:
                 logger.warning(
                     f"README.md: section {heading or 'above the first heading'!r} was changed by hand and stays as it "
                     "is, though what it was made from has changed."
@@ -134,6 +136,7 @@ def renew_card(existing: str | None, generated: str) -> str:
             index = present.index(before[-1]) + 1 if before else 0
             result.insert(index, (heading, text))
             present.insert(index, heading)
+    written["sections"] |= {heading: "" for heading, known in is_known.items() if known == ""}
     return join_card(merge_metadata(metadata, new_metadata, record["metadata"]), result, written)
 
 

@@ -17,7 +17,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import ClassVar
 
 import torch
@@ -180,6 +180,9 @@ class RunArguments:
     report_to: None | str | list[str] = field(default="none", metadata={"help": "Where to report: tensorboard, ..."})
 
     def __post_init__(self):
+        if self.hub_token is not None:  # the Trainer saves and pushes its arguments, and a token is nobody's business
+            os.environ["HF_TOKEN"] = self.hub_token
+            self.hub_token = None
         if self.output_dir is None:
             self.output_dir = os.path.join("outputs", self.run_name or self.default_run_name)
         if self.bf16 and not torch.cuda.is_available():
@@ -217,6 +220,30 @@ class ImageTrainingArguments(RunArguments, TrainingArguments):
     remove_unused_columns: bool = field(
         default=False, metadata={"help": "Whether to drop columns before images are read."}
     )
+
+
+def describe_options(*arguments: object) -> dict:
+    """
+    What of a run's arguments is not as by default, but for its place and its tokens: a file for [`parse`] that runs it
+    again.
+    """
+    options = {}
+    for part in arguments:
+        given, default = (to_options(item) for item in (part, type(part)()))
+        options |= {name: value for name, value in given.items() if value != default.get(name)}
+    return options
+
+
+def to_options(part: object) -> dict:
+    left_out = ("output_dir", "overwrite_output_dir", "resume_from_checkpoint", "run_name", "logging_dir")
+    options = part.to_dict() if isinstance(part, TrainingArguments) else asdict(part)
+    names = {item.name for item in fields(part) if item.init and not item.name.endswith("_token")}
+    plain = (bool, int, float, str, list)
+    return {
+        name: value
+        for name, value in options.items()
+        if name in names and name not in left_out and isinstance(value, plain)
+    }
 
 
 def parse(dataclass_types: list[type], arguments: list[str] | None = None) -> tuple:

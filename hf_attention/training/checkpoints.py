@@ -13,16 +13,30 @@
 # limitations under the License.
 """What stands in an output folder, and whether a run may write or resume there."""
 
+import errno
 import glob
 import json
 import os
+import shutil
+from contextlib import contextmanager
 
-from transformers import PreTrainedConfig
+from transformers import PreTrainedConfig, Trainer, TrainingArguments
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
-from transformers.utils import CONFIG_NAME, logging
+from transformers.utils import (
+    CONFIG_NAME,
+    SAFE_WEIGHTS_INDEX_NAME,
+    SAFE_WEIGHTS_NAME,
+    WEIGHTS_INDEX_NAME,
+    WEIGHTS_NAME,
+    has_file,
+    logging,
+)
 
-from ..hub.folder import check_weights
+from ..hub.card import CARD
+from ..hub.folder import REMEDY, check_weights
+from ..hub.publish import check_can_publish, publish_model
+from ..hub.renewal import read_card
 from .arguments import ImageModelArguments, ModelArguments
 
 
@@ -39,13 +53,23 @@ def read_results(output_dir: str) -> dict:
 
 
 def check_model_to_tune(args: ModelArguments | ImageModelArguments):
-    """Raises `ValueError` where options of a new model are set too, or a folder's weights are not whole."""
+    """Raises `ValueError` where options of a new model are set too, or weights are not whole, or a pickle."""
     if args.config_overrides or args.preset:
         raise ValueError(
             "`config_overrides` and `preset` are for a new model; one of `model_name_or_path` has its config."
         )
     if os.path.isdir(args.model_name_or_path):
         check_weights(args.model_name_or_path)
+        return
+
+    def holds(*names: str) -> bool:
+        return any(has_file(args.model_name_or_path, name, revision=args.model_revision) for name in names)
+
+    if not holds(SAFE_WEIGHTS_NAME, SAFE_WEIGHTS_INDEX_NAME) and holds(WEIGHTS_NAME, WEIGHTS_INDEX_NAME):
+        raise ValueError(
+            f"{args.model_name_or_path} holds weights as a pickle ({WEIGHTS_NAME}), which can run code when loaded. "
+            f"{REMEDY}"
+        )
 
 
 def find_checkpoint(output_dir: str, wanted: str) -> str:
@@ -76,10 +100,15 @@ def check_checkpoint(folder: str):
 def check_output_dir(output_dir: str, config: PreTrainedConfig, overwrite: bool, resume: bool):
     """
     Raises `ValueError` where `output_dir` holds a model or checkpoints that the run would write over: any, unless it
-    resumes or is told to overwrite; and another model's, even where it resumes.
+    resumes or is told to overwrite; and another model's, even where it resumes; and where it holds a card that cannot
+    be renewed.
     """
     if os.path.isfile(output_dir):
         raise ValueError(f"`output_dir` ({output_dir}) is a file. Name a folder.")
+    card = os.path.join(output_dir, CARD)
+    if os.path.isfile(card):
+        with open(card, encoding="utf-8") as file:
+            read_card(file.read())
     if not os.path.isdir(output_dir) or overwrite:
         return
     configs = glob.glob(os.path.join(output_dir, CONFIG_NAME))
@@ -98,3 +127,84 @@ def check_output_dir(output_dir: str, config: PreTrainedConfig, overwrite: bool,
         if different:
             details = ", ".join(f"{name} {found[name]} instead of {wanted.get(name)}" for name in different)
             raise ValueError(f"{file} is of another model ({details}), so this run cannot go on from it.")
+
+
+def save_model_whole(trainer: Trainer):
+    """Saves beside, then moves into place, so that a save that fails leaves the model that was there."""
+    scratch = os.path.join(trainer.args.output_dir, ".saving")
+    try:
+        trainer.save_model(scratch, _internal_call=True)  # so called, it does not push, nor write a card
+        if trainer.is_world_process_zero():
+            for name in os.listdir(scratch):
+                os.replace(os.path.join(scratch, name), os.path.join(trainer.args.output_dir, name))
+    finally:
+        if trainer.is_world_process_zero():
+            shutil.rmtree(scratch, ignore_errors=True)
+
+
+def write_options(output_dir: str, options: dict):
+    with open(os.path.join(output_dir, "training_args.json"), "w", encoding="utf-8") as file:
+        json.dump(options, file, indent=2, ensure_ascii=False)
+
+
+def check_push(args: TrainingArguments, config: PreTrainedConfig):
+    """Raises `ValueError` or `OSError` where the Hub would not take, at the end, what `push_to_hub` asks for."""
+    if args.push_to_hub and args.process_index == 0:
+        name = args.hub_model_id or os.path.basename(os.path.abspath(args.output_dir))
+        check_can_publish(name, config.model_type, args.hub_private_repo, args.hub_revision)
+
+
+def push(trainer: Trainer, trust_remote_code: bool):
+    """
+    Publishes the finished folder where `push_to_hub` asks for it: our card, and not the Trainer's, in one commit.
+
+    Raises `OSError` where the Hub does not take it; the folder is whole, and `scripts/publish.py` finishes.
+    """
+    args = trainer.args
+    if not args.push_to_hub:
+        return
+    try:
+        publish_model(
+            args.output_dir,
+            trainer.hub_model_id,
+            private=args.hub_private_repo,
+            revision=args.hub_revision,
+            commit_message="End of training",
+            trust_remote_code=trust_remote_code,
+        )
+    except OSError as error:
+        command = f"python scripts/publish.py {args.output_dir} {trainer.hub_model_id}"
+        raise OSError(f"{error} The model is in {args.output_dir}; `{command}` uploads it.") from error
+
+
+@contextmanager
+def explained_full_disk(output_dir: str):
+    """Where the disk is full, removes the checkpoint that was cut short and says from which to go on (`OSError`)."""
+    try:
+        yield
+    except Exception as error:
+        if not is_full_disk(error):
+            raise
+        for folder in glob.glob(os.path.join(output_dir, f"{PREFIX_CHECKPOINT_DIR}-*")):
+            try:
+                check_checkpoint(folder)
+            except ValueError:
+                shutil.rmtree(folder, ignore_errors=True)
+        try:
+            last = f"The last whole checkpoint is {find_checkpoint(output_dir, 'last')}"
+        except ValueError:
+            last = "There is no checkpoint yet"
+        raise OSError(
+            errno.ENOSPC,
+            f"No room to save in `output_dir`. {last}: make room and run again with `--resume_from_checkpoint last` "
+            "(or another `output_dir`).",
+            output_dir,
+        ) from error
+
+
+def is_full_disk(error: Exception) -> bool:
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return True
+    # safetensors and torch tell it in words
+    signs = (os.strerror(errno.ENOSPC), os.strerror(errno.EFBIG), "PytorchStreamWriter failed writing file")
+    return any(sign in str(error) for sign in signs)

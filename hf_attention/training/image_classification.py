@@ -40,8 +40,24 @@ from ..interpret.attention_maps import attend
 from ..metrics import Accuracy
 from ..models.compact_vit import CompactVitConfig
 from ..models.compact_vit.image_processing_pil_compact_vit import MODES, convert_mode
-from .arguments import ImageDataArguments, ImageModelArguments, ImageTrainingArguments, parse_overrides
-from .checkpoints import check_model_to_tune, check_output_dir, find_checkpoint, read_results
+from .arguments import (
+    ImageDataArguments,
+    ImageModelArguments,
+    ImageTrainingArguments,
+    describe_options,
+    parse_overrides,
+)
+from .checkpoints import (
+    check_model_to_tune,
+    check_output_dir,
+    check_push,
+    explained_full_disk,
+    find_checkpoint,
+    push,
+    read_results,
+    save_model_whole,
+    write_options,
+)
 from .image_trainer import ImageClassificationTrainer
 
 
@@ -129,7 +145,12 @@ def make_model(model_args: ImageModelArguments, names: list[str]) -> PreTrainedM
     if set(trained) != set(names):
         config.id2label, config.label2id = labels["id2label"], labels["label2id"]
     model = AutoModelForImageClassification.from_pretrained(
-        name, config=config, ignore_mismatched_sizes=model_args.ignore_mismatched_sizes, **source, **options
+        name,
+        config=config,
+        ignore_mismatched_sizes=model_args.ignore_mismatched_sizes,
+        use_safetensors=True,
+        **source,
+        **options,
     )
     if is_another and len(trained) == len(names):  # as many classes, so their head was loaded
         for part, module in model.named_modules():
@@ -244,6 +265,7 @@ def train_image_classification(
         anything is written.
     """
     set_seed(training_args.seed)
+    options = describe_options(model_args, data_args, training_args)
     if not training_args.do_train and (model_args.model_name_or_path is None or model_args.ignore_mismatched_sizes):
         raise ValueError(
             "Without `do_train` a model must be named (`model_name_or_path`), and have the classes of the data "
@@ -268,6 +290,7 @@ def train_image_classification(
     resume = training_args.resume_from_checkpoint
     if training_args.do_train:
         check_output_dir(training_args.output_dir, config, training_args.overwrite_output_dir, resume is not None)
+        check_push(training_args, config)
     checkpoint = find_checkpoint(training_args.output_dir, resume) if resume else None
     num_channels = getattr(config, "num_channels", 3)
     if data_args.verify_images and training_args.local_process_index == 0:
@@ -301,9 +324,12 @@ def train_image_classification(
         trainer.add_callback(EarlyStoppingCallback(training_args.early_stopping_patience))
 
     if training_args.do_train:
-        result = trainer.train(resume_from_checkpoint=checkpoint)
-        trainer.settle_on_average()
-        trainer.save_model()
+        with explained_full_disk(training_args.output_dir):
+            result = trainer.train(resume_from_checkpoint=checkpoint)
+            trainer.settle_on_average()
+            save_model_whole(trainer)
+            if trainer.is_world_process_zero():
+                write_options(training_args.output_dir, options)
         trainer.save_metrics("train", result.metrics)
         trainer.save_state()
     if "validation" in features:
@@ -317,6 +343,8 @@ def train_image_classification(
         trainer.save_metrics("test", predictions.metrics)
     if training_args.do_train and predictions is not None and trainer.is_world_process_zero():
         write_card(trainer, model_args, data_args, data, predictions.predictions, predictions.label_ids)
+    if training_args.do_train and trainer.is_world_process_zero():
+        push(trainer, model_args.trust_remote_code)
     return read_results(training_args.output_dir)
 
 

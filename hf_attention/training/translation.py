@@ -40,8 +40,24 @@ from ..interpret.alignments import align
 from ..interpret.translation_pipeline import TranslationWithAlignmentPipeline
 from ..metrics import AlignmentError, Bleu, ChrF, ExactMatch
 from ..models.bahdanau import BahdanauConfig
-from .arguments import ModelArguments, ParallelDataArguments, TranslationTrainingArguments, parse_overrides
-from .checkpoints import check_model_to_tune, check_output_dir, find_checkpoint, read_results
+from .arguments import (
+    ModelArguments,
+    ParallelDataArguments,
+    TranslationTrainingArguments,
+    describe_options,
+    parse_overrides,
+)
+from .checkpoints import (
+    check_model_to_tune,
+    check_output_dir,
+    check_push,
+    explained_full_disk,
+    find_checkpoint,
+    push,
+    read_results,
+    save_model_whole,
+    write_options,
+)
 
 
 TARGET_TOKENIZER = "target_tokenizer"  # sub-folder of a model whose sides have vocabularies of their own
@@ -134,6 +150,7 @@ def make_model(
             model_args.model_name_or_path,
             revision=model_args.model_revision,
             trust_remote_code=model_args.trust_remote_code,
+            use_safetensors=True,
         )
         check_fit(model, tokenizer, target)
         trained = {name: getattr(model.config, name, None) for name in languages}
@@ -288,6 +305,7 @@ def train_translation(
         anything is written.
     """
     set_seed(training_args.seed)
+    options = describe_options(model_args, data_args, training_args)
     if not training_args.do_train and model_args.model_name_or_path is None:
         raise ValueError("Without `do_train` a model must be named: `model_name_or_path`.")
     data = load_data(data_args, training_args.do_train)
@@ -300,6 +318,7 @@ def train_translation(
         check_output_dir(
             training_args.output_dir, model.config, training_args.overwrite_output_dir, resume is not None
         )
+        check_push(training_args, model.config)
     checkpoint = find_checkpoint(training_args.output_dir, resume) if resume else None
 
     features = {}
@@ -345,10 +364,13 @@ def train_translation(
         trainer.add_callback(EarlyStoppingCallback(training_args.early_stopping_patience))
 
     if training_args.do_train:
-        result = trainer.train(resume_from_checkpoint=checkpoint)
-        trainer.save_model()
-        if target_tokenizer is not None and trainer.is_world_process_zero():
-            target_tokenizer.save_pretrained(os.path.join(training_args.output_dir, TARGET_TOKENIZER))
+        with explained_full_disk(training_args.output_dir):
+            result = trainer.train(resume_from_checkpoint=checkpoint)
+            save_model_whole(trainer)
+            if trainer.is_world_process_zero():
+                write_options(training_args.output_dir, options)
+                if target_tokenizer is not None:
+                    target_tokenizer.save_pretrained(os.path.join(training_args.output_dir, TARGET_TOKENIZER))
         trainer.save_metrics("train", result.metrics)
         trainer.save_state()
     if "validation" in features:
@@ -378,6 +400,7 @@ def train_translation(
         trainer.save_metrics("test", metrics)
     if training_args.do_train and trainer.is_world_process_zero():
         finish(trainer, model_args, data_args, data, tokenizer, target_tokenizer)
+        push(trainer, model_args.trust_remote_code)
     return read_results(training_args.output_dir)
 
 
@@ -408,6 +431,8 @@ def finish(
         description |= {"limits": DATES_LIMITS, "license": "apache-2.0"}
     elif data_args.train_file:
         description["data_name"] = os.path.basename(os.path.dirname(os.path.abspath(data_args.train_file[0])))
+    elif not os.path.isdir(data_args.dataset_name):
+        description["dataset"] = data_args.dataset_name
     write_translation_card(
         output_dir,
         model,

@@ -1,0 +1,320 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+import hashlib
+import json
+import shutil
+import threading
+from pathlib import Path
+
+import pytest
+import torch
+from huggingface_hub import HfApi, ModelCard, file_exists
+from loopback_hub import Fault
+from publish import main
+from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
+
+from hf_attention.hub import publish as publishing
+from hf_attention.hub import publish_model
+from hf_attention.hub.renewal import RECORD, sign_card
+
+
+@pytest.fixture
+def folder(small_run, tmp_path):
+    """A copy of a finished run that a test may change."""
+    return shutil.copytree(
+        small_run[0], tmp_path / "bahdanau-small", ignore=shutil.ignore_patterns("checkpoint-*", "assets")
+    )
+
+
+@pytest.fixture
+def unchecked(monkeypatch):
+    """Loading in a clean process takes seconds and is tested by itself; here the wire is what matters."""
+    monkeypatch.setattr(publishing, "check_loads", lambda *_: None)
+
+
+@pytest.fixture
+def waits(monkeypatch):
+    """The seconds the client would have waited between its attempts."""
+    found = []
+    monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", found.append)
+    return found
+
+
+def content(folder: Path) -> dict[str, str]:
+    return {
+        str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in folder.rglob("*")
+        if file.is_file()
+    }
+
+
+def test_everything_goes_up_in_one_commit(hub, small_run):
+    folder, _ = small_run
+    before = content(folder)
+    found = publish_model(str(folder), "alice/dates-model", private=True, tags=["dates"], version="v1")
+    repository = hub.repository("alice/dates-model")
+    assert repository.private and repository.history == ["Upload model", "initial commit"]
+    assert repository.refs["refs/tags/v1"] == repository.refs["refs/heads/main"] == found.oid
+    files = repository.files()
+    assert set(found.files) == set(files) - {".gitattributes"}
+    expected = {"model.safetensors", "config.json", "generation_config.json", "tokenizer.json", "README.md"}
+    expected |= {"configuration_bahdanau.py", "layers_bahdanau.py", "modeling_bahdanau.py", "alignments.py"}
+    expected |= {"translation_pipeline.py", "training_args.json", "assets/alignment.png", "assets/curves.png"}
+    assert expected <= set(files)
+    assert not [path for path in files if path.endswith((".bin", ".pt")) or path.startswith("checkpoint")]
+    assert "training_args.bin" in found.left_out and "checkpoint-30" in found.left_out
+    assert files["model.safetensors"][1]  # as a large file
+    assert {path: files[path][0] for path in files if path in before and path != "README.md"} == {
+        path: digest for path, digest in before.items() if path in files and path != "README.md"
+    }
+    assert "auto_map" in json.loads(hub.read("alice/dates-model", "config.json"))
+    card = ModelCard(hub.read("alice/dates-model", "README.md").decode())
+    assert 'model="alice/dates-model"' in card.text and "dates" in card.data.tags
+    assert content(folder) == before
+    # once more: nothing has changed, so there is no commit; and the tag is taken
+    assert publish_model(str(folder), "alice/dates-model", tags=["dates"]).oid == found.oid
+    with pytest.raises(ValueError, match="has a tag v1"):
+        publish_model(str(folder), "alice/dates-model", version="v1")
+
+
+def test_the_clean_process_is_believed_and_not_the_plugin(folder):
+    publishing.check_loads(str(folder), trust_remote_code=False)
+    code = folder / "layers_bahdanau.py"
+    code.write_text(
+        code.read_text().replace("return weights @ values, weights", "return 2 * weights @ values, weights")
+    )
+    with pytest.raises(ValueError, match=r"layers_bahdanau.py. Read it, then set `trust_remote_code`"):
+        publish_model(str(folder), "alice/changed")
+    with pytest.raises(ValueError, match=r"gives other (ids|logits) in a process without the plugin"):
+        publishing.check_loads(str(folder), trust_remote_code=False)
+    code.unlink()
+    with pytest.raises(ValueError, match=r"does not load in a process without the plugin.*layers_bahdanau"):
+        publishing.check_loads(str(folder), trust_remote_code=False)
+
+
+def test_dry_run_asks_the_hub_nothing(hub, folder, unchecked, capsys):
+    main([str(folder), "alice/small", "--dry_run"])
+    shown = capsys.readouterr().out
+    assert "model.safetensors\n" in shown and "left out:" in shown and "would go to alice/small" in shown
+    assert not hub.requests and not hub.repositories
+
+
+def test_branch_and_pull_request(hub, folder, unchecked, capsys):
+    main([str(folder), "alice/small", "--commit_message", "First"])
+    main([str(folder), "alice/small", "--revision", "next", "--tags", "new", "--commit_message", "Second"])
+    repository = hub.repository("alice/small")
+    assert repository.history == ["First", "initial commit"]
+    assert repository.commits[repository.refs["refs/heads/next"]]["title"] == "Second"
+    main([str(folder), "alice/small", "--create_pr", "--tags", "other"])
+    assert "/alice/small/discussions/1" in capsys.readouterr().out
+    assert repository.history == ["First", "initial commit"] and "refs/pr/1" in repository.refs
+
+
+def test_a_card_edited_on_the_hub_stays(hub, folder, unchecked):
+    publish_model(str(folder), "alice/small")
+    repository = hub.repository("alice/small")
+    card = hub.read("alice/small", "README.md").decode().replace("## Limits", "## Thanks\n\nTo all.\n\n## Limits")
+    files = {
+        **repository.files(),
+        "README.md": (hub.store(card.encode()), False),
+        "notes.md": (hub.store(b"x"), False),
+    }
+    repository.commit("refs/heads/main", files, "Update README.md", repository.find("main"))
+    results = json.loads((folder / "all_results.json").read_text())
+    text = (folder / "README.md").read_text()
+    shown = f"{results['test_bleu']:.2f}"
+    # as a new run would leave it
+    (folder / "README.md").write_text(
+        sign_card(ModelCard(RECORD.sub("", text).replace(f"| BLEU | {shown} |", "| BLEU | 99.00 |")))
+    )
+    publish_model(str(folder), "alice/small")
+    card = hub.read("alice/small", "README.md").decode()
+    assert "## Thanks\n\nTo all." in card and "| BLEU | 99.00 |" in card
+    assert "notes.md" in repository.files()
+
+
+def test_stale_weights_are_replaced_in_the_same_commit(hub, folder, unchecked):
+    publish_model(str(folder), "alice/small")
+    repository = hub.repository("alice/small")
+    stale = {name: (hub.store(b"old"), True) for name in ("model-00001-of-00002.safetensors", "pytorch_model.bin")}
+    stale["model.safetensors.index.json"] = (hub.store(b"{}"), False)
+    repository.commit("refs/heads/main", {**repository.files(), **stale}, "sharded", repository.find("main"))
+    publish_model(str(folder), "alice/small")
+    assert not set(stale) & set(repository.files()) and "model.safetensors" in repository.files()
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("small", "names no user"),
+        ("alice/sm all", "alphanumeric"),
+        ("alice/small/one", "repo"),
+        ("alice/..", "alphanumeric"),
+    ],
+)
+def test_invalid_names(hub, name, message):
+    with pytest.raises(ValueError, match=message):
+        publish_model("nowhere", name)
+    assert not hub.requests
+
+
+def test_folders_that_cannot_be_published(hub, folder, unchecked):
+    (folder / "notes.json").write_text('"hf_abcdefghijklmnopqrstuvwxyz"')  # not shared, so no matter
+    publish_model(str(folder), "alice/small")
+    (folder / "training_args.json").write_text('{"hub_token": "hf_alice"}')
+    with pytest.raises(ValueError, match=r"training_args.json holds an access token"):
+        publish_model(str(folder), "alice/small")
+    (folder / "training_args.json").unlink()
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    with pytest.raises(ValueError, match="cut short or damaged"):
+        publish_model(str(folder), "alice/small")
+    weights.rename(folder / "pytorch_model.bin")
+    with pytest.raises(ValueError, match=r"as a pickle \(pytorch_model.bin\).*use_safetensors=False"):
+        publish_model(str(folder), "alice/small")
+    (folder / "pytorch_model.bin").unlink()
+    with pytest.raises(ValueError, match="holds no weights"):
+        publish_model(str(folder), "alice/small")
+    assert hub.repository("alice/small").history == ["Upload model", "initial commit"]
+
+
+def test_a_name_that_another_model_has(hub, folder, unchecked):
+    publish_model(str(folder), "alice/small")
+    repository = hub.repository("alice/small")
+    config = (hub.store(b'{"model_type": "vit"}'), False)
+    repository.commit("refs/heads/main", {**repository.files(), "config.json": config}, "vit", repository.find("main"))
+    with pytest.raises(ValueError, match=r"alice/small is taken: it holds a model of type vit, not bahdanau"):
+        publish_model(str(folder), "alice/small")
+    publish_model(str(folder), "alice/small", overwrite=True)
+    assert "bahdanau" in hub.read("alice/small", "config.json").decode()
+
+
+@pytest.mark.parametrize(
+    ("token", "repo_id", "message"),
+    [
+        ("hf_nobody", "alice/small", "wants a valid token"),
+        (None, "alice/small", "wants a valid token"),
+        ("hf_alice_read", "alice/small", "read-only"),
+        ("hf_bob", "alice/small", "another user's"),
+    ],
+)
+def test_tokens_that_may_not_write(hub, folder, unchecked, monkeypatch, capsys, token, repo_id, message):
+    monkeypatch.delenv("HF_TOKEN") if token is None else monkeypatch.setenv("HF_TOKEN", token)
+    with pytest.raises(SystemExit) as stopped:
+        main([str(folder), repo_id])
+    assert message in str(stopped.value) and str(stopped.value).startswith("publish.py: ")
+    assert token is None or token not in str(stopped.value) + capsys.readouterr().err
+    assert not hub.repositories
+
+
+def test_the_client_waits_as_long_as_the_hub_asks(hub, folder, unchecked, waits):
+    hub.faults.append(Fault("POST .*/preupload/", status=429, headers={"Retry-After": "7"}))
+    hub.faults.append(Fault("PUT /storage/", status=503, times=2))
+    hub.faults.append(Fault("PUT /storage/", cut=True))
+    publish_model(str(folder), "alice/small")
+    assert hub.repository("alice/small").history == ["Upload model", "initial commit"]
+    assert max(waits) >= 7 and len(waits) >= 4
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        (Fault("POST /api/repos/create", status=500, times=99), "error 500"),
+        (Fault("GET /api/models/alice/small", status=502, times=99), "error 502"),
+        (Fault("PUT /storage/", status=500, times=99), "error 500"),
+        (Fault("PUT /storage/", cut=True, times=99), "did not take the upload"),
+        (Fault("POST .*/commit/main", cut=True, times=99), "did not take the upload"),
+        (Fault("POST .*/commit/main", status=429, times=99), "slow down"),
+        (Fault("POST .*/objects/batch", status=500, times=99), "error 500"),
+    ],
+)
+def test_a_failed_upload_leaves_all_whole_and_running_it_again_finishes(hub, folder, unchecked, waits, fault, message):
+    before = content(folder)
+    hub.faults.append(Fault(**{**fault.__dict__}))
+    with pytest.raises(OSError, match=rf"{message}(.|\n)*run the command again") as raised:
+        publish_model(str(folder), "alice/small")
+    assert "hf_alice" not in str(raised.value)
+    for repository in hub.repositories.values():
+        assert repository.history == ["initial commit"]
+    assert content(folder) == before
+    hub.faults.clear()
+    publish_model(str(folder), "alice/small")
+    assert hub.repository("alice/small").history == ["Upload model", "initial commit"]
+    assert hub.repository("alice/small").files()["model.safetensors"][0] == before["model.safetensors"]
+
+
+def test_no_hub_at_all(folder, unchecked, waits):
+    with pytest.raises(OSError, match=r"did not take the upload to alice/small \(.*run the command again"):
+        publish_model(str(folder), "alice/small", api=HfApi(endpoint="http://127.0.0.1:9", token="hf_alice"))
+
+
+def test_two_pushes_at_once(hub, folder, unchecked, tmp_path):
+    other = shutil.copytree(folder, tmp_path / "other")
+    (other / "all_results.json").write_text("{}")
+    publish_model(str(folder), "alice/small")
+    hub.faults.append(Fault("POST .*/preupload/", delay=1.0))  # the first is held up, the second overtakes it
+    errors = []
+
+    def first():
+        try:
+            publish_model(str(other), "alice/small", tags=["slow"])
+        except OSError as error:
+            errors.append(str(error))
+
+    thread = threading.Thread(target=first)
+    thread.start()
+    while not any("preupload" in line for line in hub.requests[-1:]) and hub.faults[0].times:
+        thread.join(0.02)
+    publish_model(str(folder), "alice/small", tags=["fast"], commit_message="Overtaking")
+    thread.join()
+    assert hub.repository("alice/small").history == ["Overtaking", "Upload model", "initial commit"]
+    assert len(errors) == 1 and "changed by another push meanwhile" in errors[0]
+    publish_model(str(other), "alice/small", tags=["slow"])
+    assert hub.read("alice/small", "all_results.json") == b"{}"
+
+
+def test_a_slow_hub_is_waited_for(hub, folder, unchecked):
+    hub.faults.append(Fault(".", delay=0.3, times=30))
+    publish_model(str(folder), "alice/small")
+    assert file_exists("alice/small", "model.safetensors")
+
+
+def test_a_cut_download_is_taken_up_again(hub, folder, unchecked, tmp_path):
+    publish_model(str(folder), "alice/small")
+    hub.faults.append(Fault("GET /storage/", cut=True))
+    model = AutoModelForSeq2SeqLM.from_pretrained("alice/small", cache_dir=tmp_path / "cache")
+    assert any(line.startswith("GET /storage/") and line.endswith(" cut") for line in hub.requests)
+    local = AutoModelForSeq2SeqLM.from_pretrained(folder).state_dict()
+    assert all(torch.equal(value, local[name]) for name, value in model.state_dict().items())
+
+
+def test_a_download_that_fails_leaves_no_broken_cache(hub, folder, unchecked, waits, tmp_path):
+    publish_model(str(folder), "alice/small")
+    hub.faults.append(Fault("GET /storage/", cut=True, times=99))
+    with pytest.raises(Exception, match=r".") as raised:
+        AutoModelForSeq2SeqLM.from_pretrained("alice/small", cache_dir=tmp_path / "cache")
+    assert "hf_alice" not in str(raised.value)
+    hub.faults.clear()
+    AutoModelForSeq2SeqLM.from_pretrained("alice/small", cache_dir=tmp_path / "cache")
+
+
+def test_transformers_own_push(hub, small_run):
+    folder, _ = small_run
+    model, tokenizer = AutoModelForSeq2SeqLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+    model.push_to_hub("alice/own", commit_message="by hand")
+    tokenizer.push_to_hub("alice/own")
+    files = hub.repository("alice/own").files()
+    assert {"model.safetensors", "config.json", "modeling_bahdanau.py", "tokenizer.json"} <= set(files)
+    pushed = AutoModelForSeq2SeqLM.from_pretrained("alice/own").state_dict()
+    assert all(torch.equal(value, pushed[name]) for name, value in model.state_dict().items())

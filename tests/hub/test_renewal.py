@@ -1,0 +1,169 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+import logging
+
+import pytest
+from huggingface_hub import ModelCard, ModelCardData
+
+from hf_attention.hub.renewal import (
+    TRAINERS,
+    add_tags,
+    address_card,
+    is_generated,
+    join_card,
+    read_card,
+    renew_card,
+    sign_card,
+    split_sections,
+)
+
+
+BODY = """# small
+
+Made by a machine.
+
+## Results
+
+accuracy {accuracy}
+
+## Use
+
+```python
+## no heading
+load("small")
+```
+
+## Limits
+
+None known.
+"""
+
+
+def generate(accuracy=0.5, body=BODY, **metadata) -> str:
+    metric = {"type": "accuracy", "value": accuracy}
+    index = [{"task": {"type": "t"}, "dataset": {"name": "d", "type": "d", "split": "test"}, "metrics": [metric]}]
+    fields = {
+        "license": "mit",
+        "tags": ["attention"],
+        "model-index": [{"name": "small", "results": index}],
+        **metadata,
+    }
+    data = ModelCardData(**fields)
+    return sign_card(ModelCard(f"---\n{data.to_yaml()}\n---\n{body.format(accuracy=accuracy)}"))
+
+
+def test_a_heading_in_code_is_none():
+    assert [heading for heading, _ in split_sections(BODY)] == ["", "Results", "Use", "Limits"]
+
+
+def test_what_nobody_changed_is_renewed():
+    assert renew_card(None, generate(0.7)) == generate(0.7)
+    assert renew_card(generate(0.5), generate(0.7)) == generate(0.7)
+    assert renew_card(generate(0.5), generate(0.5)) == generate(0.5)
+
+
+def test_what_a_person_wrote_stays(caplog):
+    edited = generate(0.5).replace("None known.", "It fails on Sundays.")
+    edited = edited.replace("## Use", "## Ethics\n\nAsked everybody.\n\n## Use").replace("Made by a machine.", "Mine.")
+    renewed = renew_card(edited, generate(0.7))
+    _, sections, _ = read_card(renewed)
+    assert [heading for heading, _ in sections] == ["", "Results", "Ethics", "Use", "Limits"]
+    for text in ("It fails on Sundays.", "Asked everybody.", "Mine.", "accuracy 0.7", "value: 0.7"):
+        assert text in renewed
+    assert "0.5" not in renewed and not caplog.records
+    # and again: what was edited is remembered as edited
+    assert renew_card(renewed, generate(0.7)) == renewed
+    again = renew_card(renewed, generate(0.9))
+    assert "accuracy 0.9" in again and "It fails on Sundays." in again
+
+
+def test_an_edited_section_whose_figures_changed_is_kept_with_a_warning(caplog):
+    logging.getLogger("transformers").propagate = True
+    edited = generate(0.5).replace("accuracy 0.5", "accuracy 0.5 (of my own)")
+    renewed = renew_card(edited, generate(0.7))
+    assert "of my own" in renewed and "value: 0.7" in renewed
+    assert "'Results' was changed by hand" in caplog.text
+
+
+def test_a_section_that_a_person_removed_stays_away_and_a_new_one_comes():
+    removed = generate().replace("## Limits\n\nNone known.\n\n", "")
+    assert "Limits" not in renew_card(removed, generate(0.7)).split("<!--")[0]
+    newer = BODY.replace("## Use", "## Data\n\nOurs.\n\n## Use")
+    _, sections, _ = read_card(renew_card(generate(), generate(body=newer)))
+    assert [heading for heading, _ in sections] == ["", "Results", "Data", "Use", "Limits"]
+    older = renew_card(generate(body=newer), generate())
+    assert "## Data" not in older
+
+
+def test_metadata():
+    existing = generate(0.5, language="ko").replace("license: mit", "license: cc-by-4.0\nthumbnail: me.png")
+    existing = existing.replace("- attention", "- attention\n- mine")
+    metadata, _, _ = read_card(renew_card(existing, generate(0.7)))
+    assert metadata["license"] == "cc-by-4.0" and metadata["thumbnail"] == "me.png"
+    assert metadata["tags"] == ["attention", "mine"]
+    assert "language" not in metadata  # it was generated, and is no more
+    assert metadata["model-index"][0]["results"][0]["metrics"][0]["value"] == 0.7
+
+
+def test_results_a_person_added_stay_beside_ours():
+    text = generate(0.5)
+    metadata, sections, record = read_card(text)
+    other = {"task": {"type": "t"}, "dataset": {"name": "e", "type": "e"}, "metrics": [{"type": "f1", "value": 0.1}]}
+    metadata["model-index"][0]["results"].append(other)
+    merged, _, _ = read_card(renew_card(join_card(metadata, sections, record), generate(0.7)))
+    found = [
+        (result["dataset"]["type"], result["metrics"][0]["value"]) for result in merged["model-index"][0]["results"]
+    ]
+    assert found == [("d", 0.7), ("e", 0.1)]
+
+
+def test_a_persons_own_card_keeps_its_body():
+    own = "---\nlicense: gpl-3.0\n---\n\n# Mine\n\n## Results\n\nGood.\n"
+    renewed = renew_card(own, generate(0.7))
+    metadata, sections, _ = read_card(renewed)
+    assert sections == [("", "# Mine"), ("Results", "## Results\n\nGood.")]
+    assert metadata["license"] == "gpl-3.0" and metadata["model-index"][0]["results"]
+    # the metadata that was added is renewed, the body never
+    again, sections, _ = read_card(renew_card(renewed, generate(0.9)))
+    assert again["model-index"][0]["results"][0]["metrics"][0]["value"] == 0.9 and again["license"] == "gpl-3.0"
+    assert sections == [("", "# Mine"), ("Results", "## Results\n\nGood.")]
+    assert not is_generated(own)
+
+
+def test_the_trainers_card_and_bare_metadata_are_filled():
+    trainers = f"---\ntags:\n- x\n---\n\n<!-- {TRAINERS} -->\n\n# model\n\nMore information needed\n"
+    assert renew_card(trainers, generate()) == generate() and is_generated(trainers)
+    assert "accuracy 0.5" in renew_card("---\nlicense: gpl-3.0\n---\n", generate())
+    assert renew_card("", generate()) == generate()
+
+
+def test_metadata_that_is_no_yaml_is_an_error():
+    with pytest.raises(ValueError, match=r"(?s)no YAML .* Mend or remove"):
+        renew_card("---\na: [\n---\n\n# Mine\n", generate())
+    with pytest.raises(ValueError, match="no YAML"):
+        renew_card("---\n- a\n---\n\n# Mine\n", generate())
+
+
+def test_the_repository_takes_the_folders_place_in_examples():
+    text = address_card(generate(), "alice/small")
+    assert 'load("alice/small")' in text and "# small" in text
+    assert renew_card(text, generate(0.7)) == generate(0.7)  # so changed, it still counts as generated
+    edited = generate().replace("## no heading", "# mine")
+    assert 'load("small")' in address_card(edited, "alice/small")
+
+
+def test_tags():
+    metadata, _, _ = read_card(add_tags(generate(), ["attention", "korean"]))
+    assert metadata["tags"] == ["attention", "korean"]
+    assert add_tags("# Mine\n", ["korean"]) == "---\ntags:\n- korean\n---\n\n# Mine\n"
