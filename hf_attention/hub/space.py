@@ -30,10 +30,10 @@ REQUIREMENTS = ("matplotlib", "numpy", "pillow", "torch", "transformers")
 # (a Space brings gradio itself, of the version in its README)
 APP = '''"""{title}: translation with its alignment, image classification with its attention maps."""
 
-from hf_attention.interpret.app import build_app
+from hf_attention.interpret.app import launch_app
 
 
-build_app({models!r}).launch()
+launch_app({models!r})
 '''
 BODY = """
 # {title}

@@ -54,6 +54,8 @@ def read_results(output_dir: str) -> dict:
 
 def check_model_to_tune(args: ModelArguments | ImageModelArguments):
     """Raises `ValueError` where options of a new model are set too, or weights are not whole, or a pickle."""
+    if args.model_name_or_path is None:
+        return
     if args.config_overrides or args.preset:
         raise ValueError(
             "`config_overrides` and `preset` are for a new model; one of `model_name_or_path` has its config."

@@ -131,7 +131,6 @@ def make_model(model_args: ImageModelArguments, names: list[str]) -> PreTrainedM
         config.architectures = config.architectures or []  # transformers looks through it where there are several
         return AutoModelForImageClassification.from_config(config, **options)
 
-    check_model_to_tune(model_args)
     source = {"revision": model_args.model_revision, "trust_remote_code": model_args.trust_remote_code}
     config = AutoConfig.from_pretrained(name, **source)
     trained = [config.id2label[index] for index in range(config.num_labels)]
@@ -273,6 +272,7 @@ def train_image_classification(
         )
     if training_args.do_train and data_args.streaming and training_args.max_steps <= 0:
         raise ValueError("`streaming` has no end, so set `max_steps`.")
+    check_model_to_tune(model_args)
     data = load_data(data_args, training_args.do_train, training_args.seed)
     if training_args.do_eval and "validation" not in data:
         raise ValueError(

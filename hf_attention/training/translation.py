@@ -145,7 +145,6 @@ def make_model(
     languages = {"source_lang": data_args.source_lang, "target_lang": data_args.target_lang}
     target = target_tokenizer or tokenizer
     if model_args.model_name_or_path is not None:
-        check_model_to_tune(model_args)
         model = AutoModelForSeq2SeqLM.from_pretrained(
             model_args.model_name_or_path,
             revision=model_args.model_revision,
@@ -308,6 +307,7 @@ def train_translation(
     options = describe_options(model_args, data_args, training_args)
     if not training_args.do_train and model_args.model_name_or_path is None:
         raise ValueError("Without `do_train` a model must be named: `model_name_or_path`.")
+    check_model_to_tune(model_args)
     data = load_data(data_args, training_args.do_train)
     if training_args.do_train and data_args.streaming and training_args.max_steps <= 0:
         raise ValueError("`streaming` has no end, so set `max_steps`.")

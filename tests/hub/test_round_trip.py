@@ -23,7 +23,6 @@ import numpy as np
 import pytest
 import torch
 from datasets import load_dataset
-from datasets.exceptions import DatasetNotFoundError
 from huggingface_hub import DatasetCard, HfApi, ModelCard, upload_file
 from PIL import Image
 from safetensors.torch import load_file, save_file
@@ -32,7 +31,7 @@ from train_translation import main as train
 from transformers import AutoImageProcessor, AutoModelForImageClassification, AutoModelForSeq2SeqLM, AutoTokenizer
 
 from hf_attention.data.dates import load_dates
-from hf_attention.hub import publish_folder, publish_model, write_dates_dataset
+from hf_attention.hub import publish, publish_folder, publish_model, write_dates_dataset
 
 
 LOAD = """
@@ -93,7 +92,8 @@ def run(hub, cache, code: str, *arguments, token: str | None = "hf_alice"):
 
 
 @pytest.fixture
-def published(hub, small_run, small_vision_run, tmp_path):
+def published(hub, small_run, small_vision_run, tmp_path, monkeypatch):
+    monkeypatch.setattr(publish, "check_loads", lambda *_: None)  # what follows loads in clean processes itself
     publish_model(str(small_run[0]), "alice/dates-model", version="v1")
     publish_model(str(small_vision_run[0]), "alice/digits-model", private=True)
     # another commit, so that the tag and the branch differ
@@ -222,7 +222,7 @@ def test_an_imagefolder_from_the_hub(hub, tmp_path, streaming):
     assert AutoModelForImageClassification.from_pretrained("alice/shades-model").config.id2label[1] == "light"
 
 
-def test_a_private_data_set_in_parquet(hub, tmp_path, monkeypatch):
+def test_a_private_data_set_in_parquet(hub, tmp_path):
     write_dates_dataset(tmp_path / "dates", "alice/secret", load_dates(30, 10, 10))
     publish_folder(tmp_path / "dates", "alice/secret", "dataset", private=True, commit_message="Upload dates")
     data = load_dataset("alice/secret")
@@ -232,9 +232,9 @@ def test_a_private_data_set_in_parquet(hub, tmp_path, monkeypatch):
     card = DatasetCard(hub.read("alice/secret", "README.md", kind="dataset").decode())
     assert card.data.task_categories == ["translation"] and "ko" in card.data.language
     assert 'load_dataset("alice/secret")' in card.text and "| test | 10 |" in card.text
-    monkeypatch.setenv("HF_TOKEN", "hf_bob")
-    with pytest.raises(DatasetNotFoundError, match="alice/secret"):
-        load_dataset("alice/secret", download_mode="force_redownload")
+    code = "import datasets; datasets.load_dataset('alice/secret')"
+    ran = run(hub, tmp_path / "cache", code, token="hf_bob")
+    assert "DatasetNotFoundError: Dataset 'alice/secret' doesn't exist on the Hub or cannot be accessed" in ran.stderr
 
 
 def test_what_would_fail_at_the_end_fails_at_the_start(hub, tmp_path, monkeypatch):
@@ -254,11 +254,10 @@ def test_what_would_fail_at_the_end_fails_at_the_start(hub, tmp_path, monkeypatc
 
 
 def test_a_pickle_on_the_hub_is_refused(hub, tmp_path):
-    commit(
-        hub, "alice/pickle", {"config.json": b'{"model_type": "bahdanau"}', "pytorch_model.bin": b"x"}, kind="model"
-    )
+    files = {"config.json": b'{"model_type": "bahdanau"}', "pytorch_model.bin": b"x"}
+    commit(hub, "alice/pickle", files, kind="model")
     arguments = ["--model_name_or_path", "alice/pickle", "--output_dir", str(tmp_path / "run"), "--max_steps", "1"]
     with pytest.raises(ValueError, match=r"as a pickle \(pytorch_model.bin\).*use_safetensors=False"):
-        train([*arguments, "--tokenizer_name", "alice/pickle"])
+        train(arguments)
     with pytest.raises(ValueError, match=r"as a pickle \(pytorch_model.bin\)"):
         train_images(arguments)

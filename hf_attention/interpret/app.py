@@ -1,0 +1,140 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""An app that shows models: translation with its alignment, image classification with its attention maps."""
+
+import gradio as gr
+from PIL import Image
+from transformers import (
+    AutoConfig,
+    AutoImageProcessor,
+    AutoModelForImageClassification,
+    AutoModelForSeq2SeqLM,
+    AutoTokenizer,
+)
+
+from .alignments import align, evaluation
+from .attention_maps import ImageAttention, attend
+from .html import alignment_to_html
+from .overlays import overlay
+
+
+TITLE = "What a model attends to"
+MEAN = "mean of the heads"
+FONTS = {"font": ["system-ui", "sans-serif"], "font_mono": ["ui-monospace", "monospace"]}  # none is fetched
+
+
+def launch_app(
+    model_names: list[str], texts: list[str] | None = None, images: list[Image.Image] | None = None, **options
+):
+    """Builds and serves the app; `options` are those of `gradio.Blocks.launch`."""
+    return build_app(model_names, texts, images).launch(theme=gr.themes.Default(**FONTS), footer_links=[], **options)
+
+
+def build_app(
+    model_names: list[str], texts: list[str] | None = None, images: list[Image.Image] | None = None
+) -> gr.Blocks:
+    """
+    A tab for each model: sequence-to-sequence models translate, image classifiers classify.
+
+    Args:
+        model_names (`list[str]`): folders, or names on the Hub. No code of theirs runs; the plugin's does.
+        texts (`list[str]`, *optional*), images (`list[PIL.Image.Image]`, *optional*): examples to try.
+    """
+    configs = {name: AutoConfig.from_pretrained(name) for name in model_names}
+    with gr.Blocks(title=TITLE, analytics_enabled=False) as app:
+        gr.Markdown(f"# {TITLE}")
+        for name, config in configs.items():
+            if config.is_encoder_decoder:
+                add_translation(name, texts or [])
+            else:
+                add_classification(name, images or [])
+    return app
+
+
+def add_translation(name: str, texts: list[str]):
+    model, tokenizer = AutoModelForSeq2SeqLM.from_pretrained(name), AutoTokenizer.from_pretrained(name)
+    target_tokenizer = tokenizer
+    if getattr(model.config, "encoder_vocab_size", None) is not None:
+        target_tokenizer = AutoTokenizer.from_pretrained(name, subfolder="target_tokenizer")
+    has_attention = getattr(model.config, "attention_type", None) != "none"
+
+    def translate(text: str, num_beams: int) -> tuple[str, str]:
+        if not (text or "").strip():
+            raise gr.Error("There is no text. Write one, or choose an example.")
+        if has_attention:
+            alignment = align(model, tokenizer, [text], None, target_tokenizer, num_beams=int(num_beams))[0]
+            return alignment.target, alignment_to_html(alignment)
+        inputs = tokenizer(text, return_tensors="pt", return_token_type_ids=False)
+        with evaluation(model):
+            ids = model.generate(**inputs, num_beams=int(num_beams))
+        return target_tokenizer.decode(ids[0], skip_special_tokens=True), "<p>This model has no attention.</p>"
+
+    with gr.Tab("Translate"):
+        gr.Markdown(f"`{name}`")
+        text = gr.Textbox(label="Source", lines=2, value=texts[0] if texts else None)
+        num_beams = gr.Slider(1, 10, value=model.generation_config.num_beams or 1, step=1, label="Beams")
+        button = gr.Button("Translate", variant="primary")
+        translation = gr.Textbox(label="Target", interactive=False)
+        view = gr.HTML(label="Alignment: hover over a target token to see what it looked at", show_label=True)
+        if texts:
+            gr.Examples([[example] for example in texts], [text])
+        for event in (button.click, text.submit):
+            event(translate, [text, num_beams], [translation, view], api_name="translate")
+
+
+def add_classification(name: str, images: list[Image.Image]):
+    model, processor = AutoModelForImageClassification.from_pretrained(name), AutoImageProcessor.from_pretrained(name)
+    layers, heads = model.config.num_hidden_layers, model.config.num_attention_heads
+
+    def classify(image: Image.Image | None, layer: int, head: str):
+        if image is None:
+            raise gr.Error("There is no image. Drop one, or choose an example.")
+        found = attend(model, processor, [image])[0]
+        inputs = processor(found.image, return_tensors="pt")
+        with evaluation(model):
+            probabilities = model(**inputs).logits[0].softmax(dim=-1).tolist()
+        scores = {model.config.id2label[index]: value for index, value in enumerate(probabilities)}
+        pool = None if found.pooling_weights is None else overlay(found.image, found.pooling_map())
+        return scores, show_head(found, layer, head), overlay(found.image, found.rollout()), pool, found
+
+    def show_head(found: ImageAttention | None, layer: int, head: str) -> Image.Image | None:
+        if found is None:
+            return None
+        index = None if head == MEAN else int(head.removeprefix("head ")) - 1
+        return overlay(found.image, found.head_map(int(layer) - 1, index))
+
+    with gr.Tab("Classify"):
+        gr.Markdown(f"`{name}`")
+        with gr.Row():
+            with gr.Column():
+                image = gr.Image(type="pil", image_mode=None, label="Image", height=280)
+                button = gr.Button("Classify", variant="primary")
+                if images:
+                    gr.Examples([[example] for example in images], [image])
+            scores = gr.Label(num_top_classes=5, label="Class")
+        with gr.Row():
+            layer = gr.Slider(1, layers, value=layers, step=1, label="Layer")
+            names = [MEAN, *(f"head {head + 1}" for head in range(heads))]
+            head = gr.Dropdown(names, value=MEAN, label="Head")
+        with gr.Row():
+            head_map = gr.Image(label="What the classifier sees through it", interactive=False, height=260)
+            rollout = gr.Image(label="Rollout through all layers", interactive=False, height=260)
+            pool = gr.Image(label="Sequence pool", interactive=False, height=260)
+        found = gr.State()
+        button.click(classify, [image, layer, head], [scores, head_map, rollout, pool, found], api_name="classify")
+        for control in (layer, head):
+            control.change(show_head, [found, layer, head], head_map, api_name=False)
+
+
+__all__ = ["build_app", "launch_app"]

@@ -1,0 +1,88 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""An alignment as a piece of HTML: hover over a target token, or reach it by Tab, and see the source it looked at."""
+
+import hashlib
+from html import escape
+
+from .alignments import Alignment
+from .plots import readable
+
+
+LEAST = 0.01  # weights below are not seen
+STYLE = """
+.alignment {font: 1.1rem/2 system-ui, sans-serif; overflow-x: auto}
+.alignment p {margin: .3rem 0}
+.alignment b {display: inline-block; min-width: 4.5rem; font-size: .8rem; font-weight: normal; opacity: .7}
+.alignment .s, .alignment .t {padding: .15rem .2rem; border-radius: .2rem; white-space: pre}
+.alignment .t {cursor: pointer; border-bottom: 2px solid rgb(66, 133, 244)}
+.alignment .t:hover, .alignment .t:focus {background: rgb(66, 133, 244); color: white; outline: none}
+.alignment table {border-collapse: collapse; font-size: .8rem; line-height: 1.3; width: auto}
+.alignment td, .alignment th {padding: .1rem .3rem; text-align: center; font-weight: normal; border: 0}
+.alignment th {white-space: pre}
+"""
+
+
+def alignment_to_html(alignment: Alignment) -> str:
+    """
+    Both lines of tokens, and below them the weights as a table, rows target, columns source. Every script is shown,
+    since the browser's fonts are used; nothing is loaded and no script runs.
+
+    In a notebook: `IPython.display.HTML(alignment_to_html(align(model, tokenizer, ["4. März 2005"])[0]))`.
+    """
+    source = [show(token) for token in alignment.source_tokens]
+    target = [show(token) for token in alignment.target_tokens]
+    # several on one page must not light each other up
+    name = "a" + hashlib.sha256(repr((source, target, alignment.weights.tolist())).encode()).hexdigest()[:10]
+    rules = [
+        f".{name}:has(.t{row}:hover, .t{row}:focus) .s{column} {{background: {shade(weight)}}}"
+        for row, weights in enumerate(alignment.weights)
+        for column, weight in enumerate(weights)
+        if weight >= LEAST
+    ]
+    sources = "".join(f'<span class="s s{column}">{token}</span>' for column, token in enumerate(source))
+    targets = "".join(
+        f'<span class="t t{row}" tabindex="0" title="{describe(alignment, row)}">{token}</span>'
+        for row, token in enumerate(target)
+    )
+    head = "".join(f"<th>{token}</th>" for token in source)
+    rows = "".join(
+        f"<tr><th>{token}</th>"
+        + "".join(f'<td style="background: {shade(weight)}" title="{weight:.3f}"></td>' for weight in weights)
+        + "</tr>"
+        for token, weights in zip(target, alignment.weights)
+    )
+    return (
+        f'<style>{STYLE}{"".join(rules)}</style><div class="alignment {name}">'
+        f"<p><b>source</b>{sources}</p><p><b>target</b>{targets}</p>"
+        f"<table><tr><th></th>{head}</tr>{rows}</table></div>"
+    )
+
+
+def shade(weight: float) -> str:
+    return f"rgba(66, 133, 244, {weight:.2f})"
+
+
+def show(token: str) -> str:
+    return escape(readable(token)) or "&nbsp;"
+
+
+def describe(alignment: Alignment, row: int, most: int = 3) -> str:
+    """The source tokens that a target token looked at most."""
+    weights = alignment.weights[row]
+    best = [column for column in weights.argsort()[::-1][:most] if weights[column] >= LEAST]
+    return ", ".join(f"{show(alignment.source_tokens[column])} {weights[column]:.2f}" for column in best)
+
+
+__all__ = ["alignment_to_html"]

@@ -1,0 +1,58 @@
+#!/usr/bin/env python
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+Serve, on this machine alone, an app that shows what trained models attend to.
+
+    python scripts/app.py                                   # the models of the demos
+    python scripts/app.py outputs/my-model user/model --server_port 7861
+"""
+
+import argparse
+import os
+
+
+# nothing is told to anybody
+os.environ.update(GRADIO_ANALYTICS_ENABLED="False", HF_HUB_DISABLE_TELEMETRY="1")
+
+import hf_attention  # noqa: F401  (registers the models)
+from hf_attention.data.images import load_digits, open_image
+from hf_attention.interpret import launch_app
+
+
+MODELS = ["outputs/bahdanau-dates", "outputs/compact-vit-digits"]
+TEXTS = ["4. März 2005", "2031년 12월 25일 목요일", "<en_US> 3/4/05", "<en_GB> 03/04/2005", "יום שני, 22 בספטמבר 1952"]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("models", nargs="*", default=MODELS, help="folders, or names on the Hub")
+    parser.add_argument("--server_name", default="127.0.0.1", help="the address to listen on")
+    parser.add_argument("--server_port", type=int, help="the port (default: the first free one from 7860)")
+    options = parser.parse_args()
+    is_demo = options.models == MODELS
+    if is_demo and (missing := [name for name in MODELS if not os.path.isdir(name)]):
+        parser.error(f"{', '.join(missing)} are not there: run `make demo` and `make demo-vision`, or name models.")
+    images = [open_image(cell).resize((64, 64), 0) for cell in load_digits()["test"]["image"][:5]] if is_demo else []
+    launch_app(
+        options.models,
+        TEXTS if is_demo else [],
+        images,
+        server_name=options.server_name,
+        server_port=options.server_port,
+    )
+
+
+if __name__ == "__main__":
+    main()
