@@ -250,7 +250,7 @@ class BahdanauEncoderLayer(GradientCheckpointingLayer):
         directions = []
         for unit, order in zip(units, orders):
             states, _ = unit(take(hidden_states, order))
-            directions.append(take(states, order.argsort(dim=1)))
+            directions.append(take(states, invert(order)))
         return torch.cat(directions, dim=-1)
 
 
@@ -259,14 +259,22 @@ def take(sequence: torch.Tensor, order: torch.Tensor) -> torch.Tensor:
     return sequence.gather(1, order.unsqueeze(-1).expand(-1, -1, sequence.shape[-1]))
 
 
+def invert(order: torch.Tensor) -> torch.Tensor:
+    """Rows of permutations undone, without sorting. (B, S) to (B, S)."""
+    positions = torch.arange(order.shape[1], device=order.device).expand_as(order)
+    return torch.zeros_like(order).scatter(1, order, positions)
+
+
 def reading_orders(mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """
     Positions in which each direction reads rows padded on any side: tokens first, from the left or from the right,
     padding last, where it cannot touch a token's state. (B, S) to two (B, S).
     """
-    forward = torch.argsort((mask == 0).long(), dim=1, stable=True)
+    tokens = (mask != 0).long()
+    length = tokens.sum(dim=1, keepdim=True)
+    forward = invert(torch.where(tokens > 0, tokens.cumsum(dim=1) - 1, length + (1 - tokens).cumsum(dim=1) - 1))
     positions = torch.arange(mask.shape[1], device=mask.device).expand_as(mask)
-    mirrored = (mask != 0).sum(dim=1, keepdim=True) - 1 - positions
+    mirrored = length - 1 - positions
     return forward, forward.gather(1, torch.where(mirrored >= 0, mirrored, positions))
 
 

@@ -324,12 +324,7 @@ class BahdanauDecoder(BahdanauPreTrainedModel):
         if is_first or not self.has_attention:
             source = self.read_ends(annotations, encoder_attention_mask)
         if is_first:
-            # s_0 = tanh(W_s bwd_1), or of fwd_S where there is one direction; nothing is fed to the first step
-            end = source[:, -self.config.encoder_hidden_size :]
-            states = torch.tanh(self.initial_state(end)).split(self.state_sizes[: self.config.decoder_layers], dim=-1)
-            if self.config.input_feeding:
-                states = (*states, end.new_zeros(end.shape[0], self.config.readout_size))
-            keys = self.project_keys(annotations)
+            states, keys = self.start(source), self.project_keys(annotations)
         else:
             cached = past_key_values.layers[0]
             states, keys = cached.keys[:, 0, 0].split(self.state_sizes, dim=-1), cached.values[:, 0]
@@ -351,6 +346,14 @@ class BahdanauDecoder(BahdanauPreTrainedModel):
             hidden_states=(embeds, *hidden_states) if output_hidden_states else None,
             cross_attentions=(weights.unsqueeze(1),) if output_attentions and weights is not None else None,
         )
+
+    def start(self, source: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """s_0 = tanh(W_s bwd_1), or of fwd_S where there is one direction; nothing is fed to the first step."""
+        end = source[:, -self.config.encoder_hidden_size :]
+        states = torch.tanh(self.initial_state(end)).split(self.state_sizes[: self.config.decoder_layers], dim=-1)
+        if self.config.input_feeding:
+            states = (*states, end.new_zeros(end.shape[0], self.config.readout_size))
+        return states
 
     def project_keys(self, annotations: torch.Tensor) -> torch.Tensor:
         """U_a h_j, (B, S, A), once for all steps; (B, 0, D) without attention."""
