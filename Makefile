@@ -7,7 +7,7 @@ READY := $(VENV)/ready
 export TOKENIZERS_PARALLELISM := false
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-vision cards test lint format
+.PHONY: help demo demo-vision app cards test lint format
 
 help: ## show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -22,6 +22,15 @@ demo: $(READY) ## train on dates (about two minutes on two cores), show translat
 	$(BIN)/python scripts/demo.py
 
 demo-vision: $(READY) ## train on digits (about a minute on two cores), show attention over images, reload
+	$(BIN)/python scripts/demo_vision.py
+
+app: $(READY) outputs/bahdanau-dates/all_results.json outputs/compact-vit-digits/all_results.json ## serve an app that shows the demos' models
+	$(BIN)/python scripts/app.py
+
+outputs/bahdanau-dates/all_results.json: | $(READY)
+	$(BIN)/python scripts/demo.py
+
+outputs/compact-vit-digits/all_results.json: | $(READY)
 	$(BIN)/python scripts/demo_vision.py
 
 test: $(READY) ## run the tests

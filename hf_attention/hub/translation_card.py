@@ -97,7 +97,7 @@ def summarize(model: PreTrainedModel, data_name: str) -> str:
         attention = "no attention" if config.attention_type == "none" else f"{config.attention_type} attention"
         kind = f"recurrent encoder-decoder ({config.cell_type.upper()}) with {attention}"
     languages = [getattr(config, name, None) for name in ("source_lang", "target_lang")]
-    direction = "" if languages == ["source", "target"] else f" from {languages[0]} to {languages[1]}"
+    direction = "" if languages in ([None, None], ["source", "target"]) else f" from {languages[0]} to {languages[1]}"
     return f"A {kind}, trained{direction} on {data_name}."
 
 

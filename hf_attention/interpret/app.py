@@ -83,12 +83,13 @@ def add_translation(name: str, texts: list[str]):
     with gr.Tab("Translate"):
         gr.Markdown(f"`{name}`")
         text = gr.Textbox(label="Source", lines=2, value=texts[0] if texts else None)
+        if texts:
+            gr.Examples([[example] for example in texts], [text])
         num_beams = gr.Slider(1, 10, value=model.generation_config.num_beams or 1, step=1, label="Beams")
         button = gr.Button("Translate", variant="primary")
         translation = gr.Textbox(label="Target", interactive=False)
-        view = gr.HTML(label="Alignment: hover over a target token to see what it looked at", show_label=True)
-        if texts:
-            gr.Examples([[example] for example in texts], [text])
+        gr.Markdown("Hover over a target token, or reach it by Tab, to see what it looked at.", visible=has_attention)
+        view = gr.HTML()
         for event in (button.click, text.submit):
             event(translate, [text, num_beams], [translation, view], api_name="translate")
 

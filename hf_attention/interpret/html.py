@@ -28,9 +28,10 @@ STYLE = """
 .alignment .s, .alignment .t {padding: .15rem .2rem; border-radius: .2rem; white-space: pre}
 .alignment .t {cursor: pointer; border-bottom: 2px solid rgb(66, 133, 244)}
 .alignment .t:hover, .alignment .t:focus {background: rgb(66, 133, 244); color: white; outline: none}
-.alignment table {border-collapse: collapse; font-size: .8rem; line-height: 1.3; width: auto}
-.alignment td, .alignment th {padding: .1rem .3rem; text-align: center; font-weight: normal; border: 0}
-.alignment th {white-space: pre}
+.alignment table {border-collapse: collapse; font-size: .8rem; line-height: 1.3; width: auto; margin-top: .6rem}
+.alignment td, .alignment th {padding: .15rem .3rem !important; text-align: center; font-weight: normal}
+.alignment td {border: 1px solid rgba(128, 128, 128, .2) !important}
+.alignment th, .alignment tr {border: 0 !important; white-space: pre}
 """
 
 

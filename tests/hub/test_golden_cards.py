@@ -1,0 +1,132 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+Whole cards against files that a person read. After a wanted change of a template:
+
+    UPDATE_GOLDEN=1 python -m pytest tests/hub/test_golden_cards.py
+"""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from datasets import Dataset, DatasetDict
+from huggingface_hub import ModelCard, get_session
+
+import hf_attention.hub.card as writer
+from hf_attention import (
+    BahdanauConfig,
+    BahdanauForConditionalGeneration,
+    CompactVitConfig,
+    CompactVitForImageClassification,
+)
+from hf_attention.hub import write_dates_dataset, write_image_classification_card, write_translation_card
+from hf_attention.training.arguments import ImageTrainingArguments, TranslationTrainingArguments
+
+
+GOLDEN = Path(__file__).parent / "golden"
+HISTORY = [{"epoch": 1, "loss": 2.0}, {"epoch": 1, "eval_loss": 1.5, "eval_accuracy": 0.5}, {"epoch": 2, "loss": 1.0}]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A run that was never run; its figures are nobody's."""
+    monkeypatch.setattr(writer, "describe_versions", lambda: "hf_attention 0.1.0, transformers 5.23.0")
+    monkeypatch.setattr(writer, "describe_device", lambda args: "2 CPU cores")
+    results = {"test_bleu": 12.345, "test_chrf": 34.5, "test_exact_match": 0.25, "test_alignment_error": 0.125}
+    results |= {"test_accuracy": 0.75, "test_signature": "nrefs:1|case:mixed", "train_runtime": 61.2, "epoch": 2.0}
+    folder = tmp_path / "my-model"
+    folder.mkdir()
+    (folder / "all_results.json").write_text(json.dumps(results))
+    (folder / "trainer_state.json").write_text(json.dumps({"global_step": 20, "log_history": HISTORY}))
+    return folder
+
+
+def compare(folder: Path, name: str):
+    text, golden = (folder / "README.md").read_text("utf-8"), GOLDEN / name
+    if os.environ.get("UPDATE_GOLDEN"):
+        golden.write_text(text, encoding="utf-8")
+    assert text == golden.read_text("utf-8")
+
+
+def check_by_the_hub(hub, folder: Path, repo_type: str):
+    content = {"repoType": repo_type, "content": (folder / "README.md").read_text("utf-8")}
+    response = get_session().post(f"{hub.url}/api/validate-yaml", json=content)
+    assert response.status_code == 200, response.text
+
+
+def test_translation(hub, folder):
+    options = {"vocab_size": 40, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": 1}
+    model = BahdanauForConditionalGeneration(BahdanauConfig.from_preset("tiny", **options))
+    write_translation_card(
+        str(folder),
+        model,
+        TranslationTrainingArguments(output_dir=str(folder), learning_rate=1e-3),
+        alignments=[],
+        example='say "hi"',
+        data_name="user/pairs",
+        data_description="de to en. train 100, validation 10, test 10 pairs.",
+        test_size=10,
+        num_beams=5,
+        languages=["de", "en"],
+        dataset="user/pairs",
+        license="cc-by-4.0",
+        base_model="user/parent",
+    )
+    compare(folder, "translation_card.md")
+    check_by_the_hub(hub, folder, "model")
+    data = ModelCard.load(folder / "README.md").data
+    assert data.model_name == "my-model" and {result.metric_type for result in data.eval_results} >= {
+        "bleu",
+        "accuracy",
+    }
+    results = (folder / ".eval_results" / "test.yaml").read_text()
+    assert results.startswith("- dataset:\n    id: user/pairs\n    task_id: exact_match\n  value: 0.25\n")
+
+
+def test_image_classification(hub, folder):
+    model = CompactVitForImageClassification(
+        CompactVitConfig.from_preset("cct_2_3x2", num_labels=3, id2label={0: "ant", 1: "bee", 2: "cow"})
+    )
+    write_image_classification_card(
+        str(folder),
+        model,
+        ImageTrainingArguments(output_dir=str(folder), learning_rate=1e-3),
+        attentions=[],
+        regularization={"mixup_alpha": 0.8},
+        predictions=np.array([0, 1, 2, 2, 0]),
+        references=np.array([0, 1, 1, 2, 1]),
+        data_name="photos",
+        data_description="train 10, test 5 images, of 3 classes.",
+    )
+    compare(folder, "image_classification_card.md")
+    check_by_the_hub(hub, folder, "model")
+    assert not (folder / ".eval_results").exists()  # the data is not on the Hub
+
+
+def test_dates(hub, tmp_path, monkeypatch):
+    monkeypatch.setattr("hf_attention.hub.dataset.babel_version", "2.18.0")
+    row = {"source": "4. März 2005", "target": "2005-03-04", "locale": "de_DE", "alignment": [[0, 4, 8, 12]]}
+    data = DatasetDict({split: Dataset.from_list([row] * size) for split, size in (("train", 1200), ("test", 2))})
+    write_dates_dataset(str(tmp_path), "user/dates", data)
+    compare(tmp_path, "dates_dataset_card.md")
+    check_by_the_hub(hub, tmp_path, "dataset")
+
+
+def test_what_the_hub_would_refuse_is_refused(hub, folder):
+    (folder / "README.md").write_text("---\nlanguage: German\n---\n\n# Mine\n")
+    content = {"repoType": "model", "content": (folder / "README.md").read_text()}
+    assert get_session().post(f"{hub.url}/api/validate-yaml", json=content).status_code == 400

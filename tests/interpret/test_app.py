@@ -1,0 +1,93 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""The app, driven as a person would: in headless Chromium, with nothing but loopback to talk to."""
+
+import shutil
+
+import pytest
+from gradio_client import Client, handle_file
+from PIL import Image
+from playwright.sync_api import sync_playwright
+from transformers import AutoModelForImageClassification, AutoModelForSeq2SeqLM, AutoTokenizer
+
+from hf_attention.interpret import align, launch_app
+
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+@pytest.fixture(scope="module")
+def app(small_run, small_vision_run):
+    images = [Image.effect_noise((64, 64), 60)]
+    models = [str(small_run[0]), str(small_vision_run[0])]
+    server, url, _ = launch_app(models, ["4. März 2005"], images, prevent_thread_lock=True, quiet=True)
+    yield url
+    server.blocks.close()
+
+
+def test_as_an_api(app, small_run, small_vision_run, tmp_path):
+    client = Client(app, verbose=False)
+    translation, page = client.predict("4. März 2005", 3, api_name="/translate")
+    model, tokenizer = AutoModelForSeq2SeqLM.from_pretrained(small_run[0]), AutoTokenizer.from_pretrained(small_run[0])
+    expected = align(model, tokenizer, ["4. März 2005"], num_beams=3)[0]
+    assert translation == expected.target
+    assert page.count("<td ") == expected.weights.size
+    Image.effect_noise((8, 8), 60).save(tmp_path / "digit.png")
+    scores, *pictures = client.predict(handle_file(tmp_path / "digit.png"), 1, "head 1", api_name="/classify")
+    names = AutoModelForImageClassification.from_pretrained(small_vision_run[0]).config.id2label.values()
+    assert scores["label"] in names and len(scores["confidences"]) == 5
+    assert all(Image.open(picture).size == (224, 224) for picture in pictures[:3])
+    with pytest.raises(Exception, match="There is no text"):
+        client.predict(" ", 1, api_name="/translate")
+    with pytest.raises(Exception, match="There is no image"):
+        client.predict(None, 1, "head 1", api_name="/classify")
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
+def test_in_a_browser(app, tmp_path):
+    strangers = []
+    with sync_playwright() as playwright:
+        flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        page = playwright.chromium.launch(executable_path=CHROMIUM, args=flags).new_page()
+        page.on("request", lambda request: strangers.append(request.url) if "//127.0.0.1" not in request.url else None)
+        page.goto(app)
+        page.get_by_role("button", name="Translate", exact=True).click()
+        token = page.locator(".alignment .t0")
+        token.wait_for()
+        colour = "getComputedStyle(document.querySelector('.alignment .s{}')).backgroundColor"
+        best = max(
+            range(5), key=lambda column: float(page.locator(".alignment td").nth(column).get_attribute("title"))
+        )
+        nothing = page.evaluate(colour.format(best))
+        token.hover()
+        assert page.evaluate(colour.format(best)) != nothing == "rgba(0, 0, 0, 0)"
+        page.mouse.move(0, 0)
+        assert page.evaluate(colour.format(best)) == nothing
+        token.focus()  # as by the keyboard
+        assert page.evaluate(colour.format(best)) != nothing
+
+        page.get_by_role("tab", name="Classify").click()
+        page.locator(".gallery-item:visible").first.click()
+        page.get_by_role("button", name="Classify", exact=True).click()
+        page.wait_for_function("document.querySelectorAll('.image-container img, .image-frame img').length >= 4")
+        pictures = "[...document.querySelectorAll('.image-container img, .image-frame img')].map(image => image.src)"
+        before = page.evaluate(pictures)
+        page.get_by_label("Head", exact=True).click()
+        page.get_by_role("option", name="head 2").click()
+        page.wait_for_function(f"JSON.stringify({pictures}) != JSON.stringify({before})")
+        after = page.evaluate(pictures)
+        assert [old == new for old, new in zip(before, after)] == [True, False, True, True]
+        page.screenshot(path=tmp_path / "app.png")
+    assert not strangers

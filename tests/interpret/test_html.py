@@ -1,0 +1,42 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+import re
+
+import numpy as np
+
+from hf_attention.interpret import Alignment, alignment_to_html
+
+
+def make(weights, source=("<b>", "▁a"), target=("x", "</s>")) -> Alignment:
+    return Alignment("<b> a", "x", list(source), list(target), np.array(weights, dtype=np.float32), -1.0)
+
+
+def test_every_weight_is_there():
+    page = alignment_to_html(make([[0.9, 0.1], [0.004, 0.996]]))
+    cells = re.findall(r'<td style="background: rgba\(66, 133, 244, ([\d.]+)\)" title="([\d.]+)">', page)
+    assert cells == [("0.90", "0.900"), ("0.10", "0.100"), ("0.00", "0.004"), ("1.00", "0.996")]
+    rules = re.findall(r"\.t(\d):hover, \.t\d:focus\) \.s(\d)", page)
+    assert rules == [("0", "0"), ("0", "1"), ("1", "1")]  # a weight that nobody could see has none
+    assert 'title="&lt;b&gt; 0.90, a 0.10"' in page
+
+
+def test_text_is_no_markup():
+    page = alignment_to_html(make([[0.5, 0.5], [0.5, 0.5]], source=('<script>"', "&")))
+    assert "<script>" not in page and "&lt;script&gt;&quot;" in page and "&amp;" in page
+
+
+def test_two_on_a_page_do_not_light_each_other_up():
+    pages = [alignment_to_html(make([[share, 1 - share]] * 2)) for share in (0.2, 0.3)]
+    names = {re.search(r'class="alignment (\w+)"', page)[1] for page in pages}
+    assert len(names) == 2
