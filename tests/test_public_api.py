@@ -13,6 +13,7 @@
 # limitations under the License.
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -47,27 +48,34 @@ def test_import_brings_nothing_heavy():
 CONFIG = "AutoConfig.for_model('bahdanau', vocab_size=9, embedding_size=4, hidden_size=4)"
 
 
-@pytest.mark.parametrize(
-    "imports",
-    [
-        "import hf_attention; import hf_attention",
-        "from transformers import AutoModelForSeq2SeqLM, AutoConfig; import hf_attention",
-        "import hf_attention; from transformers import AutoTokenizer, pipeline",
-        "import hf_attention; from transformers import BartModel",
-        "import hf_attention; import transformers.modeling_layers",
-        "import hf_attention; from transformers.backbone_utils import BackboneMixin",
-        "import hf_attention; from transformers import Seq2SeqTrainer",
-        "from hf_attention.models.bahdanau.modeling_bahdanau import BahdanauModel",
-        "from hf_attention.models.bahdanau.layers_bahdanau import BahdanauAttention",
-        "from hf_attention.interpret.translation_pipeline import TranslationWithAlignmentPipeline",
-        "from hf_attention import BahdanauModel",
-        "import importlib, hf_attention; importlib.reload(hf_attention)",
-    ],
-)
-def test_registered_whatever_is_imported_first(imports):
-    code = f"{imports}; from transformers import AutoConfig, AutoModelForSeq2SeqLM; "
+FIRST = [
+    "import hf_attention; import hf_attention",
+    "from transformers import AutoModelForSeq2SeqLM, AutoConfig; import hf_attention",
+    "import hf_attention; from transformers import AutoTokenizer, pipeline",
+    "import hf_attention; from transformers import BartModel",
+    "import hf_attention; import transformers.modeling_layers",
+    "import hf_attention; from transformers.backbone_utils import BackboneMixin",
+    "import hf_attention; from transformers import Seq2SeqTrainer",
+    "from hf_attention.models.bahdanau.modeling_bahdanau import BahdanauModel",
+    "from hf_attention.models.bahdanau.layers_bahdanau import BahdanauAttention",
+    "from hf_attention.interpret.translation_pipeline import TranslationWithAlignmentPipeline",
+    "from hf_attention import BahdanauModel",
+    "import importlib, hf_attention; importlib.reload(hf_attention)",
+]
+
+
+@pytest.fixture(scope="module")
+def registered():
+    """What each order of imports makes of a config, found by two processes at a time."""
+    code = "from transformers import AutoConfig, AutoModelForSeq2SeqLM; "
     code += f"print(type(AutoModelForSeq2SeqLM.from_config({CONFIG})).__module__)"
-    assert run(code) == "hf_attention.models.bahdanau.modeling_bahdanau"
+    with ThreadPoolExecutor(2) as pool:
+        yield {imports: pool.submit(run, f"{imports}; {code}") for imports in FIRST}
+
+
+@pytest.mark.parametrize("imports", FIRST)
+def test_registered_whatever_is_imported_first(imports, registered):
+    assert registered[imports].result() == "hf_attention.models.bahdanau.modeling_bahdanau"
 
 
 def test_beside_another_plugin():
@@ -87,18 +95,25 @@ def test_pipeline_is_registered(first):
     assert "translation-with-alignment" in run(code)
 
 
-@pytest.mark.parametrize(
-    "imports",
-    [
-        "import hf_attention",
-        "from transformers import AutoImageProcessor; import hf_attention",
-        "import hf_attention; from transformers.image_processing_backends import PilBackend",
-        "import hf_attention; from transformers import ViTImageProcessorPil",
-        "import hf_attention; from transformers import pipeline",
-        "from hf_attention import CompactVitImageProcessorPil",
-    ],
-)
-def test_image_processor_is_registered_whatever_is_imported_first(imports, small_vision_run):
-    code = f"{imports}; from transformers import AutoImageProcessor; "
+FIRST_FOR_IMAGES = [
+    "import hf_attention",
+    "from transformers import AutoImageProcessor; import hf_attention",
+    "import hf_attention; from transformers.image_processing_backends import PilBackend",
+    "import hf_attention; from transformers import ViTImageProcessorPil",
+    "import hf_attention; from transformers import pipeline",
+    "from hf_attention import CompactVitImageProcessorPil",
+]
+
+
+@pytest.fixture(scope="module")
+def registered_processors(small_vision_run):
+    code = "from transformers import AutoImageProcessor; "
     code += f"print(type(AutoImageProcessor.from_pretrained({str(small_vision_run[0])!r})).__module__)"
-    assert run(code) == "hf_attention.models.compact_vit.image_processing_pil_compact_vit"
+    with ThreadPoolExecutor(2) as pool:
+        yield {imports: pool.submit(run, f"{imports}; {code}") for imports in FIRST_FOR_IMAGES}
+
+
+@pytest.mark.parametrize("imports", FIRST_FOR_IMAGES)
+def test_image_processor_is_registered_whatever_is_imported_first(imports, registered_processors):
+    found = registered_processors[imports].result()
+    assert found == "hf_attention.models.compact_vit.image_processing_pil_compact_vit"

@@ -15,14 +15,21 @@
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import ClassVar
 
 import torch
 import yaml
 from transformers import HfArgumentParser, PreTrainedConfig, Seq2SeqTrainingArguments, TrainingArguments
+
+
+# what belongs to one run on one machine
+OF_THE_PLACE = ("output_dir", "overwrite_output_dir", "resume_from_checkpoint", "run_name", "logging_dir", "use_cpu")
+OF_THE_PLACE += ("dataloader_pin_memory", "local_rank", "push_to_hub", "hub_model_id", "disable_tqdm", "report_to")
+OF_THE_PLACE += ("accelerator_config", "deepspeed", "fsdp", "fsdp_config")
 
 
 @dataclass
@@ -229,21 +236,16 @@ def describe_options(*arguments: object) -> dict:
     """
     options = {}
     for part in arguments:
-        given, default = (to_options(item) for item in (part, type(part)()))
-        options |= {name: value for name, value in given.items() if value != default.get(name)}
+        given = part.to_dict() if isinstance(part, TrainingArguments) else asdict(part)
+        for item in fields(part):
+            if not item.init or item.name.endswith("_token") or item.name in OF_THE_PLACE:
+                continue
+            default = item.default if item.default_factory is MISSING else item.default_factory()
+            value = given.get(item.name)
+            is_set = value != default and (value or default)  # transformers makes False of None
+            if is_set and isinstance(value, (bool, int, float, str, list, dict)):
+                options[item.name] = value
     return options
-
-
-def to_options(part: object) -> dict:
-    left_out = ("output_dir", "overwrite_output_dir", "resume_from_checkpoint", "run_name", "logging_dir")
-    options = part.to_dict() if isinstance(part, TrainingArguments) else asdict(part)
-    names = {item.name for item in fields(part) if item.init and not item.name.endswith("_token")}
-    plain = (bool, int, float, str, list)
-    return {
-        name: value
-        for name, value in options.items()
-        if name in names and name not in left_out and isinstance(value, plain)
-    }
 
 
 def parse(dataclass_types: list[type], arguments: list[str] | None = None) -> tuple:
@@ -276,13 +278,13 @@ def parse(dataclass_types: list[type], arguments: list[str] | None = None) -> tu
 
 def parse_overrides(defaults: PreTrainedConfig, overrides: str | None, from_data: Iterable[str]) -> dict:
     """
-    `a=1,b=true` with the types of a config's own values.
+    `a=1,b=true,c=[1,2]` with the types of a config's own values.
 
     Raises `ValueError` for an option the config has not, one that the tokenizer or the data decides, or a value of
     another type.
     """
     options = {}
-    for pair in filter(None, (overrides or "").split(",")):
+    for pair in filter(None, re.split(r",(?![^\[]*\])", overrides or "")):  # commas inside a list part nothing
         name, sign, value = (part.strip() for part in pair.partition("="))
         if not sign:
             raise ValueError(f"`config_overrides` is `option=value,option=value`, but {pair!r} has no `=`.")
@@ -300,7 +302,8 @@ def parse_overrides(defaults: PreTrainedConfig, overrides: str | None, from_data
                 options[name] = value
             else:
                 options[name] = yaml.safe_load(value)
-                if not isinstance(options[name], (int, float, type(default))):
+                kinds = (int, float, list if isinstance(default, tuple) else type(default))
+                if not isinstance(options[name], kinds):
                     raise TypeError
         except (KeyError, TypeError, yaml.YAMLError):
             raise ValueError(f"`config_overrides`: {value!r} is no value for `{name}` (as in {default!r}).") from None

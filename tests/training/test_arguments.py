@@ -12,10 +12,17 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 import json
+import os
 
 import pytest
 
-from hf_attention.training.arguments import ModelArguments, ParallelDataArguments, TranslationTrainingArguments, parse
+from hf_attention.training.arguments import (
+    ModelArguments,
+    ParallelDataArguments,
+    TranslationTrainingArguments,
+    describe_options,
+    parse,
+)
 
 
 TYPES = [ModelArguments, ParallelDataArguments, TranslationTrainingArguments]
@@ -61,3 +68,31 @@ def test_unknown_options(tmp_path):
         parse(TYPES, [str(tmp_path / "recipe.yaml")])
     with pytest.raises(ValueError, match="--learning_rat"):
         parse(TYPES, ["--learning_ratt", "3"])
+
+
+def test_options_of_a_run_run_it_again(tmp_path, monkeypatch):
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    arguments = ["--preset", "mini", "--learning_rate", "3e-3", "--train_file", "a.de", "a.en", "--num_beams", "2"]
+    arguments += ["--lr_scheduler_type", "cosine", "--eval_strategy", "steps", "--eval_steps", "7", "--bf16", "true"]
+    arguments += ["--lr_scheduler_kwargs", '{"num_cycles": 0.5}', "--predict_with_generate", "false"]
+    arguments += ["--hub_token", "hf_secret", "--output_dir", str(tmp_path / "a")]
+    parts = parse(TYPES, arguments)
+    options = describe_options(*parts)
+    assert options.pop("lr_scheduler_kwargs") == {"num_cycles": 0.5}
+    assert options == {
+        "preset": "mini",
+        "train_file": ["a.de", "a.en"],
+        "num_beams": 2,
+        "learning_rate": 3e-3,
+        "lr_scheduler_type": "cosine",
+        "eval_strategy": "steps",
+        "eval_steps": 7,
+        "bf16": True,
+        "predict_with_generate": False,
+    }
+    # the token went where the client looks for it, and nowhere else
+    assert os.environ["HF_TOKEN"] == "hf_secret" and parts[2].hub_token is None
+    file = tmp_path / "training_args.json"
+    file.write_text(json.dumps(describe_options(*parts)))
+    again = parse(TYPES, [str(file), "--output_dir", str(tmp_path / "b")])
+    assert describe_options(*again) == describe_options(*parts) and again[0] == parts[0] and again[1] == parts[1]

@@ -258,7 +258,7 @@ def test_a_processor_that_does_not_normalize(folders, tmp_path):
 
 
 SWIN = "image_size=64,patch_size=2,embed_dim=12,window_size=4"
-RESNET = "embedding_size=8,layer_type=basic"
+RESNET = "embedding_size=8,layer_type=basic,hidden_sizes=[8,8,8,8],depths=[1,1,1,1]"
 VIT = "image_size=8,patch_size=4,num_channels=1,hidden_size=16,num_hidden_layers=1,num_attention_heads=2"
 
 
