@@ -141,6 +141,8 @@ def export_onnx(folder: str, output_dir: str | None = None, quantize: bool = Fal
                     )
                 files.append(smaller)
         target.mkdir(parents=True, exist_ok=True)
+        if model.can_generate():
+            model.generation_config.save_pretrained(target)
         return [Path(shutil.copy(file, target / file.name)) for file in files]
 
 
@@ -301,8 +303,9 @@ class OnnxTranslator:
     Greedy decoding by onnxruntime, with numpy alone.
 
     Args:
-        folder (`str`): of an exported model; its `generation_config.json` is one folder up.
+        folder (`str`): what [`export_onnx`] wrote.
         quantized (`bool`): whether to run the int8 files.
+        num_threads (`int`): of onnxruntime; 0 for as many as there are cores.
     """
 
     def __init__(self, folder: str, quantized: bool = False, num_threads: int = 0):
@@ -310,7 +313,7 @@ class OnnxTranslator:
         self.encoder, self.decoder = (
             open_session(Path(folder, name + suffix), num_threads) for name in (ENCODER, DECODER)
         )
-        self.config = GenerationConfig.from_pretrained(Path(folder).parent)
+        self.config = GenerationConfig.from_pretrained(folder)
 
     def generate(
         self, input_ids: np.ndarray, attention_mask: np.ndarray, max_length: int | None = None

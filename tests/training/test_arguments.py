@@ -87,6 +87,7 @@ def test_options_of_a_run_run_it_again(tmp_path, monkeypatch):
         "lr_scheduler_type": "cosine",
         "eval_strategy": "steps",
         "eval_steps": 7,
+        "do_eval": True,
         "bf16": True,
         "predict_with_generate": False,
     }

@@ -11,9 +11,13 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
+import os
 import shutil
+import subprocess
+import sys
 
 import pytest
+from conftest import SMALL
 from transformers import AutoConfig
 
 from hf_attention.training.checkpoints import check_output_dir, check_weights, find_checkpoint
@@ -63,3 +67,27 @@ def test_output_dir(run, tmp_path):
     config.decoder_layers = 2
     with pytest.raises(ValueError, match="decoder_layers 1 instead of 2"):
         check_output_dir(str(run), config, overwrite=False, resume=True)
+
+
+LIMITED = """
+import resource, sys
+from train_translation import main
+# files cannot grow beyond this, as on a disk that is full: 600 kB of the weights' 1.2 MB
+resource.setrlimit(resource.RLIMIT_FSIZE, (600_000, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+main(sys.argv[1:])
+"""
+
+
+@pytest.mark.parametrize("saving", ["a checkpoint", "the model"])
+def test_a_full_disk(run, saving):
+    kept = [file for file in run.rglob("*") if file.is_file() and "results" not in file.name]
+    before = {file: file.read_bytes() for file in kept}
+    arguments = ["--resume_from_checkpoint", "last", "--max_steps", "32", "--output_dir", str(run), *SMALL]
+    arguments += ["--save_steps", "2"] if saving == "a checkpoint" else ["--save_strategy", "no"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    ran = subprocess.run([sys.executable, "-c", LIMITED, *arguments], capture_output=True, text=True, env=environment)
+    message = ran.stderr.strip().splitlines()[-1]
+    assert "No room to save in `output_dir`. The last whole checkpoint is" in message and "checkpoint-30" in message
+    assert "--resume_from_checkpoint last" in message
+    assert {file: file.read_bytes() for file in before} == before  # the model and its checkpoints are as they were
+    assert not (run / "checkpoint-32").exists() and not (run / ".saving").exists()

@@ -1,0 +1,126 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from transformers import (
+    AutoImageProcessor,
+    AutoModelForImageClassification,
+    AutoModelForSeq2SeqLM,
+    AutoTokenizer,
+    MarianConfig,
+    MarianMTModel,
+    ViTConfig,
+    ViTForImageClassification,
+)
+
+from hf_attention import BahdanauConfig, BahdanauForConditionalGeneration
+from hf_attention.hub.export import OnnxTranslator, export_onnx, open_session
+
+
+LUONG = {"attention_type": "general", "attention_query": "current", "input_feeding": True, "readout_type": "tanh"}
+
+
+def make(folder, **options) -> BahdanauForConditionalGeneration:
+    """A model whose weights are large enough that a wrong gate would show."""
+    torch.manual_seed(0)
+    ids = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": 1}
+    config = BahdanauConfig.from_preset("tiny", vocab_size=30, initializer_range=0.3, **ids, **options)
+    model = BahdanauForConditionalGeneration(config).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += 0.1 * torch.randn_like(parameter)
+    model.generation_config.max_length = 12
+    model.save_pretrained(folder)
+    return model
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"reset_after": False, "use_bias": False, "encoder_layers": 2},
+        {"cell_type": "rnn", "attention_type": "none", "bidirectional": False},
+        {"cell_type": "lstm", "decoder_layers": 2, **LUONG},
+        {"attention_type": "scaled_dot", "attention_query": "current", "readout_type": "linear", "reset_after": False},
+    ],
+    ids=["gru", "2014", "rnn", "luong", "2014-current"],
+)
+def test_greedy_output_and_logits(options, tmp_path):
+    model = make(tmp_path, **options)
+    files = export_onnx(str(tmp_path))
+    assert [file.name for file in files] == ["decoder_model.onnx", "encoder_model.onnx"]
+    runner = OnnxTranslator(str(tmp_path / "onnx"))
+    generator = torch.Generator().manual_seed(1)
+    for batch, length in ((1, 1), (5, 13), (2, 40)):
+        input_ids = torch.randint(3, 30, (batch, length), generator=generator)
+        lengths = torch.randint(1, length + 1, (batch, 1), generator=generator)
+        mask = (torch.arange(length) < lengths).long()
+        mask[::2] = mask[::2].flip(1)  # padded on the left, too
+        ids, logits = runner.generate(input_ids.numpy(), mask.numpy())
+        with torch.no_grad():
+            expected = model.generate(input_ids=input_ids, attention_mask=mask, num_beams=1)
+            assert ids.tolist() == expected.tolist()
+            outputs = model(input_ids=input_ids, attention_mask=mask, decoder_input_ids=torch.tensor(ids[:, :-1]))
+        np.testing.assert_allclose(logits, outputs.logits.numpy(), atol=1e-3)
+
+
+def test_a_trained_model_in_int8(small_run, tmp_path):
+    files = export_onnx(str(small_run[0]), str(tmp_path), quantize=True)
+    sizes = {file.name: file.stat().st_size for file in files}
+    assert sizes["decoder_model_quantized.onnx"] < 0.5 * sizes["decoder_model.onnx"]
+    assert sizes["encoder_model_quantized.onnx"] < sizes["encoder_model.onnx"]
+    model, tokenizer = AutoModelForSeq2SeqLM.from_pretrained(small_run[0]), AutoTokenizer.from_pretrained(small_run[0])
+    texts = ["4. März 2005", "2031년 12월 25일"]
+    batch = tokenizer(texts, padding=True, return_tensors="pt", return_token_type_ids=False)
+    expected = model.generate(**batch, num_beams=1)
+    given = {name: value.numpy() for name, value in batch.items()}
+    assert OnnxTranslator(str(tmp_path)).generate(**given)[0].tolist() == expected.tolist()
+    exact, rounded = (OnnxTranslator(str(tmp_path), quantized).generate(**given)[1] for quantized in (False, True))
+    assert 0 < np.abs(exact[:, 0] - rounded[:, 0]).max() < 0.2
+
+
+def test_image_classifiers(small_vision_run, tmp_path):
+    files = export_onnx(str(small_vision_run[0]), str(tmp_path / "ours"), quantize=True)
+    assert [file.name for file in files] == ["model.onnx", "model_quantized.onnx"]
+    model = AutoModelForImageClassification.from_pretrained(small_vision_run[0])
+    processor = AutoImageProcessor.from_pretrained(small_vision_run[0])
+    images = [Image.effect_noise((8, 8), 60) for _ in range(5)]
+    pixel_values = processor(images, return_tensors="pt")["pixel_values"]
+    with torch.no_grad():
+        expected = model(pixel_values).logits.numpy()
+    exact, rounded = (open_session(file).run(None, {"pixel_values": pixel_values.numpy()})[0] for file in files)
+    np.testing.assert_allclose(exact, expected, atol=1e-4)
+    assert 0 < np.abs(rounded - expected).max() < 0.2
+
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    ViTForImageClassification(ViTConfig(image_size=8, patch_size=4, **sizes)).save_pretrained(tmp_path / "vit")
+    assert export_onnx(str(tmp_path / "vit"))[0] == tmp_path / "vit" / "onnx" / "model.onnx"
+
+
+def test_what_cannot_be_exported(small_run, tmp_path, monkeypatch):
+    sizes = {"d_model": 8, "encoder_layers": 1, "decoder_layers": 1, "encoder_ffn_dim": 8, "decoder_ffn_dim": 8}
+    heads = {"encoder_attention_heads": 2, "decoder_attention_heads": 2}
+    config = MarianConfig(vocab_size=9, pad_token_id=0, decoder_start_token_id=0, eos_token_id=1, **sizes, **heads)
+    MarianMTModel(config).save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match="holds a `marian`"):
+        export_onnx(str(tmp_path))
+    with pytest.raises(ValueError, match="holds no weights"):
+        export_onnx(str(tmp_path / "nothing"))
+    # a file that gives something else is not written
+    monkeypatch.setattr("hf_attention.hub.export.TOLERANCE", -1.0)
+    with pytest.raises(ValueError, match="onnxruntime's logits differ from the model's"):
+        export_onnx(str(small_run[0]), str(tmp_path / "onnx"))
+    assert not (tmp_path / "onnx").exists()
