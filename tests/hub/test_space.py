@@ -1,0 +1,100 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+from gradio_client import Client, handle_file
+from huggingface_hub import RepoCard
+from PIL import Image
+from publish import main
+
+from hf_attention.hub import publish, publish_folder, publish_model, write_space
+
+
+def test_a_published_space_runs_without_the_plugin(hub, small_run, small_vision_run, tmp_path, monkeypatch):
+    """Its files come from the Hub and its models too; nothing of this checkout is imported."""
+    monkeypatch.setattr(publish, "check_loads", lambda *_: None)
+    publish_model(str(small_run[0]), "alice/dates-model")
+    publish_model(str(small_vision_run[0]), "alice/digits-model")
+    main([str(tmp_path / "made"), "alice/space", "--space", "--models", "alice/dates-model", "alice/digits-model"])
+    assert hub.repository("alice/space", "space").history == ["Upload Space", "initial commit"]
+    folder = tmp_path / "space"
+    for path in hub.repository("alice/space", "space").files():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(hub.read("alice/space", path, kind="space"))
+    card = RepoCard.load(folder / "README.md").data
+    assert (card.sdk, card.app_file, card.models) == ("gradio", "app.py", ["alice/dates-model", "alice/digits-model"])
+    assert re.search(r"^transformers==\d", (folder / "requirements.txt").read_text(), re.MULTILINE)
+
+    environment = {**os.environ, **hub.client_environment(tmp_path / "cache"), "GRADIO_ANALYTICS_ENABLED": "False"}
+    # -S and a path of its own leave this checkout's plugin out, as on a machine that has never seen it
+    packages = next(path for path in sys.path if path.endswith("site-packages"))
+    environment["PYTHONPATH"] = packages
+    app = subprocess.Popen(
+        [sys.executable, "-S", "-u", "app.py"],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        shown = []
+        for line in app.stdout:
+            shown.append(line)
+            if found := re.search(r"http://127.0.0.1:\d+", line):
+                break
+        else:
+            raise AssertionError("".join(shown))
+        client = Client(found[0], verbose=False)
+        translation, page = client.predict("4. März 2005", 1, api_name="/translate")
+        assert isinstance(translation, str) and 'class="alignment' in page
+        Image.effect_noise((8, 8), 60).save(tmp_path / "digit.png")
+        scores, *_ = client.predict(handle_file(tmp_path / "digit.png"), 1, "head 1", api_name="/classify")
+        assert len(scores["confidences"]) == 5
+    finally:
+        app.kill()
+        app.wait()
+
+
+def test_names(tmp_path, monkeypatch):
+    with pytest.raises(ValueError, match="'small' is a folder or names no user"):
+        write_space(tmp_path / "space", ["small"])
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "outputs" / "run").mkdir(parents=True)
+    with pytest.raises(ValueError, match="'outputs/run' is a folder"):
+        write_space(tmp_path / "space", ["outputs/run"])
+    assert not (tmp_path / "space").exists()
+
+
+def test_making_it_again_leaves_nothing_behind(hub, tmp_path):
+    write_space(tmp_path / "space", ["alice/model"])
+    (tmp_path / "space" / "hf_attention" / "old.py").write_text("")
+    write_space(tmp_path / "space", ["alice/model"])
+    assert not (tmp_path / "space" / "hf_attention" / "old.py").exists()
+    found = publish_folder(tmp_path / "space", "alice/space", "space", commit_message="x", dry_run=True)
+    assert "hf_attention/models/bahdanau/modeling_bahdanau.py" in found.files and not hub.requests
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["a", "u/b", "--space"], ["a", "u/b", "--models", "u/c"], ["a", "u/b", "--dataset", "--version", "v1"]],
+)
+def test_arguments_that_do_not_fit(arguments, capsys):
+    with pytest.raises(SystemExit):
+        main(arguments)
+    assert "--models" in capsys.readouterr().err or "--version" in arguments
