@@ -22,7 +22,7 @@ import torch
 from huggingface_hub import HfApi, ModelCard, file_exists
 from loopback_hub import Fault
 from publish import main
-from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
+from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, pipeline
 
 from hf_attention.hub import publish as publishing
 from hf_attention.hub import publish_model
@@ -318,3 +318,6 @@ def test_transformers_own_push(hub, small_run):
     assert {"model.safetensors", "config.json", "modeling_bahdanau.py", "tokenizer.json"} <= set(files)
     pushed = AutoModelForSeq2SeqLM.from_pretrained("alice/own").state_dict()
     assert all(torch.equal(value, pushed[name]) for name, value in model.state_dict().items())
+    pipeline("translation-with-alignment", model=str(folder)).push_to_hub("alice/own")
+    assert {"translation_pipeline.py", "alignments.py"} <= set(hub.repository("alice/own").files())
+    assert "custom_pipelines" in json.loads(hub.read("alice/own", "config.json"))
