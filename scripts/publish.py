@@ -23,6 +23,8 @@ Publish a trained model, the dates data set or a Space on the Hub, in one commit
 
 import argparse
 import sys
+import tempfile
+from contextlib import nullcontext
 
 import hf_attention  # noqa: F401  (registers the models)
 from hf_attention.hub import publish_folder, publish_model, write_dates_dataset, write_space
@@ -44,12 +46,12 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--tags", nargs="+", default=[], metavar="TAG", help="tags for the card")
     parser.add_argument("--version", metavar="TAG", help="git tag for the commit, such as v1.0")
     parser.add_argument("--trust_remote_code", action="store_true", help="run code in the folder that is not ours")
-    parser.add_argument("--overwrite", action="store_true", help="replace a model of another kind")
+    parser.add_argument("--overwrite", action="store_true", help="replace a model of another kind, or a card by hand")
     options = parser.parse_args(arguments)
     if bool(options.models) != options.space:
         parser.error("--space needs --models, and --models are for --space")
     if options.dataset or options.space:
-        given = ("version", "trust_remote_code", "overwrite", "tags")
+        given = ("version", "trust_remote_code", "tags")
         if not_for := [f"--{name}" for name in given if getattr(options, name)]:
             parser.error(f"{', '.join(not_for)} are for models")
     return options
@@ -64,14 +66,18 @@ def main(arguments: list[str] | None = None):
         "create_pr": options.create_pr,
     }
     try:
-        if options.dataset:
-            write_dates_dataset(options.folder, options.repo_id)
-            message = options.commit_message or "Upload dates"
-            found = publish_folder(options.folder, options.repo_id, "dataset", commit_message=message, **shared)
-        elif options.space:
-            write_space(options.folder, options.models)
-            message = options.commit_message or "Upload Space"
-            found = publish_folder(options.folder, options.repo_id, "space", commit_message=message, **shared)
+        if options.dataset or options.space:
+            kind = "dataset" if options.dataset else "space"
+            message = options.commit_message or ("Upload dates" if options.dataset else "Upload Space")
+            # a dry run leaves nothing behind
+            with tempfile.TemporaryDirectory() if options.dry_run else nullcontext(options.folder) as folder:
+                if options.dataset:
+                    write_dates_dataset(folder, options.repo_id)
+                else:
+                    write_space(folder, options.models)
+                found = publish_folder(
+                    folder, options.repo_id, kind, overwrite=options.overwrite, commit_message=message, **shared
+                )
         else:
             found = publish_model(
                 options.folder,

@@ -23,6 +23,7 @@ from huggingface_hub import EvalResult, EvalResultEntry, ModelCard, ModelCardDat
 from matplotlib.figure import Figure
 from transformers import PreTrainedModel, TrainingArguments
 
+from .folder import read_text, write_text
 from .renewal import renew_card, sign_card
 
 
@@ -136,14 +137,13 @@ def write_card(
         citation=CITATIONS.get(model.config.model_type, ""),
         **fields,
     )
-    text = renew_card((folder / CARD).read_text("utf-8") if (folder / CARD).is_file() else None, sign_card(card))
-    (folder / CARD).write_text(text, encoding="utf-8")
+    text = renew_card(read_text(folder / CARD), sign_card(card))
+    write_text(folder / CARD, text)
     results_file = folder / EVAL_RESULTS
     results_file.unlink(missing_ok=True)
     if dataset is not None:
         entries = [EvalResultEntry(dataset, METRICS[key][2], value=round(value, 6)) for key, value in found.items()]
-        results_file.parent.mkdir(exist_ok=True)
-        results_file.write_text(yaml.safe_dump(eval_result_entries_to_yaml(entries), sort_keys=False))
+        write_text(results_file, yaml.safe_dump(eval_result_entries_to_yaml(entries), sort_keys=False))
     return ModelCard(text)
 
 

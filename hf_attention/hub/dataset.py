@@ -20,6 +20,8 @@ from datasets import DatasetDict
 from huggingface_hub import DatasetCard, DatasetCardData
 
 from ..data.dates import FIRST, LAST, LOCALES, load_dates
+from .card import CARD
+from .folder import check_made_here, read_text, write_text
 from .renewal import renew_card, sign_card
 
 
@@ -35,7 +37,11 @@ def write_dates_dataset(folder: str, repo_id: str, data: DatasetDict | None = No
     Args:
         repo_id (`str`): the name it will have on the Hub, for the card's examples.
         data (`DatasetDict`, *optional*): other dates than [`~hf_attention.data.dates.load_dates`] makes by default.
+
+    Raises:
+        `ValueError`: for a folder that holds other things.
     """
+    check_made_here(folder, {"data", CARD})
     data = data or load_dates()
     files = []
     for split, rows in data.items():
@@ -64,7 +70,6 @@ def write_dates_dataset(folder: str, repo_id: str, data: DatasetDict | None = No
         last=LAST.year,
         babel_version=babel_version,
     )
-    existing = Path(folder, "README.md")
-    text = renew_card(existing.read_text("utf-8") if existing.is_file() else None, sign_card(card))
-    existing.write_text(text, encoding="utf-8")
+    text = renew_card(read_text(Path(folder, CARD)), sign_card(card))
+    write_text(Path(folder, CARD), text)
     return DatasetCard(text)

@@ -33,20 +33,23 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 from torch import nn
 from transformers import (
     AutoConfig,
+    AutoImageProcessor,
     AutoModelForImageClassification,
     AutoModelForSeq2SeqLM,
     GenerationConfig,
+    PreTrainedConfig,
     PreTrainedModel,
 )
 
 from ..models.bahdanau.layers_bahdanau import BahdanauRecurrence
 from ..models.bahdanau.modeling_bahdanau import BahdanauCache, BahdanauForConditionalGeneration
-from .folder import check_weights
+from .folder import WEIGHTS_DIGEST, check_weights, digest_weights, write_text
 
 
 ENCODER, DECODER, MODEL, QUANTIZED = "encoder_model", "decoder_model", "model", "_quantized"
 ANNOTATIONS, KEYS, STATE, WEIGHTS = "encoder_hidden_states", "keys", "state", "cross_attentions"
 OPSET = 18
+LOADED = {"dtype": torch.float32, "use_safetensors": True}
 TOLERANCE = 1e-3
 INT8 = ["MatMul", "Gemm", "Gather"]  # convolutions in int8 are slower than in float32; recurrent layers have none
 
@@ -122,12 +125,12 @@ def export_onnx(folder: str, output_dir: str | None = None, quantize: bool = Fal
     target = Path(output_dir or Path(folder, "onnx"))
     with tempfile.TemporaryDirectory() as scratch:
         if config.model_type == "bahdanau":
-            model = AutoModelForSeq2SeqLM.from_pretrained(folder, dtype=torch.float32).eval()
+            model = AutoModelForSeq2SeqLM.from_pretrained(folder, **LOADED).eval()
             export_bahdanau(model, scratch)
             compare_bahdanau(model, scratch)
         elif type(config) in AutoModelForImageClassification._model_mapping:
-            model = AutoModelForImageClassification.from_pretrained(folder, dtype=torch.float32).eval()
-            export_classifier(model, scratch)
+            model = AutoModelForImageClassification.from_pretrained(folder, **LOADED).eval()
+            export_classifier(model, find_size(folder, config), scratch)
         else:
             raise ValueError(f"{folder} holds a `{config.model_type}`; `bahdanau` and image classifiers are exported.")
         files = sorted(Path(scratch).glob("*.onnx"))
@@ -141,6 +144,10 @@ def export_onnx(folder: str, output_dir: str | None = None, quantize: bool = Fal
                     )
                 files.append(smaller)
         target.mkdir(parents=True, exist_ok=True)
+        for name in (ENCODER, DECODER, MODEL):  # of other weights
+            for stale in target.glob(f"{name}*.onnx"):
+                stale.unlink()
+        write_text(target / WEIGHTS_DIGEST, digest_weights(folder))
         if model.can_generate():
             model.generation_config.save_pretrained(target)
         return [Path(shutil.copy(file, target / file.name)) for file in files]
@@ -150,7 +157,7 @@ def export_bahdanau(model: BahdanauForConditionalGeneration, folder: str):
     batch, length = torch.export.Dim("batch", min=1), torch.export.Dim("source_length", min=1)
     has_attention = model.model.decoder.has_attention
     # sizes that no other dimension has, so that none is taken for another
-    ids = torch.full((3, 7), model.config.eos_token_id, dtype=torch.long)
+    ids = torch.ones(3, 7, dtype=torch.long)
     mask = torch.ones_like(ids)
     mask[0, -2:] = 0
     with torch.no_grad():
@@ -180,10 +187,18 @@ def export_bahdanau(model: BahdanauForConditionalGeneration, folder: str):
         )
 
 
-def export_classifier(model: PreTrainedModel, folder: str):
-    config = model.config
-    size = config.image_size if isinstance(config.image_size, (list, tuple)) else [config.image_size] * 2
-    pixels = torch.randn(3, config.num_channels, *size, generator=torch.Generator().manual_seed(0))
+def find_size(folder: str, config: PreTrainedConfig) -> tuple[int, int]:
+    """Height and width of a classifier's images: the config's, or, where it takes any, its image processor's."""
+    size = getattr(config, "image_size", None)
+    if size is None:
+        processor = AutoImageProcessor.from_pretrained(folder)
+        size = dict(processor.crop_size if getattr(processor, "do_center_crop", None) else processor.size)
+        size = (size["height"], size["width"]) if "height" in size else size["shortest_edge"]
+    return tuple(size) if isinstance(size, (list, tuple)) else (size, size)
+
+
+def export_classifier(model: PreTrainedModel, size: tuple[int, int], folder: str):
+    pixels = torch.randn(3, model.config.num_channels, *size, generator=torch.Generator().manual_seed(0))
     file = Path(folder, f"{MODEL}.onnx")
     write(
         Classifier(model),
@@ -319,9 +334,12 @@ class OnnxTranslator:
         self, input_ids: np.ndarray, attention_mask: np.ndarray, max_length: int | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """
-        `(B, S)` to the ids, `(B, T)`, as `model.generate(num_beams=1)` gives them, and the logits of every step,
-        `(B, T - 1, vocab_size)`.
+        Plain greedy search; what else a generation config may ask for (`no_repeat_ngram_size`, ...) is not done.
+
+        `(B, S)` to the ids, `(B, T)`, of `max_length` at most (the config's, or 20), as `model.generate(num_beams=1)`
+        gives them, and the logits of every step, `(B, T - 1, vocab_size)`.
         """
+        max_length = max_length or self.config.max_length or 20
         names = [output.name for output in self.encoder.get_outputs()]
         source = {"input_ids": input_ids, "attention_mask": attention_mask}
         fed = dict(zip(names, self.encoder.run(None, source)))
@@ -330,7 +348,7 @@ class OnnxTranslator:
         eos, pad = self.config.eos_token_id, self.config.pad_token_id
         ids = [np.full(len(input_ids), self.config.decoder_start_token_id)]
         ended, logits = np.zeros(len(input_ids), dtype=bool), []
-        while len(ids) < (max_length or self.config.max_length) and not ended.all():
+        while len(ids) < max_length and not ended.all():
             found = dict(zip(names, self.decoder.run(None, {**fed, "input_ids": ids[-1][:, None]})))
             fed[STATE] = found[f"new_{STATE}"]
             logits.append(found["logits"])

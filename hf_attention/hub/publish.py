@@ -20,6 +20,7 @@ An upload that fails changes neither the folder nor the repository; running it a
 import fnmatch
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -29,20 +30,24 @@ from pathlib import Path
 
 import torch
 from huggingface_hub import CommitInfo, CommitOperationAdd, CommitOperationDelete, HfApi, ModelInfo
-from huggingface_hub.errors import HfHubHTTPError, HTTPError, LocalTokenNotFoundError
+from huggingface_hub.errors import HfHubHTTPError, HTTPError, LocalEntryNotFoundError, LocalTokenNotFoundError
 from huggingface_hub.utils import validate_repo_id
 from safetensors.torch import load_file
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 from transformers.utils import CONFIG_NAME, logging
 
 from .. import models
 from . import probe
 from .card import CARD
-from .folder import check_secrets, check_weights, find_pickles, list_shared
-from .renewal import add_tags, address_card, is_generated, renew_card
+from .folder import PUBLISHED, check_secrets, check_weights, find_pickles, list_shared, read_text, write_text
+from .renewal import add_tags, address_card, combine_cards
 
 
 logger = logging.get_logger(__name__)
 
+NAMING_CODE = (CONFIG_NAME, "tokenizer_config.json", "preprocessor_config.json", "processor_config.json")
+# where the client finds a token
+TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH", "HF_HUB_CACHE", "HF_STORED_TOKENS_PATH")
 OURS = Path(models.__file__).parent  # the code of the families
 
 
@@ -95,7 +100,7 @@ def publish_model(
         tags (`list[str]`, *optional*): added to the card's.
         version (`str`, *optional*): a git tag for the commit.
         trust_remote_code (`bool`): whether to run, for the check, code in the folder that is not the plugin's own.
-        overwrite (`bool`): whether the repository may hold another kind of model now.
+        overwrite (`bool`): whether to replace another kind of model, and a card that a person wrote there.
         dry_run (`bool`): checks the folder and tells what would be uploaded; asks the Hub nothing.
 
     Raises:
@@ -106,38 +111,32 @@ def publish_model(
     if create_pr and version:
         raise ValueError("`version` tags a commit of a branch; with `create_pr` tag it once it is merged.")
     check_weights(folder)
-    files = list_shared(folder)
+    files, left_out = list_shared(folder)
     if pickles := find_pickles(folder):
         logger.warning(f"Only safetensors are uploaded; left out: {', '.join(file.name for file in pickles)}.")
     api = api or HfApi()
     check_secrets(folder, files, api)
     check_code(folder, trust_remote_code)
-    check_loads(folder, trust_remote_code)
+    check_loads(folder, files, trust_remote_code)
     card = read_text(Path(folder, CARD))
     if card is None:
         logger.warning(f"{folder} has no card ({CARD}).")
     else:
         card = add_tags(address_card(card, repo_id), tags or [])
-    shared = {path.split("/")[0] for path in files}
-    left_out = sorted(path.name for path in Path(folder).iterdir() if path.name not in shared)
 
     def make_operations(info: ModelInfo) -> list[CommitOperationAdd | CommitOperationDelete]:
-        there = [file.rfilename for file in info.siblings]
         if not overwrite:
-            config = json.loads(Path(folder, CONFIG_NAME).read_text("utf-8"))
-            check_same_kind(config.get("model_type"), repo_id, read_remote(api, info, CONFIG_NAME))
+            check_same_kind(read_model_type(folder), repo_id, read_remote(api, info, CONFIG_NAME))
         operations = [CommitOperationAdd(path, Path(folder, path)) for path in files if path != CARD]
-        if card is not None:
-            text = renew_card(read_remote(api, info, CARD), card) if is_generated(card) else card
-            operations.append(CommitOperationAdd(CARD, text.encode()))
         # weights in another number of files, or of another form, would be loaded in place of these
+        there = [file.rfilename for file in info.siblings]
         stale = [path for path in there if path not in files and is_weights(path)]
         return operations + [CommitOperationDelete(path) for path in stale]
 
     commit = None
     if not dry_run:
         options = {"commit_message": commit_message, "revision": revision, "create_pr": create_pr}
-        commit = upload(api, repo_id, "model", make_operations, private, version, **options)
+        commit = upload(api, folder, repo_id, "model", make_operations, card, private, version, overwrite, **options)
     return Published.of(repo_id, files, left_out, commit)
 
 
@@ -157,48 +156,76 @@ def publish_folder(
     """
     check_name(repo_id)
     api = api or HfApi()
-    files = sorted(path.relative_to(folder).as_posix() for path in Path(folder).rglob("*") if path.is_file())
+    files = [path.relative_to(folder).as_posix() for path in Path(folder).rglob("*") if path.is_file()]
+    files = sorted(path for path in files if not path.startswith(f"{PUBLISHED}/"))
     check_secrets(folder, files, api)
     commit = None
     if not dry_run:
-        operations = [CommitOperationAdd(path, Path(folder, path)) for path in files]
-        commit = upload(api, repo_id, repo_type, lambda info: operations, private, **options)
+        operations = [CommitOperationAdd(path, Path(folder, path)) for path in files if path != CARD]
+        card = read_text(Path(folder, CARD))
+        commit = upload(api, folder, repo_id, repo_type, lambda info: operations, card, private, **options)
     return Published.of(repo_id, files, [], commit)
 
 
 def upload(
     api: HfApi,
+    folder: str,
     repo_id: str,
     repo_type: str,
     make_operations,
+    card: str | None,
     private: bool | None = None,
     version: str | None = None,
+    overwrite: bool = False,
     revision: str | None = None,
     create_pr: bool = False,
     **options,
 ) -> CommitInfo:
-    """One commit onto the revision as it was when `make_operations` saw it. Raises `OSError` where that fails."""
+    """
+    One commit onto the revision as it was when `make_operations` saw it, with a card that keeps what a person wrote
+    there. Raises `OSError` where that fails.
+    """
     where = {"repo_id": repo_id, "repo_type": repo_type}
+    known = Path(folder, PUBLISHED, repo_type, *repo_id.split("/"), revision or "main", CARD)
     with explained(repo_id):
         if not create_pr:
-            sdk = {"space_sdk": "gradio"} if repo_type == "space" else {}
-            api.create_repo(**where, private=private, exist_ok=True, **sdk)
+            create_repository(api, repo_id, repo_type, private)
         if version and version in [tag.name for tag in api.list_repo_refs(**where).tags]:
             raise ValueError(f"`version`: {repo_id} has a tag {version}. Name another.")
         if revision is not None and not create_pr:
             api.create_branch(**where, branch=revision, exist_ok=True)
         info = api.repo_info(**where, revision=revision)
+        operations = make_operations(info)
+        if card is not None:
+            if not overwrite:
+                card = combine_cards(read_text(known), card, read_remote(api, info, CARD, repo_type))
+            operations.append(CommitOperationAdd(CARD, card.encode()))
         commit = api.create_commit(
             **where,
-            operations=make_operations(info),
+            operations=operations,
             parent_commit=info.sha,
             revision=revision,
             create_pr=create_pr,
             **options,
         )
-        if version:
+    if card is not None and not create_pr:
+        write_text(known, card)
+    if version:
+        try:
             api.create_tag(**where, tag=version, revision=commit.oid)
+        except (HTTPError, OSError) as error:
+            command = f"hf repos tag create {repo_id} {version} --revision {commit.oid}"
+            raise OSError(f"The commit is up ({commit.commit_url}), but without its tag: `{command}`.") from error
     return commit
+
+
+def create_repository(api: HfApi, repo_id: str, repo_type: str = "model", private: bool | None = None) -> str:
+    """Its whole name. Raises `ValueError` for a public one that was to be private."""
+    sdk = {"space_sdk": "gradio"} if repo_type == "space" else {}
+    repo_id = api.create_repo(repo_id, repo_type=repo_type, private=private, exist_ok=True, **sdk).repo_id
+    if private and not api.repo_info(repo_id, repo_type=repo_type).private:
+        raise ValueError(f"{repo_id} is public already. Make it private in its settings, or name another repository.")
+    return repo_id
 
 
 def check_name(repo_id: str):
@@ -208,41 +235,67 @@ def check_name(repo_id: str):
 
 
 def check_code(folder: str, trust_remote_code: bool):
-    """Raises `ValueError` for code in a folder that is not the plugin's, unless it is trusted."""
+    """Raises `ValueError` for code in a folder, or named by it, that is not the plugin's, unless it is trusted."""
     known = {file.name: file for file in [*OURS.glob("*/*.py"), *OURS.parent.glob("interpret/*.py")]}
-    foreign = [
+    foreign = {
         file.name
-        for file in sorted(Path(folder).glob("*.py"))
+        for file in Path(folder).glob("*.py")
         if file.name not in known or known[file.name].read_bytes() != file.read_bytes()
-    ]
+    }
+    for name in NAMING_CODE:  # `other/repository--module.Class` is the code of another repository, or folder
+        text = json.dumps(load_json(Path(folder, name)).get("auto_map", {}))
+        foreign |= set(re.findall(r'"([^"]*--[^"]*)"', text))
     if foreign and not trust_remote_code:
         raise ValueError(
-            f"{folder} holds code that is not the installed plugin's: {', '.join(foreign)}. Read it, then set "
+            f"{folder} holds code that is not the installed plugin's: {', '.join(sorted(foreign))}. Read it, then set "
             "`trust_remote_code`, or save the model again to replace it."
         )
 
 
-def check_loads(folder: str, trust_remote_code: bool):
-    """Raises `ValueError` where a clean process without the plugin cannot load the folder, or gets something else."""
-    has_code = any(Path(folder).glob("*.py"))
-    here = probe.probe(folder, **({"trust_remote_code": True} if trust_remote_code else {}))
+def check_loads(folder: str, files: list[str], trust_remote_code: bool):
+    """
+    Raises `ValueError` where a clean process without the plugin cannot load what is to be shared of a folder, or gets
+    something else than the plugin, or transformers, does here.
+    """
+    whole = "A folder to share holds model, code, and tokenizer or image processor."
     with tempfile.TemporaryDirectory() as scratch:
-        output = os.path.join(scratch, "outputs.safetensors")
-        command = [sys.executable, probe.__file__, os.path.abspath(folder), output]
-        command += ["--trust_remote_code"] if has_code else []
-        environment = {**os.environ, "HF_HOME": scratch, "HF_HUB_OFFLINE": "1", "PYTHONSAFEPATH": "1"}
-        environment.pop("HF_TOKEN", None)
+        for path in files:
+            Path(scratch, "model", path).parent.mkdir(parents=True, exist_ok=True)
+            os.symlink(os.path.abspath(Path(folder, path)), Path(scratch, "model", path))
+        shared, output = os.path.join(scratch, "model"), os.path.join(scratch, "outputs.safetensors")
+        command = [sys.executable, probe.__file__, shared, output]
+        command += ["--trust_remote_code"] if any(path.endswith(".py") for path in files) or trust_remote_code else []
+        environment = {name: value for name, value in os.environ.items() if name not in TOKENS}
+        environment |= {"HF_HOME": scratch, "HF_HUB_OFFLINE": "1", "PYTHONSAFEPATH": "1"}
         run = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=scratch)
         if run.returncode:
             reason = run.stderr.strip().splitlines()[-1:] or ["no reason given"]
-            raise ValueError(
-                f"{folder} does not load in a process without the plugin: {reason[0]} (A folder to share holds model, "
-                "code, and tokenizer or image processor.)"
-            )
+            raise ValueError(f"{folder} does not load in a process without the plugin: {reason[0]} ({whole})")
         there = load_file(output)
+        if read_model_type(folder) not in CONFIG_MAPPING:
+            return  # there is no other code to compare with
+        try:
+            here = probe.probe(shared)
+        except Exception as error:  # whatever its parts raise
+            raise ValueError(f"{folder} does not load: {error} ({whole})") from error
     for name, value in here.items():
         if value.shape != there[name].shape or not torch.allclose(value.float(), there[name].float(), atol=1e-4):
             raise ValueError(f"{folder} gives other {name} in a process without the plugin. Save the model again.")
+
+
+def read_model_type(folder: str) -> str | None:
+    return load_json(Path(folder, CONFIG_NAME)).get("model_type")
+
+
+def load_json(path: Path) -> dict:
+    """Nothing where there is no file; `ValueError` where it holds no `{...}`."""
+    try:
+        found = json.loads(read_text(path) or "{}")
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path} is no JSON ({error}). Save the model again.") from error
+    if not isinstance(found, dict):
+        raise ValueError(f"{path} holds no JSON object. Save the model again.")
+    return found
 
 
 def check_can_publish(
@@ -259,7 +312,7 @@ def check_can_publish(
     validate_repo_id(name)
     api = api or HfApi()
     with explained(name):
-        repo_id = api.create_repo(name, private=private, exist_ok=True).repo_id
+        repo_id = create_repository(api, name, private=private)
         if revision is not None:
             api.create_branch(repo_id, branch=revision, exist_ok=True)
         info = api.model_info(repo_id, revision=revision)
@@ -268,8 +321,11 @@ def check_can_publish(
 
 def check_same_kind(model_type: str | None, repo_id: str, remote_config: str | None):
     """Raises `ValueError` where a repository holds another kind of model."""
-    found = None if remote_config is None else json.loads(remote_config).get("model_type")
-    if remote_config is not None and found != model_type:
+    try:
+        found = model_type if remote_config is None else json.loads(remote_config).get("model_type")
+    except json.JSONDecodeError:
+        found = "that config.json does not tell"
+    if found != model_type:
         raise ValueError(
             f"{repo_id} is taken: it holds a model of type {found}, not {model_type}. Name another repository, or "
             "replace it with `scripts/publish.py --overwrite`."
@@ -277,21 +333,21 @@ def check_same_kind(model_type: str | None, repo_id: str, remote_config: str | N
 
 
 def is_weights(path: str) -> bool:
-    name = path.split("/")[-1]
-    return "/" not in path and any(
-        fnmatch.fnmatch(name, pattern) for pattern in ("*.safetensors", "*.index.json", "pytorch_model*.bin")
+    patterns = (
+        "model*.safetensors",
+        "model.safetensors.index.json",
+        "pytorch_model*.bin",
+        "pytorch_model*.index.json",
     )
+    return any(fnmatch.fnmatch(path, pattern) for pattern in patterns)
 
 
-def read_text(path: Path) -> str | None:
-    return path.read_text("utf-8") if path.is_file() else None
-
-
-def read_remote(api: HfApi, info: ModelInfo, path: str) -> str | None:
+def read_remote(api: HfApi, info: ModelInfo, path: str, repo_type: str = "model") -> str | None:
     if path not in [file.rfilename for file in info.siblings]:
         return None
     with tempfile.TemporaryDirectory() as scratch:
-        return read_text(Path(api.hf_hub_download(info.id, path, revision=info.sha, local_dir=scratch)))
+        file = api.hf_hub_download(info.id, path, revision=info.sha, repo_type=repo_type, local_dir=scratch)
+        return read_text(Path(file))
 
 
 @contextmanager
@@ -299,9 +355,9 @@ def explained(repo_id: str):
     """Turns what the client raises into `OSError` that says what happened and what to do; nothing is half uploaded."""
     try:
         yield
-    except (HTTPError, LocalTokenNotFoundError, ConnectionError, RuntimeError) as error:
+    except (HTTPError, LocalTokenNotFoundError, LocalEntryNotFoundError, ConnectionError, RuntimeError) as error:
         found, cause = error, error
-        while cause is not None:  # a failed upload hides the answer behind it
+        while cause is not None:  # a failed transfer hides the answer behind it
             found, cause = cause, cause.__cause__ or cause.__context__
             if isinstance(found, HTTPError):
                 break
@@ -327,6 +383,6 @@ def explain(error: Exception, repo_id: str) -> str:
     if status == 429:
         return f"The Hub asks to slow down (429). Wait some minutes. {again}"
     if status is not None and status < 500:
-        return f"The Hub refused: {error.server_message or status}. {again}"
+        return f"The Hub refused ({status}): {error.server_message or error}. The repository is as it was."
     reason = f"error {status}" if status else f"{type(error).__name__}: {error}"
     return f"The Hub did not take the upload to {repo_id} ({reason}). {again}"

@@ -14,6 +14,7 @@
 """A Space that shows models: Gradio's folder, with the part of the package that it needs."""
 
 import os
+import platform
 import shutil
 from importlib.metadata import version
 from pathlib import Path
@@ -22,6 +23,9 @@ from huggingface_hub import RepoCard, SpaceCardData
 from huggingface_hub.utils import validate_repo_id
 
 from .. import models
+from .card import CARD
+from .folder import check_made_here, read_text, write_text
+from .renewal import renew_card, sign_card
 
 
 TITLE = "What a model attends to"
@@ -51,7 +55,7 @@ def write_space(folder: str, model_names: list[str]):
         model_names (`list[str]`): sequence-to-sequence models and image classifiers on the Hub, `user/name`.
 
     Raises:
-        `ValueError`: for a model that is not named as on the Hub.
+        `ValueError`: for a model that is not named as on the Hub, and for a folder that holds other things.
     """
     for name in model_names:
         validate_repo_id(name)
@@ -60,6 +64,9 @@ def write_space(folder: str, model_names: list[str]):
                 f"A Space shows models of the Hub, `user/name`, but {name!r} is a folder or names no user."
             )
     package, target = Path(models.__file__).parents[1], Path(folder, "hf_attention")
+    check_made_here(folder, {"hf_attention", "app.py", "requirements.txt", CARD})
+    if target.resolve() == package.resolve():
+        raise ValueError(f"{folder} holds this very package. Name a new folder.")
     if target.exists():
         shutil.rmtree(target)
     target.mkdir(parents=True)
@@ -74,12 +81,14 @@ def write_space(folder: str, model_names: list[str]):
         colorTo="gray",
         sdk="gradio",
         sdk_version=version("gradio"),
+        python_version=".".join(platform.python_version_tuple()[:2]),
         app_file="app.py",
         license="apache-2.0",
         models=model_names,
     )
     body = BODY.format(title=TITLE, names=" and ".join(f"`{name}`" for name in model_names))
-    RepoCard(f"---\n{card_data.to_yaml()}\n---\n{body}").save(Path(folder, "README.md"))
+    card = sign_card(RepoCard(f"---\n{card_data.to_yaml()}\n---\n{body}"))
+    write_text(Path(folder, CARD), renew_card(read_text(Path(folder, CARD)), card))
     Path(folder, "app.py").write_text(APP.format(title=TITLE, models=model_names), encoding="utf-8")
     pinned = [
         f"{name}=={version(name).split('+')[0]}" for name in REQUIREMENTS if name != "gradio"

@@ -21,7 +21,9 @@ from transformers.utils.import_utils import define_import_structure
 
 if TYPE_CHECKING:
     from .alignments import *
+    from .app import *
     from .attention_maps import *
+    from .html import *
     from .overlays import *
     from .plots import *
     from .saliency import *

@@ -14,6 +14,7 @@
 """An app that shows models: translation with its alignment, image classification with its attention maps."""
 
 import gradio as gr
+import torch
 from PIL import Image
 from transformers import (
     AutoConfig,
@@ -23,14 +24,16 @@ from transformers import (
     AutoTokenizer,
 )
 
+from ..models.compact_vit.image_processing_pil_compact_vit import MODES, convert_mode
 from .alignments import align, evaluation
-from .attention_maps import ImageAttention, attend
+from .attention_maps import ImageAttention, attend, upright
 from .html import alignment_to_html
 from .overlays import overlay
 
 
 TITLE = "What a model attends to"
 MEAN = "mean of the heads"
+LONGEST = 1000  # characters; the alignment grows with their square
 FONTS = {"font": ["system-ui", "sans-serif"], "font_mono": ["ui-monospace", "monospace"]}  # none is fetched
 
 
@@ -63,7 +66,10 @@ def build_app(
 
 
 def add_translation(name: str, texts: list[str]):
-    model, tokenizer = AutoModelForSeq2SeqLM.from_pretrained(name), AutoTokenizer.from_pretrained(name)
+    model, tokenizer = (
+        AutoModelForSeq2SeqLM.from_pretrained(name, use_safetensors=True),
+        AutoTokenizer.from_pretrained(name),
+    )
     target_tokenizer = tokenizer
     if getattr(model.config, "encoder_vocab_size", None) is not None:
         target_tokenizer = AutoTokenizer.from_pretrained(name, subfolder="target_tokenizer")
@@ -72,6 +78,8 @@ def add_translation(name: str, texts: list[str]):
     def translate(text: str, num_beams: int) -> tuple[str, str]:
         if not (text or "").strip():
             raise gr.Error("There is no text. Write one, or choose an example.")
+        if len(text) > LONGEST:
+            raise gr.Error(f"The text has {len(text)} characters; {LONGEST} are the most that is shown.")
         if has_attention:
             alignment = align(model, tokenizer, [text], None, target_tokenizer, num_beams=int(num_beams))[0]
             return alignment.target, alignment_to_html(alignment)
@@ -85,7 +93,8 @@ def add_translation(name: str, texts: list[str]):
         text = gr.Textbox(label="Source", lines=2, value=texts[0] if texts else None)
         if texts:
             gr.Examples([[example] for example in texts], [text])
-        num_beams = gr.Slider(1, 10, value=model.generation_config.num_beams or 1, step=1, label="Beams")
+        beams = model.generation_config.num_beams or 1
+        num_beams = gr.Slider(1, max(10, beams), value=beams, step=1, label="Beams")
         button = gr.Button("Translate", variant="primary")
         translation = gr.Textbox(label="Target", interactive=False)
         gr.Markdown("Hover over a target token, or reach it by Tab, to see what it looked at.", visible=has_attention)
@@ -95,25 +104,30 @@ def add_translation(name: str, texts: list[str]):
 
 
 def add_classification(name: str, images: list[Image.Image]):
-    model, processor = AutoModelForImageClassification.from_pretrained(name), AutoImageProcessor.from_pretrained(name)
-    layers, heads = model.config.num_hidden_layers, model.config.num_attention_heads
+    model = AutoModelForImageClassification.from_pretrained(name, use_safetensors=True)
+    processor = AutoImageProcessor.from_pretrained(name)
+    mode = MODES.get(getattr(model.config, "num_channels", 3), "RGB")
+    layers, heads = (getattr(model.config, part, 0) for part in ("num_hidden_layers", "num_attention_heads"))
 
-    def classify(image: Image.Image | None, layer: int, head: str):
+    def classify(image: Image.Image | None, layer: str, head: str):
         if image is None:
             raise gr.Error("There is no image. Drop one, or choose an example.")
-        found = attend(model, processor, [image])[0]
-        inputs = processor(found.image, return_tensors="pt")
-        with evaluation(model):
-            probabilities = model(**inputs).logits[0].softmax(dim=-1).tolist()
+        image = convert_mode(upright([image])[0], mode)
+        with evaluation(model), torch.no_grad():
+            probabilities = model(**processor(image, return_tensors="pt")).logits[0].softmax(dim=-1).tolist()
         scores = {model.config.id2label[index]: value for index, value in enumerate(probabilities)}
+        try:
+            found = attend(model, processor, [image])[0]
+        except ValueError:  # a network without attention on one grid
+            return scores, None, None, None, None
         pool = None if found.pooling_weights is None else overlay(found.image, found.pooling_map())
         return scores, show_head(found, layer, head), overlay(found.image, found.rollout()), pool, found
 
-    def show_head(found: ImageAttention | None, layer: int, head: str) -> Image.Image | None:
+    def show_head(found: ImageAttention | None, layer: str, head: str) -> Image.Image | None:
         if found is None:
             return None
         index = None if head == MEAN else int(head.removeprefix("head ")) - 1
-        return overlay(found.image, found.head_map(int(layer) - 1, index))
+        return overlay(found.image, found.head_map(int(layer.removeprefix("layer ")) - 1, index))
 
     with gr.Tab("Classify"):
         gr.Markdown(f"`{name}`")
@@ -124,11 +138,12 @@ def add_classification(name: str, images: list[Image.Image]):
                 if images:
                     gr.Examples([[example] for example in images], [image])
             scores = gr.Label(num_top_classes=5, label="Class")
-        with gr.Row():
-            layer = gr.Slider(1, layers, value=layers, step=1, label="Layer")
+        with gr.Row(visible=bool(layers)):
+            names = [f"layer {layer + 1}" for layer in range(layers)]
+            layer = gr.Dropdown(names, value=names[-1] if names else None, label="Layer")
             names = [MEAN, *(f"head {head + 1}" for head in range(heads))]
             head = gr.Dropdown(names, value=MEAN, label="Head")
-        with gr.Row():
+        with gr.Row(visible=bool(layers)):
             head_map = gr.Image(label="What the classifier sees through it", interactive=False, height=260)
             rollout = gr.Image(label="Rollout through all layers", interactive=False, height=260)
             pool = gr.Image(label="Sequence pool", interactive=False, height=260)

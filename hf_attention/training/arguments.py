@@ -29,7 +29,8 @@ from transformers import HfArgumentParser, PreTrainedConfig, Seq2SeqTrainingArgu
 # what belongs to one run on one machine
 OF_THE_PLACE = ("output_dir", "overwrite_output_dir", "resume_from_checkpoint", "run_name", "logging_dir", "use_cpu")
 OF_THE_PLACE += ("dataloader_pin_memory", "local_rank", "push_to_hub", "hub_model_id", "disable_tqdm", "report_to")
-OF_THE_PLACE += ("accelerator_config", "deepspeed", "fsdp", "fsdp_config")
+OF_THE_PLACE += ("accelerator_config", "deepspeed", "fsdp", "fsdp_config", "trust_remote_code")
+MADE_FALSE = ("activation_checkpointing", "gradient_checkpointing", "debug")  # by transformers, of None
 
 
 @dataclass
@@ -184,6 +185,9 @@ class RunArguments:
         default=None, metadata={"help": "A checkpoint folder, or `last` for the last whole one in `output_dir`."}
     )
     do_train: bool = field(default=True, metadata={"help": "Whether to train."})
+    hub_strategy: str = field(
+        default="end", metadata={"help": "When to push: `end`, once and checked, or as the Trainer does on its way."}
+    )
     report_to: None | str | list[str] = field(default="none", metadata={"help": "Where to report: tensorboard, ..."})
 
     def __post_init__(self):
@@ -242,8 +246,8 @@ def describe_options(*arguments: object) -> dict:
                 continue
             default = item.default if item.default_factory is MISSING else item.default_factory()
             value = given.get(item.name)
-            is_set = value != default and (value or default)  # transformers makes False of None
-            if is_set and isinstance(value, (bool, int, float, str, list, dict)):
+            is_derived = item.name in MADE_FALSE and not value
+            if value != default and not is_derived and isinstance(value, (bool, int, float, str, list, dict)):
                 options[item.name] = value
     return options
 

@@ -19,10 +19,12 @@ import json
 import os
 import shutil
 from contextlib import contextmanager
+from pathlib import Path
 
+from huggingface_hub import HfApi
 from transformers import PreTrainedConfig, Trainer, TrainingArguments
 from transformers.trainer import TRAINER_STATE_NAME
-from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, HubStrategy
 from transformers.utils import (
     CONFIG_NAME,
     SAFE_WEIGHTS_INDEX_NAME,
@@ -34,7 +36,7 @@ from transformers.utils import (
 )
 
 from ..hub.card import CARD
-from ..hub.folder import REMEDY, check_weights
+from ..hub.folder import REMEDY, check_secrets, check_weights, read_text, write_text
 from ..hub.publish import check_can_publish, publish_model
 from ..hub.renewal import read_card
 from .arguments import ImageModelArguments, ModelArguments
@@ -83,7 +85,7 @@ def find_checkpoint(output_dir: str, wanted: str) -> str:
     if wanted.lower() not in ("last", "true"):
         check_checkpoint(wanted)
         return wanted
-    folders = glob.glob(os.path.join(output_dir, f"{PREFIX_CHECKPOINT_DIR}-*"))
+    folders = [name for name in list_checkpoints(output_dir) if name.rsplit("-", 1)[1].isdigit()]
     for folder in sorted(folders, key=lambda name: int(name.rsplit("-", 1)[1]), reverse=True):
         try:
             check_checkpoint(folder)
@@ -91,6 +93,10 @@ def find_checkpoint(output_dir: str, wanted: str) -> str:
         except ValueError as error:
             logger.warning(f"Passing over {folder}: {error}")
     raise ValueError(f"`resume_from_checkpoint={wanted}`, but {output_dir} holds no whole checkpoint.")
+
+
+def list_checkpoints(output_dir: str) -> list[str]:
+    return glob.glob(os.path.join(glob.escape(output_dir), f"{PREFIX_CHECKPOINT_DIR}-*"))
 
 
 def check_checkpoint(folder: str):
@@ -107,10 +113,7 @@ def check_output_dir(output_dir: str, config: PreTrainedConfig, overwrite: bool,
     """
     if os.path.isfile(output_dir):
         raise ValueError(f"`output_dir` ({output_dir}) is a file. Name a folder.")
-    card = os.path.join(output_dir, CARD)
-    if os.path.isfile(card):
-        with open(card, encoding="utf-8") as file:
-            read_card(file.read())
+    read_card(read_text(Path(output_dir, CARD)) or "")
     if not os.path.isdir(output_dir) or overwrite:
         return
     configs = glob.glob(os.path.join(output_dir, CONFIG_NAME))
@@ -145,8 +148,7 @@ def save_model_whole(trainer: Trainer):
 
 
 def write_options(output_dir: str, options: dict):
-    with open(os.path.join(output_dir, "training_args.json"), "w", encoding="utf-8") as file:
-        json.dump(options, file, indent=2, ensure_ascii=False)
+    write_text(Path(output_dir, "training_args.json"), json.dumps(options, indent=2, ensure_ascii=False))
 
 
 def check_push(args: TrainingArguments, config: PreTrainedConfig):
@@ -154,6 +156,9 @@ def check_push(args: TrainingArguments, config: PreTrainedConfig):
     if args.push_to_hub and args.process_index == 0:
         name = args.hub_model_id or os.path.basename(os.path.abspath(args.output_dir))
         check_can_publish(name, config.model_type, args.hub_private_repo, args.hub_revision)
+        if args.hub_strategy != HubStrategy.END:  # on its way the Trainer pushes whatever the folder holds
+            files = [str(file.relative_to(args.output_dir)) for file in Path(args.output_dir).rglob("*")]
+            check_secrets(args.output_dir, [file for file in files if Path(args.output_dir, file).is_file()], HfApi())
 
 
 def push(trainer: Trainer, trust_remote_code: bool):
@@ -174,20 +179,22 @@ def push(trainer: Trainer, trust_remote_code: bool):
             commit_message="End of training",
             trust_remote_code=trust_remote_code,
         )
-    except OSError as error:
+    except (OSError, ValueError) as error:
         command = f"python scripts/publish.py {args.output_dir} {trainer.hub_model_id}"
-        raise OSError(f"{error} The model is in {args.output_dir}; `{command}` uploads it.") from error
+        command += f" --revision {args.hub_revision}" if args.hub_revision else ""
+        raise type(error)(f"{error} The model is in {args.output_dir}; `{command}` uploads it.") from error
 
 
 @contextmanager
 def explained_full_disk(output_dir: str):
-    """Where the disk is full, removes the checkpoint that was cut short and says from which to go on (`OSError`)."""
+    """Where the disk is full, removes the checkpoint it was writing and says from which to go on (`OSError`)."""
+    before = set(list_checkpoints(output_dir))
     try:
         yield
     except Exception as error:
         if not is_full_disk(error):
             raise
-        for folder in glob.glob(os.path.join(output_dir, f"{PREFIX_CHECKPOINT_DIR}-*")):
+        for folder in set(list_checkpoints(output_dir)) - before:
             try:
                 check_checkpoint(folder)
             except ValueError:

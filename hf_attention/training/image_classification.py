@@ -342,7 +342,8 @@ def train_image_classification(
         trainer.log_metrics("test", predictions.metrics)
         trainer.save_metrics("test", predictions.metrics)
     if training_args.do_train and predictions is not None and trainer.is_world_process_zero():
-        write_card(trainer, model_args, data_args, data, predictions.predictions, predictions.label_ids)
+        with explained_full_disk(training_args.output_dir):
+            write_card(trainer, model_args, data_args, data, predictions.predictions, predictions.label_ids)
     if training_args.do_train and trainer.is_world_process_zero():
         push(trainer, model_args.trust_remote_code)
     return read_results(training_args.output_dir)

@@ -399,7 +399,8 @@ def train_translation(
         trainer.log_metrics("test", metrics)
         trainer.save_metrics("test", metrics)
     if training_args.do_train and trainer.is_world_process_zero():
-        finish(trainer, model_args, data_args, data, tokenizer, target_tokenizer)
+        with explained_full_disk(training_args.output_dir):
+            finish(trainer, model_args, data_args, data, tokenizer, target_tokenizer)
         push(trainer, model_args.trust_remote_code)
     return read_results(training_args.output_dir)
 

@@ -11,6 +11,8 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -22,12 +24,16 @@ from transformers import (
     AutoTokenizer,
     MarianConfig,
     MarianMTModel,
+    ResNetConfig,
+    ResNetForImageClassification,
     ViTConfig,
     ViTForImageClassification,
+    ViTImageProcessorPil,
 )
 
 from hf_attention import BahdanauConfig, BahdanauForConditionalGeneration
 from hf_attention.hub.export import OnnxTranslator, export_onnx, open_session
+from hf_attention.hub.folder import list_shared
 
 
 LUONG = {"attention_type": "general", "attention_query": "current", "input_feeding": True, "readout_type": "tanh"}
@@ -109,6 +115,26 @@ def test_image_classifiers(small_vision_run, tmp_path):
     ViTForImageClassification(ViTConfig(image_size=8, patch_size=4, **sizes)).save_pretrained(tmp_path / "vit")
     assert export_onnx(str(tmp_path / "vit"))[0] == tmp_path / "vit" / "onnx" / "model.onnx"
 
+    # a convolutional network, whose images have the size that its processor makes
+    config = ResNetConfig(embedding_size=8, hidden_sizes=[8], depths=[1], layer_type="basic")
+    ResNetForImageClassification(config).save_pretrained(tmp_path / "resnet")
+    ViTImageProcessorPil(size={"height": 40, "width": 32}).save_pretrained(tmp_path / "resnet")
+    session = open_session(export_onnx(str(tmp_path / "resnet"))[0])
+    assert session.get_inputs()[0].shape[1:] == [3, 40, 32]
+
+
+def test_an_export_of_other_weights_is_not_published(small_vision_run, tmp_path):
+    folder = shutil.copytree(small_vision_run[0], tmp_path / "run")
+    export_onnx(str(folder), quantize=True)
+    assert {"onnx/model.onnx", "onnx/model_quantized.onnx"} <= set(list_shared(str(folder))[0])
+    export_onnx(str(folder))
+    assert not (folder / "onnx" / "model_quantized.onnx").exists()
+    model = AutoModelForImageClassification.from_pretrained(folder)
+    model.classifier.bias.data += 1
+    model.save_pretrained(folder)
+    shared, left_out = list_shared(str(folder))
+    assert not [path for path in shared if path.startswith("onnx")] and "onnx" in left_out
+
 
 def test_what_cannot_be_exported(small_run, tmp_path, monkeypatch):
     sizes = {"d_model": 8, "encoder_layers": 1, "decoder_layers": 1, "encoder_ffn_dim": 8, "decoder_ffn_dim": 8}
@@ -117,7 +143,7 @@ def test_what_cannot_be_exported(small_run, tmp_path, monkeypatch):
     MarianMTModel(config).save_pretrained(tmp_path)
     with pytest.raises(ValueError, match="holds a `marian`"):
         export_onnx(str(tmp_path))
-    with pytest.raises(ValueError, match="holds no weights"):
+    with pytest.raises(ValueError, match="is not a folder"):
         export_onnx(str(tmp_path / "nothing"))
     # a file that gives something else is not written
     monkeypatch.setattr("hf_attention.hub.export.TOLERANCE", -1.0)

@@ -26,6 +26,7 @@ from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, pipeline
 
 from hf_attention.hub import publish as publishing
 from hf_attention.hub import publish_model
+from hf_attention.hub.folder import list_shared
 from hf_attention.hub.renewal import RECORD, sign_card
 
 
@@ -55,7 +56,7 @@ def content(folder: Path) -> dict[str, str]:
     return {
         str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest()
         for file in folder.rglob("*")
-        if file.is_file()
+        if file.is_file() and ".published" not in file.parts
     }
 
 
@@ -89,7 +90,8 @@ def test_everything_goes_up_in_one_commit(hub, small_run):
 
 
 def test_the_clean_process_is_believed_and_not_the_plugin(folder):
-    publishing.check_loads(str(folder), trust_remote_code=False)
+    files, _ = list_shared(str(folder))
+    publishing.check_loads(str(folder), files, trust_remote_code=False)
     code = folder / "layers_bahdanau.py"
     code.write_text(
         code.read_text().replace("return weights @ values, weights", "return 2 * weights @ values, weights")
@@ -97,10 +99,10 @@ def test_the_clean_process_is_believed_and_not_the_plugin(folder):
     with pytest.raises(ValueError, match=r"layers_bahdanau.py. Read it, then set `trust_remote_code`"):
         publish_model(str(folder), "alice/changed")
     with pytest.raises(ValueError, match=r"gives other (ids|logits) in a process without the plugin"):
-        publishing.check_loads(str(folder), trust_remote_code=False)
-    code.unlink()
+        publishing.check_loads(str(folder), files, trust_remote_code=False)
+    files.remove("layers_bahdanau.py")
     with pytest.raises(ValueError, match=r"does not load in a process without the plugin.*layers_bahdanau"):
-        publishing.check_loads(str(folder), trust_remote_code=False)
+        publishing.check_loads(str(folder), files, trust_remote_code=False)
 
 
 def test_dry_run_asks_the_hub_nothing(hub, folder, unchecked, capsys):
@@ -321,3 +323,115 @@ def test_transformers_own_push(hub, small_run):
     pipeline("translation-with-alignment", model=str(folder)).push_to_hub("alice/own")
     assert {"translation_pipeline.py", "alignments.py"} <= set(hub.repository("alice/own").files())
     assert "custom_pipelines" in json.loads(hub.read("alice/own", "config.json"))
+
+
+def edit_on_the_hub(hub, name: str, old: str, new: str, kind: str = "model"):
+    """As a person does in the browser."""
+    repository = hub.repository(name, kind)
+    card = hub.read(name, "README.md", kind=kind).decode()
+    assert old in card
+    data = (hub.store(card.replace(old, new).encode()), False)
+    repository.commit("refs/heads/main", {**repository.files(), "README.md": data}, "Edit", repository.find("main"))
+
+
+def test_edits_here_and_there_meet(hub, folder, unchecked):
+    publish_model(str(folder), "alice/small")
+    card = folder / "README.md"
+    for words in ("Once.", "Twice."):
+        card.write_text(card.read_text().replace("## Limits\n", f"## Limits\n\n{words}\n"))
+        publish_model(str(folder), "alice/small")
+        assert words in hub.read("alice/small", "README.md").decode()
+    edit_on_the_hub(hub, "alice/small", "## Citation", "## Thanks\n\nTo all.\n\n## Citation")
+    card.write_text(card.read_text().replace("Twice.", "Thrice."))
+    publish_model(str(folder), "alice/small")
+    text = hub.read("alice/small", "README.md").decode()
+    assert "Thrice." in text and "To all." in text and "Twice." not in text
+
+
+def test_two_cards_by_hand(hub, folder, unchecked):
+    (folder / "README.md").write_text("# Mine\n")
+    publish_model(str(folder), "alice/small")
+    assert hub.read("alice/small", "README.md") == b"# Mine\n"
+    edit_on_the_hub(hub, "alice/small", "# Mine", "# Mine\n\n## There\n\nText.")
+    publish_model(str(folder), "alice/small")
+    assert b"Text." in hub.read("alice/small", "README.md")  # nothing was edited here
+    shutil.rmtree(folder / ".published")
+    with pytest.raises(ValueError, match="both were written by hand"):
+        publish_model(str(folder), "alice/small")
+    publish_model(str(folder), "alice/small", overwrite=True)
+    assert hub.read("alice/small", "README.md") == b"# Mine\n"
+
+
+def test_what_others_put_there_stays(hub, folder, unchecked):
+    publish_model(str(folder), "alice/small")
+    repository = hub.repository("alice/small")
+    theirs = {name: (hub.store(b"x"), False) for name in ("embeddings.safetensors", "faiss.index.json", "notes.md")}
+    repository.commit("refs/heads/main", {**repository.files(), **theirs}, "theirs", repository.find("main"))
+    publish_model(str(folder), "alice/small", tags=["new"])
+    assert set(theirs) <= set(repository.files())
+
+
+def test_private_is_not_forgotten(hub, folder, unchecked):
+    publish_model(str(folder), "alice/small")
+    with pytest.raises(ValueError, match="is public already"):
+        publish_model(str(folder), "alice/small", private=True)
+
+
+def test_code_of_other_places_does_not_run_unasked(hub, folder, tmp_path, monkeypatch):
+    (tmp_path / "evil").mkdir()
+    (tmp_path / "evil" / "code.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    config = json.loads((folder / "config.json").read_text())
+    config["auto_map"]["AutoConfig"] = f"{tmp_path / 'evil'}--code.Config"
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match=r"evil--code.Config. Read it, then set `trust_remote_code`"):
+        publish_model(str(folder), "alice/small", dry_run=True)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_code_that_is_trusted_for_the_check_sees_no_token(hub, folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("HUGGING_FACE_HUB_TOKEN", "hf_alice")
+    code = folder / "configuration_bahdanau.py"
+    code.write_text(code.read_text() + f"\nimport os\nopen({str(tmp_path / 'seen')!r}, 'w').write(str(os.environ))\n")
+    publish_model(str(folder), "alice/small", dry_run=True, trust_remote_code=True)
+    assert "hf_alice" not in (tmp_path / "seen").read_text() and "PATH" in (tmp_path / "seen").read_text()
+
+
+def test_only_what_is_shared_is_loaded(hub, folder):
+    """A file that the model needs and that stays at home is found out."""
+    (folder / "tokenizer.json").rename(folder / "pieces.json")
+    with pytest.raises(ValueError, match="does not load in a process without the plugin"):
+        publish_model(str(folder), "alice/small", dry_run=True)
+
+
+def test_secrets_in_any_text(hub, folder, unchecked):
+    (folder / "chat_template.jinja").write_text("hf_alice")
+    with pytest.raises(ValueError, match=r"chat_template.jinja holds an access token"):
+        publish_model(str(folder), "alice/small")
+
+
+def test_a_tag_that_fails_is_told_apart_from_an_upload_that_fails(hub, folder, unchecked):
+    hub.faults.append(Fault("POST .*/tag/", status=500, times=99))
+    with pytest.raises(
+        OSError, match=r"The commit is up \(http.*without its tag: `hf repos tag create alice/small v1"
+    ):
+        publish_model(str(folder), "alice/small", version="v1")
+    assert hub.repository("alice/small").history == ["Upload model", "initial commit"]
+
+
+def test_a_card_on_the_hub_that_cannot_be_read(hub, folder, unchecked, waits):
+    publish_model(str(folder), "alice/small")
+    hub.faults.append(Fault("(GET|HEAD) /alice/small/resolve/.*README", status=500, times=99))
+    with pytest.raises(OSError, match=r"error 500(.|\n)*run the command again"):
+        publish_model(str(folder), "alice/small")
+
+
+def test_other_bad_folders(hub, folder, tmp_path, unchecked):
+    with pytest.raises(ValueError, match="nowhere is not a folder"):
+        publish_model(str(tmp_path / "nowhere"), "alice/small")
+    (folder / "README.md").write_bytes("# Café\n".encode("latin-1"))
+    with pytest.raises(ValueError, match=r"README.md is not in UTF-8"):
+        publish_model(str(folder), "alice/small")
+    (folder / "config.json").write_text("{")
+    with pytest.raises(ValueError, match=r"config.json is no JSON"):
+        publish_model(str(folder), "alice/small")
+    assert not hub.requests

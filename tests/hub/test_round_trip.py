@@ -148,6 +148,7 @@ def test_a_child_of_a_published_model(published, tmp_path):
     results = train(
         ["--model_name_or_path", "alice/dates-model", "--dataset_name", "alice/dates", "--max_steps", "4"]
         + ["--max_train_samples", "200", "--max_eval_samples", "20", "--save_steps", "2", "--hub_always_push", "true"]
+        + ["--hub_strategy", "every_save"]
         + ["--num_beams", "1", "--max_target_length", "16", "--disable_tqdm", "true"]
         + ["--push_to_hub", "true", "--hub_model_id", "alice/child", "--hub_private_repo", "true"]
         + ["--hub_token", "hf_alice", "--output_dir", str(tmp_path / "child")]

@@ -15,13 +15,16 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from gradio_client import Client, handle_file
 from huggingface_hub import RepoCard
 from PIL import Image
 from publish import main
+from test_publish import edit_on_the_hub
 
+import hf_attention
 from hf_attention.hub import publish, publish_folder, publish_model, write_space
 
 
@@ -64,7 +67,7 @@ def test_a_published_space_runs_without_the_plugin(hub, small_run, small_vision_
         translation, page = client.predict("4. März 2005", 1, api_name="/translate")
         assert isinstance(translation, str) and 'class="alignment' in page
         Image.effect_noise((8, 8), 60).save(tmp_path / "digit.png")
-        scores, *_ = client.predict(handle_file(tmp_path / "digit.png"), 1, "head 1", api_name="/classify")
+        scores, *_ = client.predict(handle_file(tmp_path / "digit.png"), "layer 1", "head 1", api_name="/classify")
         assert len(scores["confidences"]) == 5
     finally:
         app.kill()
@@ -90,11 +93,41 @@ def test_making_it_again_leaves_nothing_behind(hub, tmp_path):
     assert "hf_attention/models/bahdanau/modeling_bahdanau.py" in found.files and not hub.requests
 
 
+def test_a_folder_with_other_things_is_left_alone(hub, tmp_path, monkeypatch):
+    """Not least the checkout that the Space is made from."""
+    for name in ("README.md", ".env", "hf_attention"):
+        (tmp_path / name).mkdir() if name == "hf_attention" else (tmp_path / name).write_text("mine")
+    for kind in (["--space", "--models", "alice/model"], ["--dataset"]):
+        with pytest.raises(SystemExit, match=r"holds other things \(.env"):
+            main([str(tmp_path), "alice/space", *kind])
+        main([str(tmp_path), "alice/space", *kind, "--dry_run"])  # writes nothing
+    assert (tmp_path / "README.md").read_text() == "mine" and not (tmp_path / "app.py").exists()
+    assert not hub.repositories
+    checkout = Path(hf_attention.__file__).parents[1]
+    with pytest.raises(ValueError, match="holds other things"):
+        write_space(checkout, ["alice/model"])
+    assert (checkout / "hf_attention" / "models").is_dir()
+
+
+def test_a_card_edited_on_the_hub_stays(hub, tmp_path):
+    for edit in (False, True):
+        write_space(tmp_path / "space", ["alice/model"] if not edit else ["alice/model", "alice/other"])
+        publish_folder(tmp_path / "space", "alice/space", "space", commit_message="x")
+        if not edit:
+            edit_on_the_hub(hub, "alice/space", "Shows `alice/model`", "## Mine\n\nShows `alice/model`", kind="space")
+    card = hub.read("alice/space", "README.md", kind="space").decode()
+    assert "## Mine" in card and "- alice/other" in card.split("---")[1]
+
+
 @pytest.mark.parametrize(
-    "arguments",
-    [["a", "u/b", "--space"], ["a", "u/b", "--models", "u/c"], ["a", "u/b", "--dataset", "--version", "v1"]],
+    ("arguments", "message"),
+    [
+        (["a", "u/b", "--space"], "--space needs --models"),
+        (["a", "u/b", "--models", "u/c"], "--models are for --space"),
+        (["a", "u/b", "--dataset", "--version", "v1"], "--version are for models"),
+    ],
 )
-def test_arguments_that_do_not_fit(arguments, capsys):
+def test_arguments_that_do_not_fit(arguments, message, capsys):
     with pytest.raises(SystemExit):
         main(arguments)
-    assert "--models" in capsys.readouterr().err or "--version" in arguments
+    assert message in capsys.readouterr().err

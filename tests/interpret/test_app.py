@@ -19,9 +19,18 @@ import pytest
 from gradio_client import Client, handle_file
 from PIL import Image
 from playwright.sync_api import sync_playwright
-from transformers import AutoModelForImageClassification, AutoModelForSeq2SeqLM, AutoTokenizer
+from transformers import (
+    AutoModelForImageClassification,
+    AutoModelForSeq2SeqLM,
+    AutoTokenizer,
+    ResNetConfig,
+    ResNetForImageClassification,
+    ViTConfig,
+    ViTForImageClassification,
+    ViTImageProcessorPil,
+)
 
-from hf_attention.interpret import align, launch_app
+from hf_attention.interpret import align, build_app, launch_app
 
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -44,14 +53,30 @@ def test_as_an_api(app, small_run, small_vision_run, tmp_path):
     assert translation == expected.target
     assert page.count("<td ") == expected.weights.size
     Image.effect_noise((8, 8), 60).save(tmp_path / "digit.png")
-    scores, *pictures = client.predict(handle_file(tmp_path / "digit.png"), 1, "head 1", api_name="/classify")
+    scores, *pictures = client.predict(handle_file(tmp_path / "digit.png"), "layer 1", "head 1", api_name="/classify")
     names = AutoModelForImageClassification.from_pretrained(small_vision_run[0]).config.id2label.values()
     assert scores["label"] in names and len(scores["confidences"]) == 5
     assert all(Image.open(picture).size == (224, 224) for picture in pictures[:3])
     with pytest.raises(Exception, match="There is no text"):
         client.predict(" ", 1, api_name="/translate")
     with pytest.raises(Exception, match="There is no image"):
-        client.predict(None, 1, "head 1", api_name="/classify")
+        client.predict(None, "layer 1", "head 1", api_name="/classify")
+
+
+def test_models_of_other_kinds(tmp_path):
+    """One layer, no attention at all, and images of every mode."""
+    vit = ViTConfig(image_size=8, patch_size=4, hidden_size=16, num_hidden_layers=1, num_attention_heads=2)
+    resnet = ResNetConfig(embedding_size=8, hidden_sizes=[8], depths=[1], layer_type="basic", num_labels=2)
+    models = {"vit": ViTForImageClassification(vit), "resnet": ResNetForImageClassification(resnet)}
+    for name, model in models.items():
+        model.save_pretrained(tmp_path / name)
+        ViTImageProcessorPil(size={"height": 8, "width": 8}).save_pretrained(tmp_path / name)
+        app = build_app([str(tmp_path / name)])
+        classify = next(function.fn for function in app.fns.values() if function.api_name == "classify")
+        for mode in ("RGB", "RGBA", "L", "P", "LA", "CMYK"):
+            scores, *maps, _ = classify(Image.new(mode, (20, 10)), "layer 1", "head 1")
+            assert sum(scores.values()) == pytest.approx(1, abs=1e-4)
+            assert [picture is not None for picture in maps] == ([True, True, False] if name == "vit" else [False] * 3)
 
 
 @pytest.mark.browser

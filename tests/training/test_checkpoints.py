@@ -80,6 +80,8 @@ main(sys.argv[1:])
 
 @pytest.mark.parametrize("saving", ["a checkpoint", "the model"])
 def test_a_full_disk(run, saving):
+    (run / "checkpoint-best").mkdir()  # a person's, which is no checkpoint of the Trainer's
+    (run / "checkpoint-best" / "notes.txt").write_text("mine")
     kept = [file for file in run.rglob("*") if file.is_file() and "results" not in file.name]
     before = {file: file.read_bytes() for file in kept}
     arguments = ["--resume_from_checkpoint", "last", "--max_steps", "32", "--output_dir", str(run), *SMALL]
