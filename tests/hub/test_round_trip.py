@@ -156,7 +156,8 @@ def test_a_child_of_a_published_model(published, tmp_path):
     repository = published.repository("alice/child")
     # the Trainer's pushes on the way, and ours at the end: one commit that holds everything
     ours, *trainers, _ = repository.history
-    assert ours == "End of training" and set(trainers) == {f"Training in progress, step {step}" for step in (2, 4)}
+    assert ours == "End of training" and trainers  # which are made beside the training, and may fall behind
+    assert set(trainers) <= {f"Training in progress, step {step}" for step in (2, 4)}
     assert repository.private and "training_args.bin" in repository.files()  # the Trainer's, which must hold no token
     card = ModelCard(published.read("alice/child", "README.md").decode())
     assert card.data.base_model == "alice/dates-model" and card.data.datasets == ["alice/dates"]
