@@ -70,7 +70,9 @@ def test_everything_goes_up_in_one_commit(hub, small_run):
     files = repository.files()
     assert set(found.files) == set(files) - {".gitattributes"}
     expected = {"model.safetensors", "config.json", "generation_config.json", "tokenizer.json", "README.md"}
-    expected |= {"configuration_bahdanau.py", "layers_bahdanau.py", "modeling_bahdanau.py", "alignments.py"}
+    expected |= {f"{part}_bahdanau.py" for part in ("configuration", "fused", "layers", "modeling")} | {
+        "alignments.py"
+    }
     expected |= {"translation_pipeline.py", "training_args.json", "assets/alignment.png", "assets/curves.png"}
     assert expected <= set(files)
     assert not [path for path in files if path.endswith((".bin", ".pt")) or path.startswith("checkpoint")]

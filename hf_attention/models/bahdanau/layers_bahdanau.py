@@ -27,6 +27,7 @@ from torch import nn
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 from .configuration_bahdanau import BahdanauConfig
+from .fused_bahdanau import AttentiveGru
 
 
 class BahdanauLinear(nn.Linear):
@@ -309,6 +310,8 @@ class BahdanauAttentiveLayer(GradientCheckpointingLayer):
             weights alpha_ij, `(B, T, S)`.
         """
         gates = self.input_proj(inputs)  # (B, T, gates * H)
+        if mask is None and self.can_fuse(gates):
+            return self.run_fused(gates, state, keys, values, encoder_attention_mask)
         states, contexts, weights = [], [], []
         for step in range(inputs.shape[1]):
             query = state[:, None, : self.hidden_size]
@@ -319,6 +322,37 @@ class BahdanauAttentiveLayer(GradientCheckpointingLayer):
             contexts.append(context)
             weights.append(weight)
         return torch.stack(states, dim=1), state, torch.cat(contexts, dim=1), torch.cat(weights, dim=1)
+
+    def can_fuse(self, gates: torch.Tensor) -> bool:
+        """
+        Whether [`AttentiveGru`] runs this loop: its linear maps are plain (not LoRA's, not hooked), and nothing wants
+        a graph of it.
+        """
+        if self.cell.cell_type != "gru" or self.cell.reset_before or self.attention.attention_type != "additive":
+            return False
+        if gates.shape[1] == 1 or gates.dtype == torch.float16 or torch.compiler.is_compiling():
+            return False
+        parts = (self.cell.recurrent, self.context_proj, self.attention.query_proj, self.attention.score)
+        return all(
+            type(part) in (nn.Linear, BahdanauLinear) and not (part._forward_hooks or part._forward_pre_hooks)
+            for part in parts
+        )
+
+    def run_fused(self, gates, state, keys, values, encoder_attention_mask):
+        parts, dtype = (self.cell.recurrent, self.attention.query_proj), gates.dtype
+        biases = [gates.new_zeros(part.out_features) if part.bias is None else part.bias for part in parts]
+        states, contexts, weights = AttentiveGru.apply(
+            gates,
+            state.to(dtype),
+            keys.to(dtype),
+            values.to(dtype),
+            None if encoder_attention_mask is None else encoder_attention_mask == 0,
+            torch.cat([part.weight for part in parts]).to(dtype),
+            torch.cat(biases).to(dtype),
+            self.context_proj.weight.to(dtype),
+            self.attention.score.weight[0].to(dtype),
+        )
+        return states, states[:, -1], contexts, weights
 
 
 __all__ = ["BahdanauAttention"]

@@ -1,0 +1,162 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+import pytest
+import torch
+from peft import LoraConfig, get_peft_model
+from torch import nn
+
+from hf_attention import BahdanauConfig, BahdanauForConditionalGeneration
+from hf_attention.models.bahdanau import layers_bahdanau
+from hf_attention.models.bahdanau.layers_bahdanau import BahdanauAttentiveLayer
+
+
+SIZES = {"vocab_size": 20, "embedding_size": 6, "hidden_size": 12, "attention_size": 10, "encoder_hidden_size": 4}
+
+
+def make(dtype=torch.double, **options) -> BahdanauAttentiveLayer:
+    torch.manual_seed(0)
+    layer = BahdanauAttentiveLayer(BahdanauConfig(**SIZES, **options)).to(dtype)
+    for parameter in layer.parameters():
+        nn.init.normal_(parameter, std=0.5)
+    return layer
+
+
+def make_inputs(dtype=torch.double, length=5, source_length=7):
+    torch.manual_seed(1)
+    shapes = ((3, length, 6), (3, 12), (3, source_length, 10), (3, source_length, 8))
+    mask = torch.ones(3, source_length, dtype=torch.long)
+    mask[0, 4:], mask[1, :2], mask[2] = 0, 0, 0  # padded on the right, on the left, and padding alone
+    return [torch.randn(*shape, dtype=dtype, requires_grad=True) for shape in shapes], mask
+
+
+def run(layer, inputs, mask, is_fused: bool, monkeypatch):
+    with monkeypatch.context() as patch:
+        if not is_fused:
+            patch.setattr(BahdanauAttentiveLayer, "can_fuse", lambda *_: False)
+        return layer(*inputs, mask)
+
+
+@pytest.mark.parametrize("use_bias", [True, False])
+@pytest.mark.parametrize("is_masked", [True, False])
+def test_values_and_gradients_are_the_loops(use_bias, is_masked, monkeypatch):
+    layer, (inputs, mask) = make(use_bias=use_bias), make_inputs()
+    found = []
+    for is_fused in (True, False):
+        outputs = run(layer, inputs, mask if is_masked else None, is_fused, monkeypatch)
+        torch.manual_seed(2)
+        loss = sum((output * torch.randn(output.shape, dtype=output.dtype)).sum() for output in outputs)
+        found.append((outputs, torch.autograd.grad(loss, [*inputs, *used(layer)])))
+    torch.testing.assert_close(*found, rtol=1e-10, atol=1e-12)
+
+
+def used(layer) -> list[nn.Parameter]:
+    """Parameters of the layer's own loop; the keys are made outside."""
+    return [parameter for name, parameter in layer.named_parameters() if "key_proj" not in name]
+
+
+def test_gradients_by_differences():
+    layer, (inputs, mask) = make(), make_inputs(length=3)
+    assert torch.autograd.gradcheck(lambda *given: layer(*given, mask), inputs, atol=1e-6)
+
+
+def test_is_used_where_it_can_be_and_nowhere_else(monkeypatch):
+    calls = []
+    original = layers_bahdanau.AttentiveGru.apply
+    monkeypatch.setattr(layers_bahdanau.AttentiveGru, "apply", lambda *given: calls.append(1) or original(*given))
+
+    def uses(layer, inputs, mask=None) -> bool:
+        calls.clear()
+        layer(*inputs, mask)
+        return bool(calls)
+
+    inputs, mask = make_inputs()
+    assert uses(make(), inputs, mask)
+    with torch.no_grad():
+        assert uses(make(), inputs, mask)
+    assert not uses(make(reset_after=False), inputs)
+    assert not uses(make(cell_type="rnn"), inputs)
+    one_step, _ = make_inputs(length=1)
+    assert not uses(make(), one_step)
+    hooked = make()
+    hooked.cell.recurrent.register_forward_hook(lambda *_: None)
+    assert not uses(hooked, inputs)
+    # a mask over the target's steps
+    calls.clear()
+    make()(*inputs, mask, torch.ones(3, 5))
+    assert not calls
+
+
+def test_lora_is_heard(monkeypatch):
+    ids = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": 1}
+    model = BahdanauForConditionalGeneration(BahdanauConfig(**SIZES, **ids)).eval()
+    given = {"input_ids": torch.tensor([[3, 4, 2]]), "labels": torch.tensor([[5, 6, 2]])}
+    adapted = get_peft_model(model, LoraConfig(target_modules=["recurrent", "query_proj"], init_lora_weights=False))
+    with torch.no_grad():
+        with_adapter = adapted(**given).logits
+        with adapted.disable_adapter():
+            without = adapted(**given).logits
+    assert not torch.equal(with_adapter, without)
+
+
+@pytest.mark.parametrize("dtype, tolerance", [(torch.float32, 1e-5), (torch.bfloat16, 0.05)])
+def test_other_precisions(dtype, tolerance, monkeypatch):
+    exact, (inputs, mask) = make(), make_inputs()
+    expected = exact(*inputs, mask)
+    layer = make().to(dtype)
+    found = layer(*[tensor.to(dtype) for tensor in inputs], mask)
+    for output, reference in zip(found, expected):
+        assert output.dtype == dtype
+        torch.testing.assert_close(output.double(), reference, rtol=tolerance, atol=tolerance)
+
+
+def test_under_autocast(monkeypatch):
+    layer, (inputs, mask) = make(torch.float32), make_inputs(torch.float32)
+    gradients = []
+    for is_fused in (True, False):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            outputs = run(layer, inputs, mask, is_fused, monkeypatch)
+        loss = sum(output.float().square().sum() for output in outputs)
+        gradients.append(torch.autograd.grad(loss, [*inputs, *used(layer)]))
+    for fused, plain in zip(*gradients):
+        assert fused.dtype == plain.dtype == torch.float32
+        assert torch.nn.functional.cosine_similarity(fused.flatten(), plain.flatten(), dim=0) > 0.99
+
+
+def test_large_scores_saturate_as_tanh_does(monkeypatch):
+    layer, (inputs, mask) = make(), make_inputs()
+    with torch.no_grad():
+        inputs[2].mul_(200)
+    fused, plain = (run(layer, inputs, mask, is_fused, monkeypatch) for is_fused in (True, False))
+    torch.testing.assert_close(fused, plain, rtol=1e-8, atol=1e-10)
+
+
+def test_nothing_of_the_source_times_the_target_is_kept(monkeypatch):
+    """What autograd saves grows by a target step as much as without attention's hidden layer."""
+    layer = make()
+
+    def saved(length: int, is_fused: bool) -> int:
+        seen = {}
+        inputs, mask = make_inputs(length=length, source_length=70)
+
+        def pack(tensor):
+            seen[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+            run(layer, inputs, mask, is_fused, monkeypatch)
+        return sum(seen.values())
+
+    hidden_layer = 3 * 70 * 10 * 8  # B * S * A in bytes
+    assert saved(21, False) - saved(11, False) > 10 * hidden_layer
+    assert saved(21, True) - saved(11, True) < 5 * hidden_layer
