@@ -110,8 +110,8 @@ def export_onnx(folder: str, output_dir: str | None = None, quantize: bool = Fal
     Args:
         folder (`str`): of a `bahdanau` model, or of any image classifier.
         output_dir (`str`, *optional*): defaults to `onnx` in the folder, which is published with it.
-        quantize (`bool`): whether to write, beside each file, one with the weights of its matrix products in int8,
-            activations quantised as they come (dynamically). Recurrent layers keep float32.
+        quantize (`bool`): whether to write, beside each file, one with embeddings and the weights of matrix products
+            in int8, activations quantised as they come (dynamically).
 
     Returns:
         `list[Path]`: the files.
@@ -137,11 +137,8 @@ def export_onnx(folder: str, output_dir: str | None = None, quantize: bool = Fal
         if quantize:
             for file in list(files):
                 smaller = file.with_stem(file.stem + QUANTIZED)
-                # tables of the convolution tokenizer are small, and convolutions in int8 are slower than in float32
                 with quiet():
-                    quantize_dynamic(
-                        file, smaller, weight_type=QuantType.QInt8, op_types_to_quantize=["MatMul", "Gemm"]
-                    )
+                    quantize_dynamic(file, smaller, weight_type=QuantType.QInt8, op_types_to_quantize=INT8)
                 files.append(smaller)
         target.mkdir(parents=True, exist_ok=True)
         for name in (ENCODER, DECODER, MODEL):  # of other weights

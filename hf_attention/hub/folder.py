@@ -27,7 +27,7 @@ from transformers.utils import CONFIG_NAME, SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHT
 
 logger = logging.get_logger(__name__)
 
-PUBLISHED = ".published"  # the cards this folder uploaded last, by repository
+PUBLISHED = ".published"  # the folder's card as it was when it was uploaded last, by repository
 WEIGHTS_DIGEST = "weights.sha256"  # beside an export: of which weights it is
 
 

@@ -197,9 +197,10 @@ def upload(
         info = api.repo_info(**where, revision=revision)
         operations = make_operations(info)
         if card is not None:
+            combined = card
             if not overwrite:
-                card = combine_cards(read_text(known), card, read_remote(api, info, CARD, repo_type))
-            operations.append(CommitOperationAdd(CARD, card.encode()))
+                combined = combine_cards(read_text(known), card, read_remote(api, info, CARD, repo_type))
+            operations.append(CommitOperationAdd(CARD, combined.encode()))
         commit = api.create_commit(
             **where,
             operations=operations,
@@ -209,7 +210,10 @@ def upload(
             **options,
         )
     if card is not None and not create_pr:
-        write_text(known, card)
+        try:
+            write_text(known, card)
+        except OSError as error:  # the upload is done; a later one knows less
+            logger.warning(f"{known} could not be written ({error}), which tells the next upload what changed here.")
     if version:
         try:
             api.create_tag(**where, tag=version, revision=commit.oid)

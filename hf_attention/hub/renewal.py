@@ -220,7 +220,7 @@ def combine_cards(published: str | None, local: str, remote: str | None) -> str:
     The card to upload, where a person may have edited it here and on the Hub.
 
     Args:
-        published (`str`, *optional*): what this folder uploaded last.
+        published (`str`, *optional*): the folder's card when it was uploaded last.
         remote (`str`, *optional*): what is there now.
 
     Raises:
