@@ -34,7 +34,7 @@ outputs/compact-vit-digits/all_results.json: | $(READY)
 	$(BIN)/python scripts/demo_vision.py
 
 test: $(READY) ## run the tests
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 cards: demo demo-vision ## renew the cards in model_cards/ from runs of the demos
 	for name in bahdanau-dates compact-vit-digits; do \

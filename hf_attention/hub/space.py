@@ -30,8 +30,7 @@ from .renewal import renew_card, sign_card
 
 TITLE = "What a model attends to"
 PARTS = ("models", "interpret")  # the package is not on PyPI, so what the app imports travels with it
-REQUIREMENTS = ("matplotlib", "numpy", "pillow", "torch", "transformers")
-# (a Space brings gradio itself, of the version in its README)
+REQUIREMENTS = ("matplotlib", "numpy", "pillow", "torch", "transformers")  # gradio comes of the version in README.md
 APP = '''"""{title}: translation with its alignment, image classification with its attention maps."""
 
 from hf_attention.interpret.app import launch_app
@@ -90,7 +89,5 @@ def write_space(folder: str, model_names: list[str]):
     card = sign_card(RepoCard(f"---\n{card_data.to_yaml()}\n---\n{body}"))
     write_text(Path(folder, CARD), renew_card(read_text(Path(folder, CARD)), card))
     Path(folder, "app.py").write_text(APP.format(title=TITLE, models=model_names), encoding="utf-8")
-    pinned = [
-        f"{name}=={version(name).split('+')[0]}" for name in REQUIREMENTS if name != "gradio"
-    ]  # Spaces bring gradio
+    pinned = [f"{name}=={version(name).split('+')[0]}" for name in REQUIREMENTS]
     Path(folder, "requirements.txt").write_text("\n".join(pinned) + "\n", encoding="utf-8")

@@ -165,7 +165,8 @@ def push(trainer: Trainer, trust_remote_code: bool):
     """
     Publishes the finished folder where `push_to_hub` asks for it: our card, and not the Trainer's, in one commit.
 
-    Raises `OSError` where the Hub does not take it; the folder is whole, and `scripts/publish.py` finishes.
+    Raises `OSError` where the Hub does not take it, `ValueError` where it cannot be shared; the folder is whole, and
+    `scripts/publish.py` finishes.
     """
     args = trainer.args
     if not args.push_to_hub:
@@ -182,7 +183,8 @@ def push(trainer: Trainer, trust_remote_code: bool):
     except (OSError, ValueError) as error:
         command = f"python scripts/publish.py {args.output_dir} {trainer.hub_model_id}"
         command += f" --revision {args.hub_revision}" if args.hub_revision else ""
-        raise type(error)(f"{error} The model is in {args.output_dir}; `{command}` uploads it.") from error
+        kind = OSError if isinstance(error, OSError) else ValueError
+        raise kind(f"{error} The model is in {args.output_dir}; `{command}` uploads it.") from error
 
 
 @contextmanager

@@ -192,7 +192,7 @@ def test_ways_to_compute(options, tmp_path):
 
 
 def test_two_processes(tmp_path):
-    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", "29533"]
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     arguments = [*SMALL_VISION, "--max_steps", "4", "--use_cpu", "--ema_decay", "0.5", "--mixup_alpha", "0.2"]
     run = subprocess.run(
         [*launch, str(SCRIPT), *arguments, "--output_dir", str(tmp_path / "out")],
