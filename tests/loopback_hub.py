@@ -453,6 +453,8 @@ class Handler(BaseHTTPRequestHandler):
         if not is_large:
             return self.partial(self.hub.blobs[sha], headers)
         headers |= {"X-Linked-Size": str(described["size"]), "X-Linked-ETag": f'"{sha}"'}
+        if self.command == "HEAD":  # older clients follow redirects from port to port, too
+            return 200, None, {**headers, "Content-Length": str(described["size"])}
         return 302, None, {**headers, "Location": f"{self.hub.storage_url}/storage/{sha}"}
 
     def partial(self, data: bytes, headers: dict):

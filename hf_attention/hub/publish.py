@@ -273,8 +273,9 @@ def check_loads(folder: str, files: list[str], trust_remote_code: bool):
         environment |= {"HF_HOME": scratch, "HF_HUB_OFFLINE": "1", "PYTHONSAFEPATH": "1"}
         run = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=scratch)
         if run.returncode:
-            reason = run.stderr.strip().splitlines()[-1:] or ["no reason given"]
-            raise ValueError(f"{folder} does not load in a process without the plugin: {reason[0]} ({whole})")
+            # the exception, which may go over several lines, without the way to it
+            reason = re.split(r"\n(?=\w[\w.]*(?:Error|Exception)\b)", run.stderr.strip())[-1]
+            raise ValueError(f"{folder} does not load in a process without the plugin: {reason}\n({whole})")
         there = load_file(output)
         if read_model_type(folder) not in CONFIG_MAPPING:
             return  # there is no other code to compare with
