@@ -49,6 +49,7 @@ class Fault:
     headers: dict = field(default_factory=dict)
     delay: float = 0.0
     cut: bool = False  # the connection ends in the middle of the body, the request's or the answer's
+    lose_answer: bool = False  # what was asked is done, and the connection ends
     times: int = 1
 
 
@@ -176,6 +177,8 @@ class Handler(BaseHTTPRequestHandler):
                         result = action(
                             self, **{name: unquote(part or "") for name, part in found.groupdict().items()}
                         )
+                    if fault is not None and fault.lose_answer:
+                        return self.hang_up(line)
                     return self.answer(*result, line=line)
             raise Refused(404, f"The loopback Hub has no {line}")
         except Refused as refusal:

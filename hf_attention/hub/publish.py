@@ -373,7 +373,7 @@ def explained(repo_id: str):
 
 def explain(error: Exception, repo_id: str) -> str:
     status = error.response.status_code if isinstance(error, HfHubHTTPError) and error.response is not None else None
-    again = "The repository is as it was; run the command again to finish."
+    again = "Nothing is half uploaded: run the command again to finish."
     if isinstance(error, LocalTokenNotFoundError) or status == 401:
         return f"The Hub wants a valid token to write to {repo_id}. Log in (`hf auth login`), or set `HF_TOKEN`."
     if status == 403:
@@ -384,10 +384,10 @@ def explain(error: Exception, repo_id: str) -> str:
     if status == 404:
         return f"{repo_id}, or the revision named, is not on the Hub, or is private to somebody else."
     if status == 412:
-        return f"{repo_id} was changed by another push meanwhile. {again}"
+        return f"{repo_id} was changed by another push meanwhile, or by this one, had its answer been lost. {again}"
     if status == 429:
         return f"The Hub asks to slow down (429). Wait some minutes. {again}"
     if status is not None and status < 500:
         return f"The Hub refused ({status}): {error.server_message or error}. The repository is as it was."
     reason = f"error {status}" if status else f"{type(error).__name__}: {error}"
-    return f"The Hub did not take the upload to {repo_id} ({reason}). {again}"
+    return f"The Hub did not confirm the upload to {repo_id} ({reason}). {again}"

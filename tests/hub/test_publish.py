@@ -237,8 +237,8 @@ def test_the_client_waits_as_long_as_the_hub_asks(hub, folder, unchecked, waits)
         (Fault("POST /api/repos/create", status=500, times=99), "error 500"),
         (Fault("GET /api/models/alice/small", status=502, times=99), "error 502"),
         (Fault("PUT /storage/", status=500, times=99), "error 500"),
-        (Fault("PUT /storage/", cut=True, times=99), "did not take the upload"),
-        (Fault("POST .*/commit/main", cut=True, times=99), "did not take the upload"),
+        (Fault("PUT /storage/", cut=True, times=99), "did not confirm the upload"),
+        (Fault("POST .*/commit/main", cut=True, times=99), "did not confirm the upload"),
         (Fault("POST .*/commit/main", status=429, times=99), "slow down"),
         (Fault("POST .*/objects/batch", status=500, times=99), "error 500"),
     ],
@@ -258,8 +258,18 @@ def test_a_failed_upload_leaves_all_whole_and_running_it_again_finishes(hub, fol
     assert hub.repository("alice/small").files()["model.safetensors"][0] == before["model.safetensors"]
 
 
+def test_an_answer_that_is_lost(hub, folder, unchecked, waits):
+    """The commit is made, and the client does not hear of it."""
+    hub.faults.append(Fault("POST .*/commit/main", lose_answer=True))
+    with pytest.raises(OSError, match=r"did not confirm the upload(.|\n)*Nothing is half uploaded"):
+        publish_model(str(folder), "alice/small")
+    repository = hub.repository("alice/small")
+    assert repository.history == ["Upload model", "initial commit"]
+    assert publish_model(str(folder), "alice/small").oid == repository.refs["refs/heads/main"]
+
+
 def test_no_hub_at_all(folder, unchecked, waits):
-    with pytest.raises(OSError, match=r"did not take the upload to alice/small \(.*run the command again"):
+    with pytest.raises(OSError, match=r"did not confirm the upload to alice/small \(.*run the command again"):
         publish_model(str(folder), "alice/small", api=HfApi(endpoint="http://127.0.0.1:9", token="hf_alice"))
 
 
