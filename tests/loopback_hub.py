@@ -132,6 +132,13 @@ class LoopbackHub:
         self.blobs[sha] = data
         return sha
 
+    def put(self, name: str, files: dict[str, bytes], kind: str = "model"):
+        """Commits files to the main branch, as a person does in the browser."""
+        repository = self.repository(name, kind)
+        suffixes = (".safetensors", ".bin", ".parquet", ".png")
+        added = {path: (self.store(data), path.endswith(suffixes)) for path, data in files.items()}
+        repository.commit("refs/heads/main", {**repository.files(), **added}, "By hand", repository.find("main"))
+
     def client_environment(self, home, token: str | None = None) -> dict[str, str]:
         """Variables for a process that knows this Hub alone, with `home` as its cache."""
         variables = {

@@ -296,3 +296,9 @@ def make_transform(image_processor: BaseImageProcessor, num_channels: int, **kwa
         return {"pixel_values": pixel_values, "labels": torch.tensor(rows["label"])}
 
     return transform
+
+
+def processed_size(image_processor: BaseImageProcessor) -> dict[str, int]:
+    """What a processor brings images to: `height` and `width`, or `shortest_edge`; its crop, where it makes one."""
+    is_cropped = getattr(image_processor, "do_center_crop", None)
+    return dict(image_processor.crop_size if is_cropped else image_processor.size)

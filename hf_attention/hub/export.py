@@ -41,6 +41,7 @@ from transformers import (
     PreTrainedModel,
 )
 
+from ..data.images import processed_size
 from ..models.bahdanau.layers_bahdanau import BahdanauRecurrence
 from ..models.bahdanau.modeling_bahdanau import BahdanauCache, BahdanauForConditionalGeneration
 from .folder import WEIGHTS_DIGEST, check_weights, digest_weights, write_text
@@ -188,8 +189,7 @@ def find_size(folder: str, config: PreTrainedConfig) -> tuple[int, int]:
     """Height and width of a classifier's images: the config's, or, where it takes any, its image processor's."""
     size = getattr(config, "image_size", None)
     if size is None:
-        processor = AutoImageProcessor.from_pretrained(folder)
-        size = dict(processor.crop_size if getattr(processor, "do_center_crop", None) else processor.size)
+        size = processed_size(AutoImageProcessor.from_pretrained(folder))
         size = (size["height"], size["width"]) if "height" in size else size["shortest_edge"]
     return tuple(size) if isinstance(size, (list, tuple)) else (size, size)
 

@@ -64,10 +64,6 @@ SHARED = (
 )
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt", "*.h5", "*.msgpack")
 NO_WEIGHTS = ("training_args.bin", "optimizer.*", "scheduler.*", "rng_state*", "scaler.*")
-REMEDY = (
-    "Where you trust its origin, convert it: load it with transformers' `from_pretrained(..., use_safetensors=False)` "
-    f"and `save_pretrained` it, which writes {SAFE_WEIGHTS_NAME}."
-)
 BINARY = (".safetensors", ".onnx", ".parquet", ".png", ".jpg")
 SECRET = re.compile(rb"\bhf_[A-Za-z0-9]{20,}\b")
 
@@ -79,9 +75,7 @@ def check_weights(folder: str):
     files = sorted(Path(folder).glob("model*.safetensors"))
     if not files:
         if pickles := [file.name for file in find_pickles(folder)]:
-            raise ValueError(
-                f"{folder} holds weights as a pickle ({', '.join(pickles)}), which can run code when loaded. {REMEDY}"
-            )
+            raise refuse_pickles(folder, pickles)
         raise ValueError(f"{folder} holds no weights ({SAFE_WEIGHTS_NAME}).")
     index = Path(folder, SAFE_WEIGHTS_INDEX_NAME)
     if index.is_file() and not Path(folder, SAFE_WEIGHTS_NAME).is_file():
@@ -97,6 +91,15 @@ def check_weights(folder: str):
             raise ValueError(
                 f"{file} is cut short or damaged ({error}). Remove {folder} and go on from an earlier checkpoint."
             ) from error
+
+
+def refuse_pickles(name: str, files: list[str]) -> ValueError:
+    """The error for a folder, or a repository, whose weights are pickles alone."""
+    return ValueError(
+        f"{name} holds weights as a pickle ({', '.join(files)}), which can run code when loaded. Where you trust its "
+        "origin, convert it: load it with transformers' `from_pretrained(..., use_safetensors=False)` and "
+        f"`save_pretrained` it, which writes {SAFE_WEIGHTS_NAME}."
+    )
 
 
 def find_pickles(folder: str) -> list[Path]:

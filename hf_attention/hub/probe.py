@@ -44,14 +44,13 @@ def probe(folder: str, **options) -> dict[str, torch.Tensor]:
     `options` go to every `from_pretrained`. Raises `ValueError` for a model of another kind.
     """
     config = AutoConfig.from_pretrained(folder, **options)
-    options["use_safetensors"] = True
+    of_weights = {**options, "use_safetensors": True}
     architectures = " ".join(config.architectures or [])
     with torch.no_grad():
         if "ImageClassification" in architectures:
-            model = AutoModelForImageClassification.from_pretrained(folder, **options).eval()
+            model = AutoModelForImageClassification.from_pretrained(folder, **of_weights).eval()
             pixels = np.random.default_rng(0).integers(0, 256, (48, 40, 3), dtype=np.uint8)
             image = Image.fromarray(pixels).convert("L" if getattr(config, "num_channels", 3) == 1 else "RGB")
-            options.pop("use_safetensors")
             inputs = AutoImageProcessor.from_pretrained(folder, **options)(image, return_tensors="pt")
             return {"pixel_values": inputs["pixel_values"], "logits": model(**inputs).logits.float()}
         if not config.is_encoder_decoder:
@@ -59,8 +58,7 @@ def probe(folder: str, **options) -> dict[str, torch.Tensor]:
                 f"{folder} holds {architectures or 'no architecture'}: only sequence-to-sequence models and image "
                 "classifiers are published here."
             )
-        model = AutoModelForSeq2SeqLM.from_pretrained(folder, **options).eval()
-        options.pop("use_safetensors")
+        model = AutoModelForSeq2SeqLM.from_pretrained(folder, **of_weights).eval()
         inputs = AutoTokenizer.from_pretrained(folder, **options)(
             TEXT, return_tensors="pt", return_token_type_ids=False
         )

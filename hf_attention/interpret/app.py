@@ -113,15 +113,18 @@ def add_classification(name: str, images: list[Image.Image]):
         if image is None:
             raise gr.Error("There is no image. Drop one, or choose an example.")
         image = convert_mode(upright([image])[0], mode)
-        with evaluation(model), torch.no_grad():
-            probabilities = model(**processor(image, return_tensors="pt")).logits[0].softmax(dim=-1).tolist()
-        scores = {model.config.id2label[index]: value for index, value in enumerate(probabilities)}
         try:
             found = attend(model, processor, [image])[0]
         except ValueError:  # a network without attention on one grid
-            return scores, None, None, None, None
+            with evaluation(model), torch.no_grad():
+                logits = model(**processor(image, return_tensors="pt")).logits
+            return name_classes(logits[0].softmax(dim=-1)), None, None, None, None
+        scores = name_classes(found.probabilities)
         pool = None if found.pooling_weights is None else overlay(found.image, found.pooling_map())
         return scores, show_head(found, layer, head), overlay(found.image, found.rollout()), pool, found
+
+    def name_classes(probabilities) -> dict[str, float]:
+        return {model.config.id2label[index]: float(value) for index, value in enumerate(probabilities)}
 
     def show_head(found: ImageAttention | None, layer: str, head: str) -> Image.Image | None:
         if found is None:

@@ -35,6 +35,7 @@ class ImageAttention:
         pooling_weights (`np.ndarray` of shape `(N,)`, *optional*): what the sequence pool looked at; sums to 1.
         grid (`tuple[int, int]`): rows and columns of tokens.
         num_prefix_tokens (`int`): tokens before the grid: 1 with a class token.
+        probabilities (`np.ndarray` of shape `(num_labels,)`, *optional*): of every class, with a head.
     """
 
     image: Image.Image
@@ -44,6 +45,7 @@ class ImageAttention:
     pooling_weights: np.ndarray | None
     grid: tuple[int, int]
     num_prefix_tokens: int
+    probabilities: np.ndarray | None = None
 
     @property
     def readout(self) -> np.ndarray:
@@ -113,10 +115,10 @@ def attend(
             if pooling_weights is not None:
                 pooling_weights = pooling_weights.float().cpu().numpy()
             for row, image in enumerate(chunk):
-                label, score = "", 0.0
+                label, score, probabilities = "", 0.0, None
                 if logits is not None:
-                    probabilities = logits[row].float().softmax(dim=-1)
-                    score, index = (value.item() for value in probabilities.max(dim=-1))
+                    probabilities = logits[row].float().softmax(dim=-1).cpu().numpy()
+                    score, index = float(probabilities.max()), int(probabilities.argmax())
                     label = model.config.id2label[index]
                 found.append(
                     ImageAttention(
@@ -127,6 +129,7 @@ def attend(
                         pooling_weights=None if pooling_weights is None else pooling_weights[row],
                         grid=grid,
                         num_prefix_tokens=attentions.shape[-1] - grid[0] * grid[1],
+                        probabilities=probabilities,
                     )
                 )
     return found

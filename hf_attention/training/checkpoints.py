@@ -36,7 +36,7 @@ from transformers.utils import (
 )
 
 from ..hub.card import CARD
-from ..hub.folder import REMEDY, check_secrets, check_weights, read_text, write_text
+from ..hub.folder import check_secrets, check_weights, read_text, refuse_pickles, write_text
 from ..hub.publish import check_can_publish, publish_model
 from ..hub.renewal import read_card
 from .arguments import ImageModelArguments, ModelArguments
@@ -70,10 +70,7 @@ def check_model_to_tune(args: ModelArguments | ImageModelArguments):
         return any(has_file(args.model_name_or_path, name, revision=args.model_revision) for name in names)
 
     if not holds(SAFE_WEIGHTS_NAME, SAFE_WEIGHTS_INDEX_NAME) and holds(WEIGHTS_NAME, WEIGHTS_INDEX_NAME):
-        raise ValueError(
-            f"{args.model_name_or_path} holds weights as a pickle ({WEIGHTS_NAME}), which can run code when loaded. "
-            f"{REMEDY}"
-        )
+        raise refuse_pickles(args.model_name_or_path, [WEIGHTS_NAME])
 
 
 def find_checkpoint(output_dir: str, wanted: str) -> str:
@@ -116,8 +113,8 @@ def check_output_dir(output_dir: str, config: PreTrainedConfig, overwrite: bool,
     read_card(read_text(Path(output_dir, CARD)) or "")
     if not os.path.isdir(output_dir) or overwrite:
         return
-    configs = glob.glob(os.path.join(output_dir, CONFIG_NAME))
-    configs += glob.glob(os.path.join(output_dir, f"{PREFIX_CHECKPOINT_DIR}-*", CONFIG_NAME))
+    configs = [os.path.join(folder, CONFIG_NAME) for folder in (output_dir, *list_checkpoints(output_dir))]
+    configs = [file for file in configs if os.path.isfile(file)]
     if configs and not resume:
         raise ValueError(
             f"`output_dir` ({output_dir}) holds another run ({configs[0]}). Name another folder, go on with "

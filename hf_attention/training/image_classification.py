@@ -34,7 +34,15 @@ from transformers.models.auto.image_processing_auto import IMAGE_PROCESSOR_MAPPI
 from transformers.utils import logging
 
 from ..data.augmentation import ImageAugmentation
-from ..data.images import align_labels, check_images, load_digits, load_images, make_transform, open_image
+from ..data.images import (
+    align_labels,
+    check_images,
+    load_digits,
+    load_images,
+    make_transform,
+    open_image,
+    processed_size,
+)
 from ..hub.image_card import write_image_classification_card
 from ..interpret.attention_maps import attend
 from ..metrics import Accuracy
@@ -203,8 +211,7 @@ def make_augmentation(
     image_processor: BaseImageProcessor,
     num_labels: int,
 ) -> ImageAugmentation:
-    size = image_processor.crop_size if getattr(image_processor, "do_center_crop", None) else image_processor.size
-    size = dict(size)
+    size = processed_size(image_processor)
     crops = data_args.crop_scale is not None or data_args.crop_padding > 0
     if crops and (size.get("height") is None or size["height"] != size["width"]):
         raise ValueError(f"Random crops need images of one square size, but the image processor's is {size}.")

@@ -127,14 +127,8 @@ def test_branch_and_pull_request(hub, folder, unchecked, capsys):
 
 def test_a_card_edited_on_the_hub_stays(hub, folder, unchecked):
     publish_model(str(folder), "alice/small")
-    repository = hub.repository("alice/small")
-    card = hub.read("alice/small", "README.md").decode().replace("## Limits", "## Thanks\n\nTo all.\n\n## Limits")
-    files = {
-        **repository.files(),
-        "README.md": (hub.store(card.encode()), False),
-        "notes.md": (hub.store(b"x"), False),
-    }
-    repository.commit("refs/heads/main", files, "Update README.md", repository.find("main"))
+    edit_on_the_hub(hub, "alice/small", "## Limits", "## Thanks\n\nTo all.\n\n## Limits")
+    hub.put("alice/small", {"notes.md": b"x"})
     results = json.loads((folder / "all_results.json").read_text())
     text = (folder / "README.md").read_text()
     shown = f"{results['test_bleu']:.2f}"
@@ -145,15 +139,15 @@ def test_a_card_edited_on_the_hub_stays(hub, folder, unchecked):
     publish_model(str(folder), "alice/small")
     card = hub.read("alice/small", "README.md").decode()
     assert "## Thanks\n\nTo all." in card and "| BLEU | 99.00 |" in card
-    assert "notes.md" in repository.files()
+    assert "notes.md" in hub.repository("alice/small").files()
 
 
 def test_stale_weights_are_replaced_in_the_same_commit(hub, folder, unchecked):
     publish_model(str(folder), "alice/small")
     repository = hub.repository("alice/small")
-    stale = {name: (hub.store(b"old"), True) for name in ("model-00001-of-00002.safetensors", "pytorch_model.bin")}
-    stale["model.safetensors.index.json"] = (hub.store(b"{}"), False)
-    repository.commit("refs/heads/main", {**repository.files(), **stale}, "sharded", repository.find("main"))
+    stale = dict.fromkeys(["model-00001-of-00002.safetensors", "pytorch_model.bin"], b"old")
+    stale["model.safetensors.index.json"] = b"{}"
+    hub.put("alice/small", stale)
     publish_model(str(folder), "alice/small")
     assert not set(stale) & set(repository.files()) and "model.safetensors" in repository.files()
 
@@ -195,9 +189,7 @@ def test_folders_that_cannot_be_published(hub, folder, unchecked):
 
 def test_a_name_that_another_model_has(hub, folder, unchecked):
     publish_model(str(folder), "alice/small")
-    repository = hub.repository("alice/small")
-    config = (hub.store(b'{"model_type": "vit"}'), False)
-    repository.commit("refs/heads/main", {**repository.files(), "config.json": config}, "vit", repository.find("main"))
+    hub.put("alice/small", {"config.json": b'{"model_type": "vit"}'})
     with pytest.raises(ValueError, match=r"alice/small is taken: it holds a model of type vit, not bahdanau"):
         publish_model(str(folder), "alice/small")
     publish_model(str(folder), "alice/small", overwrite=True)
@@ -339,11 +331,9 @@ def test_transformers_own_push(hub, small_run):
 
 def edit_on_the_hub(hub, name: str, old: str, new: str, kind: str = "model"):
     """As a person does in the browser."""
-    repository = hub.repository(name, kind)
     card = hub.read(name, "README.md", kind=kind).decode()
     assert old in card
-    data = (hub.store(card.replace(old, new).encode()), False)
-    repository.commit("refs/heads/main", {**repository.files(), "README.md": data}, "Edit", repository.find("main"))
+    hub.put(name, {"README.md": card.replace(old, new).encode()}, kind)
 
 
 def test_edits_here_and_there_meet(hub, folder, unchecked):
@@ -377,11 +367,10 @@ def test_two_cards_by_hand(hub, folder, unchecked):
 
 def test_what_others_put_there_stays(hub, folder, unchecked):
     publish_model(str(folder), "alice/small")
-    repository = hub.repository("alice/small")
-    theirs = {name: (hub.store(b"x"), False) for name in ("embeddings.safetensors", "faiss.index.json", "notes.md")}
-    repository.commit("refs/heads/main", {**repository.files(), **theirs}, "theirs", repository.find("main"))
+    theirs = dict.fromkeys(["embeddings.safetensors", "faiss.index.json", "notes.md"], b"x")
+    hub.put("alice/small", theirs)
     publish_model(str(folder), "alice/small", tags=["new"])
-    assert set(theirs) <= set(repository.files())
+    assert set(theirs) <= set(hub.repository("alice/small").files())
 
 
 def test_private_is_not_forgotten(hub, folder, unchecked):

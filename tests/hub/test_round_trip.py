@@ -179,11 +179,9 @@ def test_a_child_of_a_published_model(published, tmp_path):
 
 
 def commit(hub, name: str, files: dict[str, bytes], kind: str = "dataset"):
-    """Puts files into a repository of alice's."""
+    """Makes a repository of alice's that holds files."""
     HfApi().create_repo(name, repo_type=kind)
-    repository = hub.repository(name, kind)
-    large = {path: (hub.store(data), path.endswith((".parquet", ".png"))) for path, data in files.items()}
-    repository.commit("refs/heads/main", {**repository.files(), **large}, "data", repository.find("main"))
+    hub.put(name, files, kind)
 
 
 def draw(shade: int, seed: int) -> bytes:
