@@ -38,58 +38,64 @@ LIMIT = 40.0  # of |W_a s| and |U_a h|: beyond it tanh has long been flat, and e
 
 
 class AttentiveGru(torch.autograd.Function):
-    """The GRU of PyTorch and cuDNN under additive attention, over a whole target."""
+    """
+    The GRU of PyTorch and cuDNN under additive attention, over whole targets.
+
+    Targets of several lengths come packed, as in `torch.nn.utils.rnn.PackedSequence`: the longest first, step after
+    step, N tokens in all, so that a target that has ended costs nothing.
+    """
 
     @staticmethod
     @without_autocast
-    def forward(ctx, gates, state, keys, values, mask, state_weight, state_bias, context_weight, score):
+    def forward(ctx, gates, state, keys, values, mask, batch_sizes, state_weight, state_bias, context_weight, score):
         """
         Args:
-            gates (`(B, T, 3 * H)`): W E y_{i-1}, biases included.
+            gates (`(N, 3 * H)`): W E y_{i-1}, biases included.
             state (`(B, H)`): s_0.
             keys (`(B, S, A)`): U_a h_j.
             values (`(B, S, D)`): h_j.
             mask (`(B, S)`, *optional*): `True` at padding.
+            batch_sizes (`list[int]`): how many targets have each step: B, then never more.
             state_weight (`(3 * H + A, H)`), state_bias (`(3 * H + A)`): U of the gates above W_a.
             context_weight (`(3 * H, D)`): C.
             score (`(A)`): v_a.
 
         Returns:
-            states (`(B, T, H)`), contexts (`(B, T, D)`), weights (`(B, T, S)`).
+            states (`(N, H)`), contexts (`(N, D)`), weights (`(N, S)`).
         """
-        batch, length, hidden = gates.shape[0], gates.shape[1], state.shape[1]
+        batch, hidden = state.shape
         source_length, size = keys.shape[1], keys.shape[2]
-        # time first, so that what a step writes lies in one piece
-        gates = gates.transpose(0, 1)
-        states = state.new_empty(length + 1, batch, hidden)
-        contexts = values.new_empty(length, batch, values.shape[2])
-        weights = values.new_empty(length, batch, source_length)
-        kept = gates.new_empty(length, batch, 4 * hidden)  # r, z, n and U s of the candidate
-        queries = keys.new_empty(length, batch, size)
-        states[0] = state
+        states = state.new_empty(batch + len(gates), hidden)
+        contexts = values.new_empty(len(gates), values.shape[2])
+        weights = values.new_empty(len(gates), source_length)
+        kept = gates.new_empty(len(gates), 4 * hidden)  # r, z, n and U s of the candidate
+        queries = keys.new_empty(len(gates), size)
+        states[:batch] = state
         exp_keys = torch.exp(keys.clamp(-LIMIT, LIMIT).mul_(2))
         scratch = torch.empty_like(keys)
-        total = score.sum()
-        for step in range(length):
-            shares = torch.addmm(state_bias, states[step], state_weight.t())  # (B, 3 * H + A)
-            query = torch.exp(shares[:, 3 * hidden :].clamp(-LIMIT, LIMIT).mul_(2), out=queries[step])
-            torch.mul(exp_keys, query.unsqueeze(1), out=scratch).add_(1).reciprocal_()
-            scores = total - 2 * (scratch.view(-1, size) @ score).view(batch, source_length)
+        one, total = keys.new_ones(()), score.sum()
+        for now, before, rows in steps_of(batch_sizes):
+            shares = torch.addmm(state_bias, states[before], state_weight.t())  # (rows, 3 * H + A)
+            query = torch.exp(shares[:, 3 * hidden :].clamp(-LIMIT, LIMIT).mul_(2), out=queries[now])
+            torch.addcmul(one, exp_keys[:rows], query.unsqueeze(1), out=scratch[:rows]).reciprocal_()
+            scores = total - 2 * (scratch[:rows].view(-1, size) @ score).view(rows, source_length)
             if mask is not None:
-                scores.masked_fill_(mask, torch.finfo(scores.dtype).min)
-            weights[step] = torch.softmax(scores, dim=-1)
-            torch.bmm(weights[step].unsqueeze(1), values, out=contexts[step].unsqueeze(1))
-            inputs = torch.addmm(gates[step], contexts[step], context_weight.t())
-            reset, update, candidate, recurrent = kept[step].split(hidden, dim=-1)
+                scores.masked_fill_(mask[:rows], torch.finfo(scores.dtype).min)
+            weights[now] = torch.softmax(scores, dim=-1)
+            torch.bmm(weights[now].unsqueeze(1), values[:rows], out=contexts[now].unsqueeze(1))
+            inputs = torch.addmm(gates[now], contexts[now], context_weight.t())
+            reset, update, candidate, recurrent = kept[now].split(hidden, dim=-1)
             torch.sigmoid(inputs[:, :hidden] + shares[:, :hidden], out=reset)
             torch.sigmoid(inputs[:, hidden : 2 * hidden] + shares[:, hidden : 2 * hidden], out=update)
             recurrent.copy_(shares[:, 2 * hidden : 3 * hidden])
             torch.tanh(torch.addcmul(inputs[:, 2 * hidden :], reset, recurrent), out=candidate)
-            torch.lerp(candidate, states[step], update, out=states[step + 1])
+            after = slice(now.start + batch, now.stop + batch)
+            torch.lerp(candidate, states[before], update, out=states[after])
+        ctx.batch_sizes = batch_sizes
         ctx.save_for_backward(
             mask, states, contexts, weights, kept, queries, exp_keys, values, state_weight, context_weight, score
         )
-        return states[1:].transpose(0, 1), contexts.transpose(0, 1), weights.transpose(0, 1)
+        return states[batch:], contexts, weights
 
     @staticmethod
     @once_differentiable
@@ -97,43 +103,58 @@ class AttentiveGru(torch.autograd.Function):
     def backward(ctx, d_states, d_contexts, d_weights):
         mask, states, contexts, weights, kept, queries, exp_keys, values, *parameters = ctx.saved_tensors
         state_weight, context_weight, score = parameters
-        length, batch, hidden = states.shape[0] - 1, states.shape[1], states.shape[2]
-        size = exp_keys.shape[2]
-        d_states, d_contexts = d_states.transpose(0, 1), d_contexts.transpose(0, 1)
-        d_weights = None if d_weights is None else d_weights.transpose(0, 1)
-        d_gates = kept.new_empty(length, batch, 3 * hidden)
-        d_shares = kept.new_empty(length, batch, 3 * hidden + size)
+        batch, _, size = exp_keys.shape
+        hidden = states.shape[1]
+        d_gates = kept.new_empty(len(kept), 3 * hidden)
+        d_shares = kept.new_empty(len(kept), 3 * hidden + size)
         d_all_contexts = torch.empty_like(contexts)
         d_keys, d_score = torch.zeros_like(exp_keys), torch.zeros_like(score)
-        d_state = torch.zeros_like(states[0])
-        slope, transposed = torch.empty_like(exp_keys), values.transpose(1, 2)
-        for step in reversed(range(length)):
-            reset, update, candidate, recurrent = kept[step].split(hidden, dim=-1)
-            d_state = d_state + d_states[step]
+        d_all_states = torch.zeros_like(states[:batch])  # of the targets that have begun, from the end
+        slope, transposed, one = torch.empty_like(exp_keys), values.transpose(1, 2), values.new_ones(())
+        steps = steps_of(ctx.batch_sizes)
+        for now, before, rows in reversed(steps):
+            reset, update, candidate, recurrent = kept[now].split(hidden, dim=-1)
+            d_state = d_all_states[:rows].add_(d_states[now])
             d_candidate = d_state * (1 - update) * (1 - candidate * candidate)
-            d_update = d_state * (states[step] - candidate) * update * (1 - update)
+            d_update = d_state * (states[before] - candidate) * update * (1 - update)
             d_reset = d_candidate * recurrent * reset * (1 - reset)
-            torch.cat([d_reset, d_update, d_candidate], dim=-1, out=d_gates[step])
-            d_context = torch.addmm(d_contexts[step], d_gates[step], context_weight, out=d_all_contexts[step])
-            d_weight = torch.bmm(d_context.unsqueeze(1), transposed).squeeze(1)
-            if d_weights is not None:
-                d_weight = d_weight + d_weights[step]
-            weight = weights[step]
-            d_scores = weight * (d_weight - (weight * d_weight).sum(dim=-1, keepdim=True))  # (B, S)
+            torch.cat([d_reset, d_update, d_candidate], dim=-1, out=d_gates[now])
+            d_context = torch.addmm(d_contexts[now], d_gates[now], context_weight, out=d_all_contexts[now])
+            d_weight = d_weights[now] + torch.bmm(d_context.unsqueeze(1), transposed[:rows]).squeeze(1)
+            weight = weights[now]
+            d_scores = weight * (d_weight - (weight * d_weight).sum(dim=-1, keepdim=True))  # (rows, S)
             if mask is not None:  # a row of padding alone has weights that no score changes
-                d_scores.masked_fill_(mask, 0)
+                d_scores.masked_fill_(mask[:rows], 0)
             # u, and with it the slope of tanh, but for its 4
-            torch.mul(exp_keys, queries[step].unsqueeze(1), out=slope).add_(1).reciprocal_()
-            d_score.addmv_(slope.view(-1, size).t(), d_scores.reshape(-1), alpha=-2)
-            torch.addcmul(slope, slope, slope, value=-1, out=slope)
-            d_query = torch.bmm(d_scores.unsqueeze(1), slope).squeeze(1)
-            d_keys.addcmul_(slope, d_scores.unsqueeze(-1))
-            torch.cat([d_reset, d_update, d_candidate * reset, 4 * score * d_query], dim=-1, out=d_shares[step])
-            d_state = torch.addmm(d_state * update, d_shares[step], state_weight)
+            slopes = torch.addcmul(one, exp_keys[:rows], queries[now].unsqueeze(1), out=slope[:rows]).reciprocal_()
+            d_score.addmv_(slopes.view(-1, size).t(), d_scores.reshape(-1), alpha=-2)
+            torch.addcmul(slopes, slopes, slopes, value=-1, out=slopes)
+            d_query = torch.bmm(d_scores.unsqueeze(1), slopes).squeeze(1)
+            d_keys[:rows].addcmul_(slopes, d_scores.unsqueeze(-1))
+            torch.cat([d_reset, d_update, d_candidate * reset, 4 * score * d_query], dim=-1, out=d_shares[now])
+            d_state.mul_(update).addmm_(d_shares[now], state_weight)
         d_keys *= 4 * score
-        d_values = torch.bmm(weights.permute(1, 2, 0), d_all_contexts.transpose(0, 1))
-        flat = d_shares.view(-1, d_shares.shape[-1])
-        d_state_weight = flat.t() @ states[:-1].view(-1, hidden)
-        d_context_weight = d_gates.view(-1, 3 * hidden).t() @ contexts.view(-1, contexts.shape[-1])
-        d_gates = d_gates.transpose(0, 1)
-        return d_gates, d_state, d_keys, d_values, None, d_state_weight, flat.sum(dim=0), d_context_weight, d_score
+        d_values = torch.bmm(by_target(weights, steps, batch).transpose(1, 2), by_target(d_all_contexts, steps, batch))
+        d_state_weight = d_shares.t() @ torch.cat([states[before] for _, before, _ in steps])
+        d_context_weight = d_gates.t() @ contexts
+        d_state_bias = d_shares.sum(dim=0)
+        gradients = (d_gates, d_all_states, d_keys, d_values, None, None)
+        return *gradients, d_state_weight, d_state_bias, d_context_weight, d_score
+
+
+def steps_of(batch_sizes: list[int]) -> list[tuple[slice, slice, int]]:
+    """A step's tokens; the states before it, among the first B states and those of all tokens; how many they are."""
+    found, start, before = [], 0, 0
+    for rows in batch_sizes:
+        found.append((slice(start, start + rows), slice(before, before + rows), rows))
+        before = batch_sizes[0] + start
+        start += rows
+    return found
+
+
+def by_target(packed: torch.Tensor, steps: list[tuple[slice, slice, int]], batch: int) -> torch.Tensor:
+    """(N, size) to (B, T, size), zero where a target has ended."""
+    padded = packed.new_zeros(batch, len(steps), packed.shape[1])
+    for index, (now, _, rows) in enumerate(steps):
+        padded[:rows, index] = packed[now]
+    return padded

@@ -24,6 +24,7 @@ import math
 
 import torch
 from torch import nn
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 from .configuration_bahdanau import BahdanauConfig
@@ -303,15 +304,23 @@ class BahdanauAttentiveLayer(GradientCheckpointingLayer):
         values: torch.Tensor,
         encoder_attention_mask: torch.Tensor | None = None,
         mask: torch.Tensor | None = None,
+        lengths: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
         """
+        Args:
+            inputs (`torch.Tensor` of shape `(B, T, E)`), state (`(B, state_size)`), keys (`(B, S, A)`), values
+            (`(B, S, D)`), encoder_attention_mask (`(B, S)`, *optional*).
+            mask (`torch.Tensor` of shape `(B, T)`, *optional*): the state passes over steps whose mask is 0.
+            lengths (`torch.Tensor` of shape `(B)`, on the CPU, *optional*):
+                Where each target ends: what comes after may be left out, and is then zero.
+
         Returns:
             the states s_i, `(B, T, H)`; the last state, `(B, state_size)`; the contexts c_i, `(B, T, D)`; and the
             weights alpha_ij, `(B, T, S)`.
         """
+        if mask is None and self.can_fuse(inputs):
+            return self.run_fused(inputs, state, keys, values, encoder_attention_mask, lengths)
         gates = self.input_proj(inputs)  # (B, T, gates * H)
-        if mask is None and self.can_fuse(gates):
-            return self.run_fused(gates, state, keys, values, encoder_attention_mask)
         states, contexts, weights = [], [], []
         for step in range(inputs.shape[1]):
             query = state[:, None, : self.hidden_size]
@@ -323,36 +332,60 @@ class BahdanauAttentiveLayer(GradientCheckpointingLayer):
             weights.append(weight)
         return torch.stack(states, dim=1), state, torch.cat(contexts, dim=1), torch.cat(weights, dim=1)
 
-    def can_fuse(self, gates: torch.Tensor) -> bool:
+    def can_fuse(self, inputs: torch.Tensor) -> bool:
         """
         Whether [`AttentiveGru`] runs this loop: its linear maps are plain (not LoRA's, not hooked), and nothing wants
         a graph of it.
         """
         if self.cell.cell_type != "gru" or self.cell.reset_before or self.attention.attention_type != "additive":
             return False
-        if gates.shape[1] == 1 or gates.dtype == torch.float16 or torch.compiler.is_compiling():
+        if inputs.shape[1] == 1 or self.dtype_of(inputs) == torch.float16 or torch.compiler.is_compiling():
             return False
-        parts = (self.cell.recurrent, self.context_proj, self.attention.query_proj, self.attention.score)
         return all(
-            type(part) in (nn.Linear, BahdanauLinear) and not (part._forward_hooks or part._forward_pre_hooks)
-            for part in parts
+            map(is_plain, (self.cell.recurrent, self.context_proj, self.attention.query_proj, self.attention.score))
         )
 
-    def run_fused(self, gates, state, keys, values, encoder_attention_mask):
-        parts, dtype = (self.cell.recurrent, self.attention.query_proj), gates.dtype
+    def dtype_of(self, inputs: torch.Tensor) -> torch.dtype:
+        device = inputs.device.type
+        return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else inputs.dtype
+
+    def run_fused(self, inputs, state, keys, values, encoder_attention_mask, lengths):
+        batch_size, length = inputs.shape[:2]
+        is_full = lengths is None
+        if is_full:
+            lengths = torch.full((batch_size,), length)
+        packed = pack_padded_sequence(inputs, lengths, batch_first=True, enforce_sorted=is_full)
+        gates = self.input_proj(packed.data)  # (N, 3 * H)
+        order, dtype = slice(None) if is_full else packed.sorted_indices, gates.dtype
+        mask = None if encoder_attention_mask is None else encoder_attention_mask[order] == 0
+        parts = (self.cell.recurrent, self.attention.query_proj)
         biases = [gates.new_zeros(part.out_features) if part.bias is None else part.bias for part in parts]
-        states, contexts, weights = AttentiveGru.apply(
+        outputs = AttentiveGru.apply(
             gates,
-            state.to(dtype),
-            keys.to(dtype),
-            values.to(dtype),
-            None if encoder_attention_mask is None else encoder_attention_mask == 0,
+            state[order].to(dtype),
+            keys[order].to(dtype),
+            values[order].to(dtype),
+            mask,
+            packed.batch_sizes.tolist(),
             torch.cat([part.weight for part in parts]).to(dtype),
             torch.cat(biases).to(dtype),
             self.context_proj.weight.to(dtype),
             self.attention.score.weight[0].to(dtype),
         )
-        return states, states[:, -1], contexts, weights
+        states, contexts, weights = (unpack(output, packed, length) for output in outputs)
+        last = states[torch.arange(batch_size, device=states.device), (lengths - 1).to(states.device)]
+        return states, last, contexts, weights
+
+
+def is_plain(linear: nn.Module) -> bool:
+    """Whether a linear map is no more than its weight and bias, which a fused function may then take."""
+    hooks = linear._forward_hooks or linear._forward_pre_hooks
+    return type(linear) in (nn.Linear, BahdanauLinear) and not hooks
+
+
+def unpack(data: torch.Tensor, like: PackedSequence, length: int) -> torch.Tensor:
+    """(N, size) to (B, T, size), zero where a target has ended."""
+    return pad_packed_sequence(like._replace(data=data), batch_first=True, total_length=length)[0]
 
 
 __all__ = ["BahdanauAttention"]

@@ -18,11 +18,16 @@ PyTorch Bahdanau model: a recurrent encoder-decoder that learns to align and tra
 Symbols and shapes are those of `layers_bahdanau`.
 """
 
+from dataclasses import dataclass
+from functools import partial
+
 import torch
 from torch import nn
+from torch.nn.utils.rnn import pack_padded_sequence
 from transformers import Cache, GenerationMixin, PreTrainedModel
 from transformers import initialization as init
 from transformers.cache_utils import CacheLayerMixin
+from transformers.loss.loss_utils import ForCausalLMLoss
 from transformers.modeling_outputs import (
     BaseModelOutput,
     BaseModelOutputWithPastAndCrossAttentions,
@@ -40,8 +45,14 @@ from .layers_bahdanau import (
     BahdanauLinear,
     BahdanauReadout,
     BahdanauRecurrence,
+    is_plain,
     reading_orders,
+    unpack,
 )
+from .loss_bahdanau import LinearCrossEntropy
+
+
+RECORDS = ("attentions", "hidden_states")
 
 
 class BahdanauCacheLayer(CacheLayerMixin):
@@ -87,6 +98,22 @@ class BahdanauCache(Cache):
 
     def __init__(self):
         super().__init__(layers=[BahdanauCacheLayer()])
+
+
+@dataclass
+class BahdanauSeq2SeqLMOutput(Seq2SeqLMOutput):
+    """A `Seq2SeqLMOutput` whose `logits`, where the loss did without them, are made when they are read."""
+
+    make_logits = None
+
+    def __getattribute__(self, name: str):
+        value = super().__getattribute__(name)
+        if name == "logits" and value is None and self.make_logits is not None:
+            value = self.logits = self.make_logits()
+        return value
+
+    def __getitem__(self, key):
+        return self.logits if key == "logits" else super().__getitem__(key)
 
 
 class BahdanauPreTrainedModel(PreTrainedModel):
@@ -188,6 +215,14 @@ def check_mask(name: str, mask: torch.Tensor | None, states: torch.Tensor, exact
     fits = mask.dim() == 2 and mask.shape[0] == wanted[0]
     if not fits or (mask.shape[1] != wanted[1] if exactly else mask.shape[1] < wanted[1]):
         raise ValueError(f"`{name}` must be of shape {wanted} (batch, length), got {tuple(mask.shape)}.")
+
+
+def target_lengths(labels: torch.LongTensor) -> torch.LongTensor | None:
+    """How long each target is, at least 1, on CPU, where looking costs no synchronisation. (B, T) to (B)."""
+    if labels.device.type != "cpu":
+        return None
+    positions = torch.arange(1, labels.shape[1] + 1)
+    return ((labels != -100) * positions).amax(dim=1).clamp_min(1)
 
 
 class BahdanauEncoder(BahdanauPreTrainedModel):
@@ -298,8 +333,14 @@ class BahdanauDecoder(BahdanauPreTrainedModel):
         use_cache: bool | None = None,
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
+        lengths: torch.LongTensor | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> BaseModelOutputWithPastAndCrossAttentions:
+        r"""
+        lengths (`torch.LongTensor` of shape `(batch_size,)`, on the CPU, *optional*):
+            How many tokens of each row are wanted, at least 1. What comes after may be left out of the computation,
+            and is then zero.
+        """
         if (input_ids is None) == (inputs_embeds is None):
             raise ValueError("You must specify exactly one of `decoder_input_ids` or `decoder_inputs_embeds`.")
         if encoder_hidden_states is None:
@@ -332,7 +373,7 @@ class BahdanauDecoder(BahdanauPreTrainedModel):
         embeds = self.dropout(inputs_embeds)  # (B, T, E)
         run = self.run_steps if self.config.input_feeding else self.run_layers
         hidden_states, states, weights, readout = run(
-            embeds, list(states), keys, annotations, source, encoder_attention_mask, attention_mask
+            embeds, list(states), keys, annotations, source, encoder_attention_mask, attention_mask, lengths
         )
 
         if use_cache:
@@ -362,7 +403,7 @@ class BahdanauDecoder(BahdanauPreTrainedModel):
         attention = self.layers[0].attention if self.attends_first else self.attention
         return attention.project_keys(annotations)
 
-    def run_layers(self, embeds, states, keys, annotations, source, source_mask, mask):
+    def run_layers(self, embeds, states, keys, annotations, source, source_mask, mask, lengths):
         """
         Layer by layer, each over the whole target.
 
@@ -380,7 +421,7 @@ class BahdanauDecoder(BahdanauPreTrainedModel):
                 hidden_states = self.dropout(hidden_states)
             if isinstance(layer, BahdanauAttentiveLayer):
                 hidden_states, states[index], contexts, weights = layer(
-                    hidden_states, states[index], keys, annotations, source_mask, mask
+                    hidden_states, states[index], keys, annotations, source_mask, mask, lengths
                 )
             else:
                 hidden_states, states[index] = layer(hidden_states, states[index], mask)
@@ -390,10 +431,18 @@ class BahdanauDecoder(BahdanauPreTrainedModel):
         if self.config.attention_query == "previous" and self.config.readout_type == "maxout":
             # the paper's readout reads s_{i-1}
             hidden_states = torch.cat([first_query, hidden_states[:, :-1]], dim=1)
-        readout = self.dropout(self.readout(hidden_states, embeds, contexts))  # (B, T, R)
+        if lengths is None:
+            readout = self.readout(hidden_states, embeds, contexts)  # (B, T, R)
+        else:
+            packed = [
+                pack_padded_sequence(given, lengths, batch_first=True, enforce_sorted=False)
+                for given in (hidden_states, embeds, contexts)
+            ]
+            readout = unpack(self.readout(*(given.data for given in packed)), packed[0], embeds.shape[1])
+        readout = self.dropout(readout)
         return all_hidden_states, states, weights, readout
 
-    def run_steps(self, embeds, states, keys, annotations, source, source_mask, mask):
+    def run_steps(self, embeds, states, keys, annotations, source, source_mask, mask, lengths):
         """Step by step, each input beside the last step's readout (Luong et al. 2015, section 3.3)."""
         steps = []
         context, weights = None if source is None else source.unsqueeze(1), None
@@ -524,6 +573,7 @@ class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, GenerationMixin)
         decoder_inputs_embeds: torch.FloatTensor | None = None,
         labels: torch.LongTensor | None = None,
         use_cache: bool | None = None,
+        skip_logits: bool | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> Seq2SeqLMOutput:
         r"""
@@ -533,6 +583,10 @@ class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, GenerationMixin)
             0 where the decoder's state passes over a padding token. Padding on the right needs no mask.
         labels (`torch.LongTensor` of shape `(batch_size, target_sequence_length)`, *optional*):
             The target, -100 where no loss is taken. The mean cross-entropy is returned as `loss`.
+        skip_logits (`bool`, *optional*):
+            With `labels`, whether to leave the logits out: made a few at a time, and none for padding, the loss is the
+            same, sooner and in less memory. By default in training mode, and not in evaluation. They are made after
+            all if `outputs.logits` is read.
 
         Raises `ValueError` for ids and labels outside the vocabulary (checked on CPU).
 
@@ -554,6 +608,14 @@ class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, GenerationMixin)
             use_cache = False
             if decoder_input_ids is None and decoder_inputs_embeds is None:
                 decoder_input_ids = self.prepare_decoder_input_ids_from_labels(labels)
+            targets = decoder_inputs_embeds if decoder_input_ids is None else decoder_input_ids
+            if labels.shape != targets.shape[:2]:
+                raise ValueError(
+                    f"`labels` of shape {tuple(labels.shape)} do not fit decoder inputs of shape "
+                    f"{tuple(targets.shape[:2])}: give a label, or -100, for every decoder input."
+                )
+        elif skip_logits:
+            raise ValueError("`skip_logits=True` leaves only the loss, and there are no `labels` to take it with.")
         if self.training and self.config.scheduled_sampling_probability > 0 and decoder_input_ids is not None:
             if encoder_outputs is None:
                 encoder_outputs = self.model.encoder(
@@ -561,6 +623,12 @@ class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, GenerationMixin)
                 )
             decoder_input_ids = self.sample_decoder_inputs(decoder_input_ids, encoder_outputs[0], attention_mask)
 
+        if skip_logits is None:
+            skip_logits = self.training and labels is not None
+        skip_logits = skip_logits and self.can_skip_logits()
+        if skip_logits and decoder_attention_mask is None:
+            wanted = (kwargs.get(f"output_{name}", getattr(self.config, f"output_{name}")) for name in RECORDS)
+            kwargs["lengths"] = None if any(wanted) else target_lengths(labels)
         outputs = self.model(
             input_ids=input_ids,
             attention_mask=attention_mask,
@@ -573,13 +641,16 @@ class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, GenerationMixin)
             use_cache=use_cache,
             **kwargs,
         )
-        logits = self.lm_head(outputs.last_hidden_state)  # (B, T, vocab)
-        loss = None
-        if labels is not None:
-            loss = self.loss_function(
-                logits=logits, labels=None, shift_labels=labels, vocab_size=self.config.vocab_size, **kwargs
-            )
-        return Seq2SeqLMOutput(
+        readout, logits, loss = outputs.last_hidden_state, None, None
+        if skip_logits:
+            loss = self.loss_without_logits(readout, labels, **kwargs)
+        else:
+            logits = self.lm_head(readout)  # (B, T, vocab)
+            if labels is not None:
+                loss = self.loss_function(
+                    logits=logits, labels=None, shift_labels=labels, vocab_size=self.config.vocab_size, **kwargs
+                )
+        found = BahdanauSeq2SeqLMOutput(
             loss=loss,
             logits=logits,
             past_key_values=outputs.past_key_values,
@@ -588,6 +659,41 @@ class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, GenerationMixin)
             encoder_last_hidden_state=outputs.encoder_last_hidden_state,
             encoder_hidden_states=outputs.encoder_hidden_states,
         )
+        if skip_logits:
+            found.make_logits = partial(self.lm_head, readout)
+        return found
+
+    def can_skip_logits(self) -> bool:
+        """Whether the loss is transformers' own and the output projection plain (not LoRA's, not hooked)."""
+        is_default = self.loss_function is ForCausalLMLoss
+        return is_default and is_plain(self.lm_head) and not torch.compiler.is_compiling()
+
+    def loss_without_logits(
+        self,
+        readout: torch.Tensor,
+        labels: torch.LongTensor,
+        num_items_in_batch: torch.Tensor | int | None = None,
+        ignore_index: int = -100,
+        **kwargs,
+    ) -> torch.Tensor:
+        """The loss of the readouts t_i, (B, T, R), as `ForCausalLMLoss` takes it of their logits."""
+        if readout.device.type == "cpu":  # elsewhere choosing costs a synchronisation
+            is_wanted = labels != ignore_index
+            readout, labels = readout[is_wanted], labels[is_wanted]
+        weight, bias = self.lm_head.weight, self.lm_head.bias
+        total = LinearCrossEntropy.apply(
+            readout.reshape(-1, readout.shape[-1]),
+            weight.to(readout.dtype),
+            None if bias is None else bias.to(readout.dtype),
+            labels.reshape(-1),
+            ignore_index,
+            torch.is_grad_enabled(),
+        )
+        if num_items_in_batch is None:
+            num_items_in_batch = (labels != ignore_index).sum()
+        elif isinstance(num_items_in_batch, torch.Tensor):
+            num_items_in_batch = num_items_in_batch.to(total.device)
+        return total / num_items_in_batch
 
     @torch.no_grad()
     def sample_decoder_inputs(
