@@ -47,6 +47,7 @@ SIZES = {
     "attention_size": 512,
     "maxout_size": 256,
 }
+EOS = 2
 STEPS = 20  # of decoding
 Batch = dict[str, torch.Tensor]
 
@@ -123,7 +124,9 @@ def make_model(vocab_size: int) -> BahdanauForConditionalGeneration:
 
 def random_batches(vocab_size: int, count: int, batch_size: int, source: int, target: int) -> list[Batch]:
     def draw(length):
-        return torch.randint(3, vocab_size, (batch_size, length))
+        ids = torch.randint(4, vocab_size, (batch_size, length))
+        ids[:, -1] = EOS
+        return ids
 
     masks = torch.ones(batch_size, source, dtype=torch.long)
     return [{"input_ids": draw(source), "attention_mask": masks, "labels": draw(target)} for _ in range(count)]

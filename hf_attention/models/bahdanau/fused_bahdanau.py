@@ -69,24 +69,25 @@ class AttentiveGru(torch.autograd.Function):
         contexts = values.new_empty(len(gates), values.shape[2])
         weights = values.new_empty(len(gates), source_length)
         kept = gates.new_empty(len(gates), 4 * hidden)  # r, z, n and U s of the candidate
-        queries = keys.new_empty(len(gates), size)
         states[:batch] = state
-        exp_keys = torch.exp(keys.clamp(-LIMIT, LIMIT).mul_(2))
-        scratch = torch.empty_like(keys)
-        one, total = keys.new_ones(()), score.sum()
+        # the alignment is in float32 at least: no slower than bfloat16 on a processor
+        wide = torch.promote_types(keys.dtype, torch.float32)
+        exp_keys = torch.exp(keys.to(wide).clamp(-LIMIT, LIMIT).mul_(2))
+        queries, scratch = exp_keys.new_empty(len(gates), size), torch.empty_like(exp_keys)
+        score = score.to(wide)
+        one, total = score.new_ones(()), score.sum()
         for now, before, rows in steps_of(batch_sizes):
             shares = torch.addmm(state_bias, states[before], state_weight.t())  # (rows, 3 * H + A)
-            query = torch.exp(shares[:, 3 * hidden :].clamp(-LIMIT, LIMIT).mul_(2), out=queries[now])
+            query = torch.exp(shares[:, 3 * hidden :].to(wide).clamp_(-LIMIT, LIMIT).mul_(2), out=queries[now])
             torch.addcmul(one, exp_keys[:rows], query.unsqueeze(1), out=scratch[:rows]).reciprocal_()
-            scores = total - 2 * (scratch[:rows].view(-1, size) @ score).view(rows, source_length)
+            scores = torch.addmv(total, scratch[:rows].view(-1, size), score, alpha=-2).view(rows, source_length)
             if mask is not None:
-                scores.masked_fill_(mask[:rows], torch.finfo(scores.dtype).min)
+                scores.masked_fill_(mask[:rows], torch.finfo(wide).min)
             weights[now] = torch.softmax(scores, dim=-1)
             torch.bmm(weights[now].unsqueeze(1), values[:rows], out=contexts[now].unsqueeze(1))
             inputs = torch.addmm(gates[now], contexts[now], context_weight.t())
+            torch.sigmoid(inputs[:, : 2 * hidden] + shares[:, : 2 * hidden], out=kept[now, : 2 * hidden])
             reset, update, candidate, recurrent = kept[now].split(hidden, dim=-1)
-            torch.sigmoid(inputs[:, :hidden] + shares[:, :hidden], out=reset)
-            torch.sigmoid(inputs[:, hidden : 2 * hidden] + shares[:, hidden : 2 * hidden], out=update)
             recurrent.copy_(shares[:, 2 * hidden : 3 * hidden])
             torch.tanh(torch.addcmul(inputs[:, 2 * hidden :], reset, recurrent), out=candidate)
             after = slice(now.start + batch, now.stop + batch)
@@ -115,31 +116,32 @@ class AttentiveGru(torch.autograd.Function):
         for now, before, rows in reversed(steps):
             reset, update, candidate, recurrent = kept[now].split(hidden, dim=-1)
             d_state = d_all_states[:rows].add_(d_states[now])
-            d_candidate = d_state * (1 - update) * (1 - candidate * candidate)
-            d_update = d_state * (states[before] - candidate) * update * (1 - update)
-            d_reset = d_candidate * recurrent * reset * (1 - reset)
+            d_candidate = torch.ops.aten.tanh_backward(torch.addcmul(d_state, d_state, update, value=-1), candidate)
+            d_update = torch.ops.aten.sigmoid_backward(d_state * (states[before] - candidate), update)
+            d_reset = torch.ops.aten.sigmoid_backward(d_candidate * recurrent, reset)
             torch.cat([d_reset, d_update, d_candidate], dim=-1, out=d_gates[now])
             d_context = torch.addmm(d_contexts[now], d_gates[now], context_weight, out=d_all_contexts[now])
             d_weight = d_weights[now] + torch.bmm(d_context.unsqueeze(1), transposed[:rows]).squeeze(1)
-            weight = weights[now]
+            d_weight, weight = d_weight.to(exp_keys.dtype), weights[now]
             d_scores = weight * (d_weight - (weight * d_weight).sum(dim=-1, keepdim=True))  # (rows, S)
             if mask is not None:  # a row of padding alone has weights that no score changes
                 d_scores.masked_fill_(mask[:rows], 0)
             # u, and with it the slope of tanh, but for its 4
             slopes = torch.addcmul(one, exp_keys[:rows], queries[now].unsqueeze(1), out=slope[:rows]).reciprocal_()
-            d_score.addmv_(slopes.view(-1, size).t(), d_scores.reshape(-1), alpha=-2)
+            d_score.addmv_(slopes.view(-1, size).t(), d_scores.view(-1), alpha=-2)
             torch.addcmul(slopes, slopes, slopes, value=-1, out=slopes)
             d_query = torch.bmm(d_scores.unsqueeze(1), slopes).squeeze(1)
             d_keys[:rows].addcmul_(slopes, d_scores.unsqueeze(-1))
-            torch.cat([d_reset, d_update, d_candidate * reset, 4 * score * d_query], dim=-1, out=d_shares[now])
+            d_query = (4 * score * d_query).to(d_gates.dtype)
+            torch.cat([d_reset, d_update, d_candidate * reset, d_query], dim=-1, out=d_shares[now])
             d_state.mul_(update).addmm_(d_shares[now], state_weight)
-        d_keys *= 4 * score
+        d_keys = (4 * score * d_keys).to(values.dtype)
         d_values = torch.bmm(by_target(weights, steps, batch).transpose(1, 2), by_target(d_all_contexts, steps, batch))
         d_state_weight = d_shares.t() @ torch.cat([states[before] for _, before, _ in steps])
         d_context_weight = d_gates.t() @ contexts
         d_state_bias = d_shares.sum(dim=0)
         gradients = (d_gates, d_all_states, d_keys, d_values, None, None)
-        return *gradients, d_state_weight, d_state_bias, d_context_weight, d_score
+        return *gradients, d_state_weight, d_state_bias, d_context_weight, d_score.to(values.dtype)
 
 
 def steps_of(batch_sizes: list[int]) -> list[tuple[slice, slice, int]]:

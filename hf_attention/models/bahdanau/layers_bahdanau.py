@@ -109,6 +109,16 @@ class BahdanauRecurrence(nn.Module):
             unit = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}[config.cell_type]
             self.unit = unit(input_size, hidden_size, bias=config.use_bias, batch_first=True)
 
+    def read(self, inputs: torch.Tensor, lengths: torch.Tensor | None = None) -> torch.Tensor:
+        """
+        The hidden states of sequences from their beginning, (B, T, input_size) to (B, T, H). With `lengths`, `(B)` on
+        the CPU, what comes after may be left out, and is then zero.
+        """
+        if lengths is None or self.reset_before:
+            return self(inputs)[0]
+        packed = pack_padded_sequence(inputs, lengths, batch_first=True, enforce_sorted=False)
+        return unpack(self.unit(packed)[0].data, packed, inputs.shape[1])
+
     def forward(
         self, inputs: torch.Tensor, state: torch.Tensor | None = None, mask: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -239,19 +249,24 @@ class BahdanauEncoderLayer(GradientCheckpointingLayer):
             self.backward_rnn = BahdanauRecurrence(config, input_size, config.encoder_hidden_size)
 
     def forward(
-        self, hidden_states: torch.Tensor, orders: tuple[torch.Tensor, torch.Tensor] | None = None
+        self,
+        hidden_states: torch.Tensor,
+        orders: tuple[torch.Tensor, torch.Tensor] | None = None,
+        lengths: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """(B, S, E or D) to (B, S, D); `orders` are those of `reading_orders`, `None` for full rows."""
+        """
+        (B, S, E or D) to (B, S, D); `orders` are those of `reading_orders`, `None` for full rows; `lengths` those of
+        `worthwhile_lengths`.
+        """
         if orders is None:
-            states, _ = self.forward_rnn(hidden_states)
+            states = self.forward_rnn.read(hidden_states)
             if not hasattr(self, "backward_rnn"):
                 return states
-            backward_states, _ = self.backward_rnn(hidden_states.flip(1))
-            return torch.cat([states, backward_states.flip(1)], dim=-1)
+            return torch.cat([states, self.backward_rnn.read(hidden_states.flip(1)).flip(1)], dim=-1)
         units = [self.forward_rnn, self.backward_rnn] if hasattr(self, "backward_rnn") else [self.forward_rnn]
         directions = []
         for unit, order in zip(units, orders):
-            states, _ = unit(take(hidden_states, order))
+            states = unit.read(take(hidden_states, order), lengths)
             directions.append(take(states, invert(order)))
         return torch.cat(directions, dim=-1)
 
@@ -278,6 +293,17 @@ def reading_orders(mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     positions = torch.arange(mask.shape[1], device=mask.device).expand_as(mask)
     mirrored = length - 1 - positions
     return forward, forward.gather(1, torch.where(mirrored >= 0, mirrored, positions))
+
+
+def worthwhile_lengths(mask: torch.Tensor) -> torch.Tensor | None:
+    """
+    How many tokens the rows have, at least 1, where leaving padding out is worth its while: on CPU, and where a fifth
+    is padding. (B, S) to (B).
+    """
+    if mask.device.type != "cpu" or torch.compiler.is_compiling():
+        return None
+    lengths = (mask != 0).sum(dim=1).clamp_min(1)
+    return lengths if lengths.sum() < 0.8 * mask.numel() else None
 
 
 class BahdanauAttentiveLayer(GradientCheckpointingLayer):

@@ -27,7 +27,7 @@ GPU_CHUNK = 2**26
 
 class LinearCrossEntropy(torch.autograd.Function):
     """
-    The summed cross-entropy of states W^T + b, in float32.
+    The summed cross-entropy of states W^T + b, in float32 at least.
 
     The gradients are made with the loss, while the logits are at hand (as in Liger Kernel: Hsu et al. 2024, arXiv
     2410.10989, section 3.2).
@@ -46,14 +46,15 @@ class LinearCrossEntropy(torch.autograd.Function):
             the sum, a scalar.
         """
         rows = max(1, (CHUNK if states.device.type == "cpu" else GPU_CHUNK) // len(weight))
-        total = states.new_zeros((), dtype=torch.float32)
+        wide = torch.promote_types(states.dtype, torch.float32)
+        total = states.new_zeros((), dtype=wide)
         if is_training:
             d_states = torch.empty_like(states)
-            d_weight = torch.zeros_like(weight, dtype=torch.float32)
-            d_bias = None if bias is None else torch.zeros_like(bias, dtype=torch.float32)
+            d_weight = torch.zeros_like(weight, dtype=wide)
+            d_bias = None if bias is None else torch.zeros_like(bias, dtype=wide)
         for start in range(0, len(states), rows):
             chunk, targets = states[start : start + rows], labels[start : start + rows, None]
-            logits = torch.nn.functional.linear(chunk, weight, bias).float()
+            logits = torch.nn.functional.linear(chunk, weight, bias).to(wide)
             is_ignored = targets == ignore_index
             targets = targets.masked_fill(is_ignored, 0)
             logits.sub_(logits.amax(dim=-1, keepdim=True))

@@ -48,6 +48,7 @@ from .layers_bahdanau import (
     is_plain,
     reading_orders,
     unpack,
+    worthwhile_lengths,
 )
 from .loss_bahdanau import LinearCrossEntropy
 
@@ -259,12 +260,14 @@ class BahdanauEncoder(BahdanauPreTrainedModel):
         if output_hidden_states is None:
             output_hidden_states = self.config.output_hidden_states
         check_mask("attention_mask", attention_mask, inputs_embeds)
-        orders = None if attention_mask is None else reading_orders(attention_mask)
+        orders = lengths = None
+        if attention_mask is not None:
+            orders, lengths = reading_orders(attention_mask), worthwhile_lengths(attention_mask)
 
         hidden_states = self.dropout(inputs_embeds)  # (B, S, E)
         all_hidden_states = (hidden_states,)
         for layer in self.layers:
-            hidden_states = layer(hidden_states, orders)  # (B, S, D)
+            hidden_states = layer(hidden_states, orders, lengths)  # (B, S, D)
             if attention_mask is not None:
                 hidden_states = hidden_states * attention_mask.unsqueeze(-1).to(hidden_states.dtype)
             hidden_states = self.dropout(hidden_states)

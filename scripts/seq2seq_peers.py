@@ -1,0 +1,185 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+What the recurrent family's speed is held against: a floor, a tutorial's loop, and JoeyNMT where it is installed.
+"""
+
+import importlib.util
+from types import SimpleNamespace
+
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from hf_attention import BahdanauConfig, BahdanauForConditionalGeneration
+
+
+SIZES = {
+    "embedding_size": 256,
+    "hidden_size": 512,
+    "encoder_hidden_size": 256,
+    "attention_size": 512,
+    "maxout_size": 256,
+}
+PAD, BOS, EOS = 0, 1, 2
+
+
+class Floor(nn.Module):
+    """What cannot be left out of an encoder-decoder of these sizes, and no attention."""
+
+    def __init__(self, vocab_size: int):
+        super().__init__()
+        size, hidden, encoder = (SIZES[name] for name in ("embedding_size", "hidden_size", "encoder_hidden_size"))
+        self.source, self.target = nn.Embedding(vocab_size, size), nn.Embedding(vocab_size, size)
+        self.encoder = nn.GRU(size, encoder, batch_first=True, bidirectional=True)
+        self.decoder = nn.GRU(size, hidden, batch_first=True)
+        self.head = nn.Linear(SIZES["maxout_size"], vocab_size)
+
+    def forward(self, input_ids, attention_mask, labels):
+        self.encoder(self.source(input_ids))
+        states, _ = self.decoder(self.target(labels.clamp_min(0)))
+        logits = self.head(states[..., : self.head.in_features])
+        return cross_entropy(logits.flatten(0, 1), labels.flatten())
+
+
+class PlainLoop(nn.Module):
+    """Bahdanau's decoder as tutorials write it, of the same sizes."""
+
+    def __init__(self, vocab_size: int):
+        super().__init__()
+        size, hidden, encoder = (SIZES[name] for name in ("embedding_size", "hidden_size", "encoder_hidden_size"))
+        self.source, self.target = nn.Embedding(vocab_size, size), nn.Embedding(vocab_size, size)
+        self.encoder = nn.GRU(size, encoder, batch_first=True, bidirectional=True)
+        self.initial = nn.Linear(encoder, hidden)
+        self.attention = nn.Linear(hidden + 2 * encoder, SIZES["attention_size"])
+        self.score = nn.Linear(SIZES["attention_size"], 1, bias=False)
+        self.cell = nn.GRUCell(size + 2 * encoder, hidden)
+        self.readout = nn.Linear(hidden + 2 * encoder + size, 2 * SIZES["maxout_size"])
+        self.head = nn.Linear(SIZES["maxout_size"], vocab_size)
+
+    def start(self, input_ids, attention_mask):
+        annotations, _ = self.encoder(self.source(input_ids))
+        return annotations, torch.tanh(self.initial(annotations[:, 0, annotations.shape[2] // 2 :]))
+
+    def step(self, token, state, annotations, attention_mask):
+        queries = state.unsqueeze(1).expand(-1, annotations.shape[1], -1)
+        scores = self.score(torch.tanh(self.attention(torch.cat([queries, annotations], dim=-1)))).squeeze(-1)
+        weights = scores.masked_fill(attention_mask == 0, -1e4).softmax(dim=-1)
+        context = torch.bmm(weights.unsqueeze(1), annotations).squeeze(1)
+        embed = self.target(token)
+        pairs = self.readout(torch.cat([state, context, embed], dim=-1))
+        state = self.cell(torch.cat([embed, context], dim=-1), state.to(context.dtype))
+        return self.head(pairs.unflatten(-1, (-1, 2)).amax(dim=-1)), state
+
+    def forward(self, input_ids, attention_mask, labels):
+        annotations, state = self.start(input_ids, attention_mask)
+        token, loss = torch.ones_like(labels[:, 0]), 0.0
+        for step in range(labels.shape[1]):
+            logits, state = self.step(token, state, annotations, attention_mask)
+            loss = loss + cross_entropy(logits, labels[:, step], reduction="sum")
+            token = labels[:, step].clamp_min(0)
+        return loss / (labels >= 0).sum()
+
+    @torch.no_grad()
+    def greedy(self, steps, input_ids, attention_mask):
+        annotations, state = self.start(input_ids, attention_mask)
+        token = torch.ones_like(input_ids[:, 0])
+        for _ in range(steps):
+            logits, state = self.step(token, state, annotations, attention_mask)
+            token = logits.argmax(dim=-1)
+
+
+class JoeyNmt(nn.Module):
+    """
+    JoeyNMT (Kreutzer et al. 2019, arXiv 1907.12484) of the same sizes, its readout aside: its output layer reads
+    `hidden_size` numbers, where the maxout readout has halved them.
+    """
+
+    def __init__(self, vocab_size: int):
+        super().__init__()
+        from joeynmt.model import build_model
+        from joeynmt.vocabulary import Vocabulary
+
+        names = {f"{name}_token": f"<{name}>" for name in SPECIAL} | {
+            f"{name}_id": i for i, name in enumerate(SPECIAL)
+        }
+        special = SimpleNamespace(**names, sep_token=None, sep_id=None, lang_tags=[])
+        vocabulary = Vocabulary([str(number) for number in range(vocab_size - len(SPECIAL))], special)
+        common = {"rnn_type": "gru", "embeddings": {"embedding_dim": SIZES["embedding_size"]}}
+        encoder = {"type": "recurrent", "hidden_size": SIZES["encoder_hidden_size"], "bidirectional": True, **common}
+        decoder = {"type": "recurrent", "hidden_size": SIZES["hidden_size"], "input_feeding": False, **common}
+        self.model = build_model({"encoder": encoder, "decoder": decoder}, vocabulary, vocabulary)
+        self.model.loss_function = ("crossentropy", 0.0)
+        self.batches = {}
+
+    def batch(self, input_ids, attention_mask, labels=None):
+        """As JoeyNMT's loader gives it, the longest source first; made once, so that only its model is timed."""
+        from joeynmt.batch import Batch
+
+        if id(input_ids) not in self.batches:
+            lengths, order = attention_mask.sum(dim=1).sort(descending=True)
+            target = None
+            if labels is not None:
+                start = torch.full_like(labels[:, :1], BOS)
+                target = torch.cat([start, labels.masked_fill(labels < 0, PAD)], dim=1)[order]
+                target = renumber(target)
+            self.batches[id(input_ids)] = Batch(
+                src=renumber(input_ids[order]),
+                src_length=lengths,
+                src_prompt_mask=None,
+                trg=target,
+                trg_prompt_mask=None,
+                indices=order,
+                device=input_ids.device,
+                pad_index=SPECIAL.index("pad"),
+                eos_index=SPECIAL.index("eos"),
+            )
+        return self.batches[id(input_ids)]
+
+    def forward(self, input_ids, attention_mask, labels):
+        loss, *_ = self.model(return_type="loss", **vars(self.batch(input_ids, attention_mask, labels)))
+        return loss / (labels >= 0).sum()
+
+    def greedy(self, steps, input_ids, attention_mask, num_beams=1):
+        from joeynmt.search import search
+
+        autocast = {"device_type": "cpu", "dtype": torch.bfloat16, "enabled": torch.is_autocast_enabled("cpu")}
+        batch = self.batch(input_ids, attention_mask)
+        search(self.model, batch, steps, num_beams, 1.0, min_output_length=steps, autocast=autocast)
+
+
+SPECIAL = ("unk", "pad", "bos", "eos")  # JoeyNMT's order
+
+
+def renumber(ids: torch.Tensor) -> torch.Tensor:
+    """Pad, bos, eos, unk as 1, 2, 3, 0."""
+    return torch.where(ids < len(SPECIAL), (ids + 1) % len(SPECIAL), ids)
+
+
+class Bahdanau(BahdanauForConditionalGeneration):
+    """Ours."""
+
+    def __init__(self, vocab_size: int):
+        ids = {"pad_token_id": PAD, "bos_token_id": BOS, "eos_token_id": EOS, "decoder_start_token_id": BOS}
+        super().__init__(BahdanauConfig(vocab_size=vocab_size, dropout=0.0, **SIZES, **ids))
+
+    def greedy(self, steps, input_ids, attention_mask, num_beams=1):
+        length = {"min_new_tokens": steps, "max_new_tokens": steps}
+        given = {"input_ids": input_ids, "attention_mask": attention_mask}
+        return self.generate(**given, num_beams=num_beams, do_sample=False, **length)
+
+
+WAYS = {"ours": Bahdanau, "plain loop": PlainLoop, "floor": Floor}
+if importlib.util.find_spec("joeynmt"):
+    WAYS["JoeyNMT"] = JoeyNmt

@@ -1,0 +1,140 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The loss that makes no logits, beside the one that makes them all."""
+
+import pytest
+import torch
+from torch.nn.functional import cross_entropy, linear
+
+from hf_attention import BahdanauConfig, BahdanauForConditionalGeneration
+from hf_attention.models.bahdanau import loss_bahdanau, modeling_bahdanau
+from hf_attention.models.bahdanau.loss_bahdanau import LinearCrossEntropy
+
+
+SIZES = {"vocab_size": 23, "embedding_size": 6, "hidden_size": 12, "attention_size": 10, "encoder_hidden_size": 4}
+IDS = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": 1}
+
+
+def make(**options) -> BahdanauForConditionalGeneration:
+    torch.manual_seed(0)
+    model = BahdanauForConditionalGeneration(BahdanauConfig(**SIZES, **IDS, **options)).double()
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.5)
+    return model
+
+
+def make_batch() -> dict[str, torch.Tensor]:
+    """Sources and targets of several lengths, the longest not first, one target with a gap and one without a label."""
+    torch.manual_seed(1)
+    batch = {"input_ids": torch.randint(3, 23, (4, 9)), "labels": torch.randint(3, 23, (4, 7))}
+    batch["attention_mask"] = torch.ones_like(batch["input_ids"])
+    batch["attention_mask"][0, 2:] = batch["attention_mask"][1, 5:] = batch["attention_mask"][3, :3] = 0
+    batch["labels"][0, 3:] = batch["labels"][1, :2] = batch["labels"][2] = -100
+    return batch
+
+
+@pytest.mark.parametrize("rows", [1, 4, 100])
+@pytest.mark.parametrize("use_bias", [True, False])
+def test_values_and_gradients_are_those_of_all_logits(rows, use_bias, monkeypatch):
+    monkeypatch.setattr(loss_bahdanau, "CHUNK", rows * 23)
+    torch.manual_seed(0)
+    states, weight, bias = (
+        torch.randn(*shape, dtype=torch.double, requires_grad=True) for shape in ((11, 5), (23, 5), (23,))
+    )
+    given = [states, weight, *([bias] if use_bias else [])]
+    labels = torch.randint(23, (11,))
+    labels[[0, 4, 10]] = -100
+    total = LinearCrossEntropy.apply(states, weight, bias if use_bias else None, labels, -100, True)
+    expected = cross_entropy(linear(*given), labels, reduction="sum")
+    torch.testing.assert_close(total, expected)
+    torch.testing.assert_close(torch.autograd.grad(3 * total, given), torch.autograd.grad(3 * expected, given))
+
+
+OPTIONS = [
+    {},
+    {"use_bias": False, "tie_word_embeddings": True, "maxout_size": 6, "share_encoder_decoder_embeddings": True},
+    {"encoder_layers": 2, "decoder_layers": 2},
+    {"reset_after": False},
+    {"cell_type": "lstm", "attention_query": "current", "attention_type": "general", "readout_type": "tanh"},
+    {"cell_type": "rnn", "attention_query": "current", "input_feeding": True, "readout_type": "tanh"},
+    {"attention_type": "none", "bidirectional": False},
+]
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=lambda options: "-".join(options) or "default")
+@pytest.mark.parametrize("num_items_in_batch", [None, 5, torch.tensor(5)])
+def test_a_model_trains_as_with_its_logits(options, num_items_in_batch):
+    model, batch = make(**options).train(), make_batch()
+    found = []
+    for skip_logits in (False, True):
+        outputs = model(**batch, skip_logits=skip_logits, num_items_in_batch=num_items_in_batch)
+        gradients = torch.autograd.grad(outputs.loss, list(model.parameters()), allow_unused=True)
+        found.append((outputs.loss.double(), gradients))
+    (loss, gradients), (found_loss, found_gradients) = found
+    # transformers takes the loss of all logits in float32
+    torch.testing.assert_close(found_loss, loss, rtol=1e-6, atol=0)
+    for expected, gradient in zip(gradients, found_gradients):
+        torch.testing.assert_close(gradient, expected, rtol=1e-4, atol=1e-7)
+
+
+def test_logits_are_left_out_in_training_and_made_when_read(monkeypatch):
+    model, batch = make(), make_batch()
+    made = []
+    model.lm_head.register_forward_pre_hook(lambda *_: made.append(1))
+    assert "logits" in model.train()(**batch)  # a hook on the projection wants it called
+    model.lm_head._forward_pre_hooks.clear()
+
+    assert "logits" in model.eval()(**batch)
+    outputs = model.train()(**batch)
+    assert next(iter(outputs)) == "loss" and "logits" not in outputs
+    is_labelled = batch["labels"] != -100
+    expected = model(**batch, skip_logits=False).logits
+    for logits in (outputs.logits, outputs["logits"]):
+        torch.testing.assert_close(logits[is_labelled], expected[is_labelled])
+
+
+def test_what_the_loss_must_see_or_cannot_do():
+    model, batch = make().train(), make_batch()
+    with pytest.raises(ValueError, match="skip_logits=True.*labels"):
+        model(input_ids=batch["input_ids"], decoder_input_ids=batch["input_ids"], skip_logits=True)
+    with pytest.raises(ValueError, match=r"`labels` of shape \(4, 7\).*\(4, 5\)"):
+        model(**batch, decoder_input_ids=batch["labels"][:, :5].clamp_min(0))
+    # another loss is given its logits
+    model.loss_function = lambda logits, **_: logits.sum()
+    torch.testing.assert_close(model(**batch).loss, model(**batch).logits.sum())
+
+
+def test_attention_asked_for_in_training_is_whole():
+    model, batch = make().train(), make_batch()
+    weights = model(**batch, output_attentions=True).cross_attentions[0]
+    torch.testing.assert_close(weights.sum(dim=-1), torch.ones(4, 1, 7, dtype=torch.double))
+
+
+def test_the_encoder_leaves_padding_out(monkeypatch):
+    batch = make_batch()
+    inputs = {name: batch[name] for name in ("input_ids", "attention_mask")}
+    assert modeling_bahdanau.worthwhile_lengths(inputs["attention_mask"]).tolist() == [2, 5, 9, 6]
+    assert modeling_bahdanau.worthwhile_lengths(torch.ones(4, 9)) is None
+    for options in (
+        {},
+        {"cell_type": "lstm"},
+        {"bidirectional": False, "attention_type": "none"},
+        {"reset_after": False},
+    ):
+        encoder = make(**options).model.encoder
+        found = encoder(**inputs).last_hidden_state
+        with monkeypatch.context() as patch:
+            patch.setattr(modeling_bahdanau, "worthwhile_lengths", lambda _: None)
+            torch.testing.assert_close(found, encoder(**inputs).last_hidden_state)
