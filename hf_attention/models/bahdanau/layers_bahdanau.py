@@ -194,9 +194,13 @@ class BahdanauAttention(nn.Module):
             attention_mask (`torch.Tensor` of shape `(B, S)`, *optional*):
                 1 for tokens, 0 for padding. A row of padding alone is weighed evenly.
 
+        Several targets may read one source: the queries' batch is then a multiple of the keys'.
+
         Returns:
             the contexts c_i, `(B, T, D)`, and the weights alpha_ij, `(B, T, S)`.
         """
+        targets, length, _ = query.shape
+        query = query.reshape(keys.shape[0], -1, query.shape[-1])
         if self.attention_type == "additive":
             hidden = torch.tanh(self.query_proj(query).unsqueeze(2) + keys.unsqueeze(1))  # (B, T, S, A)
             scores = self.score(hidden).squeeze(-1)  # (B, T, S)
@@ -208,7 +212,7 @@ class BahdanauAttention(nn.Module):
             scores = scores.masked_fill(attention_mask[:, None] == 0, torch.finfo(scores.dtype).min)
         precision = torch.promote_types(scores.dtype, torch.float32)
         weights = nn.functional.softmax(scores, dim=-1, dtype=precision).to(values.dtype)
-        return weights @ values, weights
+        return (weights @ values).view(targets, length, -1), weights.view(targets, length, -1)
 
 
 class BahdanauReadout(nn.Module):
@@ -377,6 +381,12 @@ class BahdanauAttentiveLayer(GradientCheckpointingLayer):
 
     def run_fused(self, inputs, state, keys, values, encoder_attention_mask, lengths):
         batch_size, length = inputs.shape[:2]
+        share = batch_size // len(keys)
+        if share > 1:
+            given = (keys, values, encoder_attention_mask)
+            keys, values, encoder_attention_mask = (
+                None if shared is None else shared.repeat_interleave(share, dim=0) for shared in given
+            )
         is_full = lengths is None
         if is_full:
             lengths = torch.full((batch_size,), length)

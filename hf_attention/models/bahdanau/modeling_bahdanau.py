@@ -24,7 +24,7 @@ from functools import partial
 import torch
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence
-from transformers import Cache, GenerationMixin, PreTrainedModel
+from transformers import Cache, PreTrainedModel
 from transformers import initialization as init
 from transformers.cache_utils import CacheLayerMixin
 from transformers.loss.loss_utils import ForCausalLMLoss
@@ -38,6 +38,7 @@ from transformers.processing_utils import Unpack
 from transformers.utils import TransformersKwargs, can_return_tuple
 
 from .configuration_bahdanau import BahdanauConfig
+from .generation_bahdanau import BahdanauGenerationMixin
 from .layers_bahdanau import (
     BahdanauAttention,
     BahdanauAttentiveLayer,
@@ -59,7 +60,8 @@ RECORDS = ("attentions", "hidden_states")
 class BahdanauCacheLayer(CacheLayerMixin):
     """
     What one step hands to the next: the decoder's state, (B, 1, 1, state), as `keys`, and the source's keys U_a h_j,
-    (B, 1, S, A), which are made once, as `values`. Nothing grows with the number of tokens.
+    (B, 1, S, A), which are made once, as `values`. Nothing grows with the number of tokens. Where several targets read
+    one source, there are as many states and one set of keys.
     """
 
     is_compileable = False
@@ -89,6 +91,12 @@ class BahdanauCacheLayer(CacheLayerMixin):
 
     def get_seq_length(self) -> int:
         return self.cumulative_length
+
+    def reorder_cache(self, beam_idx: torch.LongTensor) -> None:
+        shared = self.values.shape[0] != self.keys.shape[0]  # by the beams of a source, which stay together
+        self.keys = self.keys.index_select(0, beam_idx.to(self.keys.device))
+        if not shared:
+            self.values = self.values.index_select(0, beam_idx.to(self.values.device))
 
     def get_max_length(self) -> int:
         return -1
@@ -367,6 +375,8 @@ class BahdanauDecoder(BahdanauPreTrainedModel):
         source = None
         if is_first or not self.has_attention:
             source = self.read_ends(annotations, encoder_attention_mask)
+            # several targets may read one source: those of `num_beams` or `num_return_sequences`
+            source = source.repeat_interleave(inputs_embeds.shape[0] // source.shape[0], dim=0)
         if is_first:
             states, keys = self.start(source), self.project_keys(annotations)
         else:
@@ -540,7 +550,7 @@ class BahdanauModel(BahdanauPreTrainedModel):
         )
 
 
-class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, GenerationMixin):
+class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, BahdanauGenerationMixin):
     def __init__(self, config: BahdanauConfig):
         super().__init__(config)
         self.model = BahdanauModel(config)

@@ -1,0 +1,338 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+Greedy and beam search as transformers' `generate` runs them, sooner: targets share their source's annotations and keys,
+sentences that have ended are left out, and the default decoder's step is a few products of joined weights.
+
+Shapes: n sources still being translated, k targets of each, S source length, L longest target, V vocabulary.
+"""
+
+import torch
+from torch import nn
+from transformers import GenerationMixin
+from transformers.generation import EosTokenCriteria, MaxLengthCriteria
+from transformers.generation.logits_process import MinLengthLogitsProcessor, MinNewTokensLengthLogitsProcessor
+
+from .fused_bahdanau import LIMIT
+from .layers_bahdanau import BahdanauAttentiveLayer, is_plain
+
+
+NEVER = -1e9  # added to a score to exclude it, as `generate` does
+BLOCK = 64
+
+
+class BahdanauStep:
+    """One step of any decoder, with the source it reads."""
+
+    def __init__(self, model: nn.Module, annotations: torch.Tensor, mask: torch.Tensor | None, share: int):
+        self.decoder, self.head = model.model.decoder, model.lm_head
+        self.annotations, self.mask = annotations, mask
+        self.keys = self.decoder.project_keys(annotations)
+        self.source = self.decoder.read_ends(annotations, mask).repeat_interleave(share, dim=0)
+        self.has_source = not self.decoder.has_attention
+
+    def start(self) -> torch.Tensor:
+        """The state before the first token, (n * k, state)."""
+        return torch.cat(self.decoder.start(self.source), dim=-1)
+
+    def __call__(self, tokens: torch.Tensor, state: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Tokens, (n * k), and the state before them, to logits, (n * k, V), and the state after."""
+        decoder = self.decoder
+        run = decoder.run_steps if decoder.config.input_feeding else decoder.run_layers
+        embeds = decoder.embed_tokens(tokens).unsqueeze(1)
+        states = list(state.split(decoder.state_sizes, dim=-1))
+        source = self.source if self.has_source else None
+        _, states, _, readout = run(embeds, states, self.keys, self.annotations, source, self.mask, None, None)
+        return self.head(readout[:, -1]), torch.cat(states, dim=-1)
+
+    def select(self, sources: torch.Tensor, targets: torch.Tensor):
+        """Leaves the other sources, and their targets, out."""
+        self.annotations, self.keys, self.source = self.annotations[sources], self.keys[sources], self.source[targets]
+        self.mask = None if self.mask is None else self.mask[sources]
+
+
+class FusedStep:
+    """
+    One step of a single GRU under additive attention with a maxout readout: what is made of the token, of the state and
+    of the context is one product each, and tanh is made of exponentials, as in `fused_bahdanau`.
+    """
+
+    def __init__(self, model: nn.Module, annotations: torch.Tensor, mask: torch.Tensor | None, share: int):
+        decoder, layer, readout = model.model.decoder, model.model.decoder.layers[0], model.model.decoder.readout
+        device = annotations.device.type
+        dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else annotations.dtype
+        self.embedding, self.hidden, self.share = decoder.embed_tokens.weight, layer.hidden_size, share
+
+        def join(*parts):
+            biases = [part.weight.new_zeros(len(part.weight)) if part.bias is None else part.bias for part in parts]
+            return torch.cat([part.weight for part in parts]).to(dtype), torch.cat(biases).to(dtype)
+
+        self.of_token = join(layer.input_proj, readout.input_proj)
+        self.of_state = join(layer.cell.recurrent, readout.state_proj, layer.attention.query_proj)
+        self.of_context = join(layer.context_proj, readout.context_proj)
+        self.head = join(model.lm_head)
+        wide = torch.promote_types(dtype, torch.float32)
+        self.score = layer.attention.score.weight[0].to(wide)
+        self.exp_keys = torch.exp(decoder.project_keys(annotations).to(wide).clamp_(-LIMIT, LIMIT).mul_(2))
+        self.annotations = annotations.to(dtype)
+        self.mask = None if mask is None else (mask == 0).unsqueeze(1)
+        self.first = torch.cat(decoder.start(decoder.read_ends(annotations, mask)), dim=-1).to(dtype)
+        self.scratch = self.exp_keys.new_empty(len(annotations), share, *self.exp_keys.shape[1:])
+
+    def start(self) -> torch.Tensor:
+        return self.first.repeat_interleave(self.share, dim=0)
+
+    def __call__(self, tokens: torch.Tensor, state: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        linear, hidden = nn.functional.linear, self.hidden
+        sources, length, size = self.exp_keys.shape
+        of_state = linear(state, *self.of_state)
+        query = torch.exp(of_state[:, -size:].to(self.score.dtype).clamp_(-LIMIT, LIMIT).mul_(2))
+        query = query.view(sources, self.share, 1, size)
+        one = self.score.new_ones(())
+        slopes = torch.addcmul(one, self.exp_keys.unsqueeze(1), query, out=self.scratch[:sources]).reciprocal_()
+        # the sum of v_a, which all scores have, leaves the softmax as it is
+        scores = (slopes.view(-1, size) @ self.score).mul_(-2).view(sources, self.share, length)
+        if self.mask is not None:
+            scores.masked_fill_(self.mask, torch.finfo(scores.dtype).min)
+        weights = scores.softmax(dim=-1).to(state.dtype)
+        contexts = torch.bmm(weights, self.annotations).view(len(state), -1)
+        rest = linear(nn.functional.embedding(tokens, self.embedding).to(state.dtype), *self.of_token)
+        rest += linear(contexts, *self.of_context)
+        reset, update = torch.sigmoid(rest[:, : 2 * hidden] + of_state[:, : 2 * hidden]).chunk(2, dim=-1)
+        inner = of_state[:, 2 * hidden : 3 * hidden]
+        candidate = torch.addcmul(rest[:, 2 * hidden : 3 * hidden], reset, inner).tanh_()
+        pairs = rest[:, 3 * hidden :] + of_state[:, 3 * hidden : -size]
+        readout = pairs.unflatten(-1, (-1, 2)).amax(dim=-1)
+        return linear(readout, *self.head), torch.lerp(candidate, state, update)
+
+    def select(self, sources: torch.Tensor, targets: torch.Tensor):
+        self.exp_keys, self.annotations = self.exp_keys[sources], self.annotations[sources]
+        self.mask = None if self.mask is None else self.mask[sources]
+
+
+def can_fuse(model: nn.Module) -> bool:
+    """Whether [`FusedStep`] is this model's step: the default kind of decoder, its linear maps plain."""
+    config, layer, readout = model.config, model.model.decoder.layers[0], model.model.decoder.readout
+    if not isinstance(layer, BahdanauAttentiveLayer) or config.decoder_layers > 1 or config.readout_type != "maxout":
+        return False
+    if config.cell_type != "gru" or not config.reset_after or config.attention_type != "additive":
+        return False
+    attention = layer.attention
+    parts = (layer.input_proj, layer.context_proj, layer.cell.recurrent, attention.query_proj, attention.score)
+    return all(map(is_plain, (*parts, readout.state_proj, readout.input_proj, readout.context_proj, model.lm_head)))
+
+
+def forbid(scores: torch.Tensor, processors, length: int):
+    """Excludes the end of the sentence, in place, while a target of `length` tokens is too short."""
+    for processor in processors:
+        shortest = getattr(processor, "min_length", None)
+        if shortest is None:
+            shortest = processor.prompt_length_to_skip + processor.min_new_tokens
+        if length < shortest:
+            scores[:, processor.eos_token_id] = -torch.inf
+
+
+def top(scores: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """`torch.topk` over the last dimension: blocks by their best, then what is in them, which is sooner on CPU."""
+    rows, size = scores.shape
+    blocks = -(-size // BLOCK)
+    if scores.device.type != "cpu" or blocks < 4 * count:
+        return scores.topk(count)
+    if size % BLOCK:
+        scores = nn.functional.pad(scores, (0, blocks * BLOCK - size), value=-torch.inf)
+    scores = scores.view(rows, blocks, BLOCK)
+    chosen = scores.amax(dim=-1).topk(count).indices.sort().values  # in order, so that of equal scores the first wins
+    values, indices = scores.gather(1, chosen.unsqueeze(-1).expand(-1, -1, BLOCK)).flatten(1).topk(count)
+    return values, chosen.gather(1, indices // BLOCK) * BLOCK + indices % BLOCK
+
+
+def greedy_search(
+    step, ids: torch.Tensor, max_length: int, eos: torch.Tensor | None, pad: int, processors
+) -> torch.Tensor:
+    """Prompts, (B, prompt), to targets, (B, L), padded after their end."""
+    batch, length = ids.shape
+    found = ids.new_full((batch, max_length), pad)
+    found[:, :length] = ids
+    rows = torch.arange(batch, device=ids.device)  # whose targets are being made
+    state = step.start()
+    for position in range(length - 1):
+        _, state = step(ids[:, position], state)
+    tokens, is_open = ids[:, -1], torch.ones_like(rows, dtype=torch.bool)
+    while length < max_length:
+        logits, state = step(tokens, state)
+        forbid(logits, processors, length)
+        tokens = logits.argmax(dim=-1)
+        found[rows, length] = torch.where(is_open, tokens, pad)
+        length += 1
+        if eos is None:
+            continue
+        is_open = is_open & ~torch.isin(tokens, eos)
+        left = int(is_open.sum())
+        if not left:
+            break
+        if left <= 0.75 * len(rows):
+            kept = is_open.nonzero()[:, 0]
+            step.select(kept, kept)
+            rows, tokens, state, is_open = rows[kept], tokens[kept], state[kept], is_open[kept]
+    return found[:, :length]
+
+
+def beam_search(step, ids: torch.Tensor, config, eos: torch.Tensor | None, pad: int, processors) -> torch.Tensor:
+    """
+    Prompts, (B * k, prompt), to the best targets, (B * num_return_sequences, L), padded after their end: the search of
+    `GenerationMixin._beam_search`, its scores, heuristics and stopping, with the sources left out that it would only
+    carry along.
+    """
+    k, max_length = config.num_beams, config.max_length
+    prompt, batch = ids.shape[1], len(ids) // k
+    count = max(2, 1 + (0 if eos is None else len(eos))) * k
+    running = ids.new_full((batch, k, max_length), pad)
+    running[:, :, :prompt] = ids.view(batch, k, prompt)
+    running_scores = torch.zeros(batch, k, device=ids.device)
+    running_scores[:, 1:] = NEVER
+    best, best_scores = running.clone(), torch.full_like(running_scores, NEVER)
+    best_lengths = torch.zeros_like(running_scores, dtype=torch.long)
+    is_finished = torch.zeros_like(running_scores, dtype=torch.bool)
+    rows = torch.arange(batch, device=ids.device)  # the sources being translated
+    is_open = torch.ones_like(rows, dtype=torch.bool)  # those whose best may still change
+    all_best, all_lengths = best.clone(), best_lengths.clone()
+    state = step.start()
+    for position in range(prompt - 1):
+        _, state = step(ids[:, position], state)
+    tokens, length = ids[:, -1], prompt
+    ranks = torch.arange(count, device=ids.device)
+    while True:
+        logits, state = step(tokens, state)
+        log_probs = logits.float().log_softmax(dim=-1)
+        forbid(log_probs, processors, length)
+        vocab_size = log_probs.shape[-1]
+        log_probs = log_probs.view(-1, k, vocab_size).add_(running_scores.unsqueeze(-1))
+        scores, indices = top(log_probs.view(len(rows), -1), count)  # (n, count)
+        beams, tokens = indices // vocab_size, indices % vocab_size
+        ends = torch.full_like(tokens, length + 1 >= max_length, dtype=torch.bool)
+        if eos is not None:
+            ends |= torch.isin(tokens, eos)
+        candidates = gather(running, beams)
+        candidates[:, :, length] = tokens
+        # the best that go on
+        running_scores, chosen = (scores + ends * NEVER).topk(k)
+        running, beams = gather(candidates, chosen), beams.gather(1, chosen)
+        # the best that have ended
+        new_scores = scores / (length + 1 - prompt) ** config.length_penalty
+        new_scores += ~(ends & (ranks < k)) * NEVER
+        new_scores += ~is_open.unsqueeze(-1) * NEVER
+        best_scores, chosen = torch.cat([best_scores, new_scores], dim=1).topk(k)
+        best = gather(torch.cat([best, candidates], dim=1), chosen)
+        new_lengths = torch.full_like(tokens, length + 1)
+        best_lengths = torch.cat([best_lengths, new_lengths], dim=1).gather(1, chosen)
+        is_finished = torch.cat([is_finished, ends & (ranks < k)], dim=1).gather(1, chosen)
+        length += 1
+
+        reach = max_length if config.early_stopping == "never" and config.length_penalty > 0 else length
+        hope = running_scores[:, :1] / (reach - prompt) ** config.length_penalty
+        worst = torch.where(is_finished, best_scores.amin(dim=1, keepdim=True), NEVER)
+        is_open &= (hope > worst).any(dim=1)
+        if config.early_stopping is True:
+            is_open &= ~is_finished.all(dim=1)
+        is_open &= ~ends.all(dim=1)
+        left = int(is_open.sum())
+        if not left or left <= 0.75 * len(rows):
+            all_best[rows], all_lengths[rows] = best, best_lengths
+        if not left:
+            break
+        targets = (torch.arange(len(rows), device=ids.device).unsqueeze(1) * k + beams).flatten()
+        tokens = running[:, :, length - 1].flatten()
+        if left <= 0.75 * len(rows):
+            kept = is_open.nonzero()[:, 0]
+            kept_targets = (kept.unsqueeze(1) * k + torch.arange(k, device=ids.device)).flatten()
+            step.select(kept, kept_targets)
+            rows, is_open, is_finished, best, best_scores, best_lengths, running, running_scores = (
+                given[kept]
+                for given in (rows, is_open, is_finished, best, best_scores, best_lengths, running, running_scores)
+            )
+            targets, tokens = targets[kept_targets], tokens[kept_targets]
+        state = state[targets]
+    wanted = config.num_return_sequences
+    all_best, all_lengths = all_best[:, :wanted].flatten(0, 1), all_lengths[:, :wanted]
+    return all_best[:, : all_lengths.max()]
+
+
+def gather(given: torch.Tensor, beams: torch.Tensor) -> torch.Tensor:
+    """(n, k, L) and (n, m) to (n, m, L)."""
+    return given.gather(1, beams.unsqueeze(-1).expand(-1, -1, given.shape[-1]))
+
+
+class BahdanauGenerationMixin(GenerationMixin):
+    """`generate` for a model whose targets share their source, with searches of its own where they say the same."""
+
+    def _expand_inputs_for_generation(self, expand_size=1, is_encoder_decoder=False, input_ids=None, **model_kwargs):
+        # the targets of a source read its annotations together
+        shared = {name: model_kwargs.pop(name, None) for name in ("encoder_outputs", "attention_mask")}
+        input_ids, model_kwargs = super()._expand_inputs_for_generation(
+            expand_size=expand_size, is_encoder_decoder=False, input_ids=input_ids, **model_kwargs
+        )
+        return input_ids, {**model_kwargs, **shared}
+
+    def _sample(self, input_ids, logits_processor, stopping_criteria, generation_config, **kwargs):
+        if generation_config.do_sample or not self.can_search(
+            logits_processor, stopping_criteria, generation_config, kwargs
+        ):
+            return super()._sample(input_ids, logits_processor, stopping_criteria, generation_config, **kwargs)
+        pad, eos = special_tokens(generation_config)
+        step = self.make_step(input_ids, kwargs)
+        return greedy_search(step, input_ids, generation_config.max_length, eos, pad or 0, logits_processor)
+
+    def _beam_search(self, input_ids, logits_processor, stopping_criteria, generation_config, **kwargs):
+        if generation_config.do_sample or not self.can_search(
+            logits_processor, stopping_criteria, generation_config, kwargs
+        ):
+            return super()._beam_search(input_ids, logits_processor, stopping_criteria, generation_config, **kwargs)
+        pad, eos = special_tokens(generation_config)
+        fill = -1 if eos is None else pad or int(eos[0])  # as in `generate`
+        step = self.make_step(input_ids, kwargs)
+        return beam_search(step, input_ids, generation_config, eos, fill, logits_processor)
+
+    def can_search(self, logits_processor, stopping_criteria, generation_config, kwargs: dict) -> bool:
+        """Whether nothing is asked for but the targets of a search that ends at the end of the sentence or at a length."""
+        asked = ("return_dict_in_generate", "is_assistant", "low_memory")
+        given = ("streamer", "synced_gpus", "past_key_values", "decoder_attention_mask", "decoder_inputs_embeds")
+        if any(getattr(generation_config, name, None) for name in asked) or any(
+            kwargs.get(name) is not None and kwargs.get(name) is not False for name in given
+        ):
+            return False
+        lengths = [criteria.max_length for criteria in stopping_criteria if isinstance(criteria, MaxLengthCriteria)]
+        if any(length != generation_config.max_length for length in lengths) or not lengths:
+            return False
+        known = (MinLengthLogitsProcessor, MinNewTokensLengthLogitsProcessor), (MaxLengthCriteria, EosTokenCriteria)
+        if any(
+            type(one) not in classes
+            for classes, ones in zip(known, (logits_processor, stopping_criteria))
+            for one in ones
+        ):
+            return False
+        hooked = (module._forward_hooks or module._forward_pre_hooks for module in self.modules())
+        return kwargs.get("use_cache", True) and not (self.training or any(hooked) or hasattr(self, "hf_device_map"))
+
+    def make_step(self, input_ids: torch.Tensor, kwargs: dict) -> BahdanauStep | FusedStep:
+        annotations = kwargs["encoder_outputs"][0]
+        share = len(input_ids) // len(annotations)
+        return (FusedStep if can_fuse(self) else BahdanauStep)(self, annotations, kwargs.get("attention_mask"), share)
+
+
+def special_tokens(generation_config) -> tuple[int | None, torch.Tensor | None]:
+    pad = generation_config._pad_token_tensor
+    return None if pad is None else int(pad), generation_config._eos_token_tensor
+
+
+__all__ = ["BahdanauGenerationMixin"]
