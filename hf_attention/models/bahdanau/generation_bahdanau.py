@@ -12,8 +12,8 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Greedy and beam search as transformers' `generate` runs them, sooner: targets share their source's annotations and keys,
-sentences that have ended are left out, and the default decoder's step is a few products of joined weights.
+Greedy and beam search as transformers' `generate` runs them, sooner: targets share their source's annotations and
+keys, sentences that have ended are left out, and the default decoder's step has a function of its own.
 
 Shapes: n sources still being translated, k targets of each, S source length, L longest target, V vocabulary.
 """
@@ -64,57 +64,54 @@ class BahdanauStep:
 
 class FusedStep:
     """
-    One step of a single GRU under additive attention with a maxout readout: what is made of the token, of the state and
-    of the context is one product each, and tanh is made of exponentials, as in `fused_bahdanau`.
+    One step of a single GRU under additive attention with a maxout readout, exponentials in the place of tanh as in
+    `fused_bahdanau`.
     """
 
     def __init__(self, model: nn.Module, annotations: torch.Tensor, mask: torch.Tensor | None, share: int):
         decoder, layer, readout = model.model.decoder, model.model.decoder.layers[0], model.model.decoder.readout
         device = annotations.device.type
         dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else annotations.dtype
-        self.embedding, self.hidden, self.share = decoder.embed_tokens.weight, layer.hidden_size, share
 
-        def join(*parts):
-            biases = [part.weight.new_zeros(len(part.weight)) if part.bias is None else part.bias for part in parts]
-            return torch.cat([part.weight for part in parts]).to(dtype), torch.cat(biases).to(dtype)
+        def weights_of(part: nn.Linear) -> tuple[torch.Tensor, torch.Tensor | None]:
+            return part.weight.to(dtype), None if part.bias is None else part.bias.to(dtype)
 
-        self.of_token = join(layer.input_proj, readout.input_proj)
-        self.of_state = join(layer.cell.recurrent, readout.state_proj, layer.attention.query_proj)
-        self.of_context = join(layer.context_proj, readout.context_proj)
-        self.head = join(model.lm_head)
-        wide = torch.promote_types(dtype, torch.float32)
-        self.score = layer.attention.score.weight[0].to(wide)
-        self.exp_keys = torch.exp(decoder.project_keys(annotations).to(wide).clamp_(-LIMIT, LIMIT).mul_(2))
-        self.annotations = annotations.to(dtype)
-        self.mask = None if mask is None else (mask == 0).unsqueeze(1)
+        self.embedding, self.share, self.dtype = decoder.embed_tokens.weight, share, dtype
+        self.gates, self.context_gates = weights_of(layer.input_proj), weights_of(layer.context_proj)[0].t()
+        self.recurrent, self.query = weights_of(layer.cell.recurrent), weights_of(layer.attention.query_proj)
+        self.readout, self.head = weights_of(readout.state_proj), weights_of(model.lm_head)
+        self.other_readout = [weights_of(part)[0].t() for part in (readout.input_proj, readout.context_proj)]
+        self.score = layer.attention.score.weight[0].to(torch.promote_types(dtype, torch.float32))
+        keys = decoder.project_keys(annotations).to(self.score.dtype)
+        self.exp_keys = torch.exp(keys.clamp_(-LIMIT, LIMIT).mul_(2)).unsqueeze(1)  # (n, 1, S, A)
+        self.annotations, self.mask = annotations.to(dtype), None if mask is None else (mask == 0).unsqueeze(1)
         self.first = torch.cat(decoder.start(decoder.read_ends(annotations, mask)), dim=-1).to(dtype)
-        self.scratch = self.exp_keys.new_empty(len(annotations), share, *self.exp_keys.shape[1:])
+        self.scratch = keys.new_empty(len(annotations), share, *keys.shape[1:])
 
     def start(self) -> torch.Tensor:
         return self.first.repeat_interleave(self.share, dim=0)
 
     def __call__(self, tokens: torch.Tensor, state: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        linear, hidden = nn.functional.linear, self.hidden
-        sources, length, size = self.exp_keys.shape
-        of_state = linear(state, *self.of_state)
-        query = torch.exp(of_state[:, -size:].to(self.score.dtype).clamp_(-LIMIT, LIMIT).mul_(2))
-        query = query.view(sources, self.share, 1, size)
-        one = self.score.new_ones(())
-        slopes = torch.addcmul(one, self.exp_keys.unsqueeze(1), query, out=self.scratch[:sources]).reciprocal_()
+        linear, (sources, _, length, size) = nn.functional.linear, self.exp_keys.shape
+        query = linear(state, *self.query).to(self.score.dtype)
+        query = torch.exp(query.clamp_(-LIMIT, LIMIT).mul_(2)).view(sources, self.share, 1, size)
+        one, scratch = self.score.new_ones(()), self.scratch[:sources]
+        slopes = torch.addcmul(one, self.exp_keys, query, out=scratch).reciprocal_()
         # the sum of v_a, which all scores have, leaves the softmax as it is
         scores = (slopes.view(-1, size) @ self.score).mul_(-2).view(sources, self.share, length)
         if self.mask is not None:
             scores.masked_fill_(self.mask, torch.finfo(scores.dtype).min)
-        weights = scores.softmax(dim=-1).to(state.dtype)
-        contexts = torch.bmm(weights, self.annotations).view(len(state), -1)
-        rest = linear(nn.functional.embedding(tokens, self.embedding).to(state.dtype), *self.of_token)
-        rest += linear(contexts, *self.of_context)
-        reset, update = torch.sigmoid(rest[:, : 2 * hidden] + of_state[:, : 2 * hidden]).chunk(2, dim=-1)
-        inner = of_state[:, 2 * hidden : 3 * hidden]
-        candidate = torch.addcmul(rest[:, 2 * hidden : 3 * hidden], reset, inner).tanh_()
-        pairs = rest[:, 3 * hidden :] + of_state[:, 3 * hidden : -size]
-        readout = pairs.unflatten(-1, (-1, 2)).amax(dim=-1)
-        return linear(readout, *self.head), torch.lerp(candidate, state, update)
+        contexts = torch.bmm(scores.softmax(dim=-1).to(self.dtype), self.annotations).flatten(0, 1)  # (n * k, D)
+        embeds = nn.functional.embedding(tokens, self.embedding).to(self.dtype)
+        pairs = linear(state, *self.readout)
+        for given, weight in zip((embeds, contexts), self.other_readout):
+            pairs = torch.addmm(pairs, given, weight)
+        gates = torch.addmm(linear(embeds, *self.gates), contexts, self.context_gates)
+        recurrent, hidden = linear(state, *self.recurrent), state.shape[-1]
+        reset, update = torch.sigmoid(gates[:, : 2 * hidden] + recurrent[:, : 2 * hidden]).chunk(2, dim=-1)
+        candidate = torch.addcmul(gates[:, 2 * hidden :], reset, recurrent[:, 2 * hidden :]).tanh_()
+        logits = linear(pairs.unflatten(-1, (-1, 2)).amax(dim=-1), *self.head)
+        return logits, torch.lerp(candidate, state, update)
 
     def select(self, sources: torch.Tensor, targets: torch.Tensor):
         self.exp_keys, self.annotations = self.exp_keys[sources], self.annotations[sources]
@@ -304,7 +301,7 @@ class BahdanauGenerationMixin(GenerationMixin):
         return beam_search(step, input_ids, generation_config, eos, fill, logits_processor)
 
     def can_search(self, logits_processor, stopping_criteria, generation_config, kwargs: dict) -> bool:
-        """Whether nothing is asked for but the targets of a search that ends at the end of the sentence or at a length."""
+        """Whether nothing is asked for but the targets of a search that ends with the sentence or at a length."""
         asked = ("return_dict_in_generate", "is_assistant", "low_memory")
         given = ("streamer", "synced_gpus", "past_key_values", "decoder_attention_mask", "decoder_inputs_embeds")
         if any(getattr(generation_config, name, None) for name in asked) or any(

@@ -16,6 +16,8 @@ import torch
 from test_modeling_bahdanau import KINDS, make_batch, make_model, name_of
 from transformers import MaxLengthCriteria
 
+from hf_attention.models.bahdanau import generation_bahdanau
+
 
 EOS = 2
 
@@ -164,3 +166,105 @@ def test_inputs_embeds_and_encoder_outputs():
     assert torch.equal(
         model.generate(encoder_outputs=encoded, attention_mask=mask, num_beams=2, max_new_tokens=5), expected
     )
+
+
+def make_ending_model(end=2.0, **options):
+    """A model whose sentences end here and there, and twelve sources for it."""
+    model = make_model(seed=5, **options).eval()
+    with torch.no_grad():
+        model.lm_head.bias[EOS] = end
+    torch.manual_seed(7)
+    inputs = {"input_ids": torch.randint(3, 17, (12, 9)), "attention_mask": torch.ones(12, 9, dtype=torch.long)}
+    inputs["attention_mask"][::3, 4:] = 0
+    return model, inputs
+
+
+@pytest.mark.parametrize("options", KINDS, ids=name_of)
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {},
+        {"num_beams": 3},
+        {"num_beams": 4, "early_stopping": True, "num_return_sequences": 2},
+        {"num_beams": 2, "early_stopping": "never", "length_penalty": 2.0},
+        {"num_beams": 3, "length_penalty": -0.5},
+        {"num_beams": 3, "min_new_tokens": 6},
+        {"min_length": 5},
+        {"num_beams": 3, "eos_token_id": [EOS, 9, 11]},
+        {"num_beams": 2, "eos_token_id": None},
+        {"eos_token_id": [EOS, 9], "pad_token_id": 13},
+        {"num_beams": 2, "decoder_input_ids": torch.tensor([[1, 6, 7]]).expand(12, -1)},
+        {"decoder_input_ids": torch.tensor([[1, 6, 7]]).expand(12, -1)},
+    ],
+    ids=lambda asked: "-".join(asked) or "greedy",
+)
+def test_searches_find_what_generate_finds(options, asked, monkeypatch):
+    searched = []
+    for name in ("greedy_search", "beam_search"):
+        search = getattr(generation_bahdanau, name)
+        monkeypatch.setattr(
+            generation_bahdanau, name, lambda *given, search=search: searched.append(1) or search(*given)
+        )
+    for end in (0.0, 2.0, 5.0):
+        model, inputs = make_ending_model(end, **options)
+        searched.clear()
+        found = model.generate(**inputs, max_new_tokens=12, **asked)
+        assert searched
+        with monkeypatch.context() as patch:
+            patch.setattr(type(model), "can_search", lambda *_: False)
+            assert torch.equal(found, model.generate(**inputs, max_new_tokens=12, **asked))
+
+
+def test_ended_sentences_are_left_out(monkeypatch):
+    model, inputs = make_ending_model()
+    sizes = []
+    step = generation_bahdanau.FusedStep.__call__
+    monkeypatch.setattr(
+        generation_bahdanau.FusedStep, "__call__", lambda *given: sizes.append(len(given[1])) or step(*given)
+    )
+    for num_beams in (1, 3):
+        sizes.clear()
+        model.generate(**inputs, num_beams=num_beams, max_new_tokens=12)
+        assert sizes[0] == 12 * num_beams and sizes == sorted(sizes, reverse=True) and sizes[-1] < sizes[0]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [{"do_sample": True}, {"repetition_penalty": 1.2}, {"output_scores": True, "return_dict_in_generate": True}],
+)
+def test_what_a_search_cannot_do_is_left_to_generate(asked, monkeypatch):
+    model, inputs = make_ending_model()
+    monkeypatch.setattr(generation_bahdanau, "greedy_search", None)
+    monkeypatch.setattr(generation_bahdanau, "beam_search", None)
+    for num_beams in (1, 2):
+        model.generate(**inputs, max_new_tokens=4, num_beams=num_beams, **asked)
+
+
+def test_targets_share_the_keys_of_their_source():
+    model, inputs = make_ending_model()
+    outputs = model.generate(
+        **inputs,
+        num_beams=3,
+        max_new_tokens=4,
+        return_dict_in_generate=True,
+        output_attentions=True,
+        eos_token_id=None,
+    )
+    layer = outputs.past_key_values.layers[0]
+    assert layer.keys.shape[0] == 36 and layer.values.shape[0] == 12
+    assert outputs.cross_attentions[0][0].shape == (36, 1, 1, 9)
+
+
+@pytest.mark.parametrize("size", [40, 2000, 1999])
+def test_top(size):
+    torch.manual_seed(0)
+    scores = torch.randn(5, size)
+    for found, expected in zip(generation_bahdanau.top(scores, 6), scores.topk(6)):
+        assert torch.equal(found, expected)
+
+
+def test_searches_under_autocast():
+    model, inputs = make_ending_model()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        for num_beams in (1, 3):
+            assert model.generate(**inputs, num_beams=num_beams, max_new_tokens=5).shape[0] == 12
