@@ -15,9 +15,9 @@
 Attention on a CPU, a few images at a time: softmax(Q K^T / sqrt(d)) V and its gradient, with dropout of the weights.
 
 PyTorch's fused attention has no dropout on a CPU, so that 0.1, the paper's, sends `sdpa` to a path that keeps tensors
-of (B, heads, N, N); and its backward pass is no faster in bfloat16 than in float32. Here the weights of a few images at a
-time stay in the processor's cache. Nothing of size N x N is kept: the backward pass makes the weights again, and draws
-the same dropout from the same seed. Every weight is dropped by itself, as `nn.functional.dropout` does, with `dropout`
+of (B, heads, N, N); and its backward pass is no faster in bfloat16 than in float32. Here the weights of a few images
+stay in the processor's cache. Nothing of size N x N is kept: the backward pass makes the weights again, and draws the
+same dropout from the same seed. Every weight is dropped by itself, as `nn.functional.dropout` does, with `dropout`
 rounded to 1 / 65536. In bfloat16 scores are rounded before their softmax, as in eager attention.
 """
 
