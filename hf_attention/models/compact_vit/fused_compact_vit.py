@@ -17,8 +17,8 @@ Attention on a CPU, a few images at a time: softmax(Q K^T / sqrt(d)) V and its g
 PyTorch's fused attention has no dropout on a CPU, so that 0.1, the paper's, sends `sdpa` to a path that keeps tensors
 of (B, heads, N, N); and its backward pass is no faster in bfloat16 than in float32. Here the weights of a few images
 stay in the processor's cache. Nothing of size N x N is kept: the backward pass makes the weights again, and draws the
-same dropout from the same seed. Every weight is dropped by itself, as `nn.functional.dropout` does, with `dropout`
-rounded to 1 / 65536. In bfloat16 scores are rounded before their softmax, as in eager attention.
+same dropout from the same seed. Every weight is dropped by itself, as `nn.functional.dropout` does. In bfloat16 scores
+are rounded before their softmax, as in eager attention.
 """
 
 import torch
@@ -26,7 +26,7 @@ from torch.autograd.function import once_differentiable
 
 
 CACHE = 2**20  # bytes of attention weights a thread at a time: a core's second-level cache
-LANES = 2**16  # dropout compares 16 random bits
+BYTE = 2**8  # dropout compares 8 random bits
 
 
 def is_faster_in_blocks(qkv: torch.Tensor, dropout: float) -> bool:
@@ -58,21 +58,21 @@ class Dropout:
     """Draws, block after block, which weights stay: 1 or 0 in the weights' type, into one buffer."""
 
     def __init__(self, rate: float, seed: int, weights: torch.Tensor):
-        self.dropped = round(rate * LANES)
+        self.rate, self.scale = rate, 1 / (1 - rate)
         self.generator = torch.Generator().manual_seed(seed)
-        self.bits = torch.empty(-(-weights.numel() // 4), dtype=torch.long)
+        self.bits = torch.empty(-(-weights.numel() // 8), dtype=torch.long)
         self.keep = torch.empty_like(weights)
-
-    @property
-    def scale(self) -> float:
-        return LANES / (LANES - self.dropped)
 
     def draw(self, count: int) -> torch.Tensor:
         """(count, N, N)"""
         keep = self.keep[:count]
-        self.bits.random_(-(2**63), None, generator=self.generator)  # all 64 bits: four weights
-        lanes = self.bits.view(torch.int16)[: keep.numel()].view(keep.shape)
-        return torch.ge(lanes, self.dropped - LANES // 2, out=keep)
+        # the bound is rounded up or down by chance, block by block, so that the rate is exact for every weight
+        bound = int(self.rate * BYTE + torch.rand((), generator=self.generator).item())
+        if bound == BYTE:
+            return keep.zero_()
+        self.bits.random_(-(2**63), None, generator=self.generator)  # all 64 bits: eight weights
+        lanes = self.bits.view(torch.int8)[: keep.numel()].view(keep.shape)
+        return torch.ge(lanes, bound - BYTE // 2, out=keep)
 
 
 def make_buffer(qkv: torch.Tensor) -> tuple[torch.Tensor, int]:
