@@ -67,6 +67,7 @@ from .checkpoints import (
     write_options,
 )
 from .image_trainer import ImageClassificationTrainer
+from .loader_share import LoaderShare
 
 
 logger = logging.get_logger(__name__)
@@ -331,13 +332,15 @@ def train_image_classification(
         trainer.add_callback(EarlyStoppingCallback(training_args.early_stopping_patience))
 
     if training_args.do_train:
+        loader = LoaderShare()
+        trainer.add_callback(loader)
         with explained_full_disk(training_args.output_dir):
             result = trainer.train(resume_from_checkpoint=checkpoint)
             trainer.settle_on_average()
             save_model_whole(trainer)
             if trainer.is_world_process_zero():
                 write_options(training_args.output_dir, options)
-        trainer.save_metrics("train", result.metrics)
+        trainer.save_metrics("train", {**result.metrics, "train_loader_share": round(loader.share, 4)})
         trainer.save_state()
     if "validation" in features:
         metrics = trainer.evaluate()

@@ -127,7 +127,8 @@ def test_vision_without_the_plugin(small_vision_run, tmp_path):
         torch.testing.assert_close(found["weights"], outputs.pooling_weights)
         torch.testing.assert_close(found["state"], AutoModel.from_pretrained(folder)(pixel_values).pooler_output)
     assert found["best"]["label"] == model.config.id2label[int(outputs.logits.argmax())]
-    names = {"configuration_compact_vit.py", "modeling_compact_vit.py", "image_processing_pil_compact_vit.py"}
+    names = {"configuration_compact_vit.py", "image_processing_pil_compact_vit.py", "modeling_compact_vit.py"}
+    names |= {"layers_compact_vit.py", "fused_compact_vit.py"}
     assert {file.name for file in (tmp_path / "outputs.pt-saved").glob("*.py")} == names
 
 

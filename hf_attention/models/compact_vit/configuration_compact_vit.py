@@ -103,7 +103,7 @@ class CompactVitConfig(BackboneConfigMixin, PreTrainedConfig):
         hidden_dropout_prob (`float`, *optional*, defaults to 0.0):
             Dropout on the embeddings, the attention's output and in the MLP.
         attention_probs_dropout_prob (`float`, *optional*, defaults to 0.1):
-            Dropout on the attention weights. On CPU it sends sdpa to its slow path.
+            Dropout on the attention weights.
         drop_path_rate (`float`, *optional*, defaults to 0.1):
             Stochastic depth of the last layer; the layers before have less, in equal steps from 0.
         layer_norm_eps (`float`, *optional*, defaults to 1e-5):
@@ -112,6 +112,12 @@ class CompactVitConfig(BackboneConfigMixin, PreTrainedConfig):
             Standard deviation of the truncated normal distribution of linear maps.
         position_initializer_range (`float`, *optional*, defaults to 0.2):
             The same of learnable positions.
+        token_keep_rate (`float`, *optional*, defaults to 1.0):
+            Token pruning, in inference alone: the share of its tokens, the class token not counted, that a pruning
+            layer keeps, those that drew the most attention (EViT's keep rate, Liang et al. 2022, arXiv 2202.07800). A
+            trained model takes it in `from_pretrained`.
+        token_pruning_layers (`list[int]`, *optional*):
+            The layers, from 0, that prune; by default those a quarter, a half and three quarters down, as in EViT.
         out_features (`list[str]`, *optional*), out_indices (`list[int]`, *optional*):
             For the backbone: which of `stem`, `stage1`, ... (the output of a layer) it returns.
 
@@ -126,7 +132,7 @@ class CompactVitConfig(BackboneConfigMixin, PreTrainedConfig):
     ```"""
 
     model_type = "compact_vit"
-    keys_to_ignore_at_inference = ["pooling_weights"]
+    keys_to_ignore_at_inference = ["pooling_weights", "kept_tokens"]
 
     image_size: int = 32
     num_channels: int = 3
@@ -149,6 +155,8 @@ class CompactVitConfig(BackboneConfigMixin, PreTrainedConfig):
     layer_norm_eps: float = 1e-5
     initializer_range: float = 0.02
     position_initializer_range: float = 0.2
+    token_keep_rate: float | int = 1.0
+    token_pruning_layers: list[int] | None = None
     _out_features: list[str] | None = None
     _out_indices: list[int] | None = None
 
@@ -173,6 +181,16 @@ class CompactVitConfig(BackboneConfigMixin, PreTrainedConfig):
         for name in ("hidden_dropout_prob", "attention_probs_dropout_prob", "drop_path_rate"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"`{name}` is a probability between 0 and 1, got {getattr(self, name)}.")
+        if not 0 < self.token_keep_rate <= 1:
+            raise ValueError(
+                f"`token_keep_rate` is a share of the tokens above 0 and at most 1, got {self.token_keep_rate}."
+            )
+        layers = self.token_pruning_layers
+        if layers is not None and (not layers or not set(layers) <= set(range(self.num_hidden_layers))):
+            raise ValueError(
+                f"`token_pruning_layers` lists layers from 0 to {self.num_hidden_layers - 1}, got {layers}. To prune "
+                "none, set `token_keep_rate=1.0`."
+            )
         if self.hidden_size % self.num_attention_heads:
             raise ValueError(
                 f"`hidden_size` ({self.hidden_size}) must be a multiple of `num_attention_heads` "
@@ -199,6 +217,13 @@ class CompactVitConfig(BackboneConfigMixin, PreTrainedConfig):
     def num_patches(self) -> int:
         """Tokens of an image of `image_size`, the class token not counted."""
         return self.grid_size(self.image_size) ** 2
+
+    @property
+    def pruning_layers(self) -> list[int]:
+        """The layers that prune where `token_keep_rate` is below 1."""
+        if self.token_pruning_layers is not None:
+            return self.token_pruning_layers
+        return sorted({self.num_hidden_layers * quarters // 4 for quarters in (1, 2, 3)})
 
     @classmethod
     def from_preset(cls, name: str, **overrides) -> "CompactVitConfig":

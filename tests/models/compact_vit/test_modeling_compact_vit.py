@@ -13,6 +13,7 @@
 # limitations under the License.
 import copy
 import math
+import shutil
 
 import pytest
 import torch
@@ -103,10 +104,8 @@ def reference(model, image):
     for module in base.embeddings.patch_embeddings.projection:
         if isinstance(module, torch.nn.Conv2d):
             tokens = torch.nn.functional.conv2d(tokens, module.weight, module.bias, module.stride, module.padding)
-        elif isinstance(module, torch.nn.ReLU):
-            tokens = tokens.clamp(min=0)
-        else:
-            tokens = torch.nn.functional.max_pool2d(tokens, 3, 2, 1)
+            if config.tokenizer_type == "conv":  # the paper's order: ReLU, then pooling
+                tokens = torch.nn.functional.max_pool2d(tokens.clamp(min=0), 3, 2, 1)
     tokens = tokens[0].flatten(1).T  # (N, D)
     if config.pooling_type == "cls":
         tokens = torch.cat([base.embeddings.cls_token[0], tokens])
@@ -234,10 +233,10 @@ def test_stochastic_depth():
     rates = [layer.drop_path_rate for layer in model.model.layers]
     assert rates == pytest.approx([0, 0.1, 0.2, 0.3, 0.4])
     layer = model.model.layers[-1]
-    branch = torch.ones(4000, 1, 1)
-    assert torch.equal(layer.drop_path(branch), branch)
+    before, branch = torch.full((4000, 1, 1), 2.0), torch.ones(4000, 1, 1)
+    assert torch.equal(layer.add_branch(before, branch), before + branch)
     layer.train()
-    dropped = layer.drop_path(branch)
+    dropped = layer.add_branch(before, branch) - before
     assert dropped.unique().tolist() == pytest.approx([0, 1 / 0.6])
     assert (dropped == 0).float().mean().item() == pytest.approx(0.4, abs=0.03)
     assert dropped.mean().item() == pytest.approx(1, abs=0.05)
@@ -326,10 +325,39 @@ def test_gradient_checkpointing_changes_no_gradient():
         torch.testing.assert_close(parameter.grad, expected[name])
 
 
-def test_torch_compile_in_one_graph():
-    model = make_model()
+@pytest.fixture
+def compiler():
+    """Compiled code of other tests counts against the limit of recompilations."""
+    torch.compiler.reset()
+
+
+@pytest.mark.usefixtures("compiler")
+@pytest.mark.parametrize("options", [*KINDS, {"token_keep_rate": 0.5}], ids=name_of)
+def test_torch_compile_in_one_graph(options):
+    model = make_model(**options)
     compiled = torch.compile(copy.deepcopy(model), backend="aot_eager", fullgraph=True)
     torch.testing.assert_close(compiled(make_images(model)).logits, model(make_images(model)).logits)
+
+
+@pytest.mark.usefixtures("compiler")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_compiled_training_step_is_one_graph(dtype):
+    model = make_model().train()  # with dropout of the attention and stochastic depth
+    compiled = torch.compile(model, backend="aot_eager", fullgraph=True)
+    with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
+        compiled(make_images(model), labels=torch.tensor([0, 1, 3])).loss.backward()
+    assert all(parameter.grad is not None for parameter in model.parameters())
+
+
+@pytest.mark.usefixtures("compiler")
+@pytest.mark.skipif(shutil.which("g++") is None, reason="inductor compiles C++ with g++")
+@torch.no_grad()
+def test_inductor_gives_the_same():
+    model = make_model()
+    compiled = torch.compile(copy.deepcopy(model), fullgraph=True)
+    torch.testing.assert_close(
+        compiled(make_images(model)).logits, model(make_images(model)).logits, rtol=1e-4, atol=1e-5
+    )
 
 
 def test_lora():

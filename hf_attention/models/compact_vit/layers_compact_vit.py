@@ -1,0 +1,286 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+The layers of a compact vision transformer, in the order of the data: tokens, attention, encoder layer, pooling.
+
+Shapes: B batch, C channels, N tokens (G x G on a grid, one more with a class token), D width, d width of a head.
+"""
+
+from collections.abc import Callable
+from itertools import pairwise
+
+import torch
+from torch import nn
+from transformers.activations import ACT2FN
+from transformers.modeling_layers import GradientCheckpointingLayer
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+from transformers.processing_utils import Unpack
+from transformers.utils import TransformersKwargs
+
+from .configuration_compact_vit import CompactVitConfig
+from .fused_compact_vit import blockwise_attention, is_faster_in_blocks
+
+
+class CompactVitPatchEmbeddings(nn.Module):
+    """Image to tokens: convolution, ReLU and max-pooling (section 3.3), or one linear map a patch."""
+
+    def __init__(self, config: CompactVitConfig):
+        super().__init__()
+        self.num_channels = config.num_channels
+        # a convolution pads what is smaller than itself, a patch must be whole
+        self.smallest = config.patch_size if config.tokenizer_type == "patch" else 1
+        if config.tokenizer_type == "patch":
+            patch = config.patch_size
+            self.projection = nn.Sequential(nn.Conv2d(config.num_channels, config.hidden_size, patch, stride=patch))
+            return
+        stride, padding = max(1, config.kernel_size // 2 - 1), max(1, config.kernel_size // 2)
+        channels = [config.num_channels, *[config.conv_channels] * (config.num_conv_layers - 1), config.hidden_size]
+        layers = []
+        for inputs, outputs in pairwise(channels):
+            layers.append(nn.Conv2d(inputs, outputs, config.kernel_size, stride, padding, bias=False))
+            # the paper's ReLU comes before the pooling: the maximum of either order is the same, of a quarter the size
+            layers += [nn.MaxPool2d(kernel_size=3, stride=2, padding=1), nn.ReLU()]
+        self.projection = nn.Sequential(*layers)
+
+    def forward(self, pixel_values: torch.Tensor) -> torch.Tensor:
+        """(B, C, height, width) to (B, D, G, G)."""
+        if pixel_values.shape[1] != self.num_channels:
+            raise ValueError(
+                f"`pixel_values` has {pixel_values.shape[1]} channels, but the model's `num_channels` is "
+                f"{self.num_channels}. Convert the images, or make the model with another `num_channels`."
+            )
+        if min(pixel_values.shape[2:]) < self.smallest:
+            raise ValueError(
+                f"`pixel_values` of {pixel_values.shape[2]} x {pixel_values.shape[3]} pixels is smaller than a patch "
+                f"(`patch_size` = {self.smallest}). Resize the images."
+            )
+        hidden_states = pixel_values
+        for module in self.projection:
+            # a CPU pools channels that lie together many times as fast, and they are the tokens' order
+            hidden_states = module(hidden_states.contiguous(memory_format=torch.channels_last))
+        return hidden_states
+
+
+class CompactVitEmbeddings(nn.Module):
+    """Tokens with a class token, mask tokens and positions, as far as the config has them."""
+
+    def __init__(self, config: CompactVitConfig, use_mask_token: bool = False):
+        super().__init__()
+        self.config = config
+        self.patch_embeddings = CompactVitPatchEmbeddings(config)
+        self.num_prefix_tokens = 1 if config.pooling_type == "cls" else 0
+        if self.num_prefix_tokens:
+            self.cls_token = nn.Parameter(torch.zeros(1, 1, config.hidden_size))
+        self.mask_token = nn.Parameter(torch.zeros(1, 1, config.hidden_size)) if use_mask_token else None
+        length = config.num_patches + self.num_prefix_tokens
+        if config.position_embedding_type == "learnable":
+            self.position_embeddings = nn.Parameter(torch.zeros(1, length, config.hidden_size))
+        elif config.position_embedding_type == "sinusoidal":
+            table = sinusoidal_positions(length, config.hidden_size)
+            self.register_buffer("position_embeddings", table, persistent=False)
+        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+
+    def interpolate_pos_encoding(self, rows: int, columns: int) -> torch.Tensor:
+        """Positions for a grid of another size, by bicubic interpolation. (1, rows * columns + prefix, D)."""
+        prefix = self.position_embeddings[:, : self.num_prefix_tokens]
+        positions = self.position_embeddings[:, self.num_prefix_tokens :]
+        side = self.config.grid_size(self.config.image_size)
+        if (rows, columns) == (side, side):
+            return self.position_embeddings
+        grid = positions.reshape(1, side, side, -1).permute(0, 3, 1, 2)
+        grid = nn.functional.interpolate(grid.float(), size=(rows, columns), mode="bicubic", align_corners=False)
+        return torch.cat([prefix, grid.flatten(2).transpose(1, 2).to(prefix.dtype)], dim=1)
+
+    def forward(
+        self,
+        pixel_values: torch.Tensor,
+        bool_masked_pos: torch.BoolTensor | None = None,
+        interpolate_pos_encoding: bool = False,
+    ) -> torch.Tensor:
+        """(B, C, height, width) to (B, N, D)."""
+        size = self.config.image_size
+        if not interpolate_pos_encoding and tuple(pixel_values.shape[2:]) != (size, size):
+            raise ValueError(
+                f"Input image size ({pixel_values.shape[2]}*{pixel_values.shape[3]}) doesn't match model "
+                f"({size}*{size}). Resize the images, or pass `interpolate_pos_encoding=True`."
+            )
+        tokens = self.patch_embeddings(pixel_values)  # (B, D, G, G)
+        rows, columns = tokens.shape[2:]
+        tokens = tokens.flatten(2).transpose(1, 2)  # (B, N, D)
+        if bool_masked_pos is not None:
+            if self.mask_token is None:
+                raise ValueError("`bool_masked_pos` needs a model with a mask token: `use_mask_token=True`.")
+            tokens = torch.where(bool_masked_pos.bool().unsqueeze(-1), self.mask_token.to(tokens.dtype), tokens)
+        if self.num_prefix_tokens:
+            tokens = torch.cat([self.cls_token.expand(len(tokens), -1, -1), tokens], dim=1)
+        if self.config.position_embedding_type != "none":
+            tokens = tokens + self.interpolate_pos_encoding(rows, columns).to(tokens.dtype)
+        return self.dropout(tokens)
+
+
+def sinusoidal_positions(length: int, size: int) -> torch.Tensor:
+    """The fixed table of Vaswani et al. 2017, section 3.5: sine in even places, cosine in odd. (1, length, size)."""
+    rates = 10_000.0 ** (-torch.arange(0, size, 2, dtype=torch.float64) / size)
+    angles = torch.arange(length, dtype=torch.float64).unsqueeze(1) * rates
+    return torch.stack([angles.sin(), angles.cos()], dim=-1).reshape(1, length, size).float()
+
+
+def eager_attention_forward(
+    module: nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    scaling: float,
+    dropout: float = 0.0,
+    **kwargs: Unpack[TransformersKwargs],
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """softmax(Q K^T / sqrt(d)) V (Vaswani et al. 2017, equation 1), with the weights. (B, heads, N, d) each."""
+    weights = torch.matmul(query, key.transpose(2, 3)) * scaling
+    if attention_mask is not None:
+        weights = weights + attention_mask
+    weights = nn.functional.softmax(weights, dim=-1, dtype=torch.promote_types(query.dtype, torch.float32))
+    weights = nn.functional.dropout(weights.to(query.dtype), p=dropout, training=module.training)
+    return torch.matmul(weights, value).transpose(1, 2).contiguous(), weights
+
+
+class CompactVitAttention(nn.Module):
+    def __init__(self, config: CompactVitConfig):
+        super().__init__()
+        self.config = config
+        self.head_dim = config.hidden_size // config.num_attention_heads
+        self.scaling = self.head_dim**-0.5
+        self.is_causal = False
+        self.qkv = nn.Linear(config.hidden_size, 3 * config.hidden_size, bias=config.qkv_bias)
+        self.proj = nn.Linear(config.hidden_size, config.hidden_size)
+
+    def forward(
+        self, hidden_states: torch.Tensor, return_scores: bool = False, **kwargs
+    ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
+        """
+        (B, N, D) to (B, N, D); the weights (B, heads, N, N) where the implementation gives them; and, where
+        `return_scores`, how much attention each token drew (B, N), see [`keep_most_attended`].
+        """
+        batch_size, length, _ = hidden_states.shape
+        qkv = self.qkv(hidden_states).view(batch_size, length, 3, -1, self.head_dim)
+        implementation = self.config._attn_implementation
+        dropout = self.config.attention_probs_dropout_prob if self.training else 0.0
+        if implementation == "sdpa" and not return_scores and is_faster_in_blocks(qkv, dropout):
+            outputs, weights = blockwise_attention(qkv, self.scaling, dropout), None
+        else:
+            query, key, value = (part.transpose(1, 2) for part in qkv.unbind(2))  # each (B, heads, N, d)
+            attention: Callable = ALL_ATTENTION_FUNCTIONS.get_interface(implementation, eager_attention_forward)
+            if return_scores:  # only this one makes the weights
+                attention = eager_attention_forward
+            outputs, weights = attention(
+                self, query, key, value, None, dropout=dropout, scaling=self.scaling, **kwargs
+            )
+        scores = None
+        if return_scores:
+            readers = weights[:, :, :1] if self.config.pooling_type == "cls" else weights
+            scores = readers.mean(dim=(1, 2), dtype=torch.float32)
+            weights = weights if implementation == "eager" else None
+        return self.proj(outputs.reshape(batch_size, length, -1)), weights, scores
+
+
+def keep_most_attended(
+    hidden_states: torch.Tensor, kept_tokens: torch.Tensor, scores: torch.Tensor, rate: float, prefix: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """
+    Token pruning: of the tokens (B, N, D), numbered (B, N), leaves those with the highest scores, in their order.
+
+    A token's score is the attention it draws, the mean of the heads: from the class token, as in EViT (Liang et al.
+    2022, arXiv 2202.07800, section 3.2), or, where there is none, from all tokens, as in PoWER-BERT (Goyal et al.
+    2020, arXiv 2001.08950; its significance score). The first `prefix` tokens always stay. EViT's fused token is not
+    made.
+    """
+    count = max(1, round(rate * (hidden_states.shape[1] - prefix)))
+    places = scores[:, prefix:].topk(count, dim=1).indices.sort(dim=1).values + prefix  # (B, count)
+    if prefix:
+        first = torch.arange(prefix, device=places.device).expand(len(places), -1)
+        places = torch.cat([first, places], dim=1)
+    hidden_states = hidden_states.gather(1, places.unsqueeze(-1).expand(-1, -1, hidden_states.shape[2]))
+    return hidden_states, kept_tokens.gather(1, places)
+
+
+class CompactVitLayer(GradientCheckpointingLayer):
+    """
+    The encoder block of the paper's code, which is not plain pre-norm: the second norm is on the path itself, not on
+    the branch. x += attention(norm(x)); x = norm(x); x += MLP(x), each branch under stochastic depth.
+    """
+
+    def __init__(self, config: CompactVitConfig, drop_path_rate: float):
+        super().__init__()
+        self.config = config
+        self.drop_path_rate = drop_path_rate
+        self.layernorm_before = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+        self.attention = CompactVitAttention(config)
+        self.layernorm_after = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+        self.fc1 = nn.Linear(config.hidden_size, config.intermediate_size)
+        self.activation_fn = ACT2FN[config.hidden_act]
+        self.fc2 = nn.Linear(config.intermediate_size, config.hidden_size)
+        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+
+    def add_branch(self, hidden_states: torch.Tensor, branch: torch.Tensor) -> torch.Tensor:
+        """Stochastic depth (Huang et al. 2016, arXiv 1603.09382): in training, leaves a sample's branch out."""
+        if not self.training or self.drop_path_rate == 0:
+            return hidden_states + branch
+        kept = 1 - self.drop_path_rate
+        scale = branch.new_empty(len(branch), 1, 1).bernoulli_(kept).div_(max(kept, 1e-6))
+        return torch.addcmul(hidden_states, branch, scale)
+
+    def forward(
+        self,
+        hidden_states: torch.Tensor,
+        kept_tokens: torch.Tensor | None = None,
+        **kwargs: Unpack[TransformersKwargs],
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """
+        (B, N, D) to (B, N, D). With the numbers of its tokens, (B, N), the layer prunes them between its attention and
+        its MLP, and returns the numbers of those it kept.
+        """
+        attended, _, scores = self.attention(
+            self.layernorm_before(hidden_states), return_scores=kept_tokens is not None, **kwargs
+        )
+        hidden_states = self.add_branch(hidden_states, self.dropout(attended))
+        if kept_tokens is not None:
+            prefix = 1 if self.config.pooling_type == "cls" else 0
+            hidden_states, kept_tokens = keep_most_attended(
+                hidden_states, kept_tokens, scores, self.config.token_keep_rate, prefix
+            )
+        hidden_states = self.layernorm_after(hidden_states)
+        outputs = self.fc2(self.dropout(self.activation_fn(self.fc1(hidden_states))))
+        return self.add_branch(hidden_states, self.dropout(outputs)), kept_tokens
+
+
+class CompactVitPooler(nn.Module):
+    """All tokens in one vector (section 3.2): z = softmax(g(x))^T x, g: D -> 1; or the class token; or the mean."""
+
+    def __init__(self, config: CompactVitConfig):
+        super().__init__()
+        self.pooling_type = config.pooling_type
+        if config.pooling_type == "sequence":
+            self.attention = nn.Linear(config.hidden_size, 1)
+
+    def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """(B, N, D) to (B, D), and the weights (B, N) for sequence pooling."""
+        if self.pooling_type == "cls":
+            return hidden_states[:, 0], None
+        if self.pooling_type == "mean":
+            return hidden_states.mean(dim=1), None
+        weights = self.attention(hidden_states).squeeze(-1).softmax(dim=-1)  # (B, N)
+        return (weights.unsqueeze(1) @ hidden_states).squeeze(1), weights
+
+
+__all__ = []

@@ -1,0 +1,125 @@
+#!/usr/bin/env python
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+Accuracy and speed of a trained compact ViT over how many tokens its pruning layers keep.
+
+    python scripts/benchmark_token_pruning.py outputs/cifar10-cct --test_file test.parquet --plot_file pruning.png
+    python scripts/benchmark_token_pruning.py outputs/compact-vit-digits      # scikit-learn's digits
+
+Every rate takes its turn in every round. Nothing is trained: the model was made with all of its tokens.
+"""
+
+import argparse
+import json
+import statistics
+import time
+from pathlib import Path
+
+import torch
+from transformers import AutoImageProcessor, AutoModelForImageClassification, PreTrainedModel
+
+import hf_attention  # noqa: F401  (registers the models)
+from hf_attention.data.images import load_digits, load_images, make_transform
+
+
+def read_images(options, model: PreTrainedModel) -> tuple[torch.Tensor, torch.Tensor]:
+    if options.test_file:
+        rows = load_images(None, None, {"test": options.test_file}, None, None, False)["test"]
+    else:
+        rows = load_digits()["test"]
+    names = rows.features["label"].names
+    trained = list(model.config.id2label.values())
+    if names != trained:
+        raise ValueError(f"The data's classes are {names}, the model's {trained}. Name the data it was trained on.")
+    rows = rows.shuffle(seed=0).take(min(options.max_samples, len(rows)))
+    processor = AutoImageProcessor.from_pretrained(options.model_name_or_path)
+    batch = make_transform(processor, model.config.num_channels)(rows[:])
+    return batch["pixel_values"], batch["labels"]
+
+
+@torch.no_grad()
+def classify(model: PreTrainedModel, pixels: torch.Tensor, options) -> torch.Tensor:
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=options.bf16):
+        return torch.cat([model(part).logits.argmax(dim=-1) for part in pixels.split(options.batch_size)])
+
+
+def plot(found: list[dict], path: str):
+    from matplotlib import pyplot
+
+    figure, axis = pyplot.subplots(figsize=(5, 3.4))
+    speeds = [row["times_the_speed"] for row in found]
+    axis.plot(speeds, [100 * row["accuracy"] for row in found], marker="o")
+    for row, speed in zip(found, speeds):
+        axis.annotate(
+            f"{row['keep_rate']:g}",
+            (speed, 100 * row["accuracy"]),
+            textcoords="offset points",
+            xytext=(5, 5),
+            fontsize=8,
+        )
+    axis.set(xlabel="times the speed with all tokens", ylabel="accuracy, %", title="by keep rate")
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
+
+
+def main(arguments: list[str] | None = None):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model_name_or_path", help="a compact ViT for image classification")
+    parser.add_argument("--test_file", help="a parquet file or a folder of images (default: scikit-learn's digits)")
+    parser.add_argument("--keep_rates", type=float, nargs="+", default=[1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3])
+    parser.add_argument("--token_pruning_layers", type=int, nargs="+", help="default: the config's")
+    parser.add_argument("--max_samples", type=int, default=2000)
+    parser.add_argument("--batch_size", type=int, default=128)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--num_threads", type=int, default=2)
+    parser.add_argument("--bf16", action="store_true", help="bf16 autocast")
+    parser.add_argument("--output_file", help="where to write every figure, as JSON")
+    parser.add_argument("--plot_file", help="where to draw accuracy over speed")
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(options.num_threads)
+    rates = sorted({1.0, *options.keep_rates}, reverse=True)
+    models = []
+    for rate in rates:
+        pruning = {"token_keep_rate": rate}
+        if options.token_pruning_layers:
+            pruning["token_pruning_layers"] = options.token_pruning_layers
+        models.append(AutoModelForImageClassification.from_pretrained(options.model_name_or_path, **pruning).eval())
+    pixels, labels = read_images(options, models[0])
+    found = []
+    for rate, model in zip(rates, models):
+        accuracy = (classify(model, pixels, options) == labels).float().mean().item()
+        found.append({"keep_rate": rate, "accuracy": accuracy, "seconds": []})
+    for _ in range(options.rounds):
+        for row, model in zip(found, models):
+            start = time.perf_counter()
+            classify(model, pixels, options)
+            row["seconds"].append(time.perf_counter() - start)
+    columns = ("keep rate", "times the speed", "accuracy, %", "images/s")
+    print(f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}")
+    for row in found:
+        row["times_the_speed"] = statistics.median(found[0]["seconds"]) / statistics.median(row["seconds"])
+        row["images_per_second"] = [len(pixels) / seconds for seconds in row["seconds"]]
+        speeds = row["images_per_second"]
+        speeds = f"{statistics.median(speeds):,.0f} ({min(speeds):,.0f} to {max(speeds):,.0f})"
+        print(f"| {row['keep_rate']:g} | {row['times_the_speed']:.2f} | {100 * row['accuracy']:.1f} | {speeds} |")
+    if options.output_file:
+        results = {"options": vars(options), "torch": torch.__version__, "found": found}
+        Path(options.output_file).write_text(json.dumps(results, indent=2))
+    if options.plot_file:
+        plot(found, options.plot_file)
+
+
+if __name__ == "__main__":
+    main()

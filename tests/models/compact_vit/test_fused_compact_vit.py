@@ -1,0 +1,170 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+import pytest
+import torch
+
+from hf_attention import CompactVitConfig, CompactVitForImageClassification
+from hf_attention.models.compact_vit import fused_compact_vit
+from hf_attention.models.compact_vit.fused_compact_vit import blockwise_attention
+
+
+def make_qkv(batch_size=5, length=7, heads=2, size=3, dtype=torch.double):
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(batch_size, length, 3, heads, size, dtype=dtype, generator=generator).requires_grad_()
+
+
+def plain(qkv, scaling, mask=None):
+    """Head by head and token by token, from equation 1 of Vaswani et al. 2017; `mask` is on the weights."""
+    batch_size, length, _, heads, _ = qkv.shape
+    images = []
+    for image in range(batch_size):
+        tokens = []
+        for token in range(length):
+            found = []
+            for head in range(heads):
+                query, keys, values = qkv[image, token, 0, head], qkv[image, :, 1, head], qkv[image, :, 2, head]
+                weights = torch.exp(keys @ query * scaling)
+                weights = weights / weights.sum()
+                if mask is not None:
+                    weights = weights * mask[image, head, token]
+                found.append(weights @ values)
+            tokens.append(torch.stack(found))
+        images.append(torch.stack(tokens))
+    return torch.stack(images)
+
+
+def gradient(outputs, qkv):
+    upstream = torch.randn(outputs.shape, dtype=outputs.dtype, generator=torch.Generator().manual_seed(1))
+    return torch.autograd.grad(outputs, qkv, upstream)[0]
+
+
+@pytest.fixture(params=[1, 10**6], ids=["an image a block", "one block"])
+def cache(request, monkeypatch):
+    monkeypatch.setattr(fused_compact_vit, "CACHE", request.param)
+
+
+@pytest.mark.usefixtures("cache")
+def test_values_and_gradients():
+    qkv = make_qkv()
+    found, expected = blockwise_attention(qkv, 0.7), plain(qkv, 0.7)
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(gradient(found, qkv), gradient(expected, qkv))
+
+
+def seen_mask(length, rate, batch_size=3, heads=2):
+    """What dropout multiplied the weights by: with zero queries and one-hot values the outputs are the weights."""
+    qkv = torch.zeros(batch_size, length, 3, heads, length)
+    qkv[:, :, 2] = torch.eye(length).unsqueeze(1)
+    return blockwise_attention(qkv, 1.0, rate).transpose(1, 2) * length  # (B, heads, N, N)
+
+
+@pytest.mark.usefixtures("cache")
+def test_gradients_with_dropout():
+    # as many tokens as values are wide, so that the same seed shows the mask
+    torch.manual_seed(3)
+    mask = seen_mask(6, 0.3, batch_size=5).double()
+    qkv = make_qkv(length=6, size=6)
+    torch.manual_seed(3)
+    found, expected = blockwise_attention(qkv, 0.7, 0.3), plain(qkv, 0.7, mask)
+    torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(gradient(found, qkv), gradient(expected, qkv), rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(blockwise_attention(qkv, 0.7, 0.3).shape, expected.shape)
+    assert not torch.allclose(blockwise_attention(qkv, 0.7, 0.3), found)  # another draw
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])
+def test_every_weight_is_dropped_alike(rate):
+    torch.manual_seed(0)
+    mask = seen_mask(128, rate, batch_size=8)
+    assert mask.unique().tolist() == pytest.approx([0, 1 / (1 - rate)], rel=1e-3)
+    kept = mask > 0
+    shares = [kept.flatten()[lane::8].float().mean().item() for lane in range(8)]  # eight draws come of one number
+    assert shares == pytest.approx([1 - rate] * 8, abs=0.015)
+    flat = kept.flatten(0, 1).flatten(1).float()  # (B * heads, N * N)
+    correlation = torch.corrcoef(flat).fill_diagonal_(0)
+    assert correlation.abs().max() < 0.05  # no head or image repeats another
+    assert torch.corrcoef(torch.stack([flat[:, :-1].flatten(), flat[:, 1:].flatten()]))[0, 1].abs() < 0.02
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.999])
+def test_the_rate_is_exact(rate, monkeypatch):
+    """Of many blocks: 8 bits alone would give 26 / 256 for 0.1, off by many standard deviations."""
+    monkeypatch.setattr(fused_compact_vit, "CACHE", 1)
+    torch.manual_seed(0)
+    mask = seen_mask(64, rate, batch_size=400)
+    count = mask.numel()
+    # the bound differs from block to block by at most 1 / 256, and so does a block's share
+    deviation = (rate * (1 - rate) / count + 1 / (4 * 256**2 * 400)) ** 0.5
+    assert (mask == 0).double().mean().item() == pytest.approx(rate, abs=4 * deviation)
+    assert mask.double().mean().item() == pytest.approx(1, abs=4 * deviation / (1 - rate))
+
+
+def test_bfloat16():
+    qkv = make_qkv(length=64, size=16, dtype=torch.float32)
+    expected = blockwise_attention(qkv, 0.25)
+    half = qkv.detach().bfloat16().requires_grad_()
+    found = blockwise_attention(half, 0.25)
+    assert found.dtype == torch.bfloat16
+    torch.testing.assert_close(found.float(), expected, rtol=0.03, atol=0.03)
+    torch.testing.assert_close(gradient(found, half).float(), gradient(expected, qkv), rtol=0.05, atol=0.05)
+
+
+def make_model(**options):
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 24, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2}
+    return CompactVitForImageClassification(CompactVitConfig(image_size=16, num_labels=3, **sizes, **options))
+
+
+def saved_sizes(model, **inputs) -> list[int]:
+    sizes = []
+    hooks = torch.autograd.graph.saved_tensors_hooks(lambda value: sizes.append(value.numel()) or value, lambda v: v)
+    with hooks:
+        model(**inputs)
+    return sizes
+
+
+def test_the_model_keeps_no_weights_for_the_backward_pass():
+    model = make_model(attention_probs_dropout_prob=0.1).train()
+    inputs = {"pixel_values": torch.randn(32, 3, 16, 16)}
+    weights = 32 * 2 * 64 * 64
+    assert max(saved_sizes(model, **inputs)) < weights
+    model.set_attn_implementation("eager")
+    assert max(saved_sizes(model, **inputs)) >= weights
+
+
+def test_training_in_bfloat16_has_the_gradients_of_eager_attention():
+    model = make_model(attention_probs_dropout_prob=0.0, drop_path_rate=0.0).train()
+    images, labels = torch.randn(4, 3, 16, 16), torch.tensor([0, 1, 2, 0])
+    found = {}
+    for implementation in ("sdpa", "eager"):
+        model.set_attn_implementation(implementation)
+        model.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16):
+            model(images, labels=labels).loss.backward()
+        found[implementation] = torch.cat([parameter.grad.flatten() for parameter in model.parameters()])
+    cosine = torch.nn.functional.cosine_similarity(found["sdpa"], found["eager"], dim=0)
+    assert cosine > 0.999
+
+
+def test_gradient_checkpointing_draws_the_same_dropout():
+    model = make_model(attention_probs_dropout_prob=0.3, drop_path_rate=0.0).train()
+    images, labels = torch.randn(4, 3, 16, 16), torch.tensor([0, 1, 2, 0])
+    found = []
+    for _ in range(2):
+        torch.manual_seed(5)
+        model.zero_grad()
+        model(images, labels=labels).loss.backward()
+        found.append(torch.cat([parameter.grad.flatten() for parameter in model.parameters()]))
+        model.gradient_checkpointing_enable()
+    torch.testing.assert_close(*found)

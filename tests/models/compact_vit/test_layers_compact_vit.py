@@ -1,0 +1,156 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+import math
+
+import pytest
+import torch
+from huggingface_hub.errors import StrictDataclassError
+from transformers import AutoModelForImageClassification
+
+from hf_attention import (
+    CompactVitBackbone,
+    CompactVitConfig,
+    CompactVitForImageClassification,
+    CompactVitForMaskedImageModeling,
+)
+
+
+SIZES = {"image_size": 16, "hidden_size": 24, "intermediate_size": 20, "num_attention_heads": 2, "num_labels": 4}
+SIZES |= {"num_hidden_layers": 3, "initializer_range": 0.4}
+
+
+def make_model(**options):
+    torch.manual_seed(0)
+    return CompactVitForImageClassification(CompactVitConfig(**SIZES, **options)).eval()
+
+
+def make_images():
+    return torch.randn(3, 3, 16, 16, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize("num_channels", [1, 3])
+def test_tokenizer_has_the_papers_values_and_gradients(num_channels):
+    embeddings = make_model(num_channels=num_channels, num_conv_layers=2).model.embeddings.patch_embeddings
+    images = torch.randn(2, num_channels, 16, 16)
+    first, second = (module.weight for module in embeddings.projection if isinstance(module, torch.nn.Conv2d))
+
+    def convolve(tokens, weight):
+        tokens = torch.nn.functional.conv2d(tokens, weight, padding=1)
+        return torch.nn.functional.max_pool2d(tokens.relu(), 3, 2, 1)
+
+    found, expected = embeddings(images), convolve(convolve(images, first), second)
+    torch.testing.assert_close(found, expected)
+    upstream = torch.randn_like(expected)
+    for value, other in zip(
+        torch.autograd.grad(found, (first, second), upstream), torch.autograd.grad(expected, (first, second), upstream)
+    ):
+        torch.testing.assert_close(value, other, rtol=1e-4, atol=1e-4)
+
+
+def attention_of(layer, tokens):
+    """The weights of one image, head by head: (heads, N, N), and the layer's attention output."""
+    query, key, value = (tokens @ layer.attention.qkv.weight.T).split(24, dim=1)
+    maps, heads = [], []
+    for columns in (slice(0, 12), slice(12, 24)):
+        maps.append((query[:, columns] @ key[:, columns].T / math.sqrt(12)).softmax(-1))
+        heads.append(maps[-1] @ value[:, columns])
+    return torch.stack(maps), layer.attention.proj(torch.cat(heads, dim=1))
+
+
+def pruned(model, image, rate, layers):
+    """One image, with the tokens that go named one by one."""
+    base = model.model
+    tokens, prefix = base.embeddings(image[None])[0], int(model.config.pooling_type == "cls")
+    numbers = list(range(len(tokens)))
+    for index, layer in enumerate(base.layers):
+        maps, attended = attention_of(layer, layer.layernorm_before(tokens))
+        tokens = tokens + attended
+        if index in layers:
+            places = list(range(prefix, len(tokens)))
+            readers = [0] if prefix else range(len(tokens))
+            drawn = {place: sum(float(head[row, place]) for head in maps for row in readers) for place in places}
+            kept = sorted(sorted(places, key=drawn.get)[-max(1, round(rate * len(places))) :])
+            kept = list(range(prefix)) + kept
+            tokens, numbers = tokens[kept], [numbers[place] for place in kept]
+        tokens = layer.layernorm_after(tokens)
+        tokens = tokens + layer.fc2(torch.nn.functional.gelu(layer.fc1(tokens)))
+    return base.layernorm(tokens), numbers
+
+
+@pytest.mark.parametrize("implementation", ["sdpa", "eager"])
+@pytest.mark.parametrize("pooling_type", ["sequence", "cls", "mean"])
+@torch.no_grad()
+def test_pruning_is_the_loops(implementation, pooling_type):
+    options = {"token_keep_rate": 0.3, "token_pruning_layers": [0, 2], "pooling_type": pooling_type}
+    model = make_model(attn_implementation=implementation, **options)
+    outputs = model.model(make_images())
+    for row, image in enumerate(make_images()):
+        tokens, numbers = pruned(model, image, 0.3, [0, 2])
+        assert outputs.kept_tokens[-1][row].tolist() == numbers
+        torch.testing.assert_close(outputs.last_hidden_state[row], tokens, rtol=1e-4, atol=1e-4)
+
+
+@torch.no_grad()
+def test_outputs_say_which_tokens_are_there():
+    model = make_model(token_keep_rate=0.5, attn_implementation="eager")
+    assert model.config.pruning_layers == [0, 1, 2]
+    outputs = model(make_images(), output_attentions=True, output_hidden_states=True)
+    assert [states.shape[1] for states in outputs.hidden_states] == [64, 32, 16, 8]
+    assert [kept.shape for kept in outputs.kept_tokens] == [states.shape[:2] for states in outputs.hidden_states]
+    assert [weights.shape[-1] for weights in outputs.attentions] == [64, 32, 16]
+    assert outputs.pooling_weights.shape == (3, 8)
+    for before, after in zip(outputs.kept_tokens, outputs.kept_tokens[1:]):
+        for row in range(3):
+            assert set(after[row].tolist()) < set(before[row].tolist())
+    fused = make_model(token_keep_rate=0.5)(make_images(), output_attentions=True)
+    assert not fused.attentions  # sdpa gives no weights, in pruning layers either
+
+
+def test_all_tokens_stay_by_default_and_in_training(tmp_path):
+    model = make_model()
+    assert model(make_images()).kept_tokens is None
+    model.save_pretrained(tmp_path)
+    fewer = AutoModelForImageClassification.from_pretrained(tmp_path, token_keep_rate=0.25)
+    assert fewer(make_images()).pooling_weights.shape == (3, 1)
+    fewer.train()
+    outputs = fewer(make_images())
+    assert outputs.kept_tokens is None and outputs.pooling_weights.shape == (3, 64)
+    assert AutoModelForImageClassification.from_pretrained(tmp_path).config.token_keep_rate == 1
+
+
+@torch.no_grad()
+def test_layers_a_quarter_apart_as_in_evit():
+    assert CompactVitConfig(num_hidden_layers=12).pruning_layers == [3, 6, 9]
+    model = make_model(token_keep_rate=0.001, token_pruning_layers=[1])
+    assert [kept.shape[1] for kept in model(make_images()).kept_tokens] == [64, 64, 1, 1]
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"token_keep_rate": 0.0}, "`token_keep_rate` is a share .* got 0.0"),
+        ({"token_keep_rate": 1.5}, "`token_keep_rate` is a share .* got 1.5"),
+        ({"token_pruning_layers": [3]}, r"`token_pruning_layers` lists layers from 0 to 2, got \[3\]"),
+        ({"token_pruning_layers": []}, "set `token_keep_rate=1.0`"),
+    ],
+)
+def test_bad_pruning(options, message):
+    with pytest.raises((ValueError, StrictDataclassError), match=message):
+        make_model(**options)
+
+
+@pytest.mark.parametrize("model_class", [CompactVitBackbone, CompactVitForMaskedImageModeling])
+def test_a_map_over_the_image_needs_all_tokens(model_class):
+    with pytest.raises(ValueError, match="load with `token_keep_rate=1.0`"):
+        model_class(CompactVitConfig(**SIZES, token_keep_rate=0.5))

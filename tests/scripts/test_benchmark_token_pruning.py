@@ -1,0 +1,45 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+import json
+
+import benchmark_token_pruning
+import pytest
+
+from hf_attention import CompactVitConfig, CompactVitForImageClassification, CompactVitImageProcessorPil
+
+
+def make_folder(folder, **options):
+    sizes = {"image_size": 8, "num_channels": 1, "hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 2}
+    config = CompactVitConfig(num_attention_heads=2, id2label=options, **sizes)
+    CompactVitForImageClassification(config).save_pretrained(folder)
+    CompactVitImageProcessorPil(size={"height": 8, "width": 8}, num_channels=1).save_pretrained(folder)
+    return str(folder)
+
+
+def test_curve(tmp_path, capsys):
+    folder = make_folder(tmp_path / "model", **{str(digit): str(digit) for digit in range(10)})
+    file, picture = tmp_path / "pruning.json", tmp_path / "pruning.png"
+    arguments = ["--keep_rates", "0.5", "--max_samples", "20", "--rounds", "2", "--num_threads", "1"]
+    benchmark_token_pruning.main([folder, *arguments, "--output_file", str(file), "--plot_file", str(picture)])
+    found = json.loads(file.read_text())["found"]
+    assert [row["keep_rate"] for row in found] == [1.0, 0.5] and found[0]["times_the_speed"] == 1
+    assert all(0 <= row["accuracy"] <= 1 and len(row["seconds"]) == 2 for row in found)
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert "| 0.5 |" in capsys.readouterr().out
+
+
+def test_other_classes(tmp_path):
+    folder = make_folder(tmp_path / "model", **{"0": "cat", "1": "dog"})
+    with pytest.raises(ValueError, match="the model's \\['cat', 'dog'\\]"):
+        benchmark_token_pruning.main([folder, "--max_samples", "2", "--num_threads", "1"])

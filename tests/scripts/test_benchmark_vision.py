@@ -1,0 +1,86 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+import json
+
+import benchmark_vision
+import pytest
+import torch
+
+from hf_attention import CompactVitConfig, CompactVitForImageClassification
+
+
+TINY = ["--preset", "cct_2_3x2", "--batch_size", "2", "--rounds", "2", "--num_threads", "1"]
+
+
+def test_every_figure_and_the_curve(tmp_path, capsys):
+    file, picture = tmp_path / "vision.json", tmp_path / "scaling.png"
+    arguments = [*TINY, "--image_sizes", "16", "24", "--parts", "training", "inference", "--bf16"]
+    benchmark_vision.main([*arguments, "--output_file", str(file), "--plot_file", str(picture)])
+    found = json.loads(file.read_text())
+    assert found["options"]["bf16"] and set(found["found"]) == {"16", "24"}
+    for parts in found["found"].values():
+        for name in ("compact_vit", "plain CCT", "floor", "transformers ViT"):
+            training, inference = parts["training"][name], parts["inference"][name]
+            assert len(training["seconds"]) == len(inference["milliseconds_alone"]) == 2
+            assert min(training["images_per_second"]) > 0 and training["saved_mib"] > 0
+        assert parts["training"]["compact_vit"]["parameters"] == parts["training"]["plain CCT"]["parameters"]
+        assert parts["training"]["floor"]["saved_mib"] < parts["training"]["compact_vit"]["saved_mib"]
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert "| plain CCT | 1.00 |" in capsys.readouterr().out
+
+
+def test_memory_is_of_a_process_of_its_own(tmp_path):
+    file = tmp_path / "vision.json"
+    arguments = [*TINY, "--image_sizes", "16", "--parts", "memory", "--ways", "floor", "--output_file", str(file)]
+    benchmark_vision.main(arguments)
+    row = json.loads(file.read_text())["found"]["16"]["memory"]["floor"]
+    assert row["peak_mib"] > 50 and row["first_batch_seconds"] > 0
+
+
+@pytest.mark.parametrize("preset", ["cct_2_3x2", "cct_6_3x1"])
+@torch.no_grad()
+def test_the_plain_model_is_the_same_model(preset):
+    """With the same weights it gives the same logits."""
+    config = CompactVitConfig.from_preset(preset, num_labels=10, image_size=16)
+    ours, plain = CompactVitForImageClassification(config).eval(), benchmark_vision.PlainCct(config).eval()
+    # both list their parameters in the order of the data, but for the positions and the pool
+    ours_state = ours.state_dict()
+    names = {
+        "positions": "model.embeddings.position_embeddings",
+        "norm.": "model.layernorm.",
+        "pool.": "model.pooler.attention.",
+        "head.": "classifier.",
+        "layers.": "model.layers.",
+    }
+    parts = {".norm_before.": ".layernorm_before.", ".norm_after.": ".layernorm_after."}
+    parts |= {".qkv.": ".attention.qkv.", ".proj.": ".attention.proj."}
+    state = {}
+    for name in plain.state_dict():
+        other = name.replace("tokenizer.", "model.embeddings.patch_embeddings.projection.")
+        for short, long in names.items():
+            other = long + other.removeprefix(short) if other.startswith(short) else other
+        for short, long in parts.items():
+            other = other.replace(short, long)
+        state[name] = ours_state.pop(other)
+    assert not ours_state
+    plain.load_state_dict(state)
+    images = torch.randn(2, 3, 16, 16)
+    torch.testing.assert_close(plain(images), ours(images).logits, rtol=1e-4, atol=1e-5)
+
+
+def test_bad_options(capsys):
+    with pytest.raises(SystemExit):
+        benchmark_vision.main(["--ways", "none"])
+    with pytest.raises(ValueError, match="There is no preset"):
+        benchmark_vision.main([*TINY, "--preset", "cct_1", "--parts", "inference"])

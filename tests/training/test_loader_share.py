@@ -1,0 +1,89 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+import math
+
+import pytest
+import torch
+from torch import nn
+from transformers import Trainer, TrainerCallback, TrainingArguments
+
+from hf_attention.training import loader_share
+from hf_attention.training.loader_share import LoaderShare
+
+
+class Clock:
+    """Time passes only where the test spends it, so that shares are exact on any machine."""
+
+    now = 0.0
+
+    def perf_counter(self) -> float:
+        return self.now
+
+
+class Data(torch.utils.data.Dataset):
+    def __init__(self, clock: Clock):
+        self.clock = clock
+
+    def __len__(self):
+        return 12
+
+    def __getitem__(self, index):
+        self.clock.now += 1
+        return {"x": torch.ones(2)}
+
+
+class Model(nn.Module):
+    def __init__(self, clock: Clock):
+        super().__init__()
+        self.clock = clock
+        self.map = nn.Linear(2, 1)
+
+    def forward(self, x):
+        self.clock.now += 3
+        return {"loss": self.map(x).mean()}
+
+
+class SlowSaving(TrainerCallback):
+    def __init__(self, clock: Clock):
+        self.clock = clock
+
+    def on_save(self, args, state, control, **kwargs):
+        self.clock.now += 100
+
+
+@pytest.mark.parametrize("accumulation", [1, 3])
+@pytest.mark.parametrize("saves", ["no", "steps"])
+def test_waiting_is_told_from_working_and_saving(tmp_path, monkeypatch, saves, accumulation):
+    clock, loader = Clock(), LoaderShare()
+    monkeypatch.setattr(loader_share, "time", clock)
+    args = TrainingArguments(
+        tmp_path,
+        num_train_epochs=2,
+        per_device_train_batch_size=2,
+        gradient_accumulation_steps=accumulation,
+        save_strategy=saves,
+        save_steps=1,
+        logging_steps=1,
+        use_cpu=True,
+        report_to="none",
+        disable_tqdm=True,
+    )
+    callbacks = [SlowSaving(clock), loader]
+    Trainer(Model(clock), args, train_dataset=Data(clock), callbacks=callbacks).train()
+    assert (loader.waited, loader.worked) == (2 * 12 * 1, 2 * 6 * 3)
+    assert loader.share == pytest.approx(24 / 60)
+
+
+def test_before_the_first_step_there_is_no_share():
+    assert math.isnan(LoaderShare().share)
