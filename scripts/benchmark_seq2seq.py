@@ -13,113 +13,49 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Training and decoding speed of the recurrent family, beside a floor and a plain loop, in one run.
+Training and decoding speed of the recurrent family, beside a floor, loops and peers, in one run.
 
     python scripts/benchmark_seq2seq.py                                  # random tokens, full batches of 30
     python scripts/benchmark_seq2seq.py --data_dir multi30k --bf16 --output_file seq2seq.json
+    python scripts/benchmark_seq2seq.py --parts scaling --plot scaling.png
 
 The floor, which no decoder with attention can reach, is the encoder, PyTorch's fused GRU over the target and the
-product for the logits, of the same sizes. The plain loop is how tutorials write it: attention, gates, readout and
-logits step by step, the keys made anew in each. Each way takes its turn in every round; ratios are of medians.
+product for the logits, of the same sizes. The plain loop is the same model, step by step; the tutorial is that loop
+with an output layer from state, context and embedding. JoeyNMT takes part where it is installed. Every way takes its
+turn in every round, with an optimiser of its own; the ratios are of medians.
+
+`by length` is training on the same sentences as transformers' loader gives them to this project's recipes, its work
+included; the other batches are in the order of the file, and made before.
 """
 
 import argparse
 import json
 import statistics
-import time
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
+from benchmarking import each_alone, measure_alone, print_table, saved_for_backward, spread, time_in_turns
 from datasets import load_dataset
+from seq2seq_peers import EOS, PAD, WAYS
 from torch import nn
-from torch.nn.functional import cross_entropy
-from transformers import PreTrainedModel
+from torch.utils.data import DataLoader
+from transformers import DataCollatorForSeq2Seq
+from transformers.trainer_pt_utils import LengthGroupedSampler
 
-from hf_attention import BahdanauConfig, BahdanauForConditionalGeneration
 from hf_attention.data.tokenizer import train_tokenizer
 
 
-SIZES = {
-    "embedding_size": 256,
-    "hidden_size": 512,
-    "encoder_hidden_size": 256,
-    "attention_size": 512,
-    "maxout_size": 256,
-}
-EOS = 2
 STEPS = 20  # of decoding
+BY_LENGTH = ("ours", "floor")  # which train on the batches of the loader too
+PARTS = ("training", "decoding", "alone", "scaling")
+AXES = {
+    "source length": (10, 20, 40, 80),
+    "target length": (10, 20, 40, 80),
+    "batch size": (8, 16, 32, 64, 128),
+    "vocabulary": (2000, 8000, 32000),
+}
 Batch = dict[str, torch.Tensor]
-
-
-class Floor(nn.Module):
-    """What cannot be left out of an encoder-decoder of these sizes, and no attention."""
-
-    def __init__(self, vocab_size: int):
-        super().__init__()
-        size, hidden, encoder = (SIZES[name] for name in ("embedding_size", "hidden_size", "encoder_hidden_size"))
-        self.source, self.target = nn.Embedding(vocab_size, size), nn.Embedding(vocab_size, size)
-        self.encoder = nn.GRU(size, encoder, batch_first=True, bidirectional=True)
-        self.decoder = nn.GRU(size, hidden, batch_first=True)
-        self.head = nn.Linear(SIZES["maxout_size"], vocab_size)
-
-    def forward(self, input_ids, attention_mask, labels):
-        self.encoder(self.source(input_ids))
-        states, _ = self.decoder(self.target(labels.clamp_min(0)))
-        logits = self.head(states[..., : self.head.in_features])
-        return cross_entropy(logits.flatten(0, 1), labels.flatten())
-
-
-class PlainLoop(nn.Module):
-    """Bahdanau's decoder as tutorials write it, of the same sizes."""
-
-    def __init__(self, vocab_size: int):
-        super().__init__()
-        size, hidden, encoder = (SIZES[name] for name in ("embedding_size", "hidden_size", "encoder_hidden_size"))
-        self.source, self.target = nn.Embedding(vocab_size, size), nn.Embedding(vocab_size, size)
-        self.encoder = nn.GRU(size, encoder, batch_first=True, bidirectional=True)
-        self.initial = nn.Linear(encoder, hidden)
-        self.attention = nn.Linear(hidden + 2 * encoder, SIZES["attention_size"])
-        self.score = nn.Linear(SIZES["attention_size"], 1, bias=False)
-        self.cell = nn.GRUCell(size + 2 * encoder, hidden)
-        self.readout = nn.Linear(hidden + 2 * encoder + size, 2 * SIZES["maxout_size"])
-        self.head = nn.Linear(SIZES["maxout_size"], vocab_size)
-
-    def start(self, input_ids, attention_mask):
-        annotations, _ = self.encoder(self.source(input_ids))
-        return annotations, torch.tanh(self.initial(annotations[:, 0, annotations.shape[2] // 2 :]))
-
-    def step(self, token, state, annotations, attention_mask):
-        queries = state.unsqueeze(1).expand(-1, annotations.shape[1], -1)
-        scores = self.score(torch.tanh(self.attention(torch.cat([queries, annotations], dim=-1)))).squeeze(-1)
-        weights = scores.masked_fill(attention_mask == 0, -1e4).softmax(dim=-1)
-        context = torch.bmm(weights.unsqueeze(1), annotations).squeeze(1)
-        embed = self.target(token)
-        pairs = self.readout(torch.cat([state, context, embed], dim=-1))
-        state = self.cell(torch.cat([embed, context], dim=-1), state.to(context.dtype))
-        return self.head(pairs.unflatten(-1, (-1, 2)).amax(dim=-1)), state
-
-    def forward(self, input_ids, attention_mask, labels):
-        annotations, state = self.start(input_ids, attention_mask)
-        token, loss = torch.ones_like(labels[:, 0]), 0.0
-        for step in range(labels.shape[1]):
-            logits, state = self.step(token, state, annotations, attention_mask)
-            loss = loss + cross_entropy(logits, labels[:, step], reduction="sum")
-            token = labels[:, step].clamp_min(0)
-        return loss / (labels >= 0).sum()
-
-    @torch.no_grad()
-    def greedy(self, input_ids, attention_mask):
-        annotations, state = self.start(input_ids, attention_mask)
-        token = torch.ones_like(input_ids[:, 0])
-        for _ in range(STEPS):
-            logits, state = self.step(token, state, annotations, attention_mask)
-            token = logits.argmax(dim=-1)
-
-
-def make_model(vocab_size: int) -> BahdanauForConditionalGeneration:
-    ids = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": 1}
-    return BahdanauForConditionalGeneration(BahdanauConfig(vocab_size=vocab_size, dropout=0.0, **SIZES, **ids))
 
 
 def random_batches(vocab_size: int, count: int, batch_size: int, source: int, target: int) -> list[Batch]:
@@ -128,141 +64,184 @@ def random_batches(vocab_size: int, count: int, batch_size: int, source: int, ta
         ids[:, -1] = EOS
         return ids
 
-    masks = torch.ones(batch_size, source, dtype=torch.long)
-    return [{"input_ids": draw(source), "attention_mask": masks, "labels": draw(target)} for _ in range(count)]
+    mask = torch.ones(batch_size, source, dtype=torch.long)
+    return [{"input_ids": draw(source), "attention_mask": mask, "labels": draw(target)} for _ in range(count)]
 
 
-def read_batches(data_dir: str, vocab_size: int, count: int, batch_size: int) -> list[Batch]:
-    """Multi30k's German and English in the order of the file, without bucketing."""
+def read_features(data_dir: str, vocab_size: int, count: int):
+    """The first `count` pairs of Multi30k, German and English, as ids; and the tokenizer, trained on all of them."""
     pairs = load_dataset("parquet", data_files=str(Path(data_dir, "train.parquet")), split="train")["translation"]
     texts = [text for pair in pairs for text in (pair["de"], pair["en"])]
     tokenizer = train_tokenizer(texts, vocab_size=vocab_size, model_type="bpe")
-    batches = []
-    for start in range(0, count * batch_size, batch_size):
-        chunk = pairs[start : start + batch_size]
-        options = {"return_tensors": "pt", "padding": True, "return_token_type_ids": False}
-        batch = tokenizer([pair["de"] for pair in chunk], **options)
-        target = tokenizer([pair["en"] for pair in chunk], **options)
-        labels = target["input_ids"].masked_fill(target["attention_mask"] == 0, -100)
-        batches.append({**batch, "labels": labels})
-    return batches
+    pairs = pairs[:count]
+    source = tokenizer([pair["de"] for pair in pairs])["input_ids"]
+    target = tokenizer([pair["en"] for pair in pairs])["input_ids"]
+    return [{"input_ids": ids, "labels": labels} for ids, labels in zip(source, target)], tokenizer
 
 
-def train_step(model: nn.Module, optimizer: torch.optim.Optimizer, batch: Batch, bf16: bool):
-    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16):
-        loss = model(**batch)
-    loss = loss if isinstance(loss, torch.Tensor) else loss.loss
-    loss.backward()
-    nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-    optimizer.step()
-    optimizer.zero_grad()
+def make_loader(features: list[dict], tokenizer, batch_size: int) -> DataLoader:
+    lengths = [len(row["input_ids"]) + len(row["labels"]) for row in features]
+    generator = torch.Generator().manual_seed(0)
+    sampler = LengthGroupedSampler(batch_size, lengths=lengths, generator=generator)
+    return DataLoader(features, batch_size, sampler=sampler, collate_fn=DataCollatorForSeq2Seq(tokenizer))
 
 
-def saved_for_backward(model: nn.Module, batch: Batch, bf16: bool) -> float:
-    """MiB of activations that autograd keeps: every storage once, parameters left out."""
-    parameters = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
-    seen = {}
-
-    def pack(tensor):
-        storage = tensor.untyped_storage()
-        if storage.data_ptr() not in parameters:
-            seen[storage.data_ptr()] = storage.nbytes()
-        return tensor
-
-    hooks = torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor)
-    with hooks, torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16):
-        model(**batch)
-    return sum(seen.values()) / 2**20
+def autocast(bf16: bool):
+    return torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16)
 
 
-def time_in_turns(ways: dict[str, Callable[[], None]], rounds: int) -> dict[str, list[float]]:
-    """Seconds of each way in every round, after one to warm up."""
-    for run in ways.values():
-        run()
-    found = {name: [] for name in ways}
-    for _ in range(rounds):
-        for name, run in ways.items():
-            start = time.perf_counter()
-            run()
-            found[name].append(time.perf_counter() - start)
-    return found
+def make_step(model: nn.Module, bf16: bool):
+    """Forward, backward, clipping and Adam, of one batch."""
+    optimizer = torch.optim.Adam(model.train().parameters(), lr=1e-4, fused=True)
+
+    def step(batch: Batch):
+        with autocast(bf16):
+            loss = model(**batch)
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+
+    return step
 
 
-def measure_training(models: dict[str, nn.Module], batches: list[Batch], options) -> dict[str, dict]:
+def train(step, batches):
+    for batch in batches:
+        step({name: batch[name] for name in ("input_ids", "attention_mask", "labels")})
+
+
+def measure_training(names: list[str], batches: list[Batch], loader: DataLoader | None, options) -> dict[str, dict]:
     tokens = sum(int((batch["labels"] >= 0).sum()) for batch in batches)
-    ways = {}
-    for name, model in models.items():
-        optimizer = torch.optim.Adam(model.train().parameters(), lr=1e-4)
+    models = {name: WAYS[name](options.vocab_size) for name in names}
+    ways = {name: partial(train, make_step(model, options.bf16), batches) for name, model in models.items()}
+    if loader is not None:
+        for name in names:
+            if name in BY_LENGTH:
+                models[f"{name}, by length"] = model = WAYS[name](options.vocab_size)
+                ways[f"{name}, by length"] = partial(train, make_step(model, options.bf16), loader)
 
-        def run(model=model, optimizer=optimizer):
-            for batch in batches:
-                train_step(model, optimizer, batch, options.bf16)
+    def saved(model: nn.Module) -> float:
+        with autocast(options.bf16):
+            return saved_for_backward(model, partial(model, **batches[0]))
 
-        ways[name] = run
-    seconds = time_in_turns(ways, options.rounds)
     return {
         name: {
             "seconds": values,
             "tokens_per_second": [tokens / value for value in values],
-            "saved_mib": saved_for_backward(models[name], batches[0], options.bf16),
+            "saved_mib": saved(models[name]),
             "parameters": sum(parameter.numel() for parameter in models[name].parameters()),
         }
-        for name, values in seconds.items()
+        for name, values in time_in_turns(ways, options.rounds).items()
     }
 
 
-def measure_decoding(model: PreTrainedModel, loop: PlainLoop, batches: list[Batch], options) -> dict[str, dict]:
-    """Sentences a second, of exactly `STEPS` tokens each."""
+@torch.no_grad()
+def decode(model: nn.Module, sources: list[Batch], num_beams: int, bf16: bool):
+    for source in sources:
+        with autocast(bf16):
+            model.decode(**source, steps=STEPS, num_beams=num_beams)
+
+
+def measure_decoding(names: list[str], batches: list[Batch], options) -> dict[str, dict[str, dict]]:
+    """Sentences a second, of exactly `STEPS` tokens each: in batches, greedily and with 5 beams, and one by one."""
     sources = [{name: batch[name] for name in ("input_ids", "attention_mask")} for batch in batches]
-    single = {name: value[:1] for name, value in sources[0].items()}
-    length = {"min_new_tokens": STEPS, "max_new_tokens": STEPS}
-
-    def generate(inputs, num_beams):
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=options.bf16):
-            model.generate(**inputs, num_beams=num_beams, do_sample=False, **length)
-
-    def loop_greedy(inputs):
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=options.bf16):
-            loop.greedy(**inputs)
-
-    ways = {
-        "greedy": lambda: [generate(inputs, 1) for inputs in sources],
-        "beam 5": lambda: [generate(inputs, 5) for inputs in sources],
-        "greedy, plain loop": lambda: [loop_greedy(inputs) for inputs in sources],
-        "greedy, one sentence": lambda: generate(single, 1),
-        "greedy, one sentence, plain loop": lambda: loop_greedy(single),
-    }
-    sentences = sum(len(inputs["input_ids"]) for inputs in sources)
-    found = time_in_turns(ways, max(3, options.rounds // 2))
-    return {
-        name: {
-            "seconds": values,
-            "sentences_per_second": [(1 if "one sentence" in name else sentences) / value for value in values],
+    tokens = sources[0]["attention_mask"][:8]
+    single = [
+        {name: value[row : row + 1, : tokens[row].sum()] for name, value in sources[0].items()}
+        for row in range(len(tokens))
+    ]
+    models = {name: WAYS[name](options.vocab_size).eval() for name in names if hasattr(WAYS[name], "decode")}
+    found = {}
+    for kind, given, num_beams in (("greedy", sources, 1), ("beam 5", sources, 5), ("one sentence", single, 1)):
+        taking_part = (
+            models if num_beams == 1 else {name: models[name] for name in ("ours", "JoeyNMT") if name in models}
+        )
+        ways = {name: partial(decode, model, given, num_beams, options.bf16) for name, model in taking_part.items()}
+        sentences = sum(len(source["input_ids"]) for source in given)
+        found[kind] = {
+            name: {"seconds": values, "sentences_per_second": [sentences / value for value in values]}
+            for name, values in time_in_turns(ways, options.rounds).items()
         }
-        for name, values in found.items()
-    }
+    return found
 
 
-def report(training: dict[str, dict], decoding: dict[str, dict]):
-    def median(name: str, key: str = "seconds") -> float:
-        return statistics.median(training[name][key])
+def measure_scaling(names: list[str], options) -> dict[str, dict[int, dict[str, float]]]:
+    """Milliseconds of a training step, the median of the rounds, as one size grows."""
+    found = {}
+    for axis, sizes in AXES.items():
+        found[axis] = {}
+        for size in sizes:
+            shape = {name: size if name == axis else standard for name, standard in standards(options).items()}
+            lengths = (shape["source length"], shape["target length"])
+            batches = random_batches(shape["vocabulary"], 1, shape["batch size"], *lengths)
+            ways = {
+                name: partial(train, make_step(WAYS[name](shape["vocabulary"]), options.bf16), batches)
+                for name in names
+            }
+            seconds = time_in_turns(ways, options.rounds)
+            found[axis][size] = {name: 1000 * statistics.median(values) for name, values in seconds.items()}
+    return found
 
-    columns = ("training", "times the loop's speed", "times the floor's time", "tokens/s", "saved, MiB", "parameters")
-    print(f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}")
-    for name, row in training.items():
-        ratios = f"{median('plain loop') / median(name):.2f} | {median(name) / median('floor'):.2f}"
-        speeds = row["tokens_per_second"]
-        speeds = f"{statistics.median(speeds):,.0f} ({min(speeds):,.0f} to {max(speeds):,.0f})"
-        print(f"| {name} | {ratios} | {speeds} | {row['saved_mib']:.0f} | {row['parameters']:,} |")
-    print(f"\n| decoding, {STEPS} steps | sentences/s |\n|---|---|")
-    for name, row in decoding.items():
-        speeds = row["sentences_per_second"]
-        print(f"| {name} | {statistics.median(speeds):,.1f} ({min(speeds):,.1f} to {max(speeds):,.1f}) |")
+
+def standards(options) -> dict[str, int]:
+    return dict(zip(AXES, (options.length, options.length, options.batch_size, options.vocab_size)))
+
+
+def plot_scaling(found: dict[str, dict[int, dict[str, float]]], options):
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(1, len(found), figsize=(3.2 * len(found), 3.2), sharey=True)
+    for panel, (axis, sizes) in zip(axes, found.items()):
+        for name in next(iter(sizes.values())):
+            panel.plot(list(sizes), [way[name] for way in sizes.values()], marker="o", markersize=4, label=name)
+        panel.set(xlabel=axis, xscale="log", yscale="log", xticks=list(sizes), xticklabels=list(sizes))
+        panel.minorticks_off()
+        panel.grid(alpha=0.3)
+    axes[0].set_ylabel("milliseconds a training step")
+    axes[0].legend(fontsize=8)
+    shape = ", ".join(f"{name} {size}" for name, size in standards(options).items())
+    figure.suptitle(f"where it does not vary: {shape}", fontsize=9)
+    figure.tight_layout()
+    figure.savefig(options.plot, dpi=110)
+
+
+def report(found: dict):
+    def times(ways: dict[str, dict], name: str, other: str) -> str:
+        if other not in ways:
+            return "-"
+        return f"{statistics.median(ways[other]['seconds']) / statistics.median(ways[name]['seconds']):.2f}"
+
+    others = [name for name in ("JoeyNMT", "tutorial", "plain loop") if name in WAYS]
+    if "training" in found:
+        ways, rows = found["training"], []
+        for name, row in ways.items():
+            ratios = [times(ways, name, other) for other in others] + [times(ways, "floor", name)]
+            sizes = [f"{row['saved_mib']:.0f}", f"{row['parameters']:,}"]
+            rows.append([name, *ratios, spread(row["tokens_per_second"]), *sizes])
+        columns = [f"times {other}'s speed" for other in others] + ["times the floor's time"]
+        print_table(["training", *columns, "target tokens/s", "saved, MiB", "parameters"], rows)
+    for kind, ways in found.get("decoding", {}).items():
+        rows = [
+            [name, *(times(ways, name, other) for other in others), spread(row["sentences_per_second"], 1)]
+            for name, row in ways.items()
+        ]
+        print_table([kind, *(f"times {other}'s speed" for other in others), "sentences/s"], rows)
+    if "alone" in found:
+        rows = [
+            [name, f"{row['peak_mib']:,.0f}", f"{row['make_seconds']:.1f}", f"{row['first_batch_seconds']:.2f}"]
+            for name, row in found["alone"].items()
+        ]
+        print_table(["in a process of its own", "peak, MiB", "to import and make, s", "first batch, s"], rows)
+    for axis, sizes in found.get("scaling", {}).items():
+        rows = [[name, *(f"{way[name]:,.0f}" for way in sizes.values())] for name in next(iter(sizes.values()))]
+        print_table([f"ms a step, by {axis}", *map(str, sizes)], rows)
 
 
 def main(arguments: list[str] | None = None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data_dir", help="a folder with Multi30k's train.parquet (default: random tokens)")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS[:3])
+    parser.add_argument("--ways", nargs="+", choices=list(WAYS), default=list(WAYS))
     parser.add_argument("--vocab_size", type=int, default=8000)
     parser.add_argument("--batch_size", type=int, default=64)
     parser.add_argument("--batches", type=int, default=6, help="batches a round")
@@ -270,25 +249,42 @@ def main(arguments: list[str] | None = None):
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--num_threads", type=int, default=2)
     parser.add_argument("--bf16", action="store_true", help="bf16 autocast")
+    parser.add_argument("--plot", help="where to draw the scaling curves, as PNG")
     parser.add_argument("--output_file", help="where to write every figure, as JSON")
+    parser.add_argument("--alone", choices=list(WAYS), help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     torch.manual_seed(0)
     torch.set_num_threads(options.num_threads)
+    lengths = (options.length, options.length)
+    if options.alone:
+        (batch,) = random_batches(options.vocab_size, 1, options.batch_size, *lengths)
+        make = partial(WAYS[options.alone], options.vocab_size)
+        print(json.dumps(measure_alone(make, lambda model: partial(make_step(model, options.bf16), batch))))
+        return
+
+    loader = None
     if options.data_dir:
-        batches = read_batches(options.data_dir, options.vocab_size, options.batches, options.batch_size)
+        features, tokenizer = read_features(options.data_dir, options.vocab_size, options.batches * options.batch_size)
+        loader = make_loader(features, tokenizer, options.batch_size)
+        batches = list(DataLoader(features, options.batch_size, collate_fn=loader.collate_fn))
+        assert tokenizer.pad_token_id == PAD
     else:
-        lengths = (options.length, options.length)
         batches = random_batches(options.vocab_size, options.batches, options.batch_size, *lengths)
-    models = {
-        "bahdanau": make_model(options.vocab_size),
-        "plain loop": PlainLoop(options.vocab_size),
-        "floor": Floor(options.vocab_size),
-    }
-    training = measure_training(models, batches, options)
-    decoding = measure_decoding(models["bahdanau"].eval(), models["plain loop"].eval(), batches, options)
-    report(training, decoding)
+    found = {"options": vars(options), "torch": torch.__version__}
+    if "training" in options.parts:
+        found["training"] = measure_training(options.ways, batches, loader, options)
+    if "decoding" in options.parts:
+        found["decoding"] = measure_decoding(options.ways, batches, options)
+    if "alone" in options.parts:
+        same = ("vocab_size", "batch_size", "length", "num_threads")
+        given = [text for name in same for text in (f"--{name}", str(getattr(options, name)))]
+        found["alone"] = each_alone(__file__, options.ways, given + ["--bf16"] * options.bf16)
+    if "scaling" in options.parts:
+        found["scaling"] = measure_scaling([name for name in options.ways if name != "JoeyNMT"], options)
+        if options.plot:
+            plot_scaling(found["scaling"], options)
+    report(found)
     if options.output_file:
-        found = {"options": vars(options), "torch": torch.__version__, "training": training, "decoding": decoding}
         Path(options.output_file).write_text(json.dumps(found, indent=2))
 
 

@@ -22,8 +22,6 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from hf_attention import BahdanauConfig, BahdanauForConditionalGeneration
-
 
 SIZES = {
     "embedding_size": 256,
@@ -54,7 +52,7 @@ class Floor(nn.Module):
 
 
 class PlainLoop(nn.Module):
-    """Bahdanau's decoder as tutorials write it, of the same sizes."""
+    """The same model, written step by step: attention, gates, readout and logits in the loop, the keys made anew."""
 
     def __init__(self, vocab_size: int):
         super().__init__()
@@ -65,8 +63,15 @@ class PlainLoop(nn.Module):
         self.attention = nn.Linear(hidden + 2 * encoder, SIZES["attention_size"])
         self.score = nn.Linear(SIZES["attention_size"], 1, bias=False)
         self.cell = nn.GRUCell(size + 2 * encoder, hidden)
-        self.readout = nn.Linear(hidden + 2 * encoder + size, 2 * SIZES["maxout_size"])
+        self.make_output(hidden + 2 * encoder + size, vocab_size)
+
+    def make_output(self, size: int, vocab_size: int):
+        self.readout = nn.Linear(size, 2 * SIZES["maxout_size"])
         self.head = nn.Linear(SIZES["maxout_size"], vocab_size)
+
+    def output(self, state, context, embed):
+        pairs = self.readout(torch.cat([state, context, embed], dim=-1))
+        return self.head(pairs.unflatten(-1, (-1, 2)).amax(dim=-1))
 
     def start(self, input_ids, attention_mask):
         annotations, _ = self.encoder(self.source(input_ids))
@@ -78,13 +83,12 @@ class PlainLoop(nn.Module):
         weights = scores.masked_fill(attention_mask == 0, -1e4).softmax(dim=-1)
         context = torch.bmm(weights.unsqueeze(1), annotations).squeeze(1)
         embed = self.target(token)
-        pairs = self.readout(torch.cat([state, context, embed], dim=-1))
-        state = self.cell(torch.cat([embed, context], dim=-1), state.to(context.dtype))
-        return self.head(pairs.unflatten(-1, (-1, 2)).amax(dim=-1)), state
+        logits = self.output(state, context, embed)
+        return logits, self.cell(torch.cat([embed, context], dim=-1), state.to(context.dtype))
 
     def forward(self, input_ids, attention_mask, labels):
         annotations, state = self.start(input_ids, attention_mask)
-        token, loss = torch.ones_like(labels[:, 0]), 0.0
+        token, loss = torch.full_like(labels[:, 0], BOS), 0.0
         for step in range(labels.shape[1]):
             logits, state = self.step(token, state, annotations, attention_mask)
             loss = loss + cross_entropy(logits, labels[:, step], reduction="sum")
@@ -92,12 +96,24 @@ class PlainLoop(nn.Module):
         return loss / (labels >= 0).sum()
 
     @torch.no_grad()
-    def greedy(self, steps, input_ids, attention_mask):
+    def decode(self, input_ids, attention_mask, steps, num_beams):
+        if num_beams > 1:
+            raise NotImplementedError("tutorials decode greedily")
         annotations, state = self.start(input_ids, attention_mask)
-        token = torch.ones_like(input_ids[:, 0])
+        token = torch.full_like(input_ids[:, 0], BOS)
         for _ in range(steps):
             logits, state = self.step(token, state, annotations, attention_mask)
             token = logits.argmax(dim=-1)
+
+
+class Tutorial(PlainLoop):
+    """The loop with the output layer of the tutorials: from state, context and embedding straight to the logits."""
+
+    def make_output(self, size: int, vocab_size: int):
+        self.head = nn.Linear(size, vocab_size)
+
+    def output(self, state, context, embed):
+        return self.head(torch.cat([state, context, embed], dim=-1))
 
 
 class JoeyNmt(nn.Module):
@@ -151,7 +167,7 @@ class JoeyNmt(nn.Module):
         loss, *_ = self.model(return_type="loss", **vars(self.batch(input_ids, attention_mask, labels)))
         return loss / (labels >= 0).sum()
 
-    def greedy(self, steps, input_ids, attention_mask, num_beams=1):
+    def decode(self, input_ids, attention_mask, steps, num_beams):
         from joeynmt.search import search
 
         autocast = {"device_type": "cpu", "dtype": torch.bfloat16, "enabled": torch.is_autocast_enabled("cpu")}
@@ -167,19 +183,23 @@ def renumber(ids: torch.Tensor) -> torch.Tensor:
     return torch.where(ids < len(SPECIAL), (ids + 1) % len(SPECIAL), ids)
 
 
-class Bahdanau(BahdanauForConditionalGeneration):
-    """Ours."""
-
+class Ours(nn.Module):
     def __init__(self, vocab_size: int):
+        super().__init__()
+        from hf_attention import BahdanauConfig, BahdanauForConditionalGeneration
+
         ids = {"pad_token_id": PAD, "bos_token_id": BOS, "eos_token_id": EOS, "decoder_start_token_id": BOS}
-        super().__init__(BahdanauConfig(vocab_size=vocab_size, dropout=0.0, **SIZES, **ids))
+        config = BahdanauConfig(vocab_size=vocab_size, dropout=0.0, **SIZES, **ids)
+        self.model = BahdanauForConditionalGeneration(config)
 
-    def greedy(self, steps, input_ids, attention_mask, num_beams=1):
-        length = {"min_new_tokens": steps, "max_new_tokens": steps}
-        given = {"input_ids": input_ids, "attention_mask": attention_mask}
-        return self.generate(**given, num_beams=num_beams, do_sample=False, **length)
+    def forward(self, **batch):
+        return self.model(**batch).loss
+
+    def decode(self, input_ids, attention_mask, steps, num_beams):
+        length = {"min_new_tokens": steps, "max_new_tokens": steps, "do_sample": False}
+        self.model.generate(input_ids=input_ids, attention_mask=attention_mask, num_beams=num_beams, **length)
 
 
-WAYS = {"ours": Bahdanau, "plain loop": PlainLoop, "floor": Floor}
+WAYS = {"ours": Ours, "plain loop": PlainLoop, "tutorial": Tutorial, "floor": Floor}
 if importlib.util.find_spec("joeynmt"):
     WAYS["JoeyNMT"] = JoeyNmt

@@ -13,6 +13,7 @@
 # limitations under the License.
 """The translation recipe: pairs of texts -> tokenizer -> model -> `Seq2SeqTrainer` -> metrics -> saved folder."""
 
+import inspect
 import os
 from functools import partial
 
@@ -278,6 +279,21 @@ def alignment_error(
     return AlignmentError().compute(predictions=predictions, references=references)["alignment_error"]
 
 
+class TranslationTrainer(Seq2SeqTrainer):
+    """A `Seq2SeqTrainer` that leaves smoothing the labels to a model that can: the loss then needs no logits."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.label_smoothing = None
+        if "label_smoothing" in inspect.signature(self.model.forward).parameters:
+            self.label_smoother, self.label_smoothing = None, self.args.label_smoothing_factor
+
+    def compute_loss(self, model, inputs, *args, **kwargs):
+        if self.label_smoothing:
+            inputs = {**inputs, "label_smoothing": self.label_smoothing}
+        return super().compute_loss(model, inputs, *args, **kwargs)
+
+
 class SaveTargetTokenizer(TrainerCallback):
     """Completes each checkpoint of a model whose sides have vocabularies of their own."""
 
@@ -342,7 +358,7 @@ def train_translation(
         for split in features
         if split != "train"
     }
-    trainer = Seq2SeqTrainer(
+    trainer = TranslationTrainer(
         model=model,
         args=training_args,
         train_dataset=features.get("train"),
@@ -406,7 +422,7 @@ def train_translation(
 
 
 def finish(
-    trainer: Seq2SeqTrainer,
+    trainer: TranslationTrainer,
     model_args: ModelArguments,
     data_args: ParallelDataArguments,
     data: dict[str, Dataset | IterableDataset],

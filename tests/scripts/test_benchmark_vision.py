@@ -16,6 +16,7 @@ import json
 import benchmark_vision
 import pytest
 import torch
+import vision_peers
 
 from hf_attention import CompactVitConfig, CompactVitForImageClassification
 
@@ -53,7 +54,7 @@ def test_memory_is_of_a_process_of_its_own(tmp_path):
 def test_the_plain_model_is_the_same_model(preset):
     """With the same weights it gives the same logits."""
     config = CompactVitConfig.from_preset(preset, num_labels=10, image_size=16)
-    ours, plain = CompactVitForImageClassification(config).eval(), benchmark_vision.PlainCct(config).eval()
+    ours, plain = CompactVitForImageClassification(config).eval(), vision_peers.PlainCct(config).eval()
     # both list their parameters in the order of the data, but for the positions and the pool
     ours_state = ours.state_dict()
     names = {

@@ -35,11 +35,12 @@ class LinearCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     @without_autocast
-    def forward(ctx, states, weight, bias, labels, ignore_index, is_training):
+    def forward(ctx, states, weight, bias, labels, ignore_index, label_smoothing, is_training):
         """
         Args:
             states (`(N, R)`), weight (`(vocab, R)`), bias (`(vocab)`, *optional*).
             labels (`(N)`): `ignore_index` where no loss is taken.
+            label_smoothing (`float`): the share of the target that is spread over the vocabulary.
             is_training (`bool`): whether the gradients are wanted.
 
         Returns:
@@ -58,14 +59,19 @@ class LinearCrossEntropy(torch.autograd.Function):
             is_ignored = targets == ignore_index
             targets = targets.masked_fill(is_ignored, 0)
             logits.sub_(logits.amax(dim=-1, keepdim=True))
-            losses = -logits.gather(1, targets)
+            losses = (label_smoothing - 1) * logits.gather(1, targets)
+            if label_smoothing:
+                losses -= label_smoothing * logits.mean(dim=-1, keepdim=True)
             sums = logits.exp_().sum(dim=-1, keepdim=True)
             total += (losses + sums.log()).masked_fill_(is_ignored, 0).sum()
             if not is_training:
                 continue
-            # softmax less one at the label
-            slopes = logits.mul_(sums.reciprocal_().masked_fill_(is_ignored, 0))
-            slopes.scatter_add_(1, targets, is_ignored.to(slopes.dtype) - 1)
+            # softmax less the target
+            is_taken = (~is_ignored).to(wide)
+            slopes = logits.mul_(is_taken / sums)
+            if label_smoothing:
+                slopes -= is_taken * (label_smoothing / len(weight))
+            slopes.scatter_add_(1, targets, is_taken * (label_smoothing - 1))
             if bias is not None:
                 d_bias += slopes.sum(dim=0)
             slopes = slopes.to(states.dtype)
@@ -85,4 +91,32 @@ class LinearCrossEntropy(torch.autograd.Function):
         gradients = (
             None if gradient is None else gradient * d_total.to(gradient.dtype) for gradient in ctx.saved_tensors
         )
-        return *gradients, None, None, None
+        return *gradients, None, None, None, None
+
+
+def smoothed_loss(
+    logits: torch.Tensor,
+    labels: torch.LongTensor,
+    label_smoothing: float,
+    num_items_in_batch: torch.Tensor | int | None = None,
+    ignore_index: int = -100,
+    **kwargs,
+) -> torch.Tensor:
+    """The mean cross-entropy of logits, (B, T, vocab), against smoothed labels, (B, T)."""
+    total = torch.nn.functional.cross_entropy(
+        logits.float().flatten(0, 1),
+        labels.flatten(),
+        ignore_index=ignore_index,
+        label_smoothing=label_smoothing,
+        reduction="sum",
+    )
+    return mean_loss(total, labels, num_items_in_batch, ignore_index)
+
+
+def mean_loss(total: torch.Tensor, labels: torch.LongTensor, num_items_in_batch, ignore_index: int) -> torch.Tensor:
+    """A summed loss by the number of labels, or by the Trainer's, which counts those of every process and step."""
+    if num_items_in_batch is None:
+        num_items_in_batch = (labels != ignore_index).sum()
+    elif isinstance(num_items_in_batch, torch.Tensor):
+        num_items_in_batch = num_items_in_batch.to(total.device)
+    return total / num_items_in_batch

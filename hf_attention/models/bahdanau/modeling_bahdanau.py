@@ -51,7 +51,7 @@ from .layers_bahdanau import (
     unpack,
     worthwhile_lengths,
 )
-from .loss_bahdanau import LinearCrossEntropy
+from .loss_bahdanau import LinearCrossEntropy, mean_loss, smoothed_loss
 
 
 RECORDS = ("attentions", "hidden_states")
@@ -587,6 +587,7 @@ class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, BahdanauGenerati
         labels: torch.LongTensor | None = None,
         use_cache: bool | None = None,
         skip_logits: bool | None = None,
+        label_smoothing: float = 0.0,
         **kwargs: Unpack[TransformersKwargs],
     ) -> Seq2SeqLMOutput:
         r"""
@@ -600,6 +601,8 @@ class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, BahdanauGenerati
             With `labels`, whether to leave the logits out: made a few at a time, and none for padding, the loss is the
             same, sooner and in less memory. By default in training mode, and not in evaluation. They are made after
             all if `outputs.logits` is read.
+        label_smoothing (`float`, *optional*, defaults to 0.0):
+            The share of each target that is spread evenly over the vocabulary (Szegedy et al. 2016, section 7).
 
         Raises `ValueError` for ids and labels outside the vocabulary (checked on CPU).
 
@@ -656,10 +659,12 @@ class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, BahdanauGenerati
         )
         readout, logits, loss = outputs.last_hidden_state, None, None
         if skip_logits:
-            loss = self.loss_without_logits(readout, labels, **kwargs)
+            loss = self.loss_without_logits(readout, labels, label_smoothing, **kwargs)
         else:
             logits = self.lm_head(readout)  # (B, T, vocab)
-            if labels is not None:
+            if labels is not None and label_smoothing:
+                loss = smoothed_loss(logits, labels, label_smoothing, **kwargs)
+            elif labels is not None:
                 loss = self.loss_function(
                     logits=logits, labels=None, shift_labels=labels, vocab_size=self.config.vocab_size, **kwargs
                 )
@@ -685,6 +690,7 @@ class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, BahdanauGenerati
         self,
         readout: torch.Tensor,
         labels: torch.LongTensor,
+        label_smoothing: float = 0.0,
         num_items_in_batch: torch.Tensor | int | None = None,
         ignore_index: int = -100,
         **kwargs,
@@ -700,13 +706,10 @@ class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, BahdanauGenerati
             None if bias is None else bias.to(readout.dtype),
             labels.reshape(-1),
             ignore_index,
+            label_smoothing,
             torch.is_grad_enabled(),
         )
-        if num_items_in_batch is None:
-            num_items_in_batch = (labels != ignore_index).sum()
-        elif isinstance(num_items_in_batch, torch.Tensor):
-            num_items_in_batch = num_items_in_batch.to(total.device)
-        return total / num_items_in_batch
+        return mean_loss(total, labels, num_items_in_batch, ignore_index)
 
     @torch.no_grad()
     def sample_decoder_inputs(

@@ -47,7 +47,8 @@ def make_batch() -> dict[str, torch.Tensor]:
 
 @pytest.mark.parametrize("rows", [1, 4, 100])
 @pytest.mark.parametrize("use_bias", [True, False])
-def test_values_and_gradients_are_those_of_all_logits(rows, use_bias, monkeypatch):
+@pytest.mark.parametrize("label_smoothing", [0.0, 0.3])
+def test_values_and_gradients_are_those_of_all_logits(rows, use_bias, label_smoothing, monkeypatch):
     monkeypatch.setattr(loss_bahdanau, "CHUNK", rows * 23)
     torch.manual_seed(0)
     states, weight, bias = (
@@ -56,8 +57,8 @@ def test_values_and_gradients_are_those_of_all_logits(rows, use_bias, monkeypatc
     given = [states, weight, *([bias] if use_bias else [])]
     labels = torch.randint(23, (11,))
     labels[[0, 4, 10]] = -100
-    total = LinearCrossEntropy.apply(states, weight, bias if use_bias else None, labels, -100, True)
-    expected = cross_entropy(linear(*given), labels, reduction="sum")
+    total = LinearCrossEntropy.apply(states, weight, bias if use_bias else None, labels, -100, label_smoothing, True)
+    expected = cross_entropy(linear(*given), labels, reduction="sum", label_smoothing=label_smoothing)
     torch.testing.assert_close(total, expected)
     torch.testing.assert_close(torch.autograd.grad(3 * total, given), torch.autograd.grad(3 * expected, given))
 
@@ -75,11 +76,13 @@ OPTIONS = [
 
 @pytest.mark.parametrize("options", OPTIONS, ids=lambda options: "-".join(options) or "default")
 @pytest.mark.parametrize("num_items_in_batch", [None, 5, torch.tensor(5)])
-def test_a_model_trains_as_with_its_logits(options, num_items_in_batch):
+@pytest.mark.parametrize("label_smoothing", [0.0, 0.1])
+def test_a_model_trains_as_with_its_logits(options, num_items_in_batch, label_smoothing):
     model, batch = make(**options).train(), make_batch()
     found = []
     for skip_logits in (False, True):
-        outputs = model(**batch, skip_logits=skip_logits, num_items_in_batch=num_items_in_batch)
+        asked = {"num_items_in_batch": num_items_in_batch, "label_smoothing": label_smoothing}
+        outputs = model(**batch, skip_logits=skip_logits, **asked)
         gradients = torch.autograd.grad(outputs.loss, list(model.parameters()), allow_unused=True)
         found.append((outputs.loss.double(), gradients))
     (loss, gradients), (found_loss, found_gradients) = found

@@ -1,0 +1,99 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""What the benchmarks share: ways that take turns, memory, processes of their own, and tables."""
+
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import nn
+
+
+def time_in_turns(ways: dict[str, Callable[[], None]], rounds: int) -> dict[str, list[float]]:
+    """Seconds of each way in every round, after one to warm up."""
+    for run in ways.values():
+        run()
+    found = {name: [] for name in ways}
+    for _ in range(rounds):
+        for name, run in ways.items():
+            start = time.perf_counter()
+            run()
+            found[name].append(time.perf_counter() - start)
+    return found
+
+
+def saved_for_backward(model: nn.Module, forward: Callable[[], object]) -> float:
+    """MiB of activations that autograd keeps: every storage once, parameters left out."""
+    parameters = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
+    seen = {}
+
+    def pack(tensor):
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in parameters:
+            seen[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        kept = forward()  # as long as it lives, so do they, and no address is used twice
+    del kept
+    return sum(seen.values()) / 2**20
+
+
+def peak_memory() -> float:
+    """MiB of this process. (On Linux `ru_maxrss` counts the process that started it too.)"""
+    status = Path("/proc/self/status")
+    if status.exists():
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) / 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # macOS counts bytes
+
+
+def measure_alone(make: Callable[[], nn.Module], step: Callable[[nn.Module], Callable[[], None]]) -> dict[str, float]:
+    """Seconds to make a model, imports included, and of its first step; and the most memory that two steps took."""
+    start = time.perf_counter()
+    model = make()
+    made = time.perf_counter()
+    run = step(model)
+    run()
+    first = time.perf_counter()
+    run()
+    return {"make_seconds": made - start, "first_batch_seconds": first - made, "peak_mib": peak_memory()}
+
+
+def each_alone(script: str, names: list[str], arguments: list[str]) -> dict[str, dict[str, float]]:
+    """What `script --alone NAME` prints last, of each name, in a process of its own."""
+    found = {}
+    for name in names:
+        run = subprocess.run([sys.executable, script, *arguments, "--alone", name], capture_output=True, text=True)
+        if run.returncode:
+            raise RuntimeError(f"{name} in a process of its own failed:\n{run.stderr[-2000:]}")
+        found[name] = json.loads(run.stdout.splitlines()[-1])
+    return found
+
+
+def spread(values: list[float], digits: int = 0) -> str:
+    """Median, least and most."""
+    return f"{statistics.median(values):,.{digits}f} ({min(values):,.{digits}f} to {max(values):,.{digits}f})"
+
+
+def print_table(columns: list[str], rows: list[list[str]]):
+    print(f"\n| {' | '.join(columns)} |\n|{'---|' * len(columns)}")
+    for row in rows:
+        print(f"| {' | '.join(row)} |")
