@@ -59,6 +59,7 @@ from .checkpoints import (
     save_model_whole,
     write_options,
 )
+from .loader_share import LoaderShare
 
 
 TARGET_TOKENIZER = "target_tokenizer"  # sub-folder of a model whose sides have vocabularies of their own
@@ -307,10 +308,17 @@ class SaveTargetTokenizer(TrainerCallback):
 
 
 def train_translation(
-    model_args: ModelArguments, data_args: ParallelDataArguments, training_args: TranslationTrainingArguments
+    model_args: ModelArguments,
+    data_args: ParallelDataArguments,
+    training_args: TranslationTrainingArguments,
+    callbacks: list[TrainerCallback] | None = None,
 ) -> dict:
     """
     Trains, evaluates, tests and saves. Works with any `AutoModelForSeq2SeqLM`, on one process or under `torchrun`.
+
+    Args:
+        model_args, data_args, training_args: what the script's options say.
+        callbacks (`list[TrainerCallback]`, *optional*): the Trainer's, beside its own.
 
     Returns:
         `dict`: what `all_results.json` of the output folder holds: `train_*`, `eval_*` and `test_*` figures.
@@ -358,6 +366,7 @@ def train_translation(
         for split in features
         if split != "train"
     }
+    loader = LoaderShare()
     trainer = TranslationTrainer(
         model=model,
         args=training_args,
@@ -365,6 +374,7 @@ def train_translation(
         eval_dataset=features.get("validation"),
         processing_class=tokenizer,
         data_collator=DataCollatorForSeq2Seq(tokenizer, model=model),
+        callbacks=[loader, *(callbacks or [])],
         compute_metrics=partial(
             compute_metrics,
             tokenizer=target,
@@ -387,7 +397,7 @@ def train_translation(
                 write_options(training_args.output_dir, options)
                 if target_tokenizer is not None:
                     target_tokenizer.save_pretrained(os.path.join(training_args.output_dir, TARGET_TOKENIZER))
-        trainer.save_metrics("train", result.metrics)
+        trainer.save_metrics("train", {**result.metrics, "train_loader_share": round(loader.share, 4)})
         trainer.save_state()
     if "validation" in features:
         metrics = trainer.evaluate(num_beams=1)
