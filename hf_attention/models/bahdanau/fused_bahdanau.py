@@ -160,3 +160,36 @@ def by_target(packed: torch.Tensor, steps: list[tuple[slice, slice, int]], batch
     for index, (now, _, rows) in enumerate(steps):
         padded[:rows, index] = packed[now]
     return padded
+
+
+class AdditiveScores(torch.autograd.Function):
+    """v_a^T tanh(W_a s + U_a h). The hidden layer, (B, T, S, A), is never whole, nor kept: backward makes it again."""
+
+    @staticmethod
+    @without_autocast
+    def forward(ctx, queries, keys, score):
+        """
+        Args:
+            queries (`(B, T, A)`): W_a s.
+            keys (`(B, S, A)`): U_a h_j.
+            score (`(A)`): v_a.
+
+        Returns:
+            the scores, (B, T, S).
+        """
+        ctx.save_for_backward(queries, keys, score)
+        return torch.stack([torch.tanh(query.unsqueeze(1) + keys) @ score for query in queries.unbind(1)], dim=1)
+
+    @staticmethod
+    @once_differentiable
+    @without_autocast
+    def backward(ctx, d_scores):
+        queries, keys, score = ctx.saved_tensors
+        d_queries, d_keys, d_score = torch.empty_like(queries), torch.zeros_like(keys), torch.zeros_like(score)
+        for step, (query, d_step) in enumerate(zip(queries.unbind(1), d_scores.unbind(1))):
+            hidden = torch.tanh(query.unsqueeze(1) + keys)  # (B, S, A)
+            d_score += d_step.reshape(-1) @ hidden.flatten(0, 1)
+            slopes = torch.ops.aten.tanh_backward(d_step.unsqueeze(-1) * score, hidden)
+            d_queries[:, step] = slopes.sum(dim=1)
+            d_keys += slopes
+        return d_queries, d_keys, d_score

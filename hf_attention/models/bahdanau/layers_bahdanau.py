@@ -28,7 +28,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 from .configuration_bahdanau import BahdanauConfig
-from .fused_bahdanau import AttentiveGru
+from .fused_bahdanau import AdditiveScores, AttentiveGru
 
 
 class BahdanauLinear(nn.Linear):
@@ -202,8 +202,13 @@ class BahdanauAttention(nn.Module):
         targets, length, _ = query.shape
         query = query.reshape(keys.shape[0], -1, query.shape[-1])
         if self.attention_type == "additive":
-            hidden = torch.tanh(self.query_proj(query).unsqueeze(2) + keys.unsqueeze(1))  # (B, T, S, A)
-            scores = self.score(hidden).squeeze(-1)  # (B, T, S)
+            query = self.query_proj(query)  # (B, T, A)
+            if torch.is_grad_enabled() and is_plain(self.score) and not torch.compiler.is_compiling():
+                dtype = query.dtype
+                scores = AdditiveScores.apply(query, keys.to(dtype), self.score.weight[0].to(dtype))  # (B, T, S)
+            else:
+                hidden = torch.tanh(query.unsqueeze(2) + keys.unsqueeze(1))  # (B, T, S, A)
+                scores = self.score(hidden).squeeze(-1)
         else:
             scores = query @ keys.transpose(1, 2)  # (B, T, S)
             if self.attention_type == "scaled_dot":

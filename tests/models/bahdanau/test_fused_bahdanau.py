@@ -158,5 +158,51 @@ def test_nothing_of_the_source_times_the_target_is_kept(monkeypatch):
         return sum(seen.values())
 
     hidden_layer = 3 * 70 * 10 * 8  # B * S * A in bytes
+    for is_fused in (True, False):
+        assert saved(21, is_fused) - saved(11, is_fused) < 5 * hidden_layer
+    monkeypatch.setattr(layers_bahdanau, "is_plain", lambda _: False)  # as it is written
     assert saved(21, False) - saved(11, False) > 10 * hidden_layer
-    assert saved(21, True) - saved(11, True) < 5 * hidden_layer
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"reset_after": False}, {"cell_type": "lstm"}, {"attention_query": "current"}]
+)
+def test_scores_that_keep_no_hidden_layer(options, monkeypatch):
+    """Of every decoder, values and gradients, beside the layer as it is written."""
+    ids = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": 1}
+    torch.manual_seed(0)
+    model = BahdanauForConditionalGeneration(BahdanauConfig(**SIZES, **ids, **options)).double()
+    for parameter in model.parameters():
+        nn.init.normal_(parameter, std=0.5)
+    given = {"input_ids": torch.randint(3, 20, (3, 7)), "labels": torch.randint(3, 20, (3, 5))}
+    given["attention_mask"] = torch.ones_like(given["input_ids"])
+    given["attention_mask"][0, 4:] = given["attention_mask"][1, :2] = 0
+    monkeypatch.setattr(BahdanauAttentiveLayer, "can_fuse", lambda *_: False)
+    found, calls = [], []
+    apply = layers_bahdanau.AdditiveScores.apply
+    monkeypatch.setattr(layers_bahdanau.AdditiveScores, "apply", lambda *args: calls.append(1) or apply(*args))
+    for is_plain in (True, False):
+        with monkeypatch.context() as patch:
+            if is_plain:
+                patch.setattr(layers_bahdanau, "is_plain", lambda _: False)
+            outputs = model(**given, output_attentions=True)
+        gradients = torch.autograd.grad(outputs.loss, list(model.parameters()))
+        found.append((outputs.loss, outputs.cross_attentions, gradients))
+        assert bool(calls) != is_plain
+    torch.testing.assert_close(*found, rtol=1e-6, atol=1e-9)
+
+
+def test_gradients_of_scores_by_differences():
+    torch.manual_seed(0)
+    shapes = ((2, 3, 4), (2, 5, 4), (4,))
+    given = [torch.randn(*shape, dtype=torch.double, requires_grad=True) for shape in shapes]
+    assert torch.autograd.gradcheck(layers_bahdanau.AdditiveScores.apply, given)
+
+
+def test_without_input_feeding_a_target_is_one_call():
+    """The state that follows attends: the recurrence waits for nothing."""
+    config = BahdanauConfig(**SIZES, attention_query="current", readout_type="tanh", cell_type="lstm")
+    model, calls = BahdanauForConditionalGeneration(config), []
+    model.model.decoder.layers[0].unit.register_forward_hook(lambda *_: calls.append(1))
+    model(input_ids=torch.tensor([[3, 4, 2]]), labels=torch.tensor([[5, 6, 7, 2]])).loss.backward()
+    assert len(calls) == 1
