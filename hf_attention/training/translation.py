@@ -13,7 +13,6 @@
 # limitations under the License.
 """The translation recipe: pairs of texts -> tokenizer -> model -> `Seq2SeqTrainer` -> metrics -> saved folder."""
 
-import inspect
 import os
 from functools import partial
 
@@ -286,7 +285,7 @@ class TranslationTrainer(Seq2SeqTrainer):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self.label_smoothing = None
-        if "label_smoothing" in inspect.signature(self.model.forward).parameters:
+        if getattr(self.model, "smooths_labels", False):
             self.label_smoother, self.label_smoothing = None, self.args.label_smoothing_factor
 
     def compute_loss(self, model, inputs, *args, **kwargs):

@@ -95,9 +95,9 @@ def test_the_clean_process_is_believed_and_not_the_plugin(folder):
     files, _ = list_shared(str(folder))
     publishing.check_loads(str(folder), files, trust_remote_code=False)
     code = folder / "layers_bahdanau.py"
-    code.write_text(
-        code.read_text().replace("return weights @ values, weights", "return 2 * weights @ values, weights")
-    )
+    written = code.read_text()
+    code.write_text(written.replace("(-1, 2)).amax(dim=-1)", "(-1, 2)).amin(dim=-1)"))
+    assert code.read_text() != written
     with pytest.raises(ValueError, match=r"layers_bahdanau.py. Read it, then set `trust_remote_code`"):
         publish_model(str(folder), "alice/changed")
     with pytest.raises(ValueError, match=r"gives other (ids|logits) in a process without the plugin"):

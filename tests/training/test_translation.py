@@ -22,7 +22,19 @@ import torch
 from conftest import SMALL
 from huggingface_hub.errors import StrictDataclassError
 from train_translation import main
-from transformers import AutoConfig, AutoModelForSeq2SeqLM, AutoTokenizer, GenerationConfig
+from transformers import (
+    AutoConfig,
+    AutoModelForSeq2SeqLM,
+    AutoTokenizer,
+    GenerationConfig,
+    MarianConfig,
+    MarianMTModel,
+    Seq2SeqTrainer,
+    Seq2SeqTrainingArguments,
+)
+
+from hf_attention import BahdanauConfig, BahdanauForConditionalGeneration
+from hf_attention.training.translation import TranslationTrainer
 
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "train_translation.py"
@@ -281,3 +293,31 @@ def test_bad_arguments(tmp_path, arguments, message):
     with pytest.raises((ValueError, FileNotFoundError, StrictDataclassError), match=message):
         main([*arguments, *SMALL, "--max_steps", "1", "--output_dir", str(tmp_path / "out")])
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("num_items_in_batch", [None, 7])
+@pytest.mark.parametrize("is_ours", [True, False])
+def test_labels_are_smoothed_as_by_the_trainer(is_ours, num_items_in_batch, tmp_path):
+    torch.manual_seed(0)
+    ids = {"vocab_size": 20, "pad_token_id": 0, "eos_token_id": 2, "decoder_start_token_id": 1}
+    if is_ours:
+        sizes = {"embedding_size": 6, "hidden_size": 8, "encoder_hidden_size": 4, "attention_size": 5}
+        model = BahdanauForConditionalGeneration(BahdanauConfig(**ids, bos_token_id=1, **sizes))
+    else:
+        sizes = {"d_model": 8, "encoder_layers": 1, "decoder_layers": 1, "dropout": 0.0}
+        heads = {"encoder_attention_heads": 2, "decoder_attention_heads": 2}
+        model = MarianMTModel(MarianConfig(**ids, **sizes, **heads, encoder_ffn_dim=8, decoder_ffn_dim=8))
+    labels = torch.tensor([[5, 6, 2], [7, 2, -100]])
+    inputs = {
+        "input_ids": torch.tensor([[3, 4, 2], [9, 2, 0]]),
+        "attention_mask": torch.tensor([[1, 1, 1], [1, 1, 0]]),
+        "labels": labels,
+        "decoder_input_ids": model.prepare_decoder_input_ids_from_labels(labels=labels),
+    }
+    options = {"output_dir": str(tmp_path), "label_smoothing_factor": 0.3, "report_to": "none", "use_cpu": True}
+    losses = []
+    for trainer in (Seq2SeqTrainer, TranslationTrainer):
+        trainer = trainer(model=model, args=Seq2SeqTrainingArguments(**options))
+        losses.append(trainer.compute_loss(model.train(), dict(inputs), num_items_in_batch=num_items_in_batch))
+    torch.testing.assert_close(*losses)
+    assert trainer.label_names == ["labels"]

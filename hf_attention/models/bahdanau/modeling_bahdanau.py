@@ -551,6 +551,8 @@ class BahdanauModel(BahdanauPreTrainedModel):
 
 
 class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, BahdanauGenerationMixin):
+    smooths_labels = True  # `label_smoothing` is an argument of `forward`
+
     def __init__(self, config: BahdanauConfig):
         super().__init__(config)
         self.model = BahdanauModel(config)
@@ -587,7 +589,6 @@ class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, BahdanauGenerati
         labels: torch.LongTensor | None = None,
         use_cache: bool | None = None,
         skip_logits: bool | None = None,
-        label_smoothing: float = 0.0,
         **kwargs: Unpack[TransformersKwargs],
     ) -> Seq2SeqLMOutput:
         r"""
@@ -601,8 +602,9 @@ class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, BahdanauGenerati
             With `labels`, whether to leave the logits out: made a few at a time, and none for padding, the loss is the
             same, sooner and in less memory. By default in training mode, and not in evaluation. They are made after
             all if `outputs.logits` is read.
-        label_smoothing (`float`, *optional*, defaults to 0.0):
-            The share of each target that is spread evenly over the vocabulary (Szegedy et al. 2016, section 7).
+        kwargs:
+            `label_smoothing` (`float`) is the share of each target that is spread evenly over the vocabulary (Szegedy
+            et al. 2016, section 7). It has no place in the signature, where the Trainer would take it for labels.
 
         Raises `ValueError` for ids and labels outside the vocabulary (checked on CPU).
 
@@ -659,11 +661,11 @@ class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, BahdanauGenerati
         )
         readout, logits, loss = outputs.last_hidden_state, None, None
         if skip_logits:
-            loss = self.loss_without_logits(readout, labels, label_smoothing, **kwargs)
+            loss = self.loss_without_logits(readout, labels, **kwargs)
         else:
             logits = self.lm_head(readout)  # (B, T, vocab)
-            if labels is not None and label_smoothing:
-                loss = smoothed_loss(logits, labels, label_smoothing, **kwargs)
+            if labels is not None and kwargs.get("label_smoothing"):
+                loss = smoothed_loss(logits, labels, **kwargs)
             elif labels is not None:
                 loss = self.loss_function(
                     logits=logits, labels=None, shift_labels=labels, vocab_size=self.config.vocab_size, **kwargs
