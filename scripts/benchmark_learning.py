@@ -19,11 +19,13 @@ What a translation model has learned after every minute of training: BLEU on the
         --train_file multi30k/train.parquet --test_file multi30k/test.parquet --output_dir outputs/nine-minutes
 
 Takes every option of `train_translation.py`. Only training counts: the clock stands while a minute's model translates
-the test split, greedily. Training ends with the time, and the test split is then translated with `--num_beams` too.
+the test split, greedily. Training ends with the time, its learning rate having fallen to 0, and the test split is then
+translated with `--num_beams` too.
 """
 
 import argparse
 import json
+import math
 import time
 from pathlib import Path
 
@@ -39,7 +41,10 @@ BATCH_SIZE = 100
 
 
 class CurveByMinute(TrainerCallback):
-    """Translates `pairs` after every minute of training, and ends it after `minutes`."""
+    """
+    Translates `pairs` after every minute of training, and ends it after `minutes`; until then the learning rate falls
+    to 0 along a cosine, however many steps that is.
+    """
 
     def __init__(self, pairs, minutes: float, max_length: int):
         order = sorted(range(len(pairs)), key=lambda row: len(pairs[row]["source"]))
@@ -50,6 +55,11 @@ class CurveByMinute(TrainerCallback):
 
     def on_train_begin(self, args, state, control, **kwargs):
         self.mark = time.perf_counter()
+
+    def on_pre_optimizer_step(self, args, state, control, optimizer=None, lr_scheduler=None, **kwargs):
+        left = (1 + math.cos(math.pi * min(1.0, self.trained / (60 * self.minutes)))) / 2
+        for group, rate in zip(optimizer.param_groups, lr_scheduler.get_last_lr()):
+            group["lr"] = left * rate
 
     def on_step_end(self, args, state, control, model=None, processing_class=None, **kwargs):
         now = time.perf_counter()
