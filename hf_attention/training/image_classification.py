@@ -37,7 +37,6 @@ from ..data.augmentation import ImageAugmentation
 from ..data.images import (
     align_labels,
     check_images,
-    load_digits,
     load_images,
     make_transform,
     open_image,
@@ -78,10 +77,10 @@ def load_data(args: ImageDataArguments, train: bool, seed: int = 0) -> Splits:
     """Columns `image` and `label`, in splits `train`, `validation` and `test` as far as the data has them."""
     files = {"train": args.train_file, "validation": args.validation_file, "test": args.test_file}
     files = {split: path for split, path in files.items() if path}
-    if args.streaming and args.uses_digits:
-        raise ValueError("`streaming` reads files or a dataset of the Hub; the embedded digits are in memory.")
-    if args.uses_digits:
-        data = load_digits()
+    if args.streaming and args.embedded:
+        raise ValueError(f"`streaming` reads files or a dataset of the Hub; {args.dataset_name!r} is in memory.")
+    if args.embedded:
+        data = args.embedded.load()
     else:
         data = load_images(
             None if files else args.dataset_name,
@@ -191,7 +190,7 @@ def make_image_processor(
     if type(config) not in IMAGE_PROCESSOR_MAPPING:
         raise ValueError(f"transformers has no image processor for `model_type` = {config.model_type!r}.")
     processor_class = IMAGE_PROCESSOR_MAPPING[type(config)]["pil"]
-    if config.model_type == "compact_vit":
+    if hasattr(processor_class, "num_channels"):  # ours, which brings images to any number of channels
         stats["num_channels"] = num_channels
     elif not stats:
         stats = {"image_mean": [0.5] * num_channels, "image_std": [0.5] * num_channels}
@@ -374,9 +373,9 @@ def write_card(
         attentions = []
     parent = model_args.model_name_or_path
     data_name, description = os.path.basename(os.path.normpath(data_args.dataset_name)), {}
-    if data_args.uses_digits:
-        data_name = "digits"
-        description = {"limits": DIGITS_LIMITS, "license": "apache-2.0"}
+    if data_args.embedded:
+        data_name = data_args.dataset_name
+        description = {"limits": data_args.embedded.limits, "license": data_args.embedded.license}
     elif data_args.train_file:
         data_name = os.path.basename(os.path.dirname(os.path.abspath(data_args.train_file)))
     elif not os.path.isdir(data_args.dataset_name):
@@ -385,7 +384,7 @@ def write_card(
         split: "streamed" if isinstance(part, IterableDataset) else f"{len(part):,}" for split, part in data.items()
     }
     sizes = ", ".join(f"{split} {size}" for split, size in sizes.items())
-    origin = DIGITS_ORIGIN if data_args.uses_digits else ""
+    origin = data_args.embedded.origin if data_args.embedded else ""
     write_image_classification_card(
         trainer.args.output_dir,
         model,
@@ -399,16 +398,6 @@ def write_card(
         base_model=parent if parent and not os.path.isdir(parent) else None,  # the Hub knows no local folder
         **description,
     )
-
-
-DIGITS_ORIGIN = (
-    "scikit-learn's digits: the test part of the UCI data set of Alpaydin and Kaynak (1998), handwritten by 13 "
-    "people, 8 x 8 pixels of 17 greys; split here, stratified: "
-)
-DIGITS_LIMITS = (
-    "It knows digits that fill an 8 x 8 image, light on dark, as the data's preparation left them. The splits share "
-    "their writers, so on other people's hands expect less."
-)
 
 
 def describe_regularization(
