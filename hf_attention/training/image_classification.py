@@ -43,7 +43,7 @@ from ..data.images import (
     processed_size,
 )
 from ..hub.image_card import write_image_classification_card
-from ..interpret.attention_maps import attend
+from ..interpret.views import view
 from ..metrics import Accuracy
 from ..models.compact_vit import CompactVitConfig
 from ..models.compact_vit.image_processing_pil_compact_vit import MODES, convert_mode
@@ -65,11 +65,13 @@ from .checkpoints import (
     save_model_whole,
     write_options,
 )
+from .coverage import measure_coverage
 from .image_trainer import ImageClassificationTrainer
 
 
 logger = logging.get_logger(__name__)
 
+SHOWN = 256  # images of the test split that a card's picture may draw on
 Splits = dict[str, Dataset | IterableDataset]
 
 
@@ -345,6 +347,9 @@ def train_image_classification(
     predictions = None
     if "test" in features:
         predictions = trainer.predict(features["test"], metric_key_prefix="test")
+        if trainer.is_world_process_zero():
+            covered = measure_coverage(trainer.accelerator.unwrap_model(model), image_processor, data["test"])
+            predictions.metrics.update({f"test_{name}": value for name, value in covered.items()})
         trainer.log_metrics("test", predictions.metrics)
         trainer.save_metrics("test", predictions.metrics)
     if training_args.do_train and predictions is not None and trainer.is_world_process_zero():
@@ -365,12 +370,13 @@ def write_card(
 ):
     model = trainer.accelerator.unwrap_model(trainer.model)
     mode = MODES[getattr(model.config, "num_channels", 3)]
-    images = [convert_mode(open_image(cell), mode) for cell in data["test"].take(min(4, len(data["test"])))["image"]]
+    first = data["test"].take(min(SHOWN, len(data["test"])))
+    images = [convert_mode(open_image(cell), mode) for cell in first["image"]]
     try:
-        attentions = attend(model, trainer.processing_class, images)
+        attention = view(model, trainer.processing_class, images)
     except ValueError as error:
         logger.warning(f"The card shows no attention: {error}")
-        attentions = []
+        attention = None
     parent = model_args.model_name_or_path
     data_name, description = os.path.basename(os.path.normpath(data_args.dataset_name)), {}
     if data_args.embedded:
@@ -389,7 +395,7 @@ def write_card(
         trainer.args.output_dir,
         model,
         trainer.args,
-        attentions=attentions,
+        attention=attention,
         regularization=describe_regularization(data_args, trainer.args, trainer.augmentation.label_smoothing),
         predictions=predictions,
         references=references,

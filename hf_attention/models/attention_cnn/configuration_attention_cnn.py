@@ -56,7 +56,7 @@ class AttentionCnnConfig(PreTrainedConfig):
         warped_size (`int`, *optional*):
             Height and width of what the spatial transformer gives the network, in pixels; by default the image's.
         localization_sizes (`list[int]`, *optional*, defaults to `[8, 16]`):
-            Channels of the localization network's convolutions, of 5 x 5, each followed by max-pooling by two.
+            Channels of the localization network's convolutions, of 5 x 5, each of which halves height and width.
         localization_hidden_size (`int`, *optional*, defaults to 32):
             Width of the localization network's hidden layer, which sees a grid of 7 x 7 positions.
         hidden_dropout_prob (`float`, *optional*, defaults to 0.0):

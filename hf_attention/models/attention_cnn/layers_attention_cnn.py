@@ -121,11 +121,7 @@ class AttentionCnnSpatialTransformer(nn.Module):
         self.warped_size = config.warped_size
         layers, channels = [], config.num_channels
         for width in config.localization_sizes:
-            layers += [
-                nn.Conv2d(channels, width, kernel_size=5, padding=2),
-                nn.MaxPool2d(2, ceil_mode=True),
-                nn.ReLU(),
-            ]
+            layers += [nn.Conv2d(channels, width, kernel_size=5, stride=2, padding=2), nn.ReLU()]
             channels = width
         self.localization = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(7), nn.Flatten())
         self.hidden = nn.Linear(channels * 49, config.localization_hidden_size)

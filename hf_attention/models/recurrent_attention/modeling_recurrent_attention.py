@@ -19,7 +19,11 @@ Where this departs from the paper, because it then trains in minutes:
 - the standard deviation of the locations is small (0.05 where the paper searched for it), and they are found from the
   core's state by a hidden layer more, and without a gradient into the core: the core learns from the classes alone;
 - the baseline reads the state without a gradient into the core, too;
-- coarse patches are means of the pixels they stand for, so that fine strokes do not vanish between samples;
+- coarse patches are seen in means of the pixels they stand for, so that fine strokes do not vanish between samples;
+- the reward is the probability that the model gives the label, which is what the paper's, 1 for the right class and 0
+  for a wrong one, comes to on average when the class is drawn from the probabilities;
+- a share of the locations may be drawn from the whole image (`exploration`): what is to be found is seen, and learned,
+  before it is looked for;
 - an image may have several Monte Carlo copies in training, which makes the gradient less noisy.
 
 Shapes: B batch, C channels, T glimpses, K scales, G the glimpse's height and width, H the core's width.
@@ -71,27 +75,40 @@ class RecurrentAttentionImageClassifierOutput(ImageClassifierOutput):
     glimpses: torch.FloatTensor | None = None
 
 
+def make_pyramid(pixel_values: torch.Tensor, num_scales: int, stride: int = 1) -> list[torch.Tensor]:
+    """Images (B, C, height, width) `stride` times smaller, and, K - 1 times, by half again: means, 0 beyond them."""
+    height, width = pixel_values.shape[2:]
+    block = stride * 2 ** (num_scales - 1)
+    padded = nn.functional.pad(pixel_values, (0, -width % block, 0, -height % block))
+    return [nn.functional.avg_pool2d(padded, stride * 2**scale) for scale in range(num_scales)]
+
+
 def extract_glimpses(
-    pixel_values: torch.Tensor, locations: torch.Tensor, glimpse_size: int, num_scales: int
+    pyramid: list[torch.Tensor], locations: torch.Tensor, glimpse_size: int, size: tuple[int, int], stride: int = 1
 ) -> torch.Tensor:
     """
-    The retina (section 3.1, glimpse sensor): K patches around each location, of `glimpse_size` pixels and of twice as
-    many each time, sampled bilinearly, 0 beyond the image, the larger ones averaged down.
+    The retina (section 3.1, glimpse sensor): K patches around each location, the first of `glimpse_size` times
+    `stride` pixels, each one twice as high and wide as the one before and as much coarser; sampled bilinearly, 0
+    beyond the image.
 
-    (B, C, height, width) and (B, 2), column then row from -1 to 1, to (B, K, C, G, G).
+    A pyramid of images of `size` (height, width) and (B, 2), column then row from -1 to 1, to (B, K, C, G, G).
     """
-    height, width = pixel_values.shape[2:]
+    height, width = size
+    offsets = torch.arange(glimpse_size, device=locations.device, dtype=locations.dtype) - (glimpse_size - 1) / 2
     patches = []
-    for scale in range(num_scales):
-        side = glimpse_size * 2**scale
-        offsets = torch.arange(side, device=locations.device, dtype=locations.dtype) - (side - 1) / 2  # in pixels
-        columns = locations[:, 0, None] + offsets * 2 / width  # (B, side)
-        rows = locations[:, 1, None] + offsets * 2 / height
+    for scale, level in enumerate(pyramid):
+        step = stride * 2**scale
+        columns = (locations[:, 0, None] + 1) * width / 2 + offsets * step  # (B, G), in pixels from the image's edge
+        rows = (locations[:, 1, None] + 1) * height / 2 + offsets * step
+        columns, rows = columns / step * 2 / level.shape[3] - 1, rows / step * 2 / level.shape[2] - 1
         grid = torch.stack(
-            [columns[:, None, :].expand(-1, side, -1), rows[:, :, None].expand(-1, -1, side)], dim=-1
-        )  # (B, side, side, 2)
-        patch = nn.functional.grid_sample(pixel_values, grid.to(pixel_values.dtype), align_corners=False)
-        patches.append(nn.functional.avg_pool2d(patch, 2**scale))
+            [
+                columns[:, None, :].expand(-1, glimpse_size, -1),
+                rows[:, :, None].expand(-1, -1, glimpse_size),
+            ],
+            dim=-1,
+        )  # (B, G, G, 2)
+        patches.append(nn.functional.grid_sample(level, grid.to(level.dtype), align_corners=False))
     return torch.stack(patches, dim=1)
 
 
@@ -100,15 +117,21 @@ class RecurrentAttentionGlimpseNetwork(nn.Module):
 
     def __init__(self, config: RecurrentAttentionConfig):
         super().__init__()
-        pixels = config.num_scales * config.num_channels * config.glimpse_size**2
-        self.what_hidden = nn.Linear(pixels, config.glimpse_hidden_size)
+        layers, channels, size = [], config.num_channels, config.glimpse_size
+        for number, width in enumerate(config.glimpse_channels):
+            stride = 2 if number else 1
+            layers += [nn.Conv2d(channels, width, 3, stride, padding=1), nn.ReLU()]
+            channels, size = width, (size - 1) // stride + 1
+        self.convolutions = nn.Sequential(*layers)
+        self.what_hidden = nn.Linear(config.num_scales * channels * size**2, config.glimpse_hidden_size)
         self.where_hidden = nn.Linear(2, config.location_hidden_size)
         self.what = nn.Linear(config.glimpse_hidden_size, config.hidden_size)
         self.where = nn.Linear(config.location_hidden_size, config.hidden_size)
 
     def forward(self, glimpses: torch.Tensor, locations: torch.Tensor) -> torch.Tensor:
         """(B, K, C, G, G) and (B, 2) to (B, H)."""
-        seen = self.what(self.what_hidden(glimpses.flatten(1)).relu())
+        features = self.convolutions(glimpses.flatten(0, 1)).unflatten(0, glimpses.shape[:2])  # of each patch
+        seen = self.what(self.what_hidden(features.flatten(1)).relu())
         return (seen + self.where(self.where_hidden(locations).relu())).relu()
 
 
@@ -129,22 +152,38 @@ class RecurrentAttentionCore(nn.Module):
 
 
 class RecurrentAttentionLocator(nn.Module):
-    """The location network f_l (section 3.1, actions): the mean of the next location, inside the image."""
+    """
+    The location network f_l (section 3.1, actions): the mean of the next location, inside the image.
+
+    What the last layer gives is divided by the root of its width, or the first, noisy steps of an optimizer that
+    brings all gradients to one size, as Adam does, would carry every location into a corner.
+    """
 
     def __init__(self, config: RecurrentAttentionConfig):
         super().__init__()
+        self.scaling = (config.hidden_size // 2) ** -0.5
         self.hidden = nn.Linear(config.hidden_size, config.hidden_size // 2)
         self.mean = nn.Linear(config.hidden_size // 2, 2)
 
     def forward(self, state: torch.Tensor) -> torch.Tensor:
         """(B, H) to (B, 2)."""
-        return self.mean(self.hidden(state).relu()).tanh()
+        return (self.mean(self.hidden(state).relu()) * self.scaling).tanh()
 
 
-def log_probability(locations: torch.Tensor, means: torch.Tensor, std: float) -> torch.Tensor:
-    """log N(l; mu, std^2 I): (B, 2) and (B, 2) to (B,)."""
+def log_probability(
+    locations: torch.Tensor, means: torch.Tensor, std: float, exploration: float = 0.0
+) -> torch.Tensor:
+    """
+    log pi(l) of (B, 2) locations around (B, 2) means, (B,): log N(l; mu, std^2 I), mixed, for `exploration`, with a
+    uniform density over the image: log((1 - e) N + e U).
+    """
     distances = ((locations - means) / std).square().sum(dim=-1)
-    return -distances / 2 - 2 * math.log(std) - math.log(2 * math.pi)
+    normal = -distances / 2 - 2 * math.log(std) - math.log(2 * math.pi)
+    if exploration == 0:
+        return normal
+    inside = (locations.abs() <= 1).all(dim=-1)
+    uniform = torch.where(inside, math.log(exploration / 4), -math.inf)
+    return torch.logaddexp(normal + math.log(1 - exploration), uniform.to(normal))
 
 
 def reinforce_loss(rewards: torch.Tensor, log_probs: torch.Tensor, baselines: torch.Tensor) -> torch.Tensor:
@@ -167,7 +206,7 @@ class RecurrentAttentionPreTrainedModel(PreTrainedModel):
     @torch.no_grad()
     def _init_weights(self, module: nn.Module):
         super()._init_weights(module)
-        if isinstance(module, nn.Linear):
+        if isinstance(module, (nn.Linear, nn.Conv2d)):
             init.kaiming_uniform_(module.weight, nonlinearity="relu")
             init.zeros_(module.bias)
         elif isinstance(module, nn.RNNCellBase):
@@ -215,21 +254,25 @@ class RecurrentAttentionModel(RecurrentAttentionPreTrainedModel):
         location = pixel_values.new_zeros(len(pixel_values), 2)
         if sample and config.initial_location == "random":
             location = torch.rand_like(location) * 2 - 1
-        state = None
+        pyramid, state = make_pyramid(pixel_values, config.num_scales, config.glimpse_stride), None
         states, locations, glimpses, log_probs, baselines = [], [], [], [], []
         for step in range(config.num_glimpses):
-            glimpse = extract_glimpses(pixel_values, location, config.glimpse_size, config.num_scales)
+            glimpse = extract_glimpses(
+                pyramid, location, config.glimpse_size, pixel_values.shape[2:], config.glimpse_stride
+            )
             state = self.core(self.glimpse_network(glimpse, location), state)
             states.append(state)
             locations.append(location)
             glimpses.append(glimpse)
             if step + 1 == config.num_glimpses:
                 break
-            mean = self.locator(state.detach())
+            mean = self.locator(state.detach() if config.detach_locator else state)
             chosen = mean.detach()
             if sample:
                 chosen = chosen + torch.randn_like(chosen) * config.location_std
-            log_probs.append(log_probability(chosen, mean, config.location_std))
+                strays = torch.rand_like(chosen[:, :1]) < config.exploration
+                chosen = torch.where(strays, torch.rand_like(chosen) * 2 - 1, chosen)
+            log_probs.append(log_probability(chosen, mean, config.location_std, config.exploration))
             baselines.append(self.baseline(state.detach()).squeeze(-1))
             location = chosen.clamp(-1, 1)
         states = torch.stack(states, dim=1)  # (B, T, H)
@@ -271,8 +314,8 @@ class RecurrentAttentionForImageClassification(RecurrentAttentionPreTrainedModel
 
         Returns a [`RecurrentAttentionImageClassifierOutput`] with `loss`, `logits` (batch, labels), log-probabilities
         averaged over the copies, and of the first copy `locations` and `glimpses`. In training the loss is
-        cross-entropy + `reinforce_weight` (REINFORCE + baseline), the reward the probability that the labels give the
-        class found, 1 or 0 for plain labels; at evaluation it is the cross-entropy.
+        cross-entropy + `reinforce_weight` (REINFORCE + baseline), the reward the probability of the label; at
+        evaluation it is the cross-entropy.
         """
         config = self.config
         copies = config.num_train_copies if self.training else max(config.num_eval_copies, 1)
@@ -290,7 +333,7 @@ class RecurrentAttentionForImageClassification(RecurrentAttentionPreTrainedModel
                 loss = nn.functional.cross_entropy(logits, labels)
             else:
                 labels = labels.repeat(copies, 1)
-                rewards = labels.gather(1, log_probs.argmax(dim=-1, keepdim=True)).squeeze(1)
+                rewards = (labels * log_probs.detach().exp()).sum(dim=-1)
                 loss = nn.functional.cross_entropy(log_probs, labels)
                 if config.num_glimpses > 1:
                     learned = reinforce_loss(rewards, outputs.log_probs, outputs.baselines)

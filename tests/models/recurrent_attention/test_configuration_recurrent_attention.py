@@ -39,7 +39,12 @@ def test_round_trip(tmp_path):
         ({"num_eval_copies": -1}, "`num_eval_copies` must not be negative, got -1"),
         ({"location_std": 0.0}, "`location_std` must be more than 0"),
         ({"reinforce_weight": -1.0}, "`reinforce_weight` must not be negative"),
-        ({"glimpse_size": 61}, r"`glimpse_size` \(61\) is more than `image_size` \(60\)"),
+        ({"exploration": 1.0}, "`exploration` is a share"),
+        ({"glimpse_channels": [4, 0]}, "`glimpse_channels` must be numbers of at least 1"),
+        (
+            {"glimpse_size": 31, "glimpse_stride": 2},
+            r"`glimpse_size` \(31\) times `glimpse_stride` \(2\) is more than",
+        ),
     ],
 )
 def test_bad_options(options, message):

@@ -25,6 +25,7 @@ from hf_attention import (
 from hf_attention.models.recurrent_attention.modeling_recurrent_attention import (
     extract_glimpses,
     log_probability,
+    make_pyramid,
     reinforce_loss,
 )
 
@@ -46,51 +47,58 @@ def make_images(size=12, batch_size=3):
     return torch.randn(batch_size, 2, size, size, generator=torch.Generator().manual_seed(1))
 
 
-def test_the_retina_pixel_by_pixel():
-    images = make_images()
+@pytest.mark.parametrize("stride, side", [(1, 12), (2, 12), (1, 11)])
+def test_the_retina_pixel_by_pixel(stride, side):
+    images = make_images(side)
     locations = torch.tensor([[0.0, 0.0], [0.31, -0.47], [-1.0, 0.9]])
-    glimpses = extract_glimpses(images, locations, glimpse_size=3, num_scales=2)
+    pyramid = make_pyramid(images, num_scales=2, stride=stride)
+    glimpses = extract_glimpses(pyramid, locations, 3, (side, side), stride)
     assert glimpses.shape == (3, 2, 2, 3, 3)
 
-    def pixel(row, channel, u, v):
-        """Bilinear, 0 beyond the image; u and v count pixels' centres."""
+    def mean(row, channel, m, n, step):
+        """Of a square of `step` pixels, 0 beyond the image."""
         total = 0.0
-        for n in range(math.floor(v), math.floor(v) + 2):
-            for m in range(math.floor(u), math.floor(u) + 2):
-                if 0 <= n < 12 and 0 <= m < 12:
-                    total += float(images[row, channel, n, m]) * (1 - abs(u - m)) * (1 - abs(v - n))
-        return total
+        for y in range(n * step, (n + 1) * step):
+            for x in range(m * step, (m + 1) * step):
+                if 0 <= y < side and 0 <= x < side:
+                    total += float(images[row, channel, y, x])
+        return total / step**2
 
     for row in range(3):
-        column, line = ((float(value) + 1) * 6 - 0.5 for value in locations[row])
-        for channel in range(2):
-            for scale, times in enumerate((1, 2)):
-                side = 3 * times
+        for scale, step in enumerate((stride, 2 * stride)):
+            column, line = ((float(value) + 1) * side / 2 for value in locations[row])
+            for channel in range(2):
                 for y in range(3):
                     for x in range(3):
-                        seen = [
-                            pixel(row, channel, column + i - (side - 1) / 2, line + j - (side - 1) / 2)
-                            for j in range(y * times, (y + 1) * times)
-                            for i in range(x * times, (x + 1) * times)
-                        ]
-                        expected = sum(seen) / len(seen)
+                        u, v = (column / step + x - 1) - 0.5, (line / step + y - 1) - 0.5  # in squares' centres
+                        expected = 0.0
+                        for n in range(math.floor(v), math.floor(v) + 2):
+                            for m in range(math.floor(u), math.floor(u) + 2):
+                                near = (1 - abs(u - m)) * (1 - abs(v - n))
+                                expected += mean(row, channel, m, n, step) * near
                         assert float(glimpses[row, scale, channel, y, x]) == pytest.approx(expected, abs=1e-4)
 
 
 @pytest.mark.parametrize("cell_type", ["rnn", "gru"])
+@pytest.mark.parametrize("glimpse_channels", [[], [3, 4]])
 @torch.no_grad()
-def test_glimpse_by_glimpse(cell_type):
+def test_glimpse_by_glimpse(cell_type, glimpse_channels):
     """The paper's equations, one image and one glimpse at a time."""
-    model, images = make_model(cell_type=cell_type), make_images()
+    model, images = make_model(cell_type=cell_type, glimpse_channels=glimpse_channels), make_images()
     outputs, base = model(images), model.model
     linear = lambda module, x: module.weight @ x + module.bias  # noqa: E731
     for row, image in enumerate(images):
         location, state = torch.zeros(2), torch.zeros(6)
         for step in range(4):
             torch.testing.assert_close(outputs.locations[row, step], location, rtol=1e-3, atol=1e-4)
-            retina = extract_glimpses(image[None], location[None], 4, 2)[0]
+            retina = extract_glimpses(make_pyramid(image[None], 2), location[None], 4, (12, 12))[0]
             torch.testing.assert_close(outputs.glimpses[row, step], retina, rtol=1e-3, atol=1e-3)
             network = base.glimpse_network
+            if glimpse_channels:
+                first, second = (layer for layer in network.convolutions if isinstance(layer, torch.nn.Conv2d))
+                conv = torch.nn.functional.conv2d
+                features = conv(retina, first.weight, first.bias, stride=1, padding=1).clamp(min=0)
+                retina = conv(features, second.weight, second.bias, stride=2, padding=1).clamp(min=0)
             what = linear(network.what, linear(network.what_hidden, retina.flatten()).clamp(min=0))
             where = linear(network.where, linear(network.where_hidden, location).clamp(min=0))
             g = (what + where).clamp(min=0)
@@ -102,7 +110,8 @@ def test_glimpse_by_glimpse(cell_type):
                 (r_g, z_g, n_g), (r_s, z_s, n_s) = from_g.chunk(3), from_state.chunk(3)
                 update = torch.sigmoid(z_g + z_s)
                 state = (1 - update) * torch.tanh(n_g + torch.sigmoid(r_g + r_s) * n_s) + update * state
-            location = torch.tanh(linear(base.locator.mean, linear(base.locator.hidden, state).clamp(min=0)))
+            found = linear(base.locator.mean, linear(base.locator.hidden, state).clamp(min=0))
+            location = torch.tanh(found / math.sqrt(3))
         logits = linear(model.classifier, state)
         torch.testing.assert_close(outputs.logits[row].softmax(0), logits.softmax(0), rtol=1e-3, atol=1e-4)
 
@@ -111,6 +120,12 @@ def test_log_probability():
     locations, means = torch.tensor([[0.3, -0.2], [0.0, 0.5]]), torch.tensor([[0.1, 0.1], [0.0, 0.5]])
     expected = torch.distributions.Normal(means, 0.2).log_prob(locations).sum(dim=1)
     torch.testing.assert_close(log_probability(locations, means, 0.2), expected)
+    mixed = (0.7 * expected.exp() + 0.3 / 4).log()
+    torch.testing.assert_close(log_probability(locations, means, 0.2, exploration=0.3), mixed)
+    outside = torch.tensor([[1.2, 0.0]])
+    found = log_probability(outside, means[:1], 0.5, exploration=0.3)
+    expected = torch.distributions.Normal(means[:1], 0.5).log_prob(outside).sum(dim=1) + math.log(0.7)
+    torch.testing.assert_close(found, expected)
 
 
 def test_reinforce_in_a_two_armed_toy():
@@ -155,7 +170,7 @@ def test_the_loss_is_the_sum_of_three():
     outputs = model.model(images)
     torch.testing.assert_close(found.locations, outputs.locations)
     logits = model.classifier(outputs.pooler_output)
-    rewards = (logits.argmax(1) == labels).float()
+    rewards = logits.softmax(-1).gather(1, labels[:, None])[:, 0].detach()
     advantages = rewards[:, None] - outputs.baselines
     expected = torch.nn.functional.cross_entropy(logits, labels)
     expected = expected + 0.5 * ((advantages**2).mean() - (advantages * outputs.log_probs).sum(1).mean())
@@ -165,19 +180,20 @@ def test_the_loss_is_the_sum_of_three():
     torch.testing.assert_close(model(images, labels=soft).loss, expected)
 
 
-def test_what_learns_from_what():
-    model = make_model(reinforce_weight=0.0).train()
+@pytest.mark.parametrize("detach_locator", [True, False])
+def test_what_learns_from_what(detach_locator):
+    model = make_model(reinforce_weight=0.0, detach_locator=detach_locator).train()
     model(make_images(), labels=torch.tensor([0, 1, 2])).loss.backward()
     base = model.model
     learned = lambda module: any(p.grad is not None and p.grad.any() for p in module.parameters())  # noqa: E731
     assert learned(base.core) and learned(base.glimpse_network) and learned(model.classifier)
     assert not learned(base.locator) and not learned(base.baseline)
-    # REINFORCE reaches where to look, and not the core
+    # REINFORCE reaches where to look, and the core only if it may
     base.zero_grad()
     outputs = base(make_images())
     reinforce_loss(torch.tensor([1.0, 0.0, 1.0]), outputs.log_probs, outputs.baselines).backward()
     assert learned(base.locator) and learned(base.baseline)
-    assert not learned(base.core) and not learned(base.glimpse_network)
+    assert learned(base.core) != detach_locator and learned(base.glimpse_network) != detach_locator
 
 
 def test_copies():
@@ -198,6 +214,16 @@ def test_copies():
     outputs = training(images, labels=labels)
     assert outputs.logits.shape == (3, 3) and outputs.locations.shape == (3, 4, 2)
     outputs.loss.backward()
+
+
+def test_exploration_reaches_the_whole_image():
+    model = make_model(exploration=0.5, initial_location="center", location_std=0.01).train()
+    found = model.model(make_images(batch_size=1).expand(400, -1, -1, -1))
+    strayed = (found.locations[:, 1] - found.locations[:, 1].median(dim=0).values).abs().amax(dim=1) > 0.1
+    assert strayed.float().mean().item() == pytest.approx(0.5, abs=0.1)
+    assert found.locations[:, 1].min() < -0.9 and found.locations[:, 1].max() > 0.9
+    assert found.log_probs.isfinite().all()
+    assert (model.eval()(make_images()).locations == model(make_images()).locations).all()
 
 
 @pytest.mark.parametrize("initial_location", ["random", "center"])
