@@ -37,10 +37,10 @@ PIECE = 3  # rows and columns of a piece of clutter, of a digit's eight
 def load_cluttered_digits(
     sizes: dict[str, int] | None = None,
     canvas_size: int = 60,
-    digit_size: float = 20.0,
+    digit_size: float = 13.0,
     scale: tuple[float, float] = (0.8, 1.2),
     rotation: float = 30.0,
-    clutter: int = 6,
+    clutter: int = 8,
     seed: int = 0,
 ) -> DatasetDict:
     """
@@ -49,12 +49,12 @@ def load_cluttered_digits(
 
     Args:
         sizes (`dict[str, int]`, *optional*):
-            Canvases of each split; by default 50,000 to train, 1,000 to validate and 3,000 to test.
+            Canvases of each split; by default 20,000 to train, 1,000 to validate and 3,000 to test.
         canvas_size (`int`, *optional*, defaults to 60): height and width in pixels.
-        digit_size (`float`, *optional*, defaults to 20.0): of a digit's 8 x 8 pixels, in pixels of the canvas.
+        digit_size (`float`, *optional*, defaults to 13.0): of a digit's 8 x 8 pixels, in pixels of the canvas.
         scale (`tuple[float, float]`, *optional*, defaults to (0.8, 1.2)): least and most that multiplies it.
         rotation (`float`, *optional*, defaults to 30.0): most that a digit is turned, either way, in degrees.
-        clutter (`int`, *optional*, defaults to 6): pieces of other digits, of 3 x 3 source pixels.
+        clutter (`int`, *optional*, defaults to 8): pieces of other digits, of 3 x 3 source pixels.
 
     Returns:
         `DatasetDict` with `image` (grey, encoded), `label`, and `box`, the pixels that the digit's ink reaches: left,
@@ -63,7 +63,7 @@ def load_cluttered_digits(
     Raises:
         `ValueError`: for a digit that does not fit on the canvas, and for arguments out of their range.
     """
-    sizes = {"train": 50_000, "validation": 1_000, "test": 3_000} if sizes is None else sizes
+    sizes = {"train": 20_000, "validation": 1_000, "test": 3_000} if sizes is None else sizes
     if not 0 < scale[0] <= scale[1]:
         raise ValueError(f"`scale` is two factors, 0 < low <= high, got {scale}.")
     if clutter < 0:

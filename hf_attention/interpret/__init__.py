@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from .feature_selection import *
     from .html import *
     from .overlays import *
-    from .pixel_saliency import *
     from .plots import *
     from .positions import *
     from .saliency import *
+    from .salient_pixels import *
     from .terminal import *
     from .translation_pipeline import *
     from .views import *

@@ -23,7 +23,7 @@ from transformers import BaseImageProcessor, PreTrainedModel
 from ..models.compact_vit.image_processing_pil_compact_vit import convert_mode
 from .alignments import evaluation
 from .attention_maps import attend, upright
-from .pixel_saliency import pixel_saliency
+from .salient_pixels import pixel_saliency
 
 
 RANKINGS = ("mutual_information", "attention", "saliency", "random")

@@ -23,8 +23,8 @@ from transformers import BaseImageProcessor, PreTrainedModel
 from .attention_maps import attend
 from .channel_gates import gates_by_class, plot_gates
 from .overlays import plot_attention_grid
-from .pixel_saliency import pixel_saliency
 from .positions import plot_positions
+from .salient_pixels import pixel_saliency
 from .windows import look, plot_windows
 
 

@@ -89,7 +89,12 @@ class AttentionCnnNonLocal(nn.Module):
 
 
 class AttentionCnnTheta(nn.Linear):
-    """The regression of theta, which starts at the identity: weights 0, biases of the identity."""
+    """
+    The regression of theta, which starts at the identity: theta = identity + 0.1 (W h + b), W and b 0. The factor
+    keeps the window on the image at the learning rates that the rest of the network takes.
+    """
+
+    scaling = 0.1
 
     def __init__(self, in_features: int, spatial_transformer: str):
         super().__init__(in_features, 6 if spatial_transformer == "affine" else 3)
@@ -97,11 +102,11 @@ class AttentionCnnTheta(nn.Linear):
 
     @property
     def identity(self) -> torch.Tensor:
-        return torch.tensor([1.0, 0, 0, 0, 1, 0] if self.is_affine else [1.0, 0, 0])
+        return self.bias.new_tensor([1.0, 0, 0, 0, 1, 0] if self.is_affine else [1.0, 0, 0])
 
     def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
         """(B, D) to (B, 2, 3): all of theta, or [[s, 0, t_x], [0, s, t_y]] (Jaderberg et al. 2015, equation 2)."""
-        found = super().forward(hidden_states)
+        found = self.identity + self.scaling * super().forward(hidden_states)
         if self.is_affine:
             return found.view(-1, 2, 3)
         scale, column, row = found.unbind(dim=1)

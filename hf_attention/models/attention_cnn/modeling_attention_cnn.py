@@ -138,7 +138,7 @@ class AttentionCnnPreTrainedModel(PreTrainedModel):
         super()._init_weights(module)
         if isinstance(module, AttentionCnnTheta):
             init.zeros_(module.weight)
-            init.copy_(module.bias, module.identity)
+            init.zeros_(module.bias)
         elif isinstance(module, ZeroInitBatchNorm2d):
             init.zeros_(module.weight)
         elif isinstance(module, (nn.Conv2d, nn.Linear)):
