@@ -50,10 +50,13 @@ from hf_attention.interpret import (
 RECIPES = Path(__file__).parent / "recipes"
 NETWORK = "image_size=60,num_channels=1,hidden_sizes=[16,32,64]"
 PLAIN = f"{NETWORK},embedding_stride=2,depths=[1,2,1]"
+ENCODER = (
+    "image_size=60,num_channels=1,glimpse_stride=2,glimpse_channels=[8,16,16],hidden_size=128,glimpse_hidden_size=128,"
+    "location_hidden_size=64,cell_type=gru,initial_location=center"
+)
 GLIMPSES = (
-    "image_size=60,num_channels=1,num_glimpses=4,glimpse_size=12,glimpse_stride=2,num_scales=2,"
-    "glimpse_channels=[8,16,16],hidden_size=128,glimpse_hidden_size=128,location_hidden_size=64,cell_type=gru,"
-    "initial_location=center,location_std=0.15,exploration=0.3,detach_locator=false,reinforce_weight=0.3"
+    f"{ENCODER},num_glimpses=4,glimpse_size=12,num_scales=2,location_std=0.15,exploration=0.3,detach_locator=false,"
+    "reinforce_weight=0.3"
 )
 TOKENS = (
     "image_size=60,num_channels=1,num_conv_layers=3,conv_channels=16,hidden_size=64,num_hidden_layers=3,"
@@ -62,37 +65,44 @@ TOKENS = (
 
 # in the order of the history; the options of a run on the cluttered digits, chosen so that each takes about as long
 CHAPTERS = {
-    "plain": {"model_type": "attention_cnn", "config_overrides": PLAIN, "max_steps": 1500},
+    "plain": {"model_type": "attention_cnn", "config_overrides": PLAIN, "max_steps": 1800},
+    "one-look": {  # what recurrent attention is without it: the same layers see the whole canvas once
+        "model_type": "recurrent_attention",
+        "config_overrides": f"{ENCODER},num_glimpses=1,glimpse_size=30,num_scales=1",
+        "max_steps": 2500,
+        "learning_rate": 3e-3,
+        "per_device_train_batch_size": 128,
+    },
     "recurrent-attention": {
         "model_type": "recurrent_attention",
         "config_overrides": GLIMPSES,
-        "max_steps": 3500,
+        "max_steps": 3200,
         "learning_rate": 3e-3,
         "per_device_train_batch_size": 128,
     },
     "spatial-transformer": {
         "model_type": "attention_cnn",
-        "config_overrides": f"{NETWORK},depths=[1,1,1],spatial_transformer=attention,warped_size=24",
-        "max_steps": 1500,
+        "config_overrides": f"{NETWORK},depths=[1,2,1],spatial_transformer=affine,warped_size=30",
+        "max_steps": 1800,
     },
     "squeeze-and-excitation": {
         "model_type": "attention_cnn",
         "config_overrides": f"{PLAIN},attention_type=se,reduction_ratio=4",
-        "max_steps": 1500,
+        "max_steps": 1800,
     },
     "non-local": {
         "model_type": "attention_cnn",
         "config_overrides": f"{PLAIN},attention_type=non_local",
-        "max_steps": 1500,
+        "max_steps": 1800,
     },
-    "compact-vit": {"model_type": "compact_vit", "config_overrides": TOKENS, "max_steps": 1500, "learning_rate": 1e-3},
+    "compact-vit": {"model_type": "compact_vit", "config_overrides": TOKENS, "max_steps": 1800, "learning_rate": 1e-3},
 }
 CIFAR10 = {
     "none": "attention_type=none",
     "se": "attention_type=se,reduction_ratio=4",
     "non-local": "attention_type=non_local",
 }
-CIFAR10_NETWORK = "hidden_sizes=[16,32,64],depths=[1,1,1]"
+CIFAR10_NETWORK = "hidden_sizes=[16,32,64],depths=[1,1,1],embedding_stride=2"
 KEPT = [1, 2, 4, 6, 9, 12, 16, 24, 36]
 
 
@@ -177,9 +187,9 @@ def write_page(output_dir: Path, page_dir: Path):
         results = json.loads((folder / "all_results.json").read_text())
         state = json.loads((folder / "trainer_state.json").read_text())
         model, processor = load(folder)
-        if name != "plain":
+        if name not in ("plain", "one-look"):
             view(model, processor, images, shown=3).figure.savefig(assets / f"{name}.png", dpi=90)
-        else:
+        elif name == "plain":
             plot_pixels(folder, images[:3]).savefig(assets / "saliency.png", dpi=90)
         if name == "compact-vit":
             plot_selection(folder, data).savefig(assets / "selection.png", dpi=90)

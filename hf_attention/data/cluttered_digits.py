@@ -37,10 +37,10 @@ PIECE = 3  # rows and columns of a piece of clutter, of a digit's eight
 def load_cluttered_digits(
     sizes: dict[str, int] | None = None,
     canvas_size: int = 60,
-    digit_size: float = 13.0,
+    digit_size: float = 20.0,
     scale: tuple[float, float] = (0.8, 1.2),
     rotation: float = 30.0,
-    clutter: int = 8,
+    clutter: int = 6,
     seed: int = 0,
 ) -> DatasetDict:
     """
@@ -51,10 +51,10 @@ def load_cluttered_digits(
         sizes (`dict[str, int]`, *optional*):
             Canvases of each split; by default 20,000 to train, 1,000 to validate and 3,000 to test.
         canvas_size (`int`, *optional*, defaults to 60): height and width in pixels.
-        digit_size (`float`, *optional*, defaults to 13.0): of a digit's 8 x 8 pixels, in pixels of the canvas.
+        digit_size (`float`, *optional*, defaults to 20.0): of a digit's 8 x 8 pixels, in pixels of the canvas.
         scale (`tuple[float, float]`, *optional*, defaults to (0.8, 1.2)): least and most that multiplies it.
         rotation (`float`, *optional*, defaults to 30.0): most that a digit is turned, either way, in degrees.
-        clutter (`int`, *optional*, defaults to 8): pieces of other digits, of 3 x 3 source pixels.
+        clutter (`int`, *optional*, defaults to 6): pieces of other digits, of 3 x 3 source pixels.
 
     Returns:
         `DatasetDict` with `image` (grey, encoded), `label`, and `box`, the pixels that the digit's ink reaches: left,
@@ -119,19 +119,24 @@ def place(
     """Digits (B, 8, 8), or pieces, on empty canvases (B, size, size): scaled, turned, and set where they fit."""
     count = len(digits)
     size, angle, column, row = (
-        torch.rand(count, generator=generator) * (most - least) + least
+        torch.rand(count, 1, generator=generator) * (most - least) + least
         for least, most in (scale, (-rotation, rotation), (-1, 1), (-1, 1))
     )
-    ratio = canvas_size / (size * digit_size)
-    cos, sin = (torch.cos(angle * math.pi / 180) * ratio, torch.sin(angle * math.pi / 180) * ratio)
-    room = 1 - 1 / ratio  # of the centre, either way
-    column, row = column * room, row * room
-    theta = torch.stack([cos, sin, -(cos * column + sin * row), -sin, cos, sin * column - cos * row], dim=1).view(
-        count, 2, 3
-    )  # from the canvas to the digit
-    grid = nn.functional.affine_grid(theta, (count, 1, canvas_size, canvas_size), align_corners=False)
-    placed = nn.functional.grid_sample(digits.unsqueeze(1), grid, align_corners=False)
-    return placed.squeeze(1)
+    size, angle = size * digit_size, angle * math.pi / 180
+    # only a tile around the digit is sampled; the canvas has a margin for tiles that reach beyond it
+    side = math.ceil(digit_size * scale[1] * math.sqrt(2)) + 2
+    centres = [(canvas_size + place * (canvas_size - size)) / 2 for place in (column, row)]  # (B, 1), in pixels
+    lefts, tops = ((centre - side / 2).floor() for centre in centres)
+    offsets = torch.arange(side)
+    x = (lefts + offsets + 0.5 - centres[0]).unsqueeze(1)  # (B, 1, side)
+    y = (tops + offsets + 0.5 - centres[1]).unsqueeze(2)  # (B, side, 1)
+    cos, sin = torch.cos(angle).unsqueeze(2), torch.sin(angle).unsqueeze(2)
+    grid = torch.stack([cos * x + sin * y, cos * y - sin * x], dim=-1) * (2 / size).view(count, 1, 1, 1)
+    tiles = nn.functional.grid_sample(digits.unsqueeze(1), grid, align_corners=False).squeeze(1)
+    canvas = torch.zeros(count, canvas_size + 2 * side, canvas_size + 2 * side)
+    rows, columns = (tops.long() + side + offsets).unsqueeze(2), (lefts.long() + side + offsets).unsqueeze(1)
+    canvas[torch.arange(count).view(-1, 1, 1), rows, columns] = tiles
+    return canvas[:, side:-side, side:-side]
 
 
 def cut_pieces(digits: torch.Tensor, generator: torch.Generator) -> torch.Tensor:

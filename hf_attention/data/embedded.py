@@ -15,6 +15,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 from datasets import DatasetDict
 
@@ -46,7 +47,7 @@ EMBEDDED_IMAGES = {
         "share their writers, so on other people's hands expect less.",
     ),
     "cluttered_digits": EmbeddedImages(
-        load_cluttered_digits,
+        cache(load_cluttered_digits),  # they take seconds to make, and a process may train on them several times
         "scikit-learn's digits (Alpaydin and Kaynak 1998), each turned, scaled and set anywhere on a canvas of 60 x "
         "60 pixels among pieces of others; no digit is the source of canvases in two splits: ",
         "It knows one light digit on a dark canvas with the clutter it was trained with. The splits share their "

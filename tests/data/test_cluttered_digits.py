@@ -56,7 +56,7 @@ def test_a_digit_is_placed_by_the_map():
     drawn = torch.Generator().manual_seed(5)
     placed = place(digits, 20, 10.0, (0.8, 1.5), 40.0, torch.Generator().manual_seed(5))
     size, angle, column, row = (
-        torch.rand(3, generator=drawn) * (most - least) + least
+        torch.rand(3, 1, generator=drawn) * (most - least) + least
         for least, most in ((0.8, 1.5), (-40.0, 40.0), (-1, 1), (-1, 1))
     )
     for index, digit in enumerate(digits):
