@@ -128,19 +128,20 @@ def plot_windows(items: list[ImageWindows], cell: float = 1.5) -> Figure:
         for step, (colour, corners) in enumerate(zip(colours, item.corners())):
             ax.add_patch(Polygon(corners, fill=False, edgecolor=colour, linewidth=2))
             if steps > 1:
-                ax.text(
-                    *centres[step], str(step + 1), color=colour, fontsize=9, ha="center", va="center", weight="bold"
-                )
+                badge = {"boxstyle": "circle,pad=0.2", "facecolor": colour, "edgecolor": "none"}
+                ax.text(*centres[step], str(step + 1), color="black", fontsize=7, ha="center", va="center", bbox=badge)
             else:  # its upper edge, by which a turned window is told from an upright one
                 ax.plot(*corners[:2].T, color="red", linewidth=3)
         ax.set(xlim=(-0.5, item.image.width - 0.5), ylim=(item.image.height - 0.5, -0.5))
         ax.set_axis_off()
-        ax.set_title(f"found: {item.label} ({item.score:.2f})", fontsize=9, parse_math=False)
+        ax.set_title(f"where it looked; found: {item.label} ({item.score:.2f})", fontsize=9, parse_math=False)
         grid = details.subplots(scales, steps, squeeze=False)
         for step in range(steps):
             name = f"look {step + 1}" if steps > 1 else "what it saw"
             grid[0, step].set_title(name, fontsize=8, color="black")
             for scale in range(scales):
+                if step == 0 and scales > 1:
+                    grid[scale, 0].set_ylabel(["fine", *["coarser"] * (scales - 1)][scale], fontsize=8)
                 patch = item.seen[step, scale]
                 shown = grid[scale, step]
                 shown.imshow(patch[..., 0] if patch.shape[-1] == 1 else patch[..., :3], cmap="gray", vmin=0, vmax=1)
