@@ -65,7 +65,7 @@ TOKENS = (
 
 # in the order of the history; the options of a run on the cluttered digits, chosen so that each takes about as long
 CHAPTERS = {
-    "plain": {"model_type": "attention_cnn", "config_overrides": PLAIN, "max_steps": 1800},
+    "plain": {"model_type": "attention_cnn", "config_overrides": PLAIN, "max_steps": 1000},
     "one-look": {  # what recurrent attention is without it: the same layers see the whole canvas once
         "model_type": "recurrent_attention",
         "config_overrides": f"{ENCODER},num_glimpses=1,glimpse_size=30,num_scales=1",
@@ -83,19 +83,19 @@ CHAPTERS = {
     "spatial-transformer": {
         "model_type": "attention_cnn",
         "config_overrides": f"{NETWORK},depths=[1,2,1],spatial_transformer=affine,warped_size=30",
-        "max_steps": 1800,
+        "max_steps": 1000,
     },
     "squeeze-and-excitation": {
         "model_type": "attention_cnn",
         "config_overrides": f"{PLAIN},attention_type=se,reduction_ratio=4",
-        "max_steps": 1800,
+        "max_steps": 1000,
     },
     "non-local": {
         "model_type": "attention_cnn",
         "config_overrides": f"{PLAIN},attention_type=non_local",
-        "max_steps": 1800,
+        "max_steps": 1000,
     },
-    "compact-vit": {"model_type": "compact_vit", "config_overrides": TOKENS, "max_steps": 1800, "learning_rate": 1e-3},
+    "compact-vit": {"model_type": "compact_vit", "config_overrides": TOKENS, "max_steps": 1000, "learning_rate": 1e-3},
 }
 CIFAR10 = {
     "none": "attention_type=none",
@@ -117,6 +117,7 @@ def train_cluttered_digits(output_dir: Path, chapters: list[str], others: list[s
         train([recipe, *as_arguments(CHAPTERS[name]), *folder, *others])
         results = json.loads((output_dir / name / "all_results.json").read_text())
         results["inference_samples_per_second"] = measure_speed(output_dir / name)
+        results["threads"] = torch.get_num_threads()
         (output_dir / name / "all_results.json").write_text(json.dumps(results, indent=4))
 
 
@@ -196,11 +197,13 @@ def write_page(output_dir: Path, page_dir: Path):
         seen = round(results["train_samples_per_second"] * results["train_runtime"])
         rows.append(
             {
+                "chapter": name,
                 "name": name.replace("-", " "),
                 "parameters": f"{model.num_parameters():,}",
                 "steps": state["global_step"],
                 "images": f"{seen:,}",
                 "runtime": f"{results['train_runtime']:.0f}",
+                "threads": results["threads"],
                 "training_speed": f"{results['train_samples_per_second']:,.0f}",
                 "inference_speed": f"{results['inference_samples_per_second']:,.0f}",
                 "accuracy": f"{100 * results['test_accuracy']:.1f} %",
@@ -223,11 +226,12 @@ def write_page(output_dir: Path, page_dir: Path):
                     "each": ", ".join(f"{value:.1f}" for value in found),
                     "accuracy": f"{statistics.mean(found):.1f} ± {spread:.1f} %",
                     "runtime": f"{statistics.mean(run['train_runtime'] for run in runs):.0f}",
-                    "epochs": f"{runs[0]['epoch']:.3g}",
+                    "images": f"{round(runs[0]['train_samples_per_second'] * runs[0]['train_runtime']):,}",
                 }
             )
     template = Template((TEMPLATES / "lineage_page.md").read_text("utf-8"), trim_blocks=True)
-    page = template.render(rows=rows, cifar=cifar, versions=describe_versions())
+    chapters = {row["chapter"] for row in rows}
+    page = template.render(rows=rows, chapters=chapters, cifar=cifar, versions=describe_versions())
     (page_dir / "README.md").write_text(page + "\n", "utf-8")
 
 

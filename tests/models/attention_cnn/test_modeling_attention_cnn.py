@@ -85,6 +85,24 @@ def test_what_it_attended_to(options):
     assert isinstance(model(make_images(), return_dict=False), tuple)
 
 
+def test_parameter_counts_by_hand():
+    def count(**options):
+        return AttentionCnnForImageClassification(AttentionCnnConfig(num_labels=10, **options)).num_parameters()
+
+    widths = [(16, 16), (16, 16), (16, 32), (32, 32), (32, 64), (64, 64)]  # in and out of each block
+    convolutions = sum(9 * out * (inside + out) + 4 * out for inside, out in widths)
+    shortcuts = 16 * 32 + 2 * 32 + 32 * 64 + 2 * 64
+    plain = 27 * 16 + 32 + convolutions + shortcuts + 64 * 10 + 10
+    assert count() == plain
+    gates = sum(2 * out * (out // 4) + out // 4 + out for _, out in widths)
+    assert count(attention_type="se", reduction_ratio=4) == plain + gates == 180_914
+    relations = 3 * (64 * 32 + 32) + 32 * 64 + 64 + 2 * 64
+    assert count(attention_type="non_local") == plain + relations
+    window = 75 * 8 + 8 + 200 * 16 + 16 + 49 * 16 * 32 + 32
+    assert count(spatial_transformer="affine") == plain + window + 33 * 6
+    assert count(spatial_transformer="attention") == plain + window + 33 * 3
+
+
 @torch.no_grad()
 def test_the_plain_network_block_by_block():
     model = make_model()

@@ -116,6 +116,16 @@ def test_glimpse_by_glimpse(cell_type, glimpse_channels):
         torch.testing.assert_close(outputs.logits[row].softmax(0), logits.softmax(0), rtol=1e-3, atol=1e-4)
 
 
+def test_parameter_counts_by_hand():
+    """The paper's layers, at its widths: h_g and h_l 128, g and h 256."""
+    see = (3 * 12 * 12) * 128 + 128 + 128 * 256 + 256
+    place = 2 * 128 + 128 + 128 * 256 + 256
+    core = 2 * (256 * 256 + 256)
+    locate = 256 * 128 + 128 + 128 * 2 + 2
+    model = RecurrentAttentionForImageClassification(RecurrentAttentionConfig(num_labels=10))
+    assert model.num_parameters() == see + place + core + locate + 257 + 256 * 10 + 10 == 289_421
+
+
 def test_log_probability():
     locations, means = torch.tensor([[0.3, -0.2], [0.0, 0.5]]), torch.tensor([[0.1, 0.1], [0.0, 0.5]])
     expected = torch.distributions.Normal(means, 0.2).log_prob(locations).sum(dim=1)
