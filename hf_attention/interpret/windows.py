@@ -115,11 +115,12 @@ def plot_windows(items: list[ImageWindows], cell: float = 1.5) -> Figure:
     if not items:
         raise ValueError("`items` is empty; there is nothing to draw.")
     steps, scales = items[0].seen.shape[:2]
-    colours = [colormaps["plasma"](0.3 + 0.6 * step / max(steps - 1, 1)) for step in range(steps)]
-    figure = Figure(figsize=(cell * (2 + steps), cell * (0.25 + 2 * len(items))), layout="constrained")
+    colours = [colormaps["plasma"](0.9 - 0.6 * (steps - 1 - step) / max(steps - 1, 1)) for step in range(steps)]
+    columns = max(steps, 2)  # a single window is shown as large as the image
+    figure = Figure(figsize=(cell * (2 + columns), cell * (0.25 + 2 * len(items))), layout="constrained")
     parts = figure.subfigures(len(items), 1, squeeze=False)[:, 0]
     for part, item in zip(parts, items):
-        whole, details = part.subfigures(1, 2, width_ratios=[2, steps])
+        whole, details = part.subfigures(1, 2, width_ratios=[2, columns])
         ax = whole.subplots()
         ax.imshow(np.asarray(convert_mode(item.image, "RGB")))
         centres = item.corners().mean(axis=1)
