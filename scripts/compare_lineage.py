@@ -186,6 +186,8 @@ def write_page(output_dir: Path, page_dir: Path):
         if not (folder / "all_results.json").exists():
             continue
         results = json.loads((folder / "all_results.json").read_text())
+        if "inference_samples_per_second" not in results:
+            continue
         state = json.loads((folder / "trainer_state.json").read_text())
         model, processor = load(folder)
         if name not in ("plain", "one-look"):
@@ -213,8 +215,9 @@ def write_page(output_dir: Path, page_dir: Path):
         )
     cifar = []
     for name in CIFAR10:
-        folders = sorted(output_dir.glob(f"cifar10-{name}-*"))
+        folders = sorted(file.parent for file in output_dir.glob(f"cifar10-{name}-*/all_results.json"))
         runs = [json.loads((folder / "all_results.json").read_text()) for folder in folders]
+        runs = [run for run in runs if "test_accuracy" in run]  # those that came to their end
         if runs:
             found = [100 * run["test_accuracy"] for run in runs]
             spread = statistics.stdev(found) if len(found) > 1 else float("nan")
