@@ -228,7 +228,6 @@ def write_page(output_dir: Path, page_dir: Path):
                     "runs": len(found),
                     "each": ", ".join(f"{value:.1f}" for value in found),
                     "accuracy": f"{statistics.mean(found):.1f} ± {spread:.1f} %",
-                    "runtime": f"{statistics.mean(run['train_runtime'] for run in runs):.0f}",
                     "images": f"{round(runs[0]['train_samples_per_second'] * runs[0]['train_runtime']):,}",
                 }
             )

@@ -63,7 +63,8 @@ def plot_positions(attentions: list[ImageAttention], pixels: list[list[tuple[int
             column, line = ((place + 0.5) * factor - 0.5 for place in pixel)
             ax.plot(column, line, marker="+", color="cyan", markersize=12, markeredgewidth=2.5)
             ax.set_title(f"what pixel {number} looked at", fontsize=8)
-            axes[row, 0].text(*pixel, str(number), color="cyan", fontsize=10, weight="bold", ha="center", va="center")
+            badge = {"boxstyle": "circle,pad=0.2", "facecolor": "cyan", "edgecolor": "black"}
+            axes[row, 0].text(*pixel, str(number), fontsize=7, ha="center", va="center", bbox=badge)
         for ax in axes[row]:
             ax.set_axis_off()
     return figure
