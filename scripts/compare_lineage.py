@@ -233,7 +233,8 @@ def write_page(output_dir: Path, page_dir: Path):
             )
     template = Template((TEMPLATES / "lineage_page.md").read_text("utf-8"), trim_blocks=True)
     chapters = {row["chapter"] for row in rows}
-    page = template.render(rows=rows, chapters=chapters, cifar=cifar, versions=describe_versions())
+    missing = [name.replace("-", " ") for name in CHAPTERS if name not in chapters]
+    page = template.render(rows=rows, chapters=chapters, missing=missing, cifar=cifar, versions=describe_versions())
     (page_dir / "README.md").write_text(page + "\n", "utf-8")
 
 
