@@ -34,6 +34,12 @@ _PUBLIC = {
     "CompactVitForImageClassification": "models.compact_vit",
     "CompactVitForMaskedImageModeling": "models.compact_vit",
     "CompactVitImageProcessorPil": "models.compact_vit",
+    "AttentionCnnConfig": "models.attention_cnn",
+    "AttentionCnnModel": "models.attention_cnn",
+    "AttentionCnnForImageClassification": "models.attention_cnn",
+    "RecurrentAttentionConfig": "models.recurrent_attention",
+    "RecurrentAttentionModel": "models.recurrent_attention",
+    "RecurrentAttentionForImageClassification": "models.recurrent_attention",
 }
 
 __all__ = list(_PUBLIC)

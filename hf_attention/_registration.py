@@ -42,9 +42,26 @@ FAMILIES = {
             "AutoModelForMaskedImageModeling": "CompactVitForMaskedImageModeling",
         },
     ),
+    "attention_cnn": (
+        "hf_attention.models.attention_cnn",
+        "AttentionCnnConfig",
+        {
+            "AutoModel": "AttentionCnnModel",
+            "AutoModelForImageClassification": "AttentionCnnForImageClassification",
+        },
+    ),
+    "recurrent_attention": (
+        "hf_attention.models.recurrent_attention",
+        "RecurrentAttentionConfig",
+        {
+            "AutoModel": "RecurrentAttentionModel",
+            "AutoModelForImageClassification": "RecurrentAttentionForImageClassification",
+        },
+    ),
 }
-# model type -> its image processor for each backend
-IMAGE_PROCESSORS = {"compact_vit": {"pil": "CompactVitImageProcessorPil"}}
+# model type -> the package of its image processor, which families may share, and its class for each backend
+COMPACT_VIT_PROCESSORS = ("hf_attention.models.compact_vit", {"pil": "CompactVitImageProcessorPil"})
+IMAGE_PROCESSORS = dict.fromkeys(("compact_vit", "attention_cnn", "recurrent_attention"), COMPACT_VIT_PROCESSORS)
 PIPELINE = "hf_attention.interpret.translation_pipeline"
 
 AUTO_CONFIG = "transformers.models.auto.configuration_auto"
@@ -142,13 +159,14 @@ def register_family(model_type: str):
 
 def register_image_processors():
     auto_image_processor = importlib.import_module(AUTO_IMAGE_PROCESSOR).AutoImageProcessor
-    for model_type, names in IMAGE_PROCESSORS.items():
+    for model_type, (processor_package, names) in IMAGE_PROCESSORS.items():
         package, config_name, _ = FAMILIES[model_type]
-        module = importlib.import_module(package)
+        module = importlib.import_module(processor_package)
         classes = {backend: getattr(module, name) for backend, name in names.items()}
         for processor_class in classes.values():
             processor_class.register_for_auto_class()
-        auto_image_processor.register(getattr(module, config_name), image_processor_classes=classes, exist_ok=True)
+        config_class = getattr(importlib.import_module(package), config_name)
+        auto_image_processor.register(config_class, image_processor_classes=classes, exist_ok=True)
 
 
 WATCH = ImportWatch()

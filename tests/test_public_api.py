@@ -32,7 +32,10 @@ def test_public_names():
     compact_vit = {"CompactVitConfig", "CompactVitModel", "CompactVitBackbone"}
     compact_vit |= {"CompactVitForImageClassification", "CompactVitForMaskedImageModeling"}
     compact_vit |= {"CompactVitImageProcessorPil"}
-    assert set(hf_attention.__all__) == bahdanau | compact_vit
+    attention_cnn = {"AttentionCnnConfig", "AttentionCnnModel", "AttentionCnnForImageClassification"}
+    recurrent_attention = {"RecurrentAttentionConfig", "RecurrentAttentionModel"}
+    recurrent_attention |= {"RecurrentAttentionForImageClassification"}
+    assert set(hf_attention.__all__) == bahdanau | compact_vit | attention_cnn | recurrent_attention
     for name in hf_attention.__all__:
         assert getattr(hf_attention, name).__name__ == name
     with pytest.raises(AttributeError, match="no attribute 'Nothing'"):

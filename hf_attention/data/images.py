@@ -45,9 +45,10 @@ logger = logging.get_logger(__name__)
 SPLITS = ("train", "validation", "test")
 
 
-def load_digits() -> DatasetDict:
+def split_digits() -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
     """
-    scikit-learn's digits (UCI, Alpaydin and Kaynak 1998): 1,797 grey images of 8 x 8 pixels, in classes 0 to 9.
+    scikit-learn's digits (UCI, Alpaydin and Kaynak 1998): 1,797 grey images (images, 8, 8) from 0 to 1, and their
+    classes (images,), 0 to 9.
 
     A third is the test split, a tenth of the rest the validation split, each stratified; always the same.
     """
@@ -58,12 +59,20 @@ def load_digits() -> DatasetDict:
     indices, labels = np.arange(len(digits.target)), digits.target
     train, test = train_test_split(indices, test_size=1 / 3, stratify=labels, random_state=0)
     train, validation = train_test_split(train, test_size=0.1, stratify=labels[train], random_state=0)
+    return {
+        name: (torch.from_numpy(digits.images[rows]).float() / 16, torch.from_numpy(labels[rows]))
+        for name, rows in (("train", train), ("validation", validation), ("test", test))
+    }
+
+
+def load_digits() -> DatasetDict:
+    """scikit-learn's digits as `image` (encoded) and `label`, split as [`split_digits`] does."""
     features = Features({"image": Image(decode=False), "label": ClassLabel(names=[str(digit) for digit in range(10)])})
     splits = {}
-    for name, rows in (("train", train), ("validation", validation), ("test", test)):
-        pixels = (digits.images[rows] * 255 / 16).round().astype(np.uint8)
-        images = [{"bytes": encode_png(PILImage.fromarray(image)), "path": None} for image in pixels]
-        splits[name] = Dataset.from_dict({"image": images, "label": labels[rows].tolist()}, features=features)
+    for name, (images, labels) in split_digits().items():
+        pixels = (images.double() * 255).round().byte().numpy()
+        cells = [{"bytes": encode_png(PILImage.fromarray(image)), "path": None} for image in pixels]
+        splits[name] = Dataset.from_dict({"image": cells, "label": labels.tolist()}, features=features)
     return DatasetDict(splits)
 
 
@@ -242,7 +251,7 @@ def align_labels(dataset: Dataset | IterableDataset, label2id: dict[str, int]) -
     return dataset.map(
         lambda rows: {"label": [label2id[names[label]] for label in rows["label"]]},
         batched=True,
-        features=Features({"image": Image(decode=False), "label": kind}),
+        features=Features({**dataset.features, "label": kind}),
     )
 
 

@@ -39,6 +39,8 @@ METRICS = {
     "chrf": ("chrF", ".2f", "chrf"),
     "alignment_error": ("alignment error", ".4f", "alignment_error"),
     "accuracy": ("accuracy", ".4f", "accuracy"),
+    "coverage": ("coverage of what was to be found", ".4f", "coverage"),
+    "coverage_by_chance": ("the same by chance", ".4f", "coverage_by_chance"),
 }
 HYPERPARAMETERS = (
     "learning_rate",
@@ -55,6 +57,13 @@ CITATIONS = {
     "Translate*, [arXiv 1409.0473](https://arxiv.org/abs/1409.0473).",
     "compact_vit": "Hassani, Walton, Shah, Abuduweili, Li and Shi 2021, *Escaping the Big Data Paradigm with Compact "
     "Transformers*, [arXiv 2104.05704](https://arxiv.org/abs/2104.05704).",
+    "attention_cnn": "He et al. 2015, *Deep Residual Learning for Image Recognition*, [arXiv "
+    "1512.03385](https://arxiv.org/abs/1512.03385); Hu et al. 2017, *Squeeze-and-Excitation Networks*, [arXiv "
+    "1709.01507](https://arxiv.org/abs/1709.01507); Wang et al. 2017, *Non-local Neural Networks*, [arXiv "
+    "1711.07971](https://arxiv.org/abs/1711.07971); Jaderberg et al. 2015, *Spatial Transformer Networks*, [arXiv "
+    "1506.02025](https://arxiv.org/abs/1506.02025).",
+    "recurrent_attention": "Mnih, Heess, Graves and Kavukcuoglu 2014, *Recurrent Models of Visual Attention*, [arXiv "
+    "1406.6247](https://arxiv.org/abs/1406.6247).",
 }
 
 

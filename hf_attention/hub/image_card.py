@@ -21,8 +21,7 @@ from matplotlib.figure import Figure
 from sklearn.metrics import confusion_matrix
 from transformers import PreTrainedModel, TrainingArguments
 
-from ..interpret.attention_maps import ImageAttention
-from ..interpret.overlays import plot_attention_grid
+from ..interpret.views import View
 from .card import read_run, write_card
 
 
@@ -34,7 +33,7 @@ def write_image_classification_card(
     output_dir: str,
     model: PreTrainedModel,
     training_args: TrainingArguments,
-    attentions: list[ImageAttention],
+    attention: View | None,
     regularization: dict[str, object],
     predictions: np.ndarray,
     references: np.ndarray,
@@ -51,7 +50,7 @@ def write_image_classification_card(
     Reads `all_results.json` and `trainer_state.json` there.
 
     Args:
-        attentions (`list[ImageAttention]`): examples for the figure; none for a model without attention.
+        attention (`View`, *optional*): what the model attended to; none for one that does not say.
         regularization (`dict[str, object]`): arguments of augmentation and the like, and their values.
         predictions, references (`np.ndarray` of shape `(images,)`): classes of the test split, found and true.
         data_name, data_description (`str`): the data's name in a sentence, and what it is, where from, in what split.
@@ -65,8 +64,8 @@ def write_image_classification_card(
     folder = Path(output_dir)
     names = [model.config.id2label[index] for index in range(model.config.num_labels)]
     matrix = confusion_matrix(references, predictions, labels=range(len(names)))
-    if attentions:
-        plot_attention_grid(attentions).savefig(folder / ATTENTION, dpi=100)
+    if attention is not None:
+        attention.figure.savefig(folder / ATTENTION, dpi=100)
     if len(names) <= MAX_CLASSES:
         draw_confusion(matrix, names, folder / CONFUSION)
     return write_card(
@@ -82,7 +81,9 @@ def write_image_classification_card(
         tags=["vision"],
         metadata={"license": license, "base_model": base_model},
         summary=summarize(model, data_name),
-        attention_figure=ATTENTION if attentions else None,
+        attention_figure=None if attention is None else ATTENTION,
+        attention_caption=None if attention is None else attention.caption,
+        has_tokens=model.config.model_type not in ("attention_cnn", "recurrent_attention"),
         confusion_figure=CONFUSION if len(names) <= MAX_CLASSES else None,
         confused=find_confused(matrix, names),
         data_description=data_description,
@@ -97,6 +98,14 @@ def summarize(model: PreTrainedModel, data_name: str) -> str:
         family = "convolutional" if config.tokenizer_type == "conv" else "patch"
         pooling = {"sequence": "sequence pooling", "cls": "a class token", "mean": "mean pooling"}
         kind = f"compact vision transformer ({family} tokenizer, {pooling[config.pooling_type]})"
+    elif config.model_type == "attention_cnn":
+        kinds = {"se": "squeeze-and-excitation", "non_local": f"non-local blocks ({config.pairwise_function})"}
+        parts = [kinds[config.attention_type]] if config.attention_type != "none" else []
+        if config.spatial_transformer != "none":
+            parts.append(f"a spatial transformer ({config.spatial_transformer})")
+        kind = f"compact residual network with {' and '.join(parts) or 'no attention'}"
+    elif config.model_type == "recurrent_attention":
+        kind = f"recurrent attention model ({config.num_glimpses} glimpses of {config.glimpse_size} pixels)"
     return f"A {kind} that tells {config.num_labels} classes apart, trained on {data_name}."
 
 

@@ -23,12 +23,18 @@ if TYPE_CHECKING:
     from .alignments import *
     from .app import *
     from .attention_maps import *
+    from .channel_gates import *
+    from .feature_selection import *
     from .html import *
     from .overlays import *
     from .plots import *
+    from .positions import *
     from .saliency import *
+    from .salient_pixels import *
     from .terminal import *
     from .translation_pipeline import *
+    from .views import *
+    from .windows import *
 else:
     import sys
 

@@ -17,7 +17,8 @@ from .accuracy import Accuracy
 from .alignment_error import AlignmentError
 from .bleu import Bleu
 from .chrf import ChrF
+from .coverage import Coverage
 from .exact_match import ExactMatch
 
 
-__all__ = ["Accuracy", "AlignmentError", "Bleu", "ChrF", "ExactMatch"]
+__all__ = ["Accuracy", "AlignmentError", "Bleu", "ChrF", "Coverage", "ExactMatch"]

@@ -25,6 +25,8 @@ import torch
 import yaml
 from transformers import HfArgumentParser, PreTrainedConfig, Seq2SeqTrainingArguments, TrainingArguments
 
+from ..data.embedded import EMBEDDED_IMAGES, EmbeddedImages
+
 
 # what belongs to one run on one machine
 OF_THE_PLACE = ("output_dir", "overwrite_output_dir", "resume_from_checkpoint", "run_name", "logging_dir", "use_cpu")
@@ -122,7 +124,8 @@ class ImageDataArguments:
     """Which images to train on, and how they are varied; without a name or files, scikit-learn's digits."""
 
     dataset_name: str = field(
-        default="digits", metadata={"help": "`digits`, a dataset of the Hub, or a local dataset folder."}
+        default="digits",
+        metadata={"help": "`digits`, `cluttered_digits`, a dataset of the Hub, or a local dataset folder."},
     )
     dataset_config_name: str | None = field(default=None, metadata={"help": "The dataset's configuration."})
     train_file: str | None = field(
@@ -164,8 +167,10 @@ class ImageDataArguments:
     )
 
     @property
-    def uses_digits(self) -> bool:
-        return self.dataset_name == "digits" and not (self.train_file or self.validation_file or self.test_file)
+    def embedded(self) -> EmbeddedImages | None:
+        """The embedded data set, where no files and no dataset of the Hub are named."""
+        has_files = self.train_file or self.validation_file or self.test_file
+        return None if has_files else EMBEDDED_IMAGES.get(self.dataset_name)
 
 
 @dataclass

@@ -37,14 +37,13 @@ from ..data.augmentation import ImageAugmentation
 from ..data.images import (
     align_labels,
     check_images,
-    load_digits,
     load_images,
     make_transform,
     open_image,
     processed_size,
 )
 from ..hub.image_card import write_image_classification_card
-from ..interpret.attention_maps import attend
+from ..interpret.views import view
 from ..metrics import Accuracy
 from ..models.compact_vit import CompactVitConfig
 from ..models.compact_vit.image_processing_pil_compact_vit import MODES, convert_mode
@@ -66,12 +65,14 @@ from .checkpoints import (
     save_model_whole,
     write_options,
 )
+from .coverage import measure_coverage
 from .image_trainer import ImageClassificationTrainer
 from .loader_share import LoaderShare
 
 
 logger = logging.get_logger(__name__)
 
+SHOWN = 256  # images of the test split that a card's picture may draw on
 Splits = dict[str, Dataset | IterableDataset]
 
 
@@ -79,10 +80,10 @@ def load_data(args: ImageDataArguments, train: bool, seed: int = 0) -> Splits:
     """Columns `image` and `label`, in splits `train`, `validation` and `test` as far as the data has them."""
     files = {"train": args.train_file, "validation": args.validation_file, "test": args.test_file}
     files = {split: path for split, path in files.items() if path}
-    if args.streaming and args.uses_digits:
-        raise ValueError("`streaming` reads files or a dataset of the Hub; the embedded digits are in memory.")
-    if args.uses_digits:
-        data = load_digits()
+    if args.streaming and args.embedded:
+        raise ValueError(f"`streaming` reads files or a dataset of the Hub; {args.dataset_name!r} is in memory.")
+    if args.embedded:
+        data = args.embedded.load()
     else:
         data = load_images(
             None if files else args.dataset_name,
@@ -192,7 +193,7 @@ def make_image_processor(
     if type(config) not in IMAGE_PROCESSOR_MAPPING:
         raise ValueError(f"transformers has no image processor for `model_type` = {config.model_type!r}.")
     processor_class = IMAGE_PROCESSOR_MAPPING[type(config)]["pil"]
-    if config.model_type == "compact_vit":
+    if hasattr(processor_class, "num_channels"):  # ours, which brings images to any number of channels
         stats["num_channels"] = num_channels
     elif not stats:
         stats = {"image_mean": [0.5] * num_channels, "image_std": [0.5] * num_channels}
@@ -349,6 +350,9 @@ def train_image_classification(
     predictions = None
     if "test" in features:
         predictions = trainer.predict(features["test"], metric_key_prefix="test")
+        if trainer.is_world_process_zero():
+            covered = measure_coverage(trainer.accelerator.unwrap_model(model), image_processor, data["test"])
+            predictions.metrics.update({f"test_{name}": value for name, value in covered.items()})
         trainer.log_metrics("test", predictions.metrics)
         trainer.save_metrics("test", predictions.metrics)
     if training_args.do_train and predictions is not None and trainer.is_world_process_zero():
@@ -369,17 +373,18 @@ def write_card(
 ):
     model = trainer.accelerator.unwrap_model(trainer.model)
     mode = MODES[getattr(model.config, "num_channels", 3)]
-    images = [convert_mode(open_image(cell), mode) for cell in data["test"].take(min(4, len(data["test"])))["image"]]
+    first = data["test"].take(min(SHOWN, len(data["test"])))
+    images = [convert_mode(open_image(cell), mode) for cell in first["image"]]
     try:
-        attentions = attend(model, trainer.processing_class, images)
+        attention = view(model, trainer.processing_class, images)
     except ValueError as error:
         logger.warning(f"The card shows no attention: {error}")
-        attentions = []
+        attention = None
     parent = model_args.model_name_or_path
     data_name, description = os.path.basename(os.path.normpath(data_args.dataset_name)), {}
-    if data_args.uses_digits:
-        data_name = "digits"
-        description = {"limits": DIGITS_LIMITS, "license": "apache-2.0"}
+    if data_args.embedded:
+        data_name = data_args.dataset_name
+        description = {"limits": data_args.embedded.limits, "license": data_args.embedded.license}
     elif data_args.train_file:
         data_name = os.path.basename(os.path.dirname(os.path.abspath(data_args.train_file)))
     elif not os.path.isdir(data_args.dataset_name):
@@ -388,12 +393,12 @@ def write_card(
         split: "streamed" if isinstance(part, IterableDataset) else f"{len(part):,}" for split, part in data.items()
     }
     sizes = ", ".join(f"{split} {size}" for split, size in sizes.items())
-    origin = DIGITS_ORIGIN if data_args.uses_digits else ""
+    origin = data_args.embedded.origin if data_args.embedded else ""
     write_image_classification_card(
         trainer.args.output_dir,
         model,
         trainer.args,
-        attentions=attentions,
+        attention=attention,
         regularization=describe_regularization(data_args, trainer.args, trainer.augmentation.label_smoothing),
         predictions=predictions,
         references=references,
@@ -402,16 +407,6 @@ def write_card(
         base_model=parent if parent and not os.path.isdir(parent) else None,  # the Hub knows no local folder
         **description,
     )
-
-
-DIGITS_ORIGIN = (
-    "scikit-learn's digits: the test part of the UCI data set of Alpaydin and Kaynak (1998), handwritten by 13 "
-    "people, 8 x 8 pixels of 17 greys; split here, stratified: "
-)
-DIGITS_LIMITS = (
-    "It knows digits that fill an 8 x 8 image, light on dark, as the data's preparation left them. The splits share "
-    "their writers, so on other people's hands expect less."
-)
 
 
 def describe_regularization(

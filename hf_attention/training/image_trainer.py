@@ -45,7 +45,8 @@ def classification_loss(
 
 class ImageClassificationTrainer(Trainer):
     """
-    A `Trainer` for any image classifier whose output has `logits`.
+    A `Trainer` for any image classifier whose output has `logits`. The loss is [`classification_loss`], or, where a
+    model has `makes_own_loss`, as one that learns by reinforcement, what its `forward` returns.
 
     Args:
         augmentation (`ImageAugmentation`, *optional*): of training batches, whose pixels come from 0 to 1.
@@ -66,7 +67,9 @@ class ImageClassificationTrainer(Trainer):
     ):
         if ema_decay is not None and not 0 < ema_decay < 1:
             raise ValueError(f"`ema_decay` must lie between 0 and 1, got {ema_decay}.")
-        super().__init__(*args, compute_loss_func=classification_loss, **kwargs)
+        super().__init__(*args, **kwargs)
+        if not getattr(self.model, "makes_own_loss", False):
+            self.compute_loss_func = classification_loss
         self.augmentation = augmentation.to(self.args.device) if augmentation is not None else None
         self.mix_epochs = mix_epochs
         self.average = None

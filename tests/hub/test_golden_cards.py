@@ -105,7 +105,7 @@ def test_image_classification(hub, folder):
         str(folder),
         model,
         ImageTrainingArguments(output_dir=str(folder), learning_rate=1e-3),
-        attentions=[],
+        attention=None,
         regularization={"mixup_alpha": 0.8},
         predictions=np.array([0, 1, 2, 2, 0]),
         references=np.array([0, 1, 1, 2, 1]),

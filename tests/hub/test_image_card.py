@@ -67,6 +67,6 @@ def test_a_folder_without_a_run(tmp_path):
     arguments = ImageTrainingArguments(output_dir=str(tmp_path))
     with pytest.raises(FileNotFoundError, match=r"all_results.json"):
         write_image_classification_card(
-            str(tmp_path), None, arguments, [], {}, np.zeros(1), np.zeros(1), data_name="x", data_description=""
+            str(tmp_path), None, arguments, None, {}, np.zeros(1), np.zeros(1), data_name="x", data_description=""
         )
     assert not list(tmp_path.iterdir())

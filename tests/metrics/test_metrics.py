@@ -15,7 +15,7 @@ import evaluate
 import pytest
 import sacrebleu
 
-from hf_attention.metrics import Accuracy, AlignmentError, Bleu, ChrF, ExactMatch
+from hf_attention.metrics import Accuracy, AlignmentError, Bleu, ChrF, Coverage, ExactMatch
 
 
 TEXTS = {"predictions": ["the cat sat on the mat .", "a dog"], "references": ["the cat sat on a mat .", "a dog"]}
@@ -51,6 +51,19 @@ def test_alignment_error_by_hand():
     assert found["alignment_error"] == pytest.approx(1 / 3)
     with pytest.raises(ValueError, match="no link"):
         AlignmentError().compute(predictions=[[]], references=[{"sure": [], "possible": []}])
+
+
+def test_coverage_by_hand():
+    whole, left = [[1, 0, 0], [0, 1, 0]], [[0.5, 0, -0.5], [0, 1, 0]]
+    right = [[0, -0.5, 0.5], [1, 0, 0]]  # turned by a right angle: it covers the same as if it were not
+    boxes = [[-0.5, -0.5, 0.5, 0.5], [-1, 0, -0.5, 1]]
+    compute = lambda *windows: Coverage().compute(predictions=list(windows), references=boxes)  # noqa: E731
+    assert compute([whole], [whole]) == {"coverage": 1.0, "coverage_by_chance": 1.0}
+    # of the first box the left half, of the second all; the other way round, all of the second and half of the first
+    assert compute([left], [left]) == {"coverage": 0.75, "coverage_by_chance": 0.75}
+    assert compute([right], [left]) == {"coverage": 0.75, "coverage_by_chance": 0.25}
+    assert compute([left, right], [right, right])["coverage"] == 0.5  # together all; twice the same is once
+    assert compute([[[0, 0, 0], [0, 0, 0]]], [left])["coverage"] == 0.5
 
 
 def test_combine():

@@ -207,7 +207,7 @@ def test_two_processes(tmp_path):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["--streaming", "--max_steps", "1"], "the embedded digits are in memory"),
+        (["--streaming", "--max_steps", "1"], "'digits' is in memory"),
         (["--streaming"], "`streaming` has no end"),
         (["--preset", "cct_3"], "There is no preset 'cct_3'"),
         (["--model_type", "vit", "--preset", "cct_7_3x1"], "`preset` is for `compact_vit`"),
@@ -305,6 +305,46 @@ def test_streamed_images_are_shuffled(tmp_path):
     found = load_data(args, train=True)
     assert len({row["label"] for row in found["train"].take(50)}) > 5
     assert len(set(found["test"]["label"])) > 5
+
+
+LINEAGE = {
+    "recurrent_attention": "num_glimpses=3,glimpse_size=3,num_scales=2,hidden_size=16",
+    "attention_cnn": "hidden_sizes=[4,8],depths=[1,1],attention_type=se,reduction_ratio=2,spatial_transformer=affine",
+}
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("model_type", LINEAGE)
+def test_the_lineage_trains_by_the_same_script(model_type, processes, tmp_path):
+    overrides = f"image_size=8,num_channels=1,{LINEAGE[model_type]}"
+    arguments = [
+        "--model_type",
+        model_type,
+        "--config_overrides",
+        overrides,
+        "--image_mean",
+        "0.3",
+        "--image_std",
+        "0.4",
+    ]
+    arguments += [*FEW, "--max_eval_samples", "20", "--label_smoothing_factor", "0.1", "--ema_decay", "0.5"]
+    arguments += ["--output_dir", str(tmp_path / "out"), "--gradient_accumulation_steps", "2"]
+    if processes == 1:
+        main(arguments)
+    else:
+        launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", str(SCRIPT)]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        run = subprocess.run(
+            [*launch, *arguments, "--use_cpu"], capture_output=True, text=True, env=environment, timeout=500
+        )
+        assert run.returncode == 0, run.stderr[-3000:]
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert f"8 x 2 x {processes} processes" in card and "](assets/attention.png)" in card
+    assert "import view" in card and "{%" not in card
+    files = {f"configuration_{model_type}.py", f"modeling_{model_type}.py", "image_processing_pil_compact_vit.py"}
+    assert files <= set(os.listdir(tmp_path / "out"))
+    found = pipeline("image-classification", model=str(tmp_path / "out"))(Image.effect_noise((8, 8), 60))
+    assert 0 < found[0]["score"] <= 1
 
 
 @pytest.mark.parametrize("recipe", sorted((SCRIPT.parent / "recipes").glob("*.yaml")), ids=lambda path: path.stem)

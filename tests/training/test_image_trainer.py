@@ -15,7 +15,12 @@ import pytest
 import torch
 from transformers import TrainingArguments, ViTConfig, ViTForImageClassification
 
-from hf_attention import CompactVitConfig, CompactVitForImageClassification
+from hf_attention import (
+    CompactVitConfig,
+    CompactVitForImageClassification,
+    RecurrentAttentionConfig,
+    RecurrentAttentionForImageClassification,
+)
 from hf_attention.data.augmentation import ImageAugmentation
 from hf_attention.training.image_trainer import AVERAGE_NAME, ImageClassificationTrainer, classification_loss
 
@@ -108,6 +113,23 @@ def test_what_is_not_decayed(tmp_path, pooling_type):
         assert "bias" in name or "layernorm" in name or "embeddings.position" in name or "cls_token" in name
     for name in decayed:
         assert name.endswith("weight") and "layernorm" not in name
+
+
+def test_a_model_that_makes_its_own_loss(tmp_path):
+    config = RecurrentAttentionConfig(image_size=8, num_channels=3, glimpse_size=3, num_scales=2, num_labels=3)
+    model = RecurrentAttentionForImageClassification(config)
+    trainer = make_trainer(tmp_path, model)
+    batch = {"pixel_values": torch.rand(4, 3, 8, 8), "labels": torch.tensor([0, 1, 2, 0])}
+    model.train()
+    torch.manual_seed(0)
+    expected = model(**batch).loss
+    torch.manual_seed(0)
+    found = trainer.compute_loss(model, dict(batch))
+    torch.testing.assert_close(found, expected)
+    assert abs(float(found - classification_loss(model.eval()(**batch), batch["labels"]))) > 1e-3
+    before = model.model.locator.mean.weight.clone()
+    trainer.train()
+    assert not torch.equal(model.model.locator.mean.weight, before)
 
 
 def test_the_average_is_the_recursion(tmp_path):

@@ -26,6 +26,8 @@ from transformers import (
     AutoTokenizer,
 )
 
+from hf_attention import AttentionCnnConfig, CompactVitImageProcessorPil, RecurrentAttentionConfig
+
 
 HIDDEN = """
 import sys
@@ -130,6 +132,46 @@ def test_vision_without_the_plugin(small_vision_run, tmp_path):
     names = {"configuration_compact_vit.py", "image_processing_pil_compact_vit.py", "modeling_compact_vit.py"}
     names |= {"layers_compact_vit.py", "fused_compact_vit.py"}
     assert {file.name for file in (tmp_path / "outputs.pt-saved").glob("*.py")} == names
+
+
+HIDDEN_LINEAGE = """
+import sys
+sys.modules["hf_attention"] = None
+import torch
+from transformers import AutoImageProcessor, AutoModel, AutoModelForImageClassification
+found = {}
+for folder in sys.argv[2:]:
+    processor = AutoImageProcessor.from_pretrained(folder, trust_remote_code=True)
+    model = AutoModelForImageClassification.from_pretrained(folder, trust_remote_code=True)
+    for part in (processor, model):
+        assert type(part).__module__.startswith("transformers_modules"), type(part).__module__
+    pixel_values = torch.linspace(-1, 1, 144).view(1, 1, 12, 12)
+    with torch.no_grad():
+        state = AutoModel.from_pretrained(folder, trust_remote_code=True)(pixel_values).pooler_output
+        found[folder] = {"logits": model(pixel_values).logits, "state": state}
+torch.save(found, sys.argv[1])
+"""
+
+
+def test_the_lineage_without_the_plugin(tmp_path):
+    configs = {
+        "glimpses": RecurrentAttentionConfig(image_size=12, glimpse_size=4, num_scales=2, num_labels=3),
+        "gates": AttentionCnnConfig(num_channels=1, attention_type="se", spatial_transformer="affine", num_labels=3),
+    }
+    for name, config in configs.items():
+        AutoModelForImageClassification.from_config(config).save_pretrained(tmp_path / name)
+        CompactVitImageProcessorPil(num_channels=1).save_pretrained(tmp_path / name)
+    folders = [str(tmp_path / name) for name in configs]
+    arguments = [sys.executable, "-c", HIDDEN_LINEAGE, str(tmp_path / "outputs.pt"), *folders]
+    run = subprocess.run(arguments, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr[-3000:]
+    found = torch.load(tmp_path / "outputs.pt")
+    pixel_values = torch.linspace(-1, 1, 144).view(1, 1, 12, 12)
+    for folder in folders:
+        model = AutoModelForImageClassification.from_pretrained(folder)
+        with torch.no_grad():
+            torch.testing.assert_close(found[folder]["logits"], model(pixel_values).logits)
+            torch.testing.assert_close(found[folder]["state"], model.model(pixel_values).pooler_output)
 
 
 def test_the_plugin_asks_nobody_to_trust_its_code(small_vision_run, tmp_path):

@@ -1,0 +1,152 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+Digits lost in clutter: scikit-learn's digits, turned, scaled and set anywhere on a canvas among pieces of others.
+
+The classical test of models that look before they read (Mnih et al. 2014, arXiv 1406.6247, section 4.1, and Jaderberg
+et al. 2015, arXiv 1506.02025, section 4.1, with MNIST): where the digit stands is known, so where a model looked can
+be scored.
+"""
+
+import math
+
+import numpy as np
+import torch
+from datasets import ClassLabel, Dataset, DatasetDict, Features, Image, List, Value
+from PIL import Image as PILImage
+from torch import nn
+
+from .images import encode_png, split_digits
+
+
+PART = 512  # canvases drawn at once
+PIECE = 3  # rows and columns of a piece of clutter, of a digit's eight
+
+
+def load_cluttered_digits(
+    sizes: dict[str, int] | None = None,
+    canvas_size: int = 60,
+    digit_size: float = 20.0,
+    scale: tuple[float, float] = (0.8, 1.2),
+    rotation: float = 30.0,
+    clutter: int = 6,
+    seed: int = 0,
+) -> DatasetDict:
+    """
+    Makes canvases with one whole digit each, the same ones for the same arguments. A split takes its digits, and its
+    clutter, from the same split of [`~hf_attention.data.images.load_digits`], so no two splits share a source digit.
+
+    Args:
+        sizes (`dict[str, int]`, *optional*):
+            Canvases of each split; by default 20,000 to train, 1,000 to validate and 3,000 to test.
+        canvas_size (`int`, *optional*, defaults to 60): height and width in pixels.
+        digit_size (`float`, *optional*, defaults to 20.0): of a digit's 8 x 8 pixels, in pixels of the canvas.
+        scale (`tuple[float, float]`, *optional*, defaults to (0.8, 1.2)): least and most that multiplies it.
+        rotation (`float`, *optional*, defaults to 30.0): most that a digit is turned, either way, in degrees.
+        clutter (`int`, *optional*, defaults to 6): pieces of other digits, of 3 x 3 source pixels.
+
+    Returns:
+        `DatasetDict` with `image` (grey, encoded), `label`, and `box`, the pixels that the digit's ink reaches: left,
+        top, right, bottom, the last two beyond it.
+
+    Raises:
+        `ValueError`: for a digit that does not fit on the canvas, and for arguments out of their range.
+    """
+    sizes = {"train": 20_000, "validation": 1_000, "test": 3_000} if sizes is None else sizes
+    if not 0 < scale[0] <= scale[1]:
+        raise ValueError(f"`scale` is two factors, 0 < low <= high, got {scale}.")
+    if clutter < 0:
+        raise ValueError(f"`clutter` must not be negative, got {clutter}.")
+    if not 0 <= rotation <= 180:
+        raise ValueError(f"`rotation` is an angle from 0 to 180 degrees, got {rotation}.")
+    if digit_size * scale[1] > canvas_size:
+        raise ValueError(
+            f"`digit_size` ({digit_size}) times the largest `scale` ({scale[1]}) is more than `canvas_size` "
+            f"({canvas_size}). Enlarge the canvas, or make the digits smaller."
+        )
+    sources = split_digits()
+    if unknown := set(sizes) - set(sources):
+        raise ValueError(f"`sizes` has {', '.join(sorted(unknown))}; the splits are {', '.join(sources)}.")
+    features = Features(
+        {
+            "image": Image(decode=False),
+            "label": ClassLabel(names=[str(digit) for digit in range(10)]),
+            "box": List(Value("int32"), length=4),
+        }
+    )
+    splits = {}
+    for number, (split, (digits, labels)) in enumerate(sources.items()):
+        if split not in sizes:
+            continue
+        generator = torch.Generator().manual_seed(seed * len(sources) + number)
+        rows: dict[str, list] = {"image": [], "label": [], "box": []}
+        for start in range(0, sizes[split], PART):
+            count = min(PART, sizes[split] - start)
+            chosen = torch.randint(len(digits), (count,), generator=generator)
+            placed = place(digits[chosen], canvas_size, digit_size, scale, rotation, generator)  # (count, size, size)
+            canvas = placed
+            for _ in range(clutter):
+                pieces = cut_pieces(digits[torch.randint(len(digits), (count,), generator=generator)], generator)
+                size = digit_size * PIECE / digits.shape[-1]
+                canvas = canvas.maximum(place(pieces, canvas_size, size, scale, rotation, generator))
+            pixels = (canvas * 255).round().byte().numpy()
+            rows["image"] += [{"bytes": encode_png(PILImage.fromarray(image)), "path": None} for image in pixels]
+            rows["label"] += labels[chosen].tolist()
+            rows["box"] += [find_box(digit) for digit in placed.numpy()]
+        splits[split] = Dataset.from_dict(rows, features=features)
+    return DatasetDict(splits)
+
+
+def place(
+    digits: torch.Tensor,
+    canvas_size: int,
+    digit_size: float,
+    scale: tuple[float, float],
+    rotation: float,
+    generator: torch.Generator,
+) -> torch.Tensor:
+    """Digits (B, 8, 8), or pieces, on empty canvases (B, size, size): scaled, turned, and set where they fit."""
+    count = len(digits)
+    size, angle, column, row = (
+        torch.rand(count, 1, generator=generator) * (most - least) + least
+        for least, most in (scale, (-rotation, rotation), (-1, 1), (-1, 1))
+    )
+    size, angle = size * digit_size, angle * math.pi / 180
+    # only a tile around the digit is sampled; the canvas has a margin for tiles that reach beyond it
+    side = math.ceil(digit_size * scale[1] * math.sqrt(2)) + 2
+    centres = [(canvas_size + place * (canvas_size - size)) / 2 for place in (column, row)]  # (B, 1), in pixels
+    lefts, tops = ((centre - side / 2).floor() for centre in centres)
+    offsets = torch.arange(side)
+    x = (lefts + offsets + 0.5 - centres[0]).unsqueeze(1)  # (B, 1, side)
+    y = (tops + offsets + 0.5 - centres[1]).unsqueeze(2)  # (B, side, 1)
+    cos, sin = torch.cos(angle).unsqueeze(2), torch.sin(angle).unsqueeze(2)
+    grid = torch.stack([cos * x + sin * y, cos * y - sin * x], dim=-1) * (2 / size).view(count, 1, 1, 1)
+    tiles = nn.functional.grid_sample(digits.unsqueeze(1), grid, align_corners=False).squeeze(1)
+    canvas = torch.zeros(count, canvas_size + 2 * side, canvas_size + 2 * side)
+    rows, columns = (tops.long() + side + offsets).unsqueeze(2), (lefts.long() + side + offsets).unsqueeze(1)
+    canvas[torch.arange(count).view(-1, 1, 1), rows, columns] = tiles
+    return canvas[:, side:-side, side:-side]
+
+
+def cut_pieces(digits: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """A piece (B, 3, 3) of each digit (B, 8, 8), not from its empty outermost columns."""
+    rows, columns = torch.randint(1, digits.shape[-1] - PIECE, (2, len(digits), 1), generator=generator)
+    offsets, each = torch.arange(PIECE), torch.arange(len(digits)).view(-1, 1, 1)
+    return digits[each, (rows + offsets).unsqueeze(2), (columns + offsets).unsqueeze(1)]
+
+
+def find_box(digit: np.ndarray, threshold: float = 0.1) -> list[int]:
+    """Left, top, right, bottom of what is brighter than `threshold` of the brightest."""
+    rows, columns = np.nonzero(digit > threshold * digit.max())
+    return [int(columns.min()), int(rows.min()), int(columns.max()) + 1, int(rows.max()) + 1]

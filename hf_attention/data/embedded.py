@@ -1,0 +1,56 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""The image data sets that need no download, by the name that `--dataset_name` takes, and what their cards say."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+
+from datasets import DatasetDict
+
+from .cluttered_digits import load_cluttered_digits
+from .images import load_digits
+
+
+@dataclass(frozen=True)
+class EmbeddedImages:
+    """
+    Attributes:
+        load: makes the splits `train`, `validation` and `test`, always the same.
+        origin: what the images are and where from, up to the sizes of the splits.
+        limits: what a model trained on them is not good for.
+    """
+
+    load: Callable[[], DatasetDict]
+    origin: str
+    limits: str
+    license: str = "apache-2.0"
+
+
+EMBEDDED_IMAGES = {
+    "digits": EmbeddedImages(
+        load_digits,
+        "scikit-learn's digits: the test part of the UCI data set of Alpaydin and Kaynak (1998), handwritten by 13 "
+        "people, 8 x 8 pixels of 17 greys; split here, stratified: ",
+        "It knows digits that fill an 8 x 8 image, light on dark, as the data's preparation left them. The splits "
+        "share their writers, so on other people's hands expect less.",
+    ),
+    "cluttered_digits": EmbeddedImages(
+        cache(load_cluttered_digits),  # they take seconds to make, and a process may train on them several times
+        "scikit-learn's digits (Alpaydin and Kaynak 1998), each turned, scaled and set anywhere on a canvas of 60 x "
+        "60 pixels among pieces of others; no digit is the source of canvases in two splits: ",
+        "It knows one light digit on a dark canvas with the clutter it was trained with. The splits share their "
+        "writers, so on other people's hands expect less.",
+    ),
+}

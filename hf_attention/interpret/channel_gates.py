@@ -1,0 +1,92 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Which channels a network lets through for which class: the gates of squeeze-and-excitation."""
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from PIL import Image
+from transformers import BaseImageProcessor, PreTrainedModel
+
+from .alignments import evaluation
+from .attention_maps import upright
+
+
+def gates_by_class(
+    model: PreTrainedModel,
+    image_processor: BaseImageProcessor,
+    images: list[Image.Image],
+    labels: list[int] | None = None,
+    batch_size: int = 64,
+) -> list[np.ndarray]:
+    """
+    The mean gate of every channel for each class (Hu et al. 2017, arXiv 1709.01507, section 6.4).
+
+    Args:
+        labels (`list[int]`, *optional*): a class for each image; without them the one that the model finds.
+
+    Returns:
+        `list[np.ndarray]`: (num_labels, channels) for each block with gates; NaN for a class without an image.
+
+    Raises:
+        `ValueError`: for labels that are not as many as images, and for a model whose output has no `gates`.
+    """
+    images = upright(images)
+    if labels is not None and len(labels) != len(images):
+        raise ValueError(f"`labels` ({len(labels)}) must be as many as `images` ({len(images)}).")
+    gates, classes = [], []
+    with evaluation(model), torch.no_grad():
+        for start in range(0, len(images), batch_size):
+            pixel_values = image_processor(images[start : start + batch_size], return_tensors="pt")["pixel_values"]
+            outputs = model(pixel_values.to(model.device))
+            if not outputs.get("gates"):
+                raise ValueError(f"{type(model).__name__} returned no `gates` (`attention_type='se'` has them).")
+            gates.append([block.float().cpu().numpy() for block in outputs["gates"]])
+            classes += outputs["logits"].argmax(dim=-1).tolist()
+    classes = np.asarray(classes if labels is None else labels)
+    means = []
+    for block in zip(*gates):
+        values = np.concatenate(block)  # (images, channels)
+        rows = [values[classes == label] for label in range(model.config.num_labels)]
+        means.append(np.stack([row.mean(axis=0) if len(row) else np.full(values.shape[1], np.nan) for row in rows]))
+    return means
+
+
+def plot_gates(gates: list[np.ndarray], names: list[str], width: float = 9.0) -> Figure:
+    """
+    A heat map for each block, a row a class, a column a channel; channels in the order of how much the classes differ
+    in them, most first. `width` is in inches.
+    """
+    if not gates:
+        raise ValueError("`gates` is empty; there is nothing to draw.")
+    columns = min(len(gates), 3)
+    rows = -(-len(gates) // columns)
+    figure = Figure(figsize=(width, rows * (0.9 + 0.16 * len(names))), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False)
+    for ax in axes.flat:
+        ax.set_axis_off()
+    for number, (ax, values) in enumerate(zip(axes.flat, gates)):
+        ax.set_axis_on()
+        order = np.argsort(-np.nan_to_num(values).std(axis=0))
+        picture = ax.imshow(values[:, order], cmap="viridis", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
+        ax.set_yticks(range(len(names)), names, fontsize=7, parse_math=False)
+        ax.tick_params(axis="x", labelsize=7)
+        ax.set_title(f"block {number + 1}: {values.shape[1]} channels", fontsize=9)
+    figure.supxlabel("channel, those in which the classes differ most first", fontsize=9)
+    figure.supylabel("class", fontsize=9)
+    figure.colorbar(picture, ax=axes, label="gate: 0 shut, 1 open", shrink=0.8)
+    return figure
+
+
+__all__ = ["gates_by_class", "plot_gates"]

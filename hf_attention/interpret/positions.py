@@ -1,0 +1,73 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""What the position over a chosen pixel related itself to, in a non-local block or a layer of a transformer."""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from ..models.compact_vit.image_processing_pil_compact_vit import convert_mode
+from .attention_maps import ImageAttention
+from .overlays import overlay
+
+
+def position_map(attention: ImageAttention, pixel: tuple[int, int], layer: int = -1) -> np.ndarray:
+    """
+    What the position over a pixel looked at, the mean of the heads: (rows, columns).
+
+    Args:
+        pixel (`tuple[int, int]`): column and row, in pixels of the image.
+
+    Raises:
+        `ValueError`: for a pixel outside the image.
+    """
+    (column, row), (width, height) = pixel, attention.image.size
+    if not (0 <= column < width and 0 <= row < height):
+        raise ValueError(f"`pixel` (column, row) = {pixel} lies outside the image of {width} x {height} pixels.")
+    rows, columns = attention.grid
+    position = row * rows // height * columns + column * columns // width
+    weights = attention.attentions[layer].mean(axis=0)[attention.num_prefix_tokens + position]
+    return attention.on_grid(weights)
+
+
+def plot_positions(attentions: list[ImageAttention], pixels: list[list[tuple[int, int]]], cell: float = 1.8) -> Figure:
+    """
+    A row for each image: itself, the chosen pixels marked and numbered, then what each of them looked at, the pixel
+    marked again. As many pixels an image. `cell` is the side of a picture in inches.
+    """
+    if not attentions:
+        raise ValueError("`attentions` is empty; there is nothing to draw.")
+    if len(pixels) != len(attentions) or len({len(chosen) for chosen in pixels}) != 1:
+        raise ValueError("`pixels` must be a list of as many pixels for each of `attentions`.")
+    count = len(pixels[0])
+    figure = Figure(figsize=(cell * (count + 1), cell * 1.15 * len(attentions)), layout="constrained")
+    axes = figure.subplots(len(attentions), count + 1, squeeze=False)
+    for row, (item, chosen) in enumerate(zip(attentions, pixels)):
+        axes[row, 0].imshow(np.asarray(convert_mode(item.image, "RGB")))
+        title = f"found: {item.label} ({item.score:.2f})" if item.label else ""
+        axes[row, 0].set_title(title, fontsize=8, parse_math=False)
+        for number, (ax, pixel) in enumerate(zip(axes[row, 1:], chosen), 1):
+            picture = overlay(item.image, position_map(item, pixel))
+            factor = picture.width / item.image.width
+            ax.imshow(np.asarray(picture))
+            column, line = ((place + 0.5) * factor - 0.5 for place in pixel)
+            ax.plot(column, line, marker="+", color="cyan", markersize=12, markeredgewidth=2.5)
+            ax.set_title(f"what pixel {number} looked at", fontsize=8)
+            badge = {"boxstyle": "circle,pad=0.2", "facecolor": "cyan", "edgecolor": "black"}
+            axes[row, 0].text(*pixel, str(number), fontsize=7, ha="center", va="center", bbox=badge)
+        for ax in axes[row]:
+            ax.set_axis_off()
+    return figure
+
+
+__all__ = ["plot_positions", "position_map"]

@@ -1,0 +1,153 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Attention CNN model configuration"""
+
+import difflib
+from dataclasses import fields
+from typing import Literal
+
+from huggingface_hub.dataclasses import strict
+from transformers import PreTrainedConfig
+
+
+@strict
+class AttentionCnnConfig(PreTrainedConfig):
+    r"""
+    The configuration of a compact residual network (He et al. 2015, arXiv 1512.03385) for small images, with attention
+    by option: squeeze-and-excitation (Hu et al. 2017, arXiv 1709.01507), non-local blocks (Wang et al. 2017, arXiv
+    1711.07971), and a spatial transformer before it (Jaderberg et al. 2015, arXiv 1506.02025). A misspelt option or
+    options that do not fit raise an error.
+
+    Args:
+        image_size (`int`, *optional*, defaults to 32):
+            Height and width that images are made for, in pixels; any other is taken too.
+        num_channels (`int`, *optional*, defaults to 3):
+            Channels of the images.
+        embedding_stride (`int`, *optional*, defaults to 1):
+            Stride of the first convolution; 2 makes larger images cheap.
+        hidden_sizes (`list[int]`, *optional*, defaults to `[16, 32, 64]`):
+            Channels of each stage; every stage but the first halves height and width.
+        depths (`list[int]`, *optional*, defaults to `[2, 2, 2]`):
+            Residual blocks of each stage, of two 3 x 3 convolutions each.
+        attention_type (`str`, *optional*, defaults to `"none"`):
+            `"se"`: every block of `attention_stages` weighs its channels; `"non_local"`: a block after each of
+            `attention_stages` relates all positions; `"none"`.
+        attention_stages (`list[int]`, *optional*):
+            Stages that have the attention, counted from 1; by default all for `"se"`, the last for `"non_local"`.
+        reduction_ratio (`int`, *optional*, defaults to 16):
+            Channels over hidden units of squeeze-and-excitation, r in the paper; narrow networks take less.
+        pairwise_function (`str`, *optional*, defaults to `"embedded_gaussian"`):
+            f of the non-local block (section 3.2): `"embedded_gaussian"`, `"gaussian"`, `"dot_product"` or
+            `"concatenation"`.
+        spatial_transformer (`str`, *optional*, defaults to `"none"`):
+            `"affine"`: all six numbers of theta are found; `"attention"`: scale and translation only (equation 2);
+            `"none"`.
+        warped_size (`int`, *optional*):
+            Height and width of what the spatial transformer gives the network, in pixels; by default the image's.
+        localization_sizes (`list[int]`, *optional*, defaults to `[8, 16]`):
+            Channels of the localization network's convolutions, of 5 x 5, each of which halves height and width.
+        localization_hidden_size (`int`, *optional*, defaults to 32):
+            Width of the localization network's hidden layer, which sees a grid of 7 x 7 positions.
+        hidden_dropout_prob (`float`, *optional*, defaults to 0.0):
+            Dropout before the classifier.
+
+    Examples:
+
+    ```python
+    >>> from hf_attention import AttentionCnnConfig, AttentionCnnForImageClassification
+
+    >>> configuration = AttentionCnnConfig(attention_type="se", reduction_ratio=4, num_labels=10)
+    >>> AttentionCnnForImageClassification(configuration).num_parameters()
+    180914
+    ```"""
+
+    model_type = "attention_cnn"
+    keys_to_ignore_at_inference = ["gates", "attentions", "theta", "warped_pixel_values"]
+
+    image_size: int = 32
+    num_channels: int = 3
+    embedding_stride: int = 1
+    hidden_sizes: list[int] | tuple[int, ...] = (16, 32, 64)
+    depths: list[int] | tuple[int, ...] = (2, 2, 2)
+    attention_type: Literal["none", "se", "non_local"] = "none"
+    attention_stages: list[int] | tuple[int, ...] | None = None
+    reduction_ratio: int = 16
+    pairwise_function: Literal["embedded_gaussian", "gaussian", "dot_product", "concatenation"] = "embedded_gaussian"
+    spatial_transformer: Literal["none", "affine", "attention"] = "none"
+    warped_size: int | None = None
+    localization_sizes: list[int] | tuple[int, ...] = (8, 16)
+    localization_hidden_size: int = 32
+    hidden_dropout_prob: float | int = 0.0
+
+    def __post_init__(self, **kwargs):
+        known = {field.name for field in fields(self)}
+        for name in set(kwargs) - known - {"num_labels"}:
+            if meant := difflib.get_close_matches(name, known, n=1, cutoff=0.8):
+                raise ValueError(f"`{name}` is not an option of {type(self).__name__}; did you mean `{meant[0]}`?")
+        self.hidden_sizes, self.depths = list(self.hidden_sizes), list(self.depths)
+        self.localization_sizes = list(self.localization_sizes)
+        if self.attention_stages is None:
+            last = len(self.hidden_sizes)
+            self.attention_stages = [last] if self.attention_type == "non_local" else list(range(1, last + 1))
+        super().__post_init__(**kwargs)
+
+    def validate_architecture(self):
+        """Part of `@strict`-powered validation. Raises `ValueError` where options do not fit each other."""
+        for name in ("image_size", "num_channels", "embedding_stride", "reduction_ratio", "localization_hidden_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"`{name}` must be at least 1, got {getattr(self, name)}.")
+        for name in ("hidden_sizes", "depths", "localization_sizes"):
+            if not getattr(self, name) or min(getattr(self, name)) < 1:
+                raise ValueError(f"`{name}` must be one or more numbers of at least 1, got {getattr(self, name)}.")
+        if len(self.depths) != len(self.hidden_sizes):
+            raise ValueError(f"`depths` ({self.depths}) must be as many as `hidden_sizes` ({self.hidden_sizes}).")
+        if self.warped_size is not None and self.warped_size < 1:
+            raise ValueError(f"`warped_size` must be at least 1, got {self.warped_size}.")
+        if not 0 <= self.hidden_dropout_prob <= 1:
+            raise ValueError(
+                f"`hidden_dropout_prob` is a probability between 0 and 1, got {self.hidden_dropout_prob}."
+            )
+        stages = range(1, len(self.hidden_sizes) + 1)
+        if wrong := [stage for stage in self.attention_stages or [] if stage not in stages]:
+            raise ValueError(f"`attention_stages` has {wrong[0]}, but `hidden_sizes` has stages 1 to {stages[-1]}.")
+        for stage in self.attention_stages or []:
+            width = self.hidden_sizes[stage - 1]
+            if self.attention_type == "se" and width < self.reduction_ratio:
+                raise ValueError(
+                    f"`reduction_ratio` ({self.reduction_ratio}) is more than the {width} channels of stage {stage}. "
+                    "Set it lower, or leave the stage out of `attention_stages`."
+                )
+            if self.attention_type == "non_local" and width < 2:
+                raise ValueError(f"A non-local block halves the channels, but stage {stage} has {width}.")
+
+    def grid_size(self, size: int) -> int:
+        """Positions along a side of the last stage that has attention, for images of `size` pixels."""
+        size = self.warped_size or size if self.spatial_transformer != "none" else size
+        size = (size - 1) // self.embedding_stride + 1
+        for _ in range(max(self.attention_stages) - 1):
+            size = (size - 1) // 2 + 1
+        return size
+
+    def save_pretrained(self, save_directory, push_to_hub: bool = False, **kwargs):
+        if self._auto_class is not None:
+            # transformers writes only the entry of the class that is saved; any Auto class may load the folder
+            self.auto_map = {
+                "AutoConfig": "configuration_attention_cnn.AttentionCnnConfig",
+                "AutoModel": "modeling_attention_cnn.AttentionCnnModel",
+                "AutoModelForImageClassification": "modeling_attention_cnn.AttentionCnnForImageClassification",
+            }
+        super().save_pretrained(save_directory, push_to_hub=push_to_hub, **kwargs)
+
+
+__all__ = ["AttentionCnnConfig"]

@@ -1,0 +1,264 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+PyTorch attention CNN: a compact residual network (He et al. 2015, arXiv 1512.03385, section 4.2) that says what it
+attended to.
+
+Shapes: B batch, C channels, N positions (height x width) where the attention stands.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from transformers import PreTrainedModel
+from transformers import initialization as init
+from transformers.modeling_outputs import BaseModelOutputWithPooling, ImageClassifierOutput
+from transformers.processing_utils import Unpack
+from transformers.utils import TransformersKwargs
+from transformers.utils.generic import can_return_tuple
+
+from .configuration_attention_cnn import AttentionCnnConfig
+from .layers_attention_cnn import (
+    AttentionCnnNonLocal,
+    AttentionCnnSpatialTransformer,
+    AttentionCnnSqueezeExcitation,
+    AttentionCnnTheta,
+    ZeroInitBatchNorm2d,
+)
+
+
+@dataclass
+class AttentionCnnModelOutput(BaseModelOutputWithPooling):
+    """
+    A `BaseModelOutputWithPooling` with what the network attended to.
+
+    Args:
+        gates (`tuple[torch.FloatTensor]` of shape `(batch_size, channels)`, *optional*):
+            Of each block with squeeze-and-excitation, 0 to 1.
+        attentions (`tuple[torch.FloatTensor]` of shape `(batch_size, 1, positions, positions)`, *optional*):
+            Of each non-local block, one head, row i of the position that looks, positions row by row.
+        theta (`torch.FloatTensor` of shape `(batch_size, 2, 3)`, *optional*):
+            Of the spatial transformer: from coordinates of what it gives to those of the image, -1 to 1 edge to edge.
+        warped_pixel_values (`torch.FloatTensor` of shape `(batch_size, num_channels, height, width)`, *optional*):
+            What the spatial transformer gives the network.
+    """
+
+    gates: tuple[torch.FloatTensor, ...] | None = None
+    theta: torch.FloatTensor | None = None
+    warped_pixel_values: torch.FloatTensor | None = None
+
+
+@dataclass
+class AttentionCnnImageClassifierOutput(ImageClassifierOutput):
+    """An `ImageClassifierOutput` with what the network attended to: see [`AttentionCnnModelOutput`]."""
+
+    gates: tuple[torch.FloatTensor, ...] | None = None
+    theta: torch.FloatTensor | None = None
+    warped_pixel_values: torch.FloatTensor | None = None
+
+
+class AttentionCnnBlock(nn.Module):
+    """Two 3 x 3 convolutions and a shortcut, the gates on the branch before it is added (Hu et al. 2017, figure 3)."""
+
+    def __init__(self, in_channels: int, out_channels: int, stride: int, reduction_ratio: int | None):
+        super().__init__()
+        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, stride, padding=1, bias=False)
+        self.norm1 = nn.BatchNorm2d(out_channels)
+        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
+        self.norm2 = nn.BatchNorm2d(out_channels)
+        self.attention = AttentionCnnSqueezeExcitation(out_channels, reduction_ratio) if reduction_ratio else None
+        self.shortcut = nn.Identity()
+        if stride != 1 or in_channels != out_channels:
+            self.shortcut = nn.Sequential(
+                nn.Conv2d(in_channels, out_channels, 1, stride, bias=False), nn.BatchNorm2d(out_channels)
+            )
+
+    def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """(B, C, height, width) to (B, C', height', width'), and the gates (B, C')."""
+        branch = self.norm2(self.conv2(self.norm1(self.conv1(hidden_states)).relu()))
+        branch, gates = (branch, None) if self.attention is None else self.attention(branch)
+        return (self.shortcut(hidden_states) + branch).relu(), gates
+
+
+class AttentionCnnStage(nn.Module):
+    """Residual blocks of one width, and a non-local block where the config has one."""
+
+    def __init__(self, config: AttentionCnnConfig, stage: int):
+        super().__init__()
+        in_channels, out_channels = config.hidden_sizes[max(stage - 2, 0)], config.hidden_sizes[stage - 1]
+        kind = config.attention_type if stage in config.attention_stages else "none"
+        self.blocks = nn.ModuleList(
+            AttentionCnnBlock(
+                out_channels if block else in_channels,
+                out_channels,
+                stride=2 if stage > 1 and block == 0 else 1,
+                reduction_ratio=config.reduction_ratio if kind == "se" else None,
+            )
+            for block in range(config.depths[stage - 1])
+        )
+        has_relations = kind == "non_local"
+        self.non_local = AttentionCnnNonLocal(out_channels, config.pairwise_function) if has_relations else None
+
+    def forward(
+        self, hidden_states: torch.Tensor
+    ) -> tuple[torch.Tensor, list[torch.Tensor | None], torch.Tensor | None]:
+        """(B, C, height, width) to (B, C', height', width'), the blocks' gates, and weights (B, 1, N, N)."""
+        gates = []
+        for block in self.blocks:
+            hidden_states, gate = block(hidden_states)
+            gates.append(gate)
+        if self.non_local is None:
+            return hidden_states, gates, None
+        hidden_states, weights = self.non_local(hidden_states)
+        return hidden_states, gates, weights
+
+
+class AttentionCnnPreTrainedModel(PreTrainedModel):
+    config: AttentionCnnConfig
+    base_model_prefix = "model"
+    main_input_name = "pixel_values"
+    input_modalities = ("image",)
+    _no_split_modules = ["AttentionCnnStage"]
+    _can_compile_fullgraph = True
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module):
+        super()._init_weights(module)
+        if isinstance(module, AttentionCnnTheta):
+            init.zeros_(module.weight)
+            init.zeros_(module.bias)
+        elif isinstance(module, ZeroInitBatchNorm2d):
+            init.zeros_(module.weight)
+        elif isinstance(module, (nn.Conv2d, nn.Linear)):
+            init.kaiming_normal_(module.weight, mode="fan_out" if isinstance(module, nn.Conv2d) else "fan_in")
+            if module.bias is not None:
+                init.zeros_(module.bias)
+
+
+class AttentionCnnModel(AttentionCnnPreTrainedModel):
+    def __init__(self, config: AttentionCnnConfig):
+        super().__init__(config)
+        has_window = config.spatial_transformer != "none"
+        self.spatial_transformer = AttentionCnnSpatialTransformer(config) if has_window else None
+        self.embedder = nn.Conv2d(
+            config.num_channels, config.hidden_sizes[0], 3, config.embedding_stride, padding=1, bias=False
+        )
+        self.norm = nn.BatchNorm2d(config.hidden_sizes[0])
+        self.stages = nn.ModuleList(AttentionCnnStage(config, stage + 1) for stage in range(len(config.hidden_sizes)))
+        self.post_init()
+
+    @can_return_tuple
+    def forward(
+        self,
+        pixel_values: torch.FloatTensor | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        **kwargs: Unpack[TransformersKwargs],
+    ) -> AttentionCnnModelOutput:
+        r"""
+        pixel_values (`torch.FloatTensor` of shape `(batch_size, num_channels, height, width)`):
+            Images, from `AutoImageProcessor`; of any size.
+        output_attentions (`bool`, *optional*):
+            Whether to return the weights of non-local blocks.
+        output_hidden_states (`bool`, *optional*):
+            Whether to return the feature maps before and after each stage.
+
+        Returns an [`AttentionCnnModelOutput`] with `last_hidden_state` (batch, channels, height, width) and
+        `pooler_output` (batch, channels), its mean.
+        """
+        if pixel_values is None:
+            raise ValueError("You have to specify `pixel_values`.")
+        if pixel_values.shape[1] != self.config.num_channels:
+            raise ValueError(
+                f"`pixel_values` has {pixel_values.shape[1]} channels, but the model's `num_channels` is "
+                f"{self.config.num_channels}. Convert the images, or make the model with another `num_channels`."
+            )
+        if output_attentions is None:
+            output_attentions = self.config.output_attentions
+        if output_hidden_states is None:
+            output_hidden_states = self.config.output_hidden_states
+        pixel_values, theta, warped = pixel_values.to(self.dtype), None, None
+        if self.spatial_transformer is not None:
+            pixel_values, theta = self.spatial_transformer(pixel_values)
+            warped = pixel_values
+        hidden_states = self.norm(self.embedder(pixel_values)).relu()
+        gates, attentions, feature_maps = [], [], [hidden_states]
+        for stage in self.stages:
+            hidden_states, stage_gates, weights = stage(hidden_states)
+            gates += [gate for gate in stage_gates if gate is not None]
+            attentions += [] if weights is None else [weights]
+            feature_maps.append(hidden_states)
+        return AttentionCnnModelOutput(
+            last_hidden_state=hidden_states,
+            pooler_output=hidden_states.mean(dim=(2, 3)),
+            hidden_states=tuple(feature_maps) if output_hidden_states else None,
+            attentions=tuple(attentions) if attentions and output_attentions else None,
+            gates=tuple(gates) or None,
+            theta=theta,
+            warped_pixel_values=warped,
+        )
+
+
+class AttentionCnnForImageClassification(AttentionCnnPreTrainedModel):
+    # batches of images are of equal size, and soft labels would be counted once a class
+    accepts_loss_kwargs = False
+
+    def __init__(self, config: AttentionCnnConfig):
+        super().__init__(config)
+        self.num_labels = config.num_labels
+        self.model = AttentionCnnModel(config)
+        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+        width = config.hidden_sizes[-1]
+        self.classifier = nn.Linear(width, config.num_labels) if config.num_labels > 0 else nn.Identity()
+        self.post_init()
+
+    @can_return_tuple
+    def forward(
+        self,
+        pixel_values: torch.FloatTensor | None = None,
+        labels: torch.Tensor | None = None,
+        **kwargs: Unpack[TransformersKwargs],
+    ) -> AttentionCnnImageClassifierOutput:
+        r"""
+        pixel_values (`torch.FloatTensor` of shape `(batch_size, num_channels, height, width)`):
+            Images, from `AutoImageProcessor`; of any size.
+        labels (`torch.Tensor` of shape `(batch_size,)` or `(batch_size, num_labels)`, *optional*):
+            Classes, or their probabilities (mixup, cutmix); with `config.problem_type` `"regression"` or
+            `"multi_label_classification"` as every transformers classifier takes them.
+
+        Returns an [`AttentionCnnImageClassifierOutput`] with `loss`, `logits` (batch, labels), and what the network
+        attended to: `gates`, `theta`, `warped_pixel_values`, and on request (`output_attentions`) `attentions`.
+        """
+        outputs = self.model(pixel_values, **kwargs)
+        logits = self.classifier(self.dropout(outputs.pooler_output))
+        loss = None
+        if labels is not None:
+            is_soft = labels.is_floating_point() and labels.shape == logits.shape
+            if is_soft and self.config.problem_type in (None, "single_label_classification") and self.num_labels > 1:
+                loss = nn.functional.cross_entropy(logits.float(), labels.float())
+            else:
+                loss = self.loss_function(labels, logits, self.config, **kwargs)
+        return AttentionCnnImageClassifierOutput(
+            loss=loss,
+            logits=logits,
+            hidden_states=outputs.hidden_states,
+            attentions=outputs.attentions,
+            gates=outputs.gates,
+            theta=outputs.theta,
+            warped_pixel_values=outputs.warped_pixel_values,
+        )
+
+
+__all__ = ["AttentionCnnForImageClassification", "AttentionCnnModel", "AttentionCnnPreTrainedModel"]

@@ -1,0 +1,153 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Recurrent attention model configuration"""
+
+import difflib
+from dataclasses import fields
+from typing import Literal
+
+from huggingface_hub.dataclasses import strict
+from transformers import PreTrainedConfig
+
+
+@strict
+class RecurrentAttentionConfig(PreTrainedConfig):
+    r"""
+    The configuration of a recurrent attention model (Mnih et al. 2014, arXiv 1406.6247), which sees an image in
+    glimpses and learns by reinforcement where to look. A misspelt option or options that do not fit raise an error.
+
+    Args:
+        image_size (`int`, *optional*, defaults to 60):
+            Height and width that images are made for, in pixels; any other is taken too.
+        num_channels (`int`, *optional*, defaults to 1):
+            Channels of the images.
+        num_glimpses (`int`, *optional*, defaults to 6):
+            Glimpses of an image, the first one included.
+        glimpse_size (`int`, *optional*, defaults to 12):
+            Height and width of a glimpse's finest patch; every patch is brought to this size.
+        glimpse_stride (`int`, *optional*, defaults to 1):
+            Pixels of the image, along a side, that a pixel of the finest patch is the mean of.
+        num_scales (`int`, *optional*, defaults to 3):
+            Patches of a glimpse, k in the paper; each is twice as high and wide as the one before.
+        glimpse_channels (`list[int]`, *optional*, defaults to `[]`):
+            Channels of 3 x 3 convolutions that see each patch first, all but the first of stride 2; the paper has
+            none, its successor (Ba et al. 2014, arXiv 1412.7755) three.
+        glimpse_hidden_size, location_hidden_size (`int`, *optional*, defaults to 128):
+            Widths of h_g and h_l, the hidden layers for what is seen and for where.
+        hidden_size (`int`, *optional*, defaults to 256):
+            Width of the glimpse's features g and of the core h.
+        cell_type (`str`, *optional*, defaults to `"rnn"`):
+            The core: `"rnn"`, rectified linear (the paper's, for classification), or `"gru"`.
+        detach_locator (`bool`, *optional*, defaults to `True`):
+            Whether to keep REINFORCE's gradient from the core, which then learns from the classes alone.
+        initial_location (`str`, *optional*, defaults to `"random"`):
+            Of the first glimpse in training: `"random"`, uniform over the image, or `"center"`.
+        location_std (`float`, *optional*, defaults to 0.05):
+            Standard deviation of the locations around the mean that is found, in halves of the image.
+        exploration (`float`, *optional*, defaults to 0.0):
+            Share of the locations that, in training, are drawn uniformly from the image.
+        reinforce_weight (`float`, *optional*, defaults to 1.0):
+            Weight of REINFORCE beside the cross-entropy.
+        num_train_copies (`int`, *optional*, defaults to 1):
+            Monte Carlo copies of every image in training, each with its own locations.
+        num_eval_copies (`int`, *optional*, defaults to 0):
+            The same at evaluation, whose probabilities are averaged; 0 looks once, first at the centre, then at the
+            means that are found, so the answer is always the same, which sharing a
+            model checks.
+
+    Examples:
+
+    ```python
+    >>> from hf_attention import RecurrentAttentionConfig, RecurrentAttentionForImageClassification
+
+    >>> configuration = RecurrentAttentionConfig(num_labels=10)
+    >>> RecurrentAttentionForImageClassification(configuration).num_parameters()
+    289421
+    ```"""
+
+    model_type = "recurrent_attention"
+    keys_to_ignore_at_inference = ["locations", "glimpses", "hidden_states"]
+
+    image_size: int = 60
+    num_channels: int = 1
+    num_glimpses: int = 6
+    glimpse_size: int = 12
+    glimpse_stride: int = 1
+    num_scales: int = 3
+    glimpse_channels: list[int] | tuple[int, ...] = ()
+    glimpse_hidden_size: int = 128
+    location_hidden_size: int = 128
+    hidden_size: int = 256
+    cell_type: Literal["rnn", "gru"] = "rnn"
+    detach_locator: bool = True
+    initial_location: Literal["random", "center"] = "random"
+    location_std: float = 0.05
+    exploration: float | int = 0.0
+    reinforce_weight: float | int = 1.0
+    num_train_copies: int = 1
+    num_eval_copies: int = 0
+
+    def __post_init__(self, **kwargs):
+        known = {field.name for field in fields(self)}
+        for name in set(kwargs) - known - {"num_labels"}:
+            if meant := difflib.get_close_matches(name, known, n=1, cutoff=0.8):
+                raise ValueError(f"`{name}` is not an option of {type(self).__name__}; did you mean `{meant[0]}`?")
+        self.glimpse_channels = list(self.glimpse_channels)
+        super().__post_init__(**kwargs)
+
+    def validate_architecture(self):
+        """Part of `@strict`-powered validation. Raises `ValueError` where options do not fit each other."""
+        sizes = (
+            "image_size",
+            "num_channels",
+            "num_glimpses",
+            "glimpse_size",
+            "glimpse_stride",
+            "num_scales",
+            "glimpse_hidden_size",
+        )
+        for name in (*sizes, "location_hidden_size", "hidden_size", "num_train_copies"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"`{name}` must be at least 1, got {getattr(self, name)}.")
+        if any(width < 1 for width in self.glimpse_channels):
+            raise ValueError(f"`glimpse_channels` must be numbers of at least 1, got {self.glimpse_channels}.")
+        if self.num_eval_copies < 0:
+            raise ValueError(f"`num_eval_copies` must not be negative, got {self.num_eval_copies}.")
+        if self.location_std <= 0:
+            raise ValueError(
+                f"`location_std` must be more than 0, or no gradient says where to look; got {self.location_std}."
+            )
+        if not 0 <= self.exploration < 1:
+            raise ValueError(f"`exploration` is a share, 0 <= exploration < 1, got {self.exploration}.")
+        if self.reinforce_weight < 0:
+            raise ValueError(f"`reinforce_weight` must not be negative, got {self.reinforce_weight}.")
+        if self.glimpse_size * self.glimpse_stride > self.image_size:
+            raise ValueError(
+                f"`glimpse_size` ({self.glimpse_size}) times `glimpse_stride` ({self.glimpse_stride}) is more than "
+                f"`image_size` ({self.image_size})."
+            )
+
+    def save_pretrained(self, save_directory, push_to_hub: bool = False, **kwargs):
+        if self._auto_class is not None:
+            # transformers writes only the entry of the class that is saved; any Auto class may load the folder
+            modeling = "modeling_recurrent_attention.RecurrentAttention"
+            self.auto_map = {
+                "AutoConfig": "configuration_recurrent_attention.RecurrentAttentionConfig",
+                "AutoModel": f"{modeling}Model",
+                "AutoModelForImageClassification": f"{modeling}ForImageClassification",
+            }
+        super().save_pretrained(save_directory, push_to_hub=push_to_hub, **kwargs)
+
+
+__all__ = ["RecurrentAttentionConfig"]

@@ -1,0 +1,39 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""How much a model's windows covered of what was to be found, where the data knows where it stands."""
+
+import numpy as np
+from datasets import Dataset
+from transformers import BaseImageProcessor, PreTrainedModel
+
+from ..data.images import open_image
+from ..interpret.windows import look
+from ..metrics import Coverage
+
+
+def measure_coverage(model: PreTrainedModel, image_processor: BaseImageProcessor, rows: Dataset) -> dict[str, float]:
+    """
+    `coverage` and `coverage_by_chance` of images with a `box` (left, top, right, bottom, in pixels); nothing for a
+    model that looks through no windows, and for data without boxes.
+    """
+    if "box" not in rows.features:
+        return {}
+    images = [open_image(cell) for cell in rows["image"]]
+    try:
+        found = look(model, image_processor, images, batch_size=256)
+    except ValueError:  # it looks through no window
+        return {}
+    sizes = np.array([[*image.size] * 2 for image in images])  # (images, 4): width, height, width, height
+    boxes = np.asarray(rows["box"]) * 2 / sizes - 1
+    return Coverage().compute(predictions=[item.windows.tolist() for item in found], references=boxes.tolist())

@@ -1,0 +1,263 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+Train the chapters of visual attention side by side, and write a page of what they reached and what they looked at.
+
+    python scripts/compare_lineage.py cluttered_digits                         # every chapter (or --chapters plain se)
+    python scripts/compare_lineage.py cifar10 --train_file cifar10/train.parquet --test_file cifar10/test.parquet
+    python scripts/compare_lineage.py page                                     # of the runs that are there
+
+Other options go to `train_image_classification.py`, for every run alike.
+"""
+
+import argparse
+import json
+import statistics
+import time
+from pathlib import Path
+
+import torch
+from jinja2 import Template
+from matplotlib.figure import Figure
+from train_image_classification import main as train
+from transformers import AutoImageProcessor, AutoModelForImageClassification
+
+from hf_attention.data.cluttered_digits import load_cluttered_digits
+from hf_attention.data.images import open_image
+from hf_attention.hub.card import TEMPLATES, describe_versions
+from hf_attention.interpret import (
+    accuracy_by_kept,
+    overlay,
+    pixel_saliency,
+    plot_kept,
+    rank_patches,
+    saliency,
+    view,
+)
+
+
+RECIPES = Path(__file__).parent / "recipes"
+NETWORK = "image_size=60,num_channels=1,hidden_sizes=[16,32,64]"
+PLAIN = f"{NETWORK},embedding_stride=2,depths=[1,2,1]"
+ENCODER = (
+    "image_size=60,num_channels=1,glimpse_stride=2,glimpse_channels=[8,16,16],hidden_size=128,glimpse_hidden_size=128,"
+    "location_hidden_size=64,cell_type=gru,initial_location=center"
+)
+GLIMPSES = (
+    f"{ENCODER},num_glimpses=4,glimpse_size=12,num_scales=2,location_std=0.15,exploration=0.3,detach_locator=false,"
+    "reinforce_weight=0.3"
+)
+TOKENS = (
+    "image_size=60,num_channels=1,num_conv_layers=3,conv_channels=16,hidden_size=64,num_hidden_layers=3,"
+    "num_attention_heads=4,intermediate_size=128,attention_probs_dropout_prob=0.0,drop_path_rate=0.0"
+)
+
+# in the order of the history; the options of a run on the cluttered digits, chosen so that each takes about as long
+CHAPTERS = {
+    "plain": {"model_type": "attention_cnn", "config_overrides": PLAIN, "max_steps": 1000},
+    "one-look": {  # what recurrent attention is without it: the same layers see the whole canvas once
+        "model_type": "recurrent_attention",
+        "config_overrides": f"{ENCODER},num_glimpses=1,glimpse_size=30,num_scales=1",
+        "max_steps": 2500,
+        "learning_rate": 3e-3,
+        "per_device_train_batch_size": 128,
+    },
+    "recurrent-attention": {
+        "model_type": "recurrent_attention",
+        "config_overrides": GLIMPSES,
+        "max_steps": 3200,
+        "learning_rate": 3e-3,
+        "per_device_train_batch_size": 128,
+    },
+    "spatial-transformer": {
+        "model_type": "attention_cnn",
+        "config_overrides": f"{NETWORK},depths=[1,2,1],spatial_transformer=affine,warped_size=30",
+        "max_steps": 1000,
+    },
+    "squeeze-and-excitation": {
+        "model_type": "attention_cnn",
+        "config_overrides": f"{PLAIN},attention_type=se,reduction_ratio=4",
+        "max_steps": 1000,
+    },
+    "non-local": {
+        "model_type": "attention_cnn",
+        "config_overrides": f"{PLAIN},attention_type=non_local",
+        "max_steps": 1000,
+    },
+    "compact-vit": {"model_type": "compact_vit", "config_overrides": TOKENS, "max_steps": 1000, "learning_rate": 1e-3},
+}
+CIFAR10 = {
+    "none": "attention_type=none",
+    "se": "attention_type=se,reduction_ratio=4",
+    "non-local": "attention_type=non_local",
+}
+CIFAR10_NETWORK = "hidden_sizes=[16,32,64],depths=[1,1,1],embedding_stride=2"
+KEPT = [1, 2, 4, 6, 9, 12, 16, 24, 36]
+
+
+def as_arguments(options: dict) -> list[str]:
+    return [text for name, value in options.items() for text in (f"--{name}", str(value))]
+
+
+def train_cluttered_digits(output_dir: Path, chapters: list[str], others: list[str]):
+    recipe = str(RECIPES / "lineage-cluttered-digits.yaml")
+    for name in chapters:
+        folder = ["--output_dir", str(output_dir / name), "--overwrite_output_dir"]
+        train([recipe, *as_arguments(CHAPTERS[name]), *folder, *others])
+        results = json.loads((output_dir / name / "all_results.json").read_text())
+        results["inference_samples_per_second"] = measure_speed(output_dir / name)
+        results["threads"] = torch.get_num_threads()
+        (output_dir / name / "all_results.json").write_text(json.dumps(results, indent=4))
+
+
+def train_cifar10(output_dir: Path, seeds: list[int], others: list[str]):
+    recipe = str(RECIPES / "lineage-cifar10.yaml")
+    for seed in seeds:  # seeds in turn, so that what else the machine does falls on all kinds alike
+        for name, options in CIFAR10.items():
+            folder = output_dir / f"cifar10-{name}-{seed}"
+            overrides = ["--config_overrides", f"{CIFAR10_NETWORK},{options}", "--seed", str(seed)]
+            train([recipe, *overrides, "--output_dir", str(folder), "--overwrite_output_dir", *others])
+
+
+@torch.no_grad()
+def measure_speed(folder: Path, batch_size: int = 64, rounds: int = 7) -> float:
+    """Images a second of the forward pass, the median of some rounds after one that is not counted."""
+    model = AutoModelForImageClassification.from_pretrained(folder).eval()
+    images = torch.randn(batch_size, 1, 60, 60)
+    times = []
+    for _ in range(rounds + 1):
+        start = time.perf_counter()
+        model(images)
+        times.append(time.perf_counter() - start)
+    return batch_size / statistics.median(times[1:])
+
+
+def load(folder: Path):
+    return AutoModelForImageClassification.from_pretrained(folder), AutoImageProcessor.from_pretrained(folder)
+
+
+def plot_pixels(folder: Path, images: list) -> Figure:
+    """What stands out in the pixels, beside what the plain network's answer hangs on."""
+    model, processor = load(folder)
+    classical = [pixel_saliency(images, method) for method in ("change", "background", "both")]
+    gradients = [abs(values) for values in saliency(model, processor, images, method="integrated_gradients")]
+    titles = ["the image", "sharp change", "unlike the background", "both", "the plain network's\nanswer hangs on"]
+    figure = Figure(figsize=(1.6 * len(titles), 1.75 * len(images)), layout="constrained")
+    for row, (image, axes) in enumerate(zip(images, figure.subplots(len(images), len(titles), squeeze=False))):
+        shown = [image.convert("RGB"), *(overlay(image, maps[row], opacity=0.75) for maps in [*classical, gradients])]
+        for ax, picture, title in zip(axes, shown, titles):
+            ax.imshow(picture)
+            ax.set_axis_off()
+            ax.set_title(title if row == 0 else "", fontsize=9)
+    return figure
+
+
+def plot_selection(folder: Path, data, count: int = 500) -> Figure:
+    """Accuracy of the transformer that sees only the best of 6 x 6 patches."""
+    model, processor = load(folder)
+    images, labels = [open_image(cell) for cell in data["test"][:count]["image"]], data["test"][:count]["label"]
+    known = [open_image(cell) for cell in data["train"]["image"]], data["train"]["label"]
+    curves = {}
+    for ranking in ("attention", "saliency", "mutual_information", "random"):
+        scores = rank_patches(ranking, model, processor, images, (6, 6), known)
+        curves[ranking] = accuracy_by_kept(model, processor, images, labels, scores, KEPT)
+    return plot_kept(KEPT, curves, patches=36)
+
+
+def write_page(output_dir: Path, page_dir: Path):
+    assets = page_dir / "assets"
+    assets.mkdir(parents=True, exist_ok=True)
+    data = load_cluttered_digits({"train": 2000, "test": 3000})
+    images = [open_image(cell) for cell in data["test"][:256]["image"]]
+    rows = []
+    for name in CHAPTERS:
+        folder = output_dir / name
+        if not (folder / "all_results.json").exists():
+            continue
+        results = json.loads((folder / "all_results.json").read_text())
+        if "inference_samples_per_second" not in results:
+            continue
+        state = json.loads((folder / "trainer_state.json").read_text())
+        model, processor = load(folder)
+        if name not in ("plain", "one-look"):
+            view(model, processor, images, shown=3).figure.savefig(assets / f"{name}.png", dpi=90)
+        elif name == "plain":
+            plot_pixels(folder, images[:3]).savefig(assets / "saliency.png", dpi=90)
+        if name == "compact-vit":
+            plot_selection(folder, data).savefig(assets / "selection.png", dpi=90)
+        seen = round(results["train_samples_per_second"] * results["train_runtime"])
+        rows.append(
+            {
+                "chapter": name,
+                "name": name.replace("-", " "),
+                "parameters": f"{model.num_parameters():,}",
+                "steps": state["global_step"],
+                "images": f"{seen:,}",
+                "runtime": f"{results['train_runtime']:.0f}",
+                "threads": results["threads"],
+                "training_speed": f"{results['train_samples_per_second']:,.0f}",
+                "inference_speed": f"{results['inference_samples_per_second']:,.0f}",
+                "accuracy": f"{100 * results['test_accuracy']:.1f} %",
+                "coverage": show_share(results.get("test_coverage")),
+                "chance": show_share(results.get("test_coverage_by_chance")),
+            }
+        )
+    cifar = []
+    for name in CIFAR10:
+        folders = sorted(file.parent for file in output_dir.glob(f"cifar10-{name}-*/all_results.json"))
+        runs = [json.loads((folder / "all_results.json").read_text()) for folder in folders]
+        runs = [run for run in runs if "test_accuracy" in run]  # those that came to their end
+        if runs:
+            found = [100 * run["test_accuracy"] for run in runs]
+            spread = statistics.stdev(found) if len(found) > 1 else float("nan")
+            cifar.append(
+                {
+                    "name": name,
+                    "parameters": f"{load(folders[0])[0].num_parameters():,}",
+                    "runs": len(found),
+                    "each": ", ".join(f"{value:.1f}" for value in found),
+                    "accuracy": f"{statistics.mean(found):.1f} ± {spread:.1f} %",
+                    "images": f"{round(runs[0]['train_samples_per_second'] * runs[0]['train_runtime']):,}",
+                }
+            )
+    template = Template((TEMPLATES / "lineage_page.md").read_text("utf-8"), trim_blocks=True)
+    chapters = {row["chapter"] for row in rows}
+    missing = [name.replace("-", " ") for name in CHAPTERS if name not in chapters]
+    page = template.render(rows=rows, chapters=chapters, missing=missing, cifar=cifar, versions=describe_versions())
+    (page_dir / "README.md").write_text(page + "\n", "utf-8")
+
+
+def show_share(value: float | None) -> str:
+    return "" if value is None else f"{100 * value:.0f} %"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("task", choices=["cluttered_digits", "cifar10", "page"])
+    parser.add_argument("--chapters", nargs="+", choices=list(CHAPTERS), default=list(CHAPTERS))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--output_dir", type=Path, default=Path("outputs/lineage"))
+    parser.add_argument("--page_dir", type=Path, default=Path("model_cards/lineage"))
+    options, others = parser.parse_known_args()
+    if options.task == "cluttered_digits":
+        train_cluttered_digits(options.output_dir, options.chapters, others)
+    elif options.task == "cifar10":
+        train_cifar10(options.output_dir, options.seeds, others)
+    elif others:
+        parser.error(f"`page` trains nothing, so it has no use for {' '.join(others)}.")
+    write_page(options.output_dir, options.page_dir)
+
+
+if __name__ == "__main__":
+    main()

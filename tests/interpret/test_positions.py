@@ -1,0 +1,48 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+import numpy as np
+import pytest
+from test_windows import images, make_cnn, make_processor  # noqa: F401
+
+from hf_attention.interpret import attend, plot_positions, position_map
+
+
+def test_the_row_of_the_position_over_the_pixel(images):  # noqa: F811
+    model = make_cnn(attention_type="non_local")  # 10 x 10 positions of an image of 24 x 20 pixels
+    item = attend(model, make_processor(), images)[0]
+    assert item.grid == (10, 10) and item.num_prefix_tokens == 0
+    weights = item.attentions[-1, 0]
+    np.testing.assert_allclose(position_map(item, (0, 0)), weights[0].reshape(10, 10))
+    np.testing.assert_allclose(position_map(item, (23, 19)), weights[99].reshape(10, 10))
+    np.testing.assert_allclose(position_map(item, (12, 3)), weights[15].reshape(10, 10))
+    assert position_map(item, (12, 3)).sum() == pytest.approx(1, rel=1e-4)
+
+
+def test_picture(images):  # noqa: F811
+    attentions = attend(make_cnn(attention_type="non_local"), make_processor(), images[:2])
+    figure = plot_positions(attentions, [[(3, 4), (10, 10)], [(0, 0), (23, 19)]])
+    assert len(figure.axes) == 6
+    assert figure.axes[1].get_title() == "what pixel 1 looked at"
+    marked = figure.axes[5].lines[0].get_xydata()[0] / figure.axes[5].images[0].get_array().shape[1::-1]
+    np.testing.assert_allclose(marked, [23.5 / 24, 19.5 / 20], atol=0.01)
+
+
+def test_bad_input(images):  # noqa: F811
+    attentions = attend(make_cnn(attention_type="non_local"), make_processor(), images[:1])
+    with pytest.raises(ValueError, match=r"`pixel` \(column, row\) = \(24, 0\) lies outside the image of 24 x 20"):
+        position_map(attentions[0], (24, 0))
+    with pytest.raises(ValueError, match="`pixels` must be a list of as many pixels"):
+        plot_positions(attentions, [])
+    with pytest.raises(ValueError, match="`attentions` is empty"):
+        plot_positions([], [])

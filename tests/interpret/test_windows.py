@@ -1,0 +1,102 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from hf_attention import (
+    AttentionCnnConfig,
+    AttentionCnnForImageClassification,
+    CompactVitImageProcessorPil,
+    RecurrentAttentionConfig,
+    RecurrentAttentionForImageClassification,
+)
+from hf_attention.interpret import look, plot_windows
+
+
+@pytest.fixture
+def images():
+    noise = np.random.default_rng(0).integers(0, 256, (3, 20, 24), dtype=np.uint8)
+    return [Image.fromarray(pixels) for pixels in noise]
+
+
+def make_processor():
+    return CompactVitImageProcessorPil(
+        num_channels=1, size={"height": 20, "width": 20}, image_mean=[0.4], image_std=[0.2]
+    )
+
+
+def make_cnn(**options):
+    torch.manual_seed(0)
+    sizes = {"image_size": 20, "num_channels": 1, "hidden_sizes": [4, 6], "depths": [1, 1], "num_labels": 3}
+    return AttentionCnnForImageClassification(AttentionCnnConfig(**{**sizes, **options}))
+
+
+def make_recurrent(**options):
+    torch.manual_seed(0)
+    sizes = {"image_size": 20, "num_glimpses": 3, "glimpse_size": 4, "num_scales": 2, "num_labels": 3}
+    return RecurrentAttentionForImageClassification(RecurrentAttentionConfig(**{**sizes, **options}))
+
+
+def test_a_window_is_what_the_transformer_cut(images):
+    model = make_cnn(spatial_transformer="affine", warped_size=6)
+    with torch.no_grad():  # the upper right quarter, turned by a right angle
+        theta = model.model.spatial_transformer.theta
+        theta.bias.copy_((torch.tensor([0, -0.5, 0.5, 0.5, 0, -0.5]) - theta.identity) / theta.scaling)
+    found = look(model, make_processor(), images, batch_size=2)
+    assert [item.image.size for item in found] == [(24, 20)] * 3
+    for item in found:
+        assert item.windows.shape == (1, 2, 3) and item.seen.shape == (1, 1, 6, 6, 1)
+        # x_s = -0.5 y_t + 0.5, y_s = 0.5 x_t - 0.5: the window's upper left corner is the quarter's upper right
+        corners = [(23.5, -0.5), (23.5, 9.5), (11.5, 9.5), (11.5, -0.5)]
+        np.testing.assert_allclose(item.corners()[0], corners, atol=1e-5)
+        assert item.seen.min() >= 0 and item.seen.max() <= 1
+        assert item.label.startswith("LABEL_") and 1 / 3 <= item.score <= 1
+
+
+def test_glimpses_stand_where_the_model_looked(images):
+    model = make_recurrent(glimpse_stride=2)
+    found = look(model, make_processor(), images)
+    with torch.no_grad():
+        outputs = model.eval()(make_processor()(images, return_tensors="pt")["pixel_values"])
+    for row, item in enumerate(found):
+        assert item.windows.shape == (3, 2, 3) and item.seen.shape == (3, 2, 4, 4, 1)
+        np.testing.assert_allclose(item.windows[:, :, 2], outputs.locations[row], atol=1e-5)
+        widths = np.ptp(item.corners()[..., 0], axis=1), np.ptp(item.corners()[..., 1], axis=1)
+        np.testing.assert_allclose(widths[0], 8 * 24 / 20, rtol=1e-5)  # 4 x 2 pixels of 20
+        np.testing.assert_allclose(widths[1], 8, rtol=1e-5)
+        expected = (outputs.glimpses[row].numpy() * 0.2 + 0.4).clip(0, 1).transpose(0, 1, 3, 4, 2)
+        np.testing.assert_allclose(item.seen, expected, atol=1e-5)
+    assert not model.training
+
+
+@pytest.mark.parametrize("kind", ["glimpses", "window"])
+def test_pictures(images, kind, tmp_path):
+    model = make_recurrent() if kind == "glimpses" else make_cnn(spatial_transformer="attention")
+    figure = plot_windows(look(model, make_processor(), images[:2]))
+    titles = [ax.get_title() for ax in figure.axes]
+    assert sum("found: LABEL_" in title for title in titles) == 2
+    assert titles.count("look 3" if kind == "glimpses" else "what it saw") == 2
+    figure.savefig(tmp_path / "windows.png")
+    assert len(set(Image.open(tmp_path / "windows.png").convert("L").get_flattened_data())) > 20
+    with pytest.raises(ValueError, match="`items` is empty"):
+        plot_windows([])
+
+
+def test_a_model_without_windows(images):
+    with pytest.raises(ValueError, match="returned no `locations` and no `theta`"):
+        look(make_cnn(), make_processor(), images)
+    with pytest.raises(ValueError, match="must be a list of PIL images"):
+        look(make_recurrent(), make_processor(), images[0])

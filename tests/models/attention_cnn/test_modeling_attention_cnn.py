@@ -1,0 +1,218 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+import pytest
+import torch
+from transformers import AutoImageProcessor, AutoModel, AutoModelForImageClassification
+
+from hf_attention import (
+    AttentionCnnConfig,
+    AttentionCnnForImageClassification,
+    AttentionCnnModel,
+    CompactVitImageProcessorPil,
+)
+
+
+SIZES = {"image_size": 12, "num_channels": 2, "hidden_sizes": [4, 6], "depths": [1, 2], "num_labels": 3}
+KINDS = [
+    {},
+    {"attention_type": "se", "reduction_ratio": 1},
+    {"attention_type": "non_local", "attention_stages": [1, 2]},
+    {"attention_type": "non_local", "pairwise_function": "gaussian"},
+    {"attention_type": "non_local", "pairwise_function": "dot_product"},
+    {"attention_type": "non_local", "pairwise_function": "concatenation", "embedding_stride": 2},
+    {"spatial_transformer": "affine"},
+    {"spatial_transformer": "attention", "warped_size": 8, "attention_type": "se", "reduction_ratio": 1},
+]
+
+
+def name_of(options):
+    return "-".join(f"{value}" for value in options.values()) or "none"
+
+
+def make_model(randomized=True, **options):
+    torch.manual_seed(0)
+    model = AttentionCnnForImageClassification(AttentionCnnConfig(**{**SIZES, **options})).eval()
+    if randomized:
+        with torch.no_grad():  # what starts at zero or the identity would hide mistakes
+            for name, parameter in model.named_parameters():
+                # a window that is far off sees nothing, and learns nothing
+                parameter.add_(torch.randn_like(parameter) * (0.01 if "spatial_transformer" in name else 0.2))
+    return model
+
+
+def make_images(size=12):
+    return torch.randn(3, 2, size, size, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize("options", KINDS, ids=name_of)
+def test_what_it_attended_to(options):
+    model = make_model(**options)
+    outputs = model(make_images(), labels=torch.tensor([0, 1, 2]), output_attentions=True, output_hidden_states=True)
+    assert outputs.logits.shape == (3, 3) and outputs.loss.shape == ()
+    stages = model.config.attention_stages
+    if model.config.attention_type == "se":
+        assert [tuple(gates.shape) for gates in outputs.gates] == [(3, 4), (3, 6), (3, 6)]
+        assert all((gates > 0).all() and (gates < 1).all() for gates in outputs.gates)
+    else:
+        assert outputs.gates is None
+    if model.config.attention_type == "non_local":
+        base = 6 if model.config.embedding_stride == 2 else 12
+        positions = [(base // 2 ** (stage - 1)) ** 2 for stage in stages]
+        assert [tuple(weights.shape) for weights in outputs.attentions] == [(3, 1, size, size) for size in positions]
+        assert positions[-1] == model.config.grid_size(12) ** 2
+        if "gaussian" in model.config.pairwise_function:
+            torch.testing.assert_close(outputs.attentions[-1].sum(-1), torch.ones(3, 1, positions[-1]))
+        assert model(make_images()).attentions is None
+    else:
+        assert outputs.attentions is None
+    if model.config.spatial_transformer == "none":
+        assert outputs.theta is None and outputs.warped_pixel_values is None
+    else:
+        side = model.config.warped_size or 12
+        assert outputs.theta.shape == (3, 2, 3) and outputs.warped_pixel_values.shape == (3, 2, side, side)
+    assert len(outputs.hidden_states) == 3
+    assert isinstance(model(make_images(), return_dict=False), tuple)
+
+
+def test_parameter_counts_by_hand():
+    def count(**options):
+        return AttentionCnnForImageClassification(AttentionCnnConfig(num_labels=10, **options)).num_parameters()
+
+    widths = [(16, 16), (16, 16), (16, 32), (32, 32), (32, 64), (64, 64)]  # in and out of each block
+    convolutions = sum(9 * out * (inside + out) + 4 * out for inside, out in widths)
+    shortcuts = 16 * 32 + 2 * 32 + 32 * 64 + 2 * 64
+    plain = 27 * 16 + 32 + convolutions + shortcuts + 64 * 10 + 10
+    assert count() == plain
+    gates = sum(2 * out * (out // 4) + out // 4 + out for _, out in widths)
+    assert count(attention_type="se", reduction_ratio=4) == plain + gates == 180_914
+    relations = 3 * (64 * 32 + 32) + 32 * 64 + 64 + 2 * 64
+    assert count(attention_type="non_local") == plain + relations
+    window = 75 * 8 + 8 + 200 * 16 + 16 + 49 * 16 * 32 + 32
+    assert count(spatial_transformer="affine") == plain + window + 33 * 6
+    assert count(spatial_transformer="attention") == plain + window + 33 * 3
+
+
+@torch.no_grad()
+def test_the_plain_network_block_by_block():
+    model = make_model()
+    norm = lambda x, module: torch.nn.functional.batch_norm(  # noqa: E731
+        x, module.running_mean, module.running_var, module.weight, module.bias
+    )
+    conv = torch.nn.functional.conv2d
+    base, images = model.model, make_images()
+    x = norm(conv(images, base.embedder.weight, padding=1), base.norm).clamp(min=0)
+    for stage, halves in zip(base.stages, (False, True)):
+        for number, block in enumerate(stage.blocks):
+            stride = 2 if halves and number == 0 else 1
+            y = norm(conv(x, block.conv1.weight, stride=stride, padding=1), block.norm1).clamp(min=0)
+            y = norm(conv(y, block.conv2.weight, padding=1), block.norm2)
+            if number == 0 and halves:
+                x = norm(conv(x, block.shortcut[0].weight, stride=2), block.shortcut[1])
+            x = (x + y).clamp(min=0)
+    pooled = x.flatten(2).sum(2) / 36
+    expected = pooled @ model.classifier.weight.T + model.classifier.bias
+    torch.testing.assert_close(model(images).logits, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"spatial_transformer": "affine"},
+        {"spatial_transformer": "attention"},
+        *(
+            {"attention_type": "non_local", "pairwise_function": name, "attention_stages": [1, 2]}
+            for name in ("embedded_gaussian", "gaussian", "dot_product", "concatenation")
+        ),
+    ],
+    ids=name_of,
+)
+@pytest.mark.parametrize("training", [False, True])
+@torch.no_grad()
+def test_new_attention_leaves_the_output_as_it_was(options, training):
+    """The identity start of the spatial transformer, and the zero start of the non-local block."""
+    with_attention, plain = make_model(randomized=False, **options), make_model()
+    missing, unexpected = with_attention.load_state_dict(plain.state_dict(), strict=False)
+    assert missing and not unexpected
+    with_attention.train(training), plain.train(training)
+    images = make_images()
+    torch.testing.assert_close(with_attention(images).logits, plain(images).logits, rtol=1e-4, atol=1e-5)
+    if options.get("spatial_transformer"):
+        assert torch.equal(with_attention(images).theta, torch.tensor([[1.0, 0, 0], [0, 1, 0]]).expand(3, 2, 3))
+
+
+@pytest.mark.parametrize("options", KINDS, ids=name_of)
+def test_every_weight_learns(options):
+    model = make_model(**options).train()
+    model(make_images(), labels=torch.tensor([0, 1, 2])).loss.backward()
+    still = [
+        name for name, parameter in model.named_parameters() if parameter.grad is None or not parameter.grad.any()
+    ]
+    # a softmax over positions that look is the same with a constant added to all keys
+    assert all(name.endswith("theta.bias") or name.endswith("phi.bias") for name in still), still
+
+
+@pytest.mark.parametrize("options", KINDS, ids=name_of)
+def test_save_and_load(tmp_path, options):
+    model = make_model(**options)
+    model.save_pretrained(tmp_path)
+    loaded, info = AutoModelForImageClassification.from_pretrained(tmp_path, output_loading_info=True)
+    assert type(loaded) is AttentionCnnForImageClassification and not any(info.values())
+    images = make_images()
+    torch.testing.assert_close(loaded(images).logits, model(images).logits)
+    base = AutoModel.from_pretrained(tmp_path)
+    assert type(base) is AttentionCnnModel
+    torch.testing.assert_close(base(images).pooler_output, model.model(images).pooler_output)
+    half = AutoModelForImageClassification.from_pretrained(tmp_path, dtype=torch.bfloat16)
+    torch.testing.assert_close(half(images).logits.float(), model(images).logits, rtol=0.2, atol=0.2)
+
+
+def test_losses():
+    model = make_model()
+    images, labels = make_images(), torch.tensor([0, 1, 2])
+    logits = model(images).logits
+    expected = torch.nn.functional.cross_entropy(logits, labels)
+    torch.testing.assert_close(model(images, labels=labels).loss, expected)
+    one_hot = torch.nn.functional.one_hot(labels, 3).float()
+    mixed = 0.3 * one_hot + 0.7 * one_hot.flip(0)
+    by_hand = -(mixed * logits.log_softmax(-1)).sum(-1).mean()
+    torch.testing.assert_close(model(images, labels=mixed).loss, by_hand)
+
+
+def test_sizes_and_channels():
+    model = make_model(attention_type="non_local")
+    assert model(make_images(16)).logits.shape == (3, 3)
+    with pytest.raises(ValueError, match="has 3 channels, but the model's `num_channels` is 2"):
+        model(torch.randn(1, 3, 12, 12))
+    with pytest.raises(ValueError, match="specify `pixel_values`"):
+        model()
+
+
+def test_fine_tuning_to_other_labels(tmp_path):
+    make_model().save_pretrained(tmp_path)
+    model = AutoModelForImageClassification.from_pretrained(tmp_path, num_labels=7, ignore_mismatched_sizes=True)
+    assert model.classifier.out_features == 7
+
+
+def test_the_image_processor_is_the_familys(tmp_path):
+    make_model().save_pretrained(tmp_path)
+    CompactVitImageProcessorPil(num_channels=1).save_pretrained(tmp_path)
+    assert type(AutoImageProcessor.from_pretrained(tmp_path)) is CompactVitImageProcessorPil
+
+
+@pytest.mark.parametrize("options", KINDS[1:3] + KINDS[6:], ids=name_of)
+def test_torch_compile_in_one_graph(options):
+    model = make_model(**options)
+    compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
+    with torch.no_grad():
+        torch.testing.assert_close(compiled(make_images()).logits, model(make_images()).logits, rtol=1e-4, atol=1e-5)

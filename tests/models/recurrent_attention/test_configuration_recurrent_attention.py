@@ -1,0 +1,52 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+import pytest
+from huggingface_hub.errors import StrictDataclassError
+from transformers import AutoConfig
+
+from hf_attention import RecurrentAttentionConfig
+
+
+def test_round_trip(tmp_path):
+    config = RecurrentAttentionConfig(num_glimpses=3, cell_type="gru", num_eval_copies=4, num_labels=7)
+    config.save_pretrained(tmp_path)
+    loaded = AutoConfig.from_pretrained(tmp_path)
+    assert type(loaded) is RecurrentAttentionConfig and loaded.num_labels == 7
+    assert loaded.to_diff_dict() == config.to_diff_dict()
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        (
+            {"num_glimpse": 3},
+            "`num_glimpse` is not an option of RecurrentAttentionConfig; did you mean `num_glimpses`",
+        ),
+        ({"cell_type": "lstm"}, "cell_type"),
+        ({"num_glimpses": 0}, "`num_glimpses` must be at least 1, got 0"),
+        ({"num_train_copies": 0}, "`num_train_copies` must be at least 1, got 0"),
+        ({"num_eval_copies": -1}, "`num_eval_copies` must not be negative, got -1"),
+        ({"location_std": 0.0}, "`location_std` must be more than 0"),
+        ({"reinforce_weight": -1.0}, "`reinforce_weight` must not be negative"),
+        ({"exploration": 1.0}, "`exploration` is a share"),
+        ({"glimpse_channels": [4, 0]}, "`glimpse_channels` must be numbers of at least 1"),
+        (
+            {"glimpse_size": 31, "glimpse_stride": 2},
+            r"`glimpse_size` \(31\) times `glimpse_stride` \(2\) is more than",
+        ),
+    ],
+)
+def test_bad_options(options, message):
+    with pytest.raises((ValueError, StrictDataclassError), match=message):
+        RecurrentAttentionConfig(**options)

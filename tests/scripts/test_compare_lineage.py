@@ -1,0 +1,71 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+import json
+
+import numpy as np
+import pytest
+from compare_lineage import CHAPTERS, main
+from datasets import ClassLabel, Dataset, Features
+from datasets import Image as ImageFeature
+from PIL import Image
+
+from hf_attention.data.images import encode_png
+
+
+FEW = ["--max_steps", "4", "--warmup_steps", "1", "--max_train_samples", "64", "--max_eval_samples", "40"]
+FEW += ["--per_device_train_batch_size", "8", "--disable_tqdm", "true"]
+
+
+def run(monkeypatch, tmp_path, *arguments):
+    places = ["--output_dir", str(tmp_path / "runs"), "--page_dir", str(tmp_path / "page")]
+    monkeypatch.setattr("sys.argv", ["compare_lineage.py", *arguments, *places])
+    main()
+    return (tmp_path / "page" / "README.md").read_text()
+
+
+def test_chapters_and_their_page(monkeypatch, tmp_path):
+    page = run(monkeypatch, tmp_path, "cluttered_digits", "--chapters", *CHAPTERS, *FEW)
+    for name in CHAPTERS:
+        results = json.loads((tmp_path / "runs" / name / "all_results.json").read_text())
+        assert f"| {name.replace('-', ' ')} | " in page and f"| {100 * results['test_accuracy']:.1f} % |" in page
+        if name in ("recurrent-attention", "spatial-transformer"):
+            assert 0 < results["test_coverage"] <= 1
+            assert f"| {100 * results['test_coverage']:.0f} % |" in page
+    pictures = {picture.stem for picture in (tmp_path / "page" / "assets").glob("*.png")}
+    assert pictures == {*CHAPTERS, "saliency", "selection"} - {"plain", "one-look"}
+    assert all(f"](assets/{name}.png)" in page for name in pictures)
+
+
+def test_seeds_of_cifar10(monkeypatch, tmp_path):
+    random = np.random.default_rng(0)
+    names = [str(label) for label in range(10)]
+    features = Features({"img": ImageFeature(), "label": ClassLabel(names=names)})
+    pixels = random.integers(0, 256, (60, 32, 32, 3), dtype=np.uint8)
+    cells = [{"bytes": encode_png(Image.fromarray(image)), "path": None} for image in pixels]
+    rows = Dataset.from_dict({"img": cells, "label": [index % 10 for index in range(60)]}, features=features)
+    rows.to_parquet(tmp_path / "rows.parquet")
+    files = ["--train_file", str(tmp_path / "rows.parquet"), "--test_file", str(tmp_path / "rows.parquet")]
+    page = run(monkeypatch, tmp_path, "cifar10", *files, *FEW, "--seeds", "3", "5")
+    for name in ("none", "se", "non-local"):
+        found = []
+        for seed in (3, 5):
+            results = json.loads((tmp_path / "runs" / f"cifar10-{name}-{seed}" / "all_results.json").read_text())
+            found.append(100 * results["test_accuracy"])
+        assert f"| {np.mean(found):.1f} ± {np.std(found, ddof=1):.1f} % |" in page
+
+
+def test_a_page_has_no_options_of_training(monkeypatch, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        run(monkeypatch, tmp_path, "page", "--learning_rate", "1")
+    assert "`page` trains nothing" in capsys.readouterr().err

@@ -1,0 +1,75 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+import pytest
+import torch
+
+from hf_attention import (
+    AttentionCnnConfig,
+    AttentionCnnForImageClassification,
+    CompactVitImageProcessorPil,
+    RecurrentAttentionConfig,
+    RecurrentAttentionForImageClassification,
+)
+from hf_attention.data.cluttered_digits import load_cluttered_digits
+from hf_attention.data.images import load_digits
+from hf_attention.training.coverage import measure_coverage
+
+
+@pytest.fixture(scope="module")
+def rows():
+    return load_cluttered_digits({"test": 30})["test"]
+
+
+def make_processor():
+    size = {"height": 60, "width": 60}
+    return CompactVitImageProcessorPil(num_channels=1, size=size, image_mean=[0.1], image_std=[0.2])
+
+
+def make_cnn(kind):
+    torch.manual_seed(0)
+    config = AttentionCnnConfig(num_channels=1, hidden_sizes=[2, 2], depths=[1, 1], spatial_transformer=kind)
+    return AttentionCnnForImageClassification(config)
+
+
+def test_a_window_over_everything_covers_everything(rows):
+    found = measure_coverage(make_cnn("affine"), make_processor(), rows)
+    assert found == {"coverage": 1.0, "coverage_by_chance": 1.0}
+
+
+def test_a_window_over_the_left_half(rows):
+    model = make_cnn("affine")
+    theta = model.model.spatial_transformer.theta
+    with torch.no_grad():
+        theta.bias.copy_((torch.tensor([0.5, 0, -0.5, 0, 1, 0]) - theta.identity) / theta.scaling)
+    found = measure_coverage(model, make_processor(), rows)
+    shares = []
+    for left, _, right, _ in rows["box"]:
+        shares.append(sum(x < 30 for x in range(left, right)) / (right - left))
+    assert found["coverage"] == pytest.approx(sum(shares) / 30, abs=0.02)
+    assert found["coverage"] == pytest.approx(found["coverage_by_chance"])  # the same window for all
+
+
+def test_glimpses(rows):
+    config = RecurrentAttentionConfig(num_glimpses=1, glimpse_size=30, num_scales=1)
+    found = measure_coverage(RecurrentAttentionForImageClassification(config), make_processor(), rows)
+    shares = []
+    for left, top, right, bottom in rows["box"]:
+        inside = sum(15 <= x < 45 and 15 <= y < 45 for x in range(left, right) for y in range(top, bottom))
+        shares.append(inside / ((right - left) * (bottom - top)))
+    assert found["coverage"] == pytest.approx(sum(shares) / 30, abs=0.02)
+
+
+def test_nothing_to_measure(rows):
+    assert measure_coverage(make_cnn("none"), make_processor(), rows) == {}
+    assert measure_coverage(make_cnn("affine"), make_processor(), load_digits()["test"].take(2)) == {}
