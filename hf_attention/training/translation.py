@@ -280,18 +280,19 @@ def alignment_error(
 
 
 class TranslationTrainer(Seq2SeqTrainer):
-    """A `Seq2SeqTrainer` that leaves smoothing the labels to a model that can: the loss then needs no logits."""
-
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        self.label_smoothing = None
-        if getattr(self.model, "smooths_labels", False):
-            self.label_smoother, self.label_smoothing = None, self.args.label_smoothing_factor
+    """
+    A `Seq2SeqTrainer` that, in training, leaves smoothing the labels to a model that can: its loss needs no logits.
+    """
 
     def compute_loss(self, model, inputs, *args, **kwargs):
-        if self.label_smoothing:
-            inputs = {**inputs, "label_smoothing": self.label_smoothing}
-        return super().compute_loss(model, inputs, *args, **kwargs)
+        if self.label_smoother is None or not model.training or not getattr(self.model, "smooths_labels", False):
+            return super().compute_loss(model, inputs, *args, **kwargs)
+        smoother, self.label_smoother = self.label_smoother, None
+        try:
+            inputs = {**inputs, "label_smoothing": self.args.label_smoothing_factor}
+            return super().compute_loss(model, inputs, *args, **kwargs)
+        finally:
+            self.label_smoother = smoother
 
 
 class SaveTargetTokenizer(TrainerCallback):

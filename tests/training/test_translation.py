@@ -320,4 +320,4 @@ def test_labels_are_smoothed_as_by_the_trainer(is_ours, num_items_in_batch, tmp_
         trainer = trainer(model=model, args=Seq2SeqTrainingArguments(**options))
         losses.append(trainer.compute_loss(model.train(), dict(inputs), num_items_in_batch=num_items_in_batch))
     torch.testing.assert_close(*losses)
-    assert trainer.label_names == ["labels"]
+    assert trainer.label_names == ["labels"] and trainer.label_smoother is not None

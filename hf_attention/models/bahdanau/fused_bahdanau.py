@@ -34,7 +34,7 @@ def without_autocast(function):
     return run
 
 
-LIMIT = 40.0  # of |W_a s| and |U_a h|: beyond it tanh has long been flat, and exp(2 x) is not yet infinite
+LIMIT = 40.0  # of |W_a s| and of |U_a h|, far beyond any that are trained, so that exp(2 x) is finite
 
 
 class AttentiveGru(torch.autograd.Function):

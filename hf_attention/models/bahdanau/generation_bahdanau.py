@@ -25,7 +25,7 @@ from transformers.generation import EosTokenCriteria, MaxLengthCriteria
 from transformers.generation.logits_process import MinLengthLogitsProcessor, MinNewTokensLengthLogitsProcessor
 
 from .fused_bahdanau import LIMIT
-from .layers_bahdanau import BahdanauAttentiveLayer, is_plain
+from .layers_bahdanau import BahdanauAttentiveLayer, has_hooks, is_plain
 
 
 NEVER = -1e9  # added to a score to exclude it, as `generate` does
@@ -125,6 +125,8 @@ def can_fuse(model: nn.Module) -> bool:
         return False
     if config.cell_type != "gru" or not config.reset_after or config.attention_type != "additive":
         return False
+    if type(model.model.decoder.embed_tokens) is not nn.Embedding:
+        return False
     attention = layer.attention
     parts = (layer.input_proj, layer.context_proj, layer.cell.recurrent, attention.query_proj, attention.score)
     return all(map(is_plain, (*parts, readout.state_proj, readout.input_proj, readout.context_proj, model.lm_head)))
@@ -159,6 +161,7 @@ def greedy_search(
 ) -> torch.Tensor:
     """Prompts, (B, prompt), to targets, (B, L), padded after their end."""
     batch, length = ids.shape
+    ids = ids.long()
     found = ids.new_full((batch, max_length), pad)
     found[:, :length] = ids
     rows = torch.arange(batch, device=ids.device)  # whose targets are being made
@@ -192,7 +195,7 @@ def beam_search(step, ids: torch.Tensor, config, eos: torch.Tensor | None, pad: 
     carry along.
     """
     k, max_length = config.num_beams, config.max_length
-    prompt, batch = ids.shape[1], len(ids) // k
+    ids, prompt, batch = ids.long(), ids.shape[1], len(ids) // k
     count = max(2, 1 + (0 if eos is None else len(eos))) * k
     running = ids.new_full((batch, k, max_length), pad)
     running[:, :, :prompt] = ids.view(batch, k, prompt)
@@ -283,7 +286,7 @@ class BahdanauGenerationMixin(GenerationMixin):
 
     def _sample(self, input_ids, logits_processor, stopping_criteria, generation_config, **kwargs):
         if generation_config.do_sample or not self.can_search(
-            logits_processor, stopping_criteria, generation_config, kwargs
+            input_ids, logits_processor, stopping_criteria, generation_config, kwargs
         ):
             return super()._sample(input_ids, logits_processor, stopping_criteria, generation_config, **kwargs)
         pad, eos = special_tokens(generation_config)
@@ -292,7 +295,7 @@ class BahdanauGenerationMixin(GenerationMixin):
 
     def _beam_search(self, input_ids, logits_processor, stopping_criteria, generation_config, **kwargs):
         if generation_config.do_sample or not self.can_search(
-            logits_processor, stopping_criteria, generation_config, kwargs
+            input_ids, logits_processor, stopping_criteria, generation_config, kwargs
         ):
             return super()._beam_search(input_ids, logits_processor, stopping_criteria, generation_config, **kwargs)
         pad, eos = special_tokens(generation_config)
@@ -300,13 +303,19 @@ class BahdanauGenerationMixin(GenerationMixin):
         step = self.make_step(input_ids, kwargs)
         return beam_search(step, input_ids, generation_config, eos, fill, logits_processor)
 
-    def can_search(self, logits_processor, stopping_criteria, generation_config, kwargs: dict) -> bool:
+    def can_search(self, input_ids, logits_processor, stopping_criteria, generation_config, kwargs: dict) -> bool:
         """Whether nothing is asked for but the targets of a search that ends with the sentence or at a length."""
         asked = ("return_dict_in_generate", "is_assistant", "low_memory")
         given = ("streamer", "synced_gpus", "past_key_values", "decoder_attention_mask", "decoder_inputs_embeds")
         if any(getattr(generation_config, name, None) for name in asked) or any(
             kwargs.get(name) is not None and kwargs.get(name) is not False for name in given
         ):
+            return False
+        if len(input_ids) != len(kwargs["encoder_outputs"][0]) * generation_config.num_beams:
+            return False
+        eos = generation_config._eos_token_tensor
+        ends = [one.eos_token_id for one in stopping_criteria if isinstance(one, EosTokenCriteria)]
+        if any(eos is None or not torch.equal(end.to(eos.device), eos) for end in ends):
             return False
         lengths = [criteria.max_length for criteria in stopping_criteria if isinstance(criteria, MaxLengthCriteria)]
         if any(length != generation_config.max_length for length in lengths) or not lengths:
@@ -318,13 +327,24 @@ class BahdanauGenerationMixin(GenerationMixin):
             for one in ones
         ):
             return False
-        hooked = (module._forward_hooks or module._forward_pre_hooks for module in self.modules())
-        return kwargs.get("use_cache", True) and not (self.training or any(hooked) or hasattr(self, "hf_device_map"))
+        return kwargs.get("use_cache", True) and self.is_as_written() and not torch.is_grad_enabled()
+
+    def is_as_written(self) -> bool:
+        """Whether to call the parts of `forward` is to call it: nothing is hooked, replaced or in training."""
+        for name, owner in (
+            ("forward", "BahdanauForConditionalGeneration"),
+            ("prepare_inputs_for_generation", "GenerationMixin"),
+        ):
+            if next(cls for cls in type(self).__mro__ if name in vars(cls)).__name__ != owner:
+                return False
+        changed = (module.training or has_hooks(module) or "forward" in vars(module) for module in self.modules())
+        return not (any(changed) or hasattr(self, "hf_device_map"))
 
     def make_step(self, input_ids: torch.Tensor, kwargs: dict) -> BahdanauStep | FusedStep:
-        annotations = kwargs["encoder_outputs"][0]
+        annotations, mask = kwargs["encoder_outputs"][0], kwargs.get("attention_mask")
+        self.check_decoder_inputs(input_ids, annotations, mask)
         share = len(input_ids) // len(annotations)
-        return (FusedStep if can_fuse(self) else BahdanauStep)(self, annotations, kwargs.get("attention_mask"), share)
+        return (FusedStep if can_fuse(self) else BahdanauStep)(self, annotations, mask, share)
 
 
 def special_tokens(generation_config) -> tuple[int | None, torch.Tensor | None]:

@@ -420,8 +420,12 @@ class BahdanauAttentiveLayer(GradientCheckpointingLayer):
 
 def is_plain(linear: nn.Module) -> bool:
     """Whether a linear map is no more than its weight and bias, which a fused function may then take."""
-    hooks = linear._forward_hooks or linear._forward_pre_hooks
-    return type(linear) in (nn.Linear, BahdanauLinear) and not hooks
+    return type(linear) in (nn.Linear, BahdanauLinear) and not has_hooks(linear)
+
+
+def has_hooks(module: nn.Module) -> bool:
+    hooks = (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks)
+    return any(hooks)
 
 
 def unpack(data: torch.Tensor, like: PackedSequence, length: int) -> torch.Tensor:

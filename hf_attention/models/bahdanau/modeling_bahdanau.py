@@ -111,18 +111,29 @@ class BahdanauCache(Cache):
 
 @dataclass
 class BahdanauSeq2SeqLMOutput(Seq2SeqLMOutput):
-    """A `Seq2SeqLMOutput` whose `logits`, where the loss did without them, are made when they are read."""
+    """
+    A `Seq2SeqLMOutput` whose `logits`, where the loss did without them, are made when they are read, of the weights as
+    they then are, and for labels alone: elsewhere they are of no input. A copy of the output, such as mixed precision
+    and DDP make, has none.
+    """
 
     make_logits = None
 
     def __getattribute__(self, name: str):
         value = super().__getattribute__(name)
         if name == "logits" and value is None and self.make_logits is not None:
-            value = self.logits = self.make_logits()
+            value = vars(self)["logits"] = self.make_logits()
         return value
 
     def __getitem__(self, key):
         return self.logits if key == "logits" else super().__getitem__(key)
+
+    def get(self, key, default=None):
+        return self[key] if key == "logits" and self.logits is not None else super().get(key, default)
+
+    def to_tuple(self) -> tuple:
+        values = super().to_tuple()
+        return values if self.make_logits is None else (values[0], self.logits, *values[1:])
 
 
 class BahdanauPreTrainedModel(PreTrainedModel):
@@ -261,7 +272,7 @@ class BahdanauEncoder(BahdanauPreTrainedModel):
         if (input_ids is None) == (inputs_embeds is None):
             raise ValueError("You must specify exactly one of `input_ids` or `inputs_embeds`.")
         if inputs_embeds is None:
-            check_ids("input_ids", input_ids, self.embed_tokens.num_embeddings)
+            check_ids("input_ids", input_ids, self.config.encoder_vocab_size or self.config.vocab_size)
             inputs_embeds = self.embed_tokens(input_ids)
         if inputs_embeds.shape[1] == 0:
             raise ValueError("The source is empty: `input_ids` must hold at least one token a row.")
@@ -357,7 +368,7 @@ class BahdanauDecoder(BahdanauPreTrainedModel):
         if encoder_hidden_states is None:
             raise ValueError("The decoder reads a source: `encoder_hidden_states` must be given.")
         if inputs_embeds is None:
-            check_ids("decoder_input_ids", input_ids, self.embed_tokens.num_embeddings)
+            check_ids("decoder_input_ids", input_ids, self.config.vocab_size)
             inputs_embeds = self.embed_tokens(input_ids)
         if output_attentions is None:
             output_attentions = self.config.output_attentions
@@ -680,8 +691,17 @@ class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, BahdanauGenerati
             encoder_hidden_states=outputs.encoder_hidden_states,
         )
         if skip_logits:
-            found.make_logits = partial(self.lm_head, readout)
+            found.make_logits = partial(self.make_logits, readout, torch.is_autocast_enabled(readout.device.type))
         return found
+
+    def make_logits(self, readout: torch.Tensor, autocast: bool) -> torch.Tensor:
+        """(B, T, R) to (B, T, vocab), as they would have been made under autocast or without."""
+        with torch.autocast(readout.device.type, dtype=readout.dtype if autocast else None, enabled=autocast):
+            return self.lm_head(readout)
+
+    def check_decoder_inputs(self, input_ids: torch.Tensor, annotations: torch.Tensor, mask: torch.Tensor | None):
+        check_ids("decoder_input_ids", input_ids, self.config.vocab_size)
+        check_mask("attention_mask", mask, annotations)
 
     def can_skip_logits(self) -> bool:
         """Whether the loss is transformers' own and the output projection plain (not LoRA's, not hooked)."""

@@ -14,6 +14,8 @@
 
 """The loss that makes no logits, beside the one that makes them all."""
 
+import copy
+
 import pytest
 import torch
 from torch.nn.functional import cross_entropy, linear
@@ -104,8 +106,21 @@ def test_logits_are_left_out_in_training_and_made_when_read(monkeypatch):
     assert next(iter(outputs)) == "loss" and "logits" not in outputs
     is_labelled = batch["labels"] != -100
     expected = model(**batch, skip_logits=False).logits
-    for logits in (outputs.logits, outputs["logits"]):
+    as_tuple = model(**batch, return_dict=False)
+    ways = (
+        outputs.logits,
+        outputs["logits"],
+        outputs.get("logits"),
+        outputs[1],
+        copy.copy(outputs).logits,
+        as_tuple[1],
+    )
+    for logits in ways:
         torch.testing.assert_close(logits[is_labelled], expected[is_labelled])
+    assert len(as_tuple) == len(outputs.to_tuple()) == len(model(**batch, skip_logits=False).to_tuple())
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        outputs = model.float()(**batch)
+    assert outputs.logits.dtype == torch.bfloat16
 
 
 def test_what_the_loss_must_see_or_cannot_do():
