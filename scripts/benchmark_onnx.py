@@ -24,11 +24,13 @@ import argparse
 import json
 import statistics
 import tempfile
-import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
+from benchmarking import time_in_turns
 from transformers import (
     AutoConfig,
     AutoImageProcessor,
@@ -44,6 +46,7 @@ from hf_attention.hub.export import MODEL, QUANTIZED, OnnxTranslator, export_onn
 
 
 BATCH = 64
+SINGLE = 20  # inputs timed one by one
 
 
 def translators(folder: str, exported: str, num_threads: int):
@@ -99,22 +102,23 @@ def measure(folder: str, num_threads: int, rounds: int) -> dict[str, dict]:
             "onnxruntime": sum(file.stat().st_size for file in files if QUANTIZED not in file.stem),
             "onnxruntime, int8": sum(file.stat().st_size for file in files if QUANTIZED in file.stem),
         }
-        found = {name: {"size_mb": sizes[name] / 1e6, "per_second": [], "single_ms": []} for name in ways}
+        found = {name: {"size_mb": sizes[name] / 1e6} for name in ways}
         batches = [inputs[start : start + BATCH] for start in range(0, len(inputs), BATCH)]
-        for name, run in ways.items():  # once for accuracy, and to warm up
+        for name, run in ways.items():
             outputs = [output for batch in batches for output in run(batch)]
             found[name]["accuracy"] = float(np.mean([a == b for a, b in zip(outputs, expected)]))
-        for _ in range(rounds):
-            for name, run in ways.items():
-                start = time.perf_counter()
-                for batch in batches:
-                    run(batch)
-                found[name]["per_second"].append(len(inputs) / (time.perf_counter() - start))
-                start = time.perf_counter()
-                for item in inputs[:20]:
-                    run([item])
-                found[name]["single_ms"].append((time.perf_counter() - start) / 20 * 1000)
+        together = {name: partial(run_all, run, batches) for name, run in ways.items()}
+        alone = {name: partial(run_all, run, [[item] for item in inputs[:SINGLE]]) for name, run in ways.items()}
+        for name, seconds in time_in_turns(together, rounds).items():
+            found[name]["per_second"] = [len(inputs) / value for value in seconds]
+        for name, seconds in time_in_turns(alone, rounds).items():
+            found[name]["single_ms"] = [1000 * value / len(inputs[:SINGLE]) for value in seconds]
     return found
+
+
+def run_all(run: Callable[[list], list], batches: list[list]):
+    for batch in batches:
+        run(batch)
 
 
 def report(folder: str, found: dict[str, dict]):

@@ -24,10 +24,11 @@ Every rate takes its turn in every round. Nothing is trained: the model was made
 import argparse
 import json
 import statistics
-import time
+from functools import partial
 from pathlib import Path
 
 import torch
+from benchmarking import print_table, spread, time_in_turns
 from transformers import AutoImageProcessor, AutoModelForImageClassification, PreTrainedModel
 
 import hf_attention  # noqa: F401  (registers the models)
@@ -100,20 +101,16 @@ def main(arguments: list[str] | None = None):
     found = []
     for rate, model in zip(rates, models):
         accuracy = (classify(model, pixels, options) == labels).float().mean().item()
-        found.append({"keep_rate": rate, "accuracy": accuracy, "seconds": []})
-    for _ in range(options.rounds):
-        for row, model in zip(found, models):
-            start = time.perf_counter()
-            classify(model, pixels, options)
-            row["seconds"].append(time.perf_counter() - start)
-    columns = ("keep rate", "times the speed", "accuracy, %", "images/s")
-    print(f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}")
-    for row in found:
+        found.append({"keep_rate": rate, "accuracy": accuracy})
+    ways = {rate: partial(classify, model, pixels, options) for rate, model in zip(rates, models)}
+    rows = []
+    for row, seconds in zip(found, time_in_turns(ways, options.rounds).values()):
+        row["seconds"] = seconds
         row["times_the_speed"] = statistics.median(found[0]["seconds"]) / statistics.median(row["seconds"])
         row["images_per_second"] = [len(pixels) / seconds for seconds in row["seconds"]]
-        speeds = row["images_per_second"]
-        speeds = f"{statistics.median(speeds):,.0f} ({min(speeds):,.0f} to {max(speeds):,.0f})"
-        print(f"| {row['keep_rate']:g} | {row['times_the_speed']:.2f} | {100 * row['accuracy']:.1f} | {speeds} |")
+        figures = (f"{row['keep_rate']:g}", f"{row['times_the_speed']:.2f}", f"{100 * row['accuracy']:.1f}")
+        rows.append([*figures, spread(row["images_per_second"])])
+    print_table(["keep rate", "times the speed", "accuracy, %", "images/s"], rows)
     if options.output_file:
         results = {"options": vars(options), "torch": torch.__version__, "found": found}
         Path(options.output_file).write_text(json.dumps(results, indent=2))

@@ -24,10 +24,10 @@ Other options go to `train_image_classification.py`, for every run alike.
 import argparse
 import json
 import statistics
-import time
 from pathlib import Path
 
 import torch
+from benchmarking import time_in_turns
 from jinja2 import Template
 from matplotlib.figure import Figure
 from train_image_classification import main as train
@@ -135,12 +135,8 @@ def measure_speed(folder: Path, batch_size: int = 64, rounds: int = 7) -> float:
     """Images a second of the forward pass, the median of some rounds after one that is not counted."""
     model = AutoModelForImageClassification.from_pretrained(folder).eval()
     images = torch.randn(batch_size, 1, 60, 60)
-    times = []
-    for _ in range(rounds + 1):
-        start = time.perf_counter()
-        model(images)
-        times.append(time.perf_counter() - start)
-    return batch_size / statistics.median(times[1:])
+    (seconds,) = time_in_turns({"forward": lambda: model(images)}, rounds).values()
+    return batch_size / statistics.median(seconds)
 
 
 def load(folder: Path):

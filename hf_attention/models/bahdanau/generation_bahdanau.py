@@ -285,18 +285,14 @@ class BahdanauGenerationMixin(GenerationMixin):
         return input_ids, {**model_kwargs, **shared}
 
     def _sample(self, input_ids, logits_processor, stopping_criteria, generation_config, **kwargs):
-        if generation_config.do_sample or not self.can_search(
-            input_ids, logits_processor, stopping_criteria, generation_config, kwargs
-        ):
+        if not self.can_search(input_ids, logits_processor, stopping_criteria, generation_config, kwargs):
             return super()._sample(input_ids, logits_processor, stopping_criteria, generation_config, **kwargs)
         pad, eos = special_tokens(generation_config)
         step = self.make_step(input_ids, kwargs)
         return greedy_search(step, input_ids, generation_config.max_length, eos, pad or 0, logits_processor)
 
     def _beam_search(self, input_ids, logits_processor, stopping_criteria, generation_config, **kwargs):
-        if generation_config.do_sample or not self.can_search(
-            input_ids, logits_processor, stopping_criteria, generation_config, kwargs
-        ):
+        if not self.can_search(input_ids, logits_processor, stopping_criteria, generation_config, kwargs):
             return super()._beam_search(input_ids, logits_processor, stopping_criteria, generation_config, **kwargs)
         pad, eos = special_tokens(generation_config)
         fill = -1 if eos is None else pad or int(eos[0])  # as in `generate`
@@ -305,7 +301,7 @@ class BahdanauGenerationMixin(GenerationMixin):
 
     def can_search(self, input_ids, logits_processor, stopping_criteria, generation_config, kwargs: dict) -> bool:
         """Whether nothing is asked for but the targets of a search that ends with the sentence or at a length."""
-        asked = ("return_dict_in_generate", "is_assistant", "low_memory")
+        asked = ("do_sample", "return_dict_in_generate", "is_assistant", "low_memory")
         given = ("streamer", "synced_gpus", "past_key_values", "decoder_attention_mask", "decoder_inputs_embeds")
         if any(getattr(generation_config, name, None) for name in asked) or any(
             kwargs.get(name) is not None and kwargs.get(name) is not False for name in given
@@ -320,12 +316,8 @@ class BahdanauGenerationMixin(GenerationMixin):
         lengths = [criteria.max_length for criteria in stopping_criteria if isinstance(criteria, MaxLengthCriteria)]
         if any(length != generation_config.max_length for length in lengths) or not lengths:
             return False
-        known = (MinLengthLogitsProcessor, MinNewTokensLengthLogitsProcessor), (MaxLengthCriteria, EosTokenCriteria)
-        if any(
-            type(one) not in classes
-            for classes, ones in zip(known, (logits_processor, stopping_criteria))
-            for one in ones
-        ):
+        known = (MinLengthLogitsProcessor, MinNewTokensLengthLogitsProcessor, MaxLengthCriteria, EosTokenCriteria)
+        if any(type(one) not in known for one in (*logits_processor, *stopping_criteria)):
             return False
         return kwargs.get("use_cache", True) and self.is_as_written() and not torch.is_grad_enabled()
 
