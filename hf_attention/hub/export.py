@@ -138,8 +138,13 @@ def export_onnx(folder: str, output_dir: str | None = None, quantize: bool = Fal
         if quantize:
             for file in list(files):
                 smaller = file.with_stem(file.stem + QUANTIZED)
+                # types that onnx's own inference does not find, as after GridSample, are those of the weights
+                options = {"DefaultTensorType": onnx.TensorProto.FLOAT}
+                given = transpose_shared_weights(onnx.load(file))
                 with quiet():
-                    quantize_dynamic(file, smaller, weight_type=QuantType.QInt8, op_types_to_quantize=INT8)
+                    quantize_dynamic(
+                        given, smaller, weight_type=QuantType.QInt8, op_types_to_quantize=INT8, extra_options=options
+                    )
                 files.append(smaller)
         target.mkdir(parents=True, exist_ok=True)
         for name in (ENCODER, DECODER, MODEL):  # of other weights
@@ -183,6 +188,23 @@ def export_bahdanau(model: BahdanauForConditionalGeneration, folder: str):
             inputs=inputs,
             outputs=["logits", f"new_{STATE}", *([WEIGHTS] if has_attention else [])],
         )
+
+
+def transpose_shared_weights(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Weights that several products read transposed, once and for all: the quantiser would do so for each of them."""
+    readers = {}
+    for node in model.graph.node:
+        for name in node.input:
+            readers.setdefault(name, []).append(node)
+    for weight in model.graph.initializer:
+        nodes = readers.get(weight.name, [])
+        flags = [flag for node in nodes if node.op_type == "Gemm" for flag in node.attribute if flag.name == "transB"]
+        if len(nodes) > 1 and len(flags) == len(nodes) and all(flag.i for flag in flags):
+            values = np.ascontiguousarray(onnx.numpy_helper.to_array(weight).T)
+            weight.CopyFrom(onnx.numpy_helper.from_array(values, weight.name))
+            for flag in flags:
+                flag.i = 0
+    return model
 
 
 def find_size(folder: str, config: PreTrainedConfig) -> tuple[int, int]:

@@ -31,7 +31,12 @@ from transformers import (
     ViTImageProcessorPil,
 )
 
-from hf_attention import BahdanauConfig, BahdanauForConditionalGeneration
+from hf_attention import (
+    AttentionCnnConfig,
+    BahdanauConfig,
+    BahdanauForConditionalGeneration,
+    RecurrentAttentionConfig,
+)
 from hf_attention.hub.export import OnnxTranslator, export_onnx, open_session
 from hf_attention.hub.folder import list_shared
 
@@ -121,6 +126,41 @@ def test_image_classifiers(small_vision_run, tmp_path):
     ViTImageProcessorPil(size={"height": 40, "width": 32}).save_pretrained(tmp_path / "resnet")
     session = open_session(export_onnx(str(tmp_path / "resnet"))[0])
     assert session.get_inputs()[0].shape[1:] == [3, 40, 32]
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        AttentionCnnConfig(hidden_sizes=[4, 8], depths=[1, 1], attention_type="se", reduction_ratio=2),
+        AttentionCnnConfig(
+            hidden_sizes=[4, 8],
+            depths=[1, 1],
+            attention_type="non_local",
+            spatial_transformer="affine",
+            warped_size=16,
+        ),
+        RecurrentAttentionConfig(
+            num_channels=3, image_size=32, num_glimpses=3, num_scales=2, initial_location="center", hidden_size=16
+        ),
+    ],
+    ids=["se", "non_local and spatial_transformer", "recurrent_attention"],
+)
+def test_the_lineage_in_any_batch(config, tmp_path):
+    torch.manual_seed(0)
+    model = AutoModelForImageClassification.from_config(config).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():  # so that zero starts do not hide what a part does
+            parameter += 0.05 * torch.randn_like(parameter)
+    model.save_pretrained(tmp_path)
+    files = export_onnx(str(tmp_path), quantize=True)
+    # smooth images: int8 looks a little beside the place
+    pixel_values = torch.nn.functional.interpolate(torch.randn(5, 3, 4, 4), 32, mode="bilinear")
+    with torch.no_grad():
+        expected = model(pixel_values).logits.numpy()
+    exact, rounded = (open_session(file).run(None, {"pixel_values": pixel_values.numpy()})[0] for file in files)
+    np.testing.assert_allclose(exact, expected, atol=1e-4)
+    chances, rounded_chances = torch.tensor(expected).softmax(-1), torch.tensor(rounded).softmax(-1)
+    assert 0 < (rounded_chances - chances).abs().max() < 0.1
 
 
 def test_an_export_of_other_weights_is_not_published(small_vision_run, tmp_path):

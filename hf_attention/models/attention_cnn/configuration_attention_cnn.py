@@ -59,6 +59,9 @@ class AttentionCnnConfig(PreTrainedConfig):
             Channels of the localization network's convolutions, of 5 x 5, each of which halves height and width.
         localization_hidden_size (`int`, *optional*, defaults to 32):
             Width of the localization network's hidden layer, which sees a grid of 7 x 7 positions.
+        pooled_size (`int`, *optional*, defaults to 1):
+            Height and width, in positions, of the last feature map as the classifier sees it. 1 is the mean of all
+            positions, indifferent to place; more keep places apart, as networks before global pooling did.
         hidden_dropout_prob (`float`, *optional*, defaults to 0.0):
             Dropout before the classifier.
 
@@ -88,6 +91,7 @@ class AttentionCnnConfig(PreTrainedConfig):
     warped_size: int | None = None
     localization_sizes: list[int] | tuple[int, ...] = (8, 16)
     localization_hidden_size: int = 32
+    pooled_size: int = 1
     hidden_dropout_prob: float | int = 0.0
 
     def __post_init__(self, **kwargs):
@@ -104,7 +108,8 @@ class AttentionCnnConfig(PreTrainedConfig):
 
     def validate_architecture(self):
         """Part of `@strict`-powered validation. Raises `ValueError` where options do not fit each other."""
-        for name in ("image_size", "num_channels", "embedding_stride", "reduction_ratio", "localization_hidden_size"):
+        counts = ("image_size", "num_channels", "embedding_stride", "reduction_ratio", "localization_hidden_size")
+        for name in (*counts, "pooled_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"`{name}` must be at least 1, got {getattr(self, name)}.")
         for name in ("hidden_sizes", "depths", "localization_sizes"):
@@ -121,6 +126,11 @@ class AttentionCnnConfig(PreTrainedConfig):
         stages = range(1, len(self.hidden_sizes) + 1)
         if wrong := [stage for stage in self.attention_stages or [] if stage not in stages]:
             raise ValueError(f"`attention_stages` has {wrong[0]}, but `hidden_sizes` has stages 1 to {stages[-1]}.")
+        if self.pooled_size > (positions := self.grid_size(self.image_size, stages[-1])):
+            raise ValueError(
+                f"`pooled_size` ({self.pooled_size}) is more than the {positions} positions along a side of the last "
+                f"stage, for images of {self.image_size} pixels."
+            )
         for stage in self.attention_stages or []:
             width = self.hidden_sizes[stage - 1]
             if self.attention_type == "se" and width < self.reduction_ratio:
@@ -131,11 +141,11 @@ class AttentionCnnConfig(PreTrainedConfig):
             if self.attention_type == "non_local" and width < 2:
                 raise ValueError(f"A non-local block halves the channels, but stage {stage} has {width}.")
 
-    def grid_size(self, size: int) -> int:
-        """Positions along a side of the last stage that has attention, for images of `size` pixels."""
+    def grid_size(self, size: int, stage: int | None = None) -> int:
+        """Positions along a side of a stage, by default the last that has attention, for images of `size` pixels."""
         size = self.warped_size or size if self.spatial_transformer != "none" else size
         size = (size - 1) // self.embedding_stride + 1
-        for _ in range(max(self.attention_stages) - 1):
+        for _ in range((max(self.attention_stages) if stage is None else stage) - 1):
             size = (size - 1) // 2 + 1
         return size
 

@@ -176,7 +176,7 @@ class AttentionCnnModel(AttentionCnnPreTrainedModel):
             Whether to return the feature maps before and after each stage.
 
         Returns an [`AttentionCnnModelOutput`] with `last_hidden_state` (batch, channels, height, width) and
-        `pooler_output` (batch, channels), its mean.
+        `pooler_output` (batch, channels pooled_size^2), its mean, or the means of `pooled_size` x `pooled_size` parts.
         """
         if pixel_values is None:
             raise ValueError("You have to specify `pixel_values`.")
@@ -202,7 +202,7 @@ class AttentionCnnModel(AttentionCnnPreTrainedModel):
             feature_maps.append(hidden_states)
         return AttentionCnnModelOutput(
             last_hidden_state=hidden_states,
-            pooler_output=hidden_states.mean(dim=(2, 3)),
+            pooler_output=nn.functional.adaptive_avg_pool2d(hidden_states, self.config.pooled_size).flatten(1),
             hidden_states=tuple(feature_maps) if output_hidden_states else None,
             attentions=tuple(attentions) if attentions and output_attentions else None,
             gates=tuple(gates) or None,
@@ -220,7 +220,7 @@ class AttentionCnnForImageClassification(AttentionCnnPreTrainedModel):
         self.num_labels = config.num_labels
         self.model = AttentionCnnModel(config)
         self.dropout = nn.Dropout(config.hidden_dropout_prob)
-        width = config.hidden_sizes[-1]
+        width = config.hidden_sizes[-1] * config.pooled_size**2
         self.classifier = nn.Linear(width, config.num_labels) if config.num_labels > 0 else nn.Identity()
         self.post_init()
 

@@ -251,7 +251,7 @@ class RecurrentAttentionModel(RecurrentAttentionPreTrainedModel):
             )
         sample = self.training if sample is None else sample
         pixel_values = pixel_values.to(self.dtype)
-        location = pixel_values.new_zeros(len(pixel_values), 2)
+        location = pixel_values.new_zeros(pixel_values.shape[0], 2)
         if sample and config.initial_location == "random":
             location = torch.rand_like(location) * 2 - 1
         pyramid, state = make_pyramid(pixel_values, config.num_scales, config.glimpse_stride), None
@@ -276,7 +276,7 @@ class RecurrentAttentionModel(RecurrentAttentionPreTrainedModel):
             baselines.append(self.baseline(state.detach()).squeeze(-1))
             location = chosen.clamp(-1, 1)
         states = torch.stack(states, dim=1)  # (B, T, H)
-        nothing = states.new_zeros(len(states), 0)
+        nothing = states.new_zeros(states.shape[0], 0)
         return RecurrentAttentionModelOutput(
             last_hidden_state=states,
             pooler_output=states[:, -1],
@@ -323,7 +323,7 @@ class RecurrentAttentionForImageClassification(RecurrentAttentionPreTrainedModel
             pixel_values = pixel_values.repeat(copies, 1, 1, 1)  # copy by copy
         outputs = self.model(pixel_values, sample=self.training or config.num_eval_copies > 0, **kwargs)
         log_probs = self.classifier(outputs.pooler_output).float().log_softmax(dim=-1)  # (copies B, labels)
-        batch_size = len(log_probs) // copies
+        batch_size = log_probs.shape[0] // copies
         logits = log_probs.unflatten(0, (copies, batch_size)).logsumexp(dim=0) - math.log(copies)
         loss = None
         if labels is not None:

@@ -59,6 +59,8 @@ def test_positions(options, size, positions):
         ),
         ({"attention_type": "non_local", "hidden_sizes": [1, 1, 1]}, "halves the channels, but stage 3 has 1"),
         ({"warped_size": 0}, "`warped_size` must be at least 1, got 0"),
+        ({"pooled_size": 0}, "`pooled_size` must be at least 1, got 0"),
+        ({"pooled_size": 9}, r"`pooled_size` \(9\) is more than the 8 positions along a side of the last stage"),
         ({"hidden_dropout_prob": 1.5}, "`hidden_dropout_prob` is a probability"),
     ],
 )

@@ -31,7 +31,7 @@ KINDS = [
     {"attention_type": "non_local", "pairwise_function": "gaussian"},
     {"attention_type": "non_local", "pairwise_function": "dot_product"},
     {"attention_type": "non_local", "pairwise_function": "concatenation", "embedding_stride": 2},
-    {"spatial_transformer": "affine"},
+    {"spatial_transformer": "affine", "pooled_size": 2},
     {"spatial_transformer": "attention", "warped_size": 8, "attention_type": "se", "reduction_ratio": 1},
 ]
 
@@ -123,6 +123,13 @@ def test_the_plain_network_block_by_block():
     pooled = x.flatten(2).sum(2) / 36
     expected = pooled @ model.classifier.weight.T + model.classifier.bias
     torch.testing.assert_close(model(images).logits, expected, rtol=1e-4, atol=1e-5)
+
+    # the same maps, whose places are kept apart
+    apart = make_model(pooled_size=3)
+    apart.model.load_state_dict(base.state_dict())
+    pooled = x.reshape(3, 6, 3, 2, 3, 2).mean(dim=(3, 5)).reshape(3, 54)  # channel by channel, then row by row
+    expected = pooled @ apart.classifier.weight.T + apart.classifier.bias
+    torch.testing.assert_close(apart(images).logits, expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(
