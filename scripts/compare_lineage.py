@@ -48,54 +48,64 @@ from hf_attention.interpret import (
 
 
 RECIPES = Path(__file__).parent / "recipes"
-NETWORK = "image_size=60,num_channels=1,hidden_sizes=[16,32,64]"
-PLAIN = f"{NETWORK},embedding_stride=2,depths=[1,2,1]"
+IMAGES = "image_size=60,num_channels=1"
+RESIDUAL = f"{IMAGES},hidden_sizes=[16,32,64],depths=[1,2,1],embedding_stride=2"
 ENCODER = (
-    "image_size=60,num_channels=1,glimpse_stride=2,glimpse_channels=[8,16,16],hidden_size=128,glimpse_hidden_size=128,"
-    "location_hidden_size=64,cell_type=gru,initial_location=center"
+    f"{IMAGES},glimpse_stride=2,glimpse_channels=[16,32,32],hidden_size=128,location_hidden_size=64,"
+    "initial_location=center"
 )
 GLIMPSES = (
-    f"{ENCODER},num_glimpses=4,glimpse_size=12,num_scales=2,location_std=0.15,exploration=0.3,detach_locator=false,"
-    "reinforce_weight=0.3"
+    f"{ENCODER},glimpse_hidden_size=128,num_glimpses=6,glimpse_size=12,num_scales=2,cell_type=gru,location_std=0.1,"
+    "exploration=0.2,detach_locator=false,reinforce_weight=0.3"
+)
+WINDOW = (
+    f"{IMAGES},hidden_sizes=[16,32,64],depths=[1,1,1],spatial_transformer=affine,warped_size=24,"
+    "localization_sizes=[16,16,32],localization_hidden_size=64"
 )
 TOKENS = (
-    "image_size=60,num_channels=1,num_conv_layers=3,conv_channels=16,hidden_size=64,num_hidden_layers=3,"
-    "num_attention_heads=4,intermediate_size=128,attention_probs_dropout_prob=0.0,drop_path_rate=0.0"
+    f"{IMAGES},num_conv_layers=3,conv_channels=16,hidden_size=64,num_hidden_layers=3,num_attention_heads=4,"
+    "intermediate_size=128,attention_probs_dropout_prob=0.0,drop_path_rate=0.0"
 )
 
-# in the order of the history; the options of a run on the cluttered digits, chosen so that each takes about as long
+# in the order of the history; the options of a run on the cluttered digits, each within ten minutes on one core
 CHAPTERS = {
-    "plain": {"model_type": "attention_cnn", "config_overrides": PLAIN, "max_steps": 1000},
-    "one-look": {  # what recurrent attention is without it: the same layers see the whole canvas once
+    # convolutions and fully connected layers, which the first papers compared with: the layers of recurrent attention,
+    # shown the whole canvas once
+    "plain": {
         "model_type": "recurrent_attention",
-        "config_overrides": f"{ENCODER},num_glimpses=1,glimpse_size=30,num_scales=1",
-        "max_steps": 2500,
-        "learning_rate": 3e-3,
-        "per_device_train_batch_size": 128,
+        "config_overrides": f"{ENCODER},glimpse_hidden_size=64,num_glimpses=1,glimpse_size=30,num_scales=1",
+        "max_steps": 5000,
+        "learning_rate": 1e-3,
     },
     "recurrent-attention": {
         "model_type": "recurrent_attention",
         "config_overrides": GLIMPSES,
-        "max_steps": 3200,
+        "max_steps": 4000,
         "learning_rate": 3e-3,
         "per_device_train_batch_size": 128,
     },
+    "residual": {
+        "model_type": "attention_cnn",
+        "config_overrides": f"{RESIDUAL},pooled_size=8",
+        "max_steps": 2000,
+    },
     "spatial-transformer": {
         "model_type": "attention_cnn",
-        "config_overrides": f"{NETWORK},depths=[1,2,1],spatial_transformer=affine,warped_size=30",
-        "max_steps": 1000,
+        "config_overrides": WINDOW,
+        "max_steps": 3000,
     },
+    "pooled-residual": {"model_type": "attention_cnn", "config_overrides": RESIDUAL, "max_steps": 2000},
     "squeeze-and-excitation": {
         "model_type": "attention_cnn",
-        "config_overrides": f"{PLAIN},attention_type=se,reduction_ratio=4",
-        "max_steps": 1000,
+        "config_overrides": f"{RESIDUAL},attention_type=se,reduction_ratio=4",
+        "max_steps": 2000,
     },
     "non-local": {
         "model_type": "attention_cnn",
-        "config_overrides": f"{PLAIN},attention_type=non_local",
-        "max_steps": 1000,
+        "config_overrides": f"{RESIDUAL},attention_type=non_local",
+        "max_steps": 2000,
     },
-    "compact-vit": {"model_type": "compact_vit", "config_overrides": TOKENS, "max_steps": 1000, "learning_rate": 1e-3},
+    "compact-vit": {"model_type": "compact_vit", "config_overrides": TOKENS, "max_steps": 2000, "learning_rate": 1e-3},
 }
 CIFAR10 = {
     "none": "attention_type=none",
@@ -144,11 +154,11 @@ def load(folder: Path):
 
 
 def plot_pixels(folder: Path, images: list) -> Figure:
-    """What stands out in the pixels, beside what the plain network's answer hangs on."""
+    """What stands out in the pixels, beside what a network's answer hangs on."""
     model, processor = load(folder)
     classical = [pixel_saliency(images, method) for method in ("change", "background", "both")]
     gradients = [abs(values) for values in saliency(model, processor, images, method="integrated_gradients")]
-    titles = ["the image", "sharp change", "unlike the background", "both", "the plain network's\nanswer hangs on"]
+    titles = ["the image", "sharp change", "unlike the background", "both", "a network's answer\nhangs on"]
     figure = Figure(figsize=(1.6 * len(titles), 1.75 * len(images)), layout="constrained")
     for row, (image, axes) in enumerate(zip(images, figure.subplots(len(images), len(titles), squeeze=False))):
         shown = [image.convert("RGB"), *(overlay(image, maps[row], opacity=0.75) for maps in [*classical, gradients])]
@@ -186,10 +196,10 @@ def write_page(output_dir: Path, page_dir: Path):
             continue
         state = json.loads((folder / "trainer_state.json").read_text())
         model, processor = load(folder)
-        if name not in ("plain", "one-look"):
-            view(model, processor, images, shown=3).figure.savefig(assets / f"{name}.png", dpi=90)
-        elif name == "plain":
+        if name == "pooled-residual":
             plot_pixels(folder, images[:3]).savefig(assets / "saliency.png", dpi=90)
+        elif name not in ("plain", "residual"):
+            view(model, processor, images, shown=3).figure.savefig(assets / f"{name}.png", dpi=90)
         if name == "compact-vit":
             plot_selection(folder, data).savefig(assets / "selection.png", dpi=90)
         seen = round(results["train_samples_per_second"] * results["train_runtime"])

@@ -43,7 +43,7 @@ def test_chapters_and_their_page(monkeypatch, tmp_path):
             assert 0 < results["test_coverage"] <= 1
             assert f"| {100 * results['test_coverage']:.0f} % |" in page
     pictures = {picture.stem for picture in (tmp_path / "page" / "assets").glob("*.png")}
-    assert pictures == {*CHAPTERS, "saliency", "selection"} - {"plain", "one-look"}
+    assert pictures == {*CHAPTERS, "saliency", "selection"} - {"plain", "residual", "pooled-residual"}
     assert all(f"](assets/{name}.png)" in page for name in pictures)
 
 

@@ -15,16 +15,21 @@
 PyTorch recurrent attention model (RAM; Mnih et al. 2014, arXiv 1406.6247): an image is seen in glimpses, and where the
 next one goes is learned by reinforcement.
 
-Where this departs from the paper, because it then trains in minutes:
+Where this departs from the paper, because it then trains in minutes. By default:
 - the standard deviation of the locations is small (0.05 where the paper searched for it), and they are found from the
   core's state by a hidden layer more, and without a gradient into the core: the core learns from the classes alone;
 - the baseline reads the state without a gradient into the core, too;
 - coarse patches are seen in means of the pixels they stand for, so that fine strokes do not vanish between samples;
 - the reward is the probability that the model gives the label, which is what the paper's, 1 for the right class and 0
-  for a wrong one, comes to on average when the class is drawn from the probabilities;
-- a share of the locations may be drawn from the whole image (`exploration`): what is to be found is seen, and learned,
-  before it is looked for;
-- an image may have several Monte Carlo copies in training, which makes the gradient less noisy.
+  for a wrong one, comes to on average when the class is drawn from the probabilities.
+
+By option, as the recipe for cluttered digits has them (`scripts/compare_lineage.py`):
+- convolutions see each patch (`glimpse_channels`; Ba et al. 2014, arXiv 1412.7755), and the core is a GRU;
+- the first look is at the centre, in training too (`initial_location`);
+- a share of the locations is drawn from the whole image (`exploration`): what is to be found is seen, and learned,
+  before it is looked for; with it, REINFORCE's gradient may reach the core (`detach_locator=False`), at less weight
+  (`reinforce_weight`), and locations may be drawn more widely (`location_std`).
+An image may also have several Monte Carlo copies in training (`num_train_copies`), for a less noisy gradient.
 
 Shapes: B batch, C channels, T glimpses, K scales, G the glimpse's height and width, H the core's width.
 """
