@@ -81,7 +81,7 @@ CHAPTERS = {
         "model_type": "recurrent_attention",
         "config_overrides": GLIMPSES,
         "max_steps": 4000,
-        "learning_rate": 3e-3,
+        "learning_rate": 4e-3,
         "per_device_train_batch_size": 128,
     },
     "residual": {
