@@ -21,8 +21,8 @@ Training and decoding speed of the recurrent family, beside a floor, loops and p
 
 The floor, which no decoder with attention can reach, is the encoder, PyTorch's fused GRU over the target and the
 product for the logits, of the same sizes. The plain loop is the same model, step by step; the tutorial is that loop
-with an output layer from state, context and embedding. JoeyNMT takes part where it is installed. Every way takes its
-turn in every round, with an optimiser of its own; the ratios are of medians.
+with an output layer from state, context and embedding. JoeyNMT and OpenNMT-py take part where they are installed.
+Every way takes its turn in every round, with an optimiser of its own; the ratios are of medians.
 
 `by length` is training on the same sentences as transformers' loader gives them to this project's recipes, its work
 included; the other batches are in the order of the file, and made before.
@@ -37,7 +37,7 @@ from pathlib import Path
 import torch
 from benchmarking import each_alone, measure_alone, print_table, saved_for_backward, spread, time_in_turns
 from datasets import load_dataset
-from seq2seq_peers import EOS, PAD, WAYS
+from seq2seq_peers import EOS, PAD, PEERS, WAYS
 from torch import nn
 from torch.utils.data import DataLoader
 from transformers import DataCollatorForSeq2Seq
@@ -153,9 +153,7 @@ def measure_decoding(names: list[str], batches: list[Batch], options) -> dict[st
     models = {name: WAYS[name](options.vocab_size).eval() for name in names if hasattr(WAYS[name], "decode")}
     found = {}
     for kind, given, num_beams in (("greedy", sources, 1), ("beam 5", sources, 5), ("one sentence", single, 1)):
-        taking_part = (
-            models if num_beams == 1 else {name: models[name] for name in ("ours", "JoeyNMT") if name in models}
-        )
+        taking_part = models if num_beams == 1 else {name: models[name] for name in ("ours", *PEERS) if name in models}
         ways = {name: partial(decode, model, given, num_beams, options.bf16) for name, model in taking_part.items()}
         sentences = sum(len(source["input_ids"]) for source in given)
         found[kind] = {
@@ -207,11 +205,11 @@ def plot_scaling(found: dict[str, dict[int, dict[str, float]]], options):
 
 def report(found: dict):
     def times(ways: dict[str, dict], name: str, other: str) -> str:
-        if other not in ways:
+        if not {name, other} <= ways.keys():
             return "-"
         return f"{statistics.median(ways[other]['seconds']) / statistics.median(ways[name]['seconds']):.2f}"
 
-    others = [name for name in ("JoeyNMT", "tutorial", "plain loop") if name in WAYS]
+    others = [name for name in (*PEERS, "tutorial", "plain loop") if name in WAYS]
     if "training" in found:
         ways, rows = found["training"], []
         for name, row in ways.items():
@@ -280,7 +278,7 @@ def main(arguments: list[str] | None = None):
         given = [text for name in same for text in (f"--{name}", str(getattr(options, name)))]
         found["alone"] = each_alone(__file__, options.ways, given + ["--bf16"] * options.bf16)
     if "scaling" in options.parts:
-        found["scaling"] = measure_scaling([name for name in options.ways if name != "JoeyNMT"], options)
+        found["scaling"] = measure_scaling([name for name in options.ways if name not in PEERS], options)
         if options.plot:
             plot_scaling(found["scaling"], options)
     report(found)
