@@ -40,7 +40,7 @@ from datasets import load_dataset
 from seq2seq_peers import EOS, PAD, PEERS, WAYS
 from torch import nn
 from torch.utils.data import DataLoader
-from transformers import DataCollatorForSeq2Seq
+from transformers import CompileConfig, DataCollatorForSeq2Seq
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from hf_attention.data.tokenizer import train_tokenizer
@@ -48,6 +48,7 @@ from hf_attention.data.tokenizer import train_tokenizer
 
 STEPS = 20  # of decoding
 BY_LENGTH = ("ours", "floor")  # which train on the batches of the loader too
+BEAM = ("ours", "ours, compiled", *PEERS)  # which search with beams
 PARTS = ("training", "decoding", "alone", "scaling")
 AXES = {
     "source length": (10, 20, 40, 80),
@@ -151,9 +152,12 @@ def measure_decoding(names: list[str], batches: list[Batch], options) -> dict[st
         for row in range(len(tokens))
     ]
     models = {name: WAYS[name](options.vocab_size).eval() for name in names if hasattr(WAYS[name], "decode")}
+    if options.compile:
+        models["ours, compiled"] = compiled = WAYS["ours"](options.vocab_size).eval()
+        compiled.compile_config = CompileConfig(fullgraph=True)
     found = {}
     for kind, given, num_beams in (("greedy", sources, 1), ("beam 5", sources, 5), ("one sentence", single, 1)):
-        taking_part = models if num_beams == 1 else {name: models[name] for name in ("ours", *PEERS) if name in models}
+        taking_part = models if num_beams == 1 else {name: models[name] for name in BEAM if name in models}
         ways = {name: partial(decode, model, given, num_beams, options.bf16) for name, model in taking_part.items()}
         sentences = sum(len(source["input_ids"]) for source in given)
         found[kind] = {
@@ -247,6 +251,7 @@ def main(arguments: list[str] | None = None):
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--num_threads", type=int, default=2)
     parser.add_argument("--bf16", action="store_true", help="bf16 autocast")
+    parser.add_argument("--compile", action="store_true", help="decode with ours by a compiled step too")
     parser.add_argument("--plot", help="where to draw the scaling curves, as PNG")
     parser.add_argument("--output_file", help="where to write every figure, as JSON")
     parser.add_argument("--alone", choices=list(WAYS), help=argparse.SUPPRESS)

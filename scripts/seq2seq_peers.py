@@ -250,6 +250,8 @@ def renumber(ids: torch.Tensor) -> torch.Tensor:
 
 
 class Ours(nn.Module):
+    compile_config = None  # of `generate`
+
     def __init__(self, vocab_size: int):
         super().__init__()
         from hf_attention import BahdanauConfig, BahdanauForConditionalGeneration
@@ -263,7 +265,8 @@ class Ours(nn.Module):
 
     def decode(self, input_ids, attention_mask, steps, num_beams):
         length = {"min_new_tokens": steps, "max_new_tokens": steps, "do_sample": False}
-        self.model.generate(input_ids=input_ids, attention_mask=attention_mask, num_beams=num_beams, **length)
+        search = {"num_beams": num_beams, "compile_config": self.compile_config}
+        self.model.generate(input_ids=input_ids, attention_mask=attention_mask, **length, **search)
 
 
 WAYS = {"ours": Ours, "plain loop": PlainLoop, "tutorial": Tutorial, "floor": Floor}

@@ -12,12 +12,14 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 import json
+from functools import partial
 
 import benchmark_seq2seq
 import pytest
 import seq2seq_peers
 import torch
 from datasets import Dataset
+from transformers import CompileConfig
 
 
 TINY = ["--vocab_size", "40", "--batch_size", "3", "--batches", "2", "--length", "4", "--rounds", "2"]
@@ -57,6 +59,18 @@ def test_batches_of_the_data_and_of_its_loader(tmp_path):
     benchmark_seq2seq.main([*TINY, "--vocab_size", "30", *given])
     training = json.loads(file.read_text())["training"]
     assert {"ours, by length", "floor, by length"} < set(training)
+
+
+def test_compiled_decoding_takes_part(tmp_path, monkeypatch):
+    monkeypatch.setattr(benchmark_seq2seq, "CompileConfig", partial(CompileConfig, backend="eager"))
+    torch.compiler.reset()
+    torch._dynamo.utils.counters.clear()
+    file = tmp_path / "seq2seq.json"
+    given = ["--ways", "ours", "--parts", "decoding", "--compile", "--output_file", str(file)]
+    benchmark_seq2seq.main([*TINY[: TINY.index("--ways")], *given])
+    decoding = json.loads(file.read_text())["decoding"]
+    assert all(set(ways) == {"ours", "ours, compiled"} for ways in decoding.values())
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] > 0
 
 
 def test_a_process_of_its_own(tmp_path):
