@@ -376,6 +376,18 @@ def test_evaluation_searches_as_the_model_does(bf16, num_beams, reader, tmp_path
     assert fast.metrics["test_loss"] == pytest.approx(slow.metrics["test_loss"], rel=0.02 if bf16 else 1e-6)
 
 
+def test_compiled_training_has_the_same_losses(reader, tmp_path):
+    losses = []
+    for compiled in (False, True):
+        torch.compiler.reset()
+        options = {"torch_compile": True, "torch_compile_backend": "eager"} if compiled else {}
+        trainer = make_trainer(tmp_path, reader, max_steps=4, logging_steps=1, **options)
+        trainer.train()
+        losses.append([entry["loss"] for entry in trainer.state.log_history if "loss" in entry])
+        losses[-1].append(trainer.evaluate()["eval_loss"])
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4) and len(losses[0]) == 5
+
+
 def test_training_goes_on_in_mixed_precision_after_an_evaluation(reader, tmp_path):
     states = []
     for strategy in ("no", "steps"):
