@@ -17,6 +17,7 @@ Training and decoding speed of the recurrent family, beside a floor, loops and p
 
     python scripts/benchmark_seq2seq.py                                  # random tokens, full batches of 30
     python scripts/benchmark_seq2seq.py --data_dir multi30k --bf16 --output_file seq2seq.json
+    python scripts/benchmark_seq2seq.py --parts decoding --compile       # by a compiled step too
     python scripts/benchmark_seq2seq.py --parts scaling --plot scaling.png
 
 The floor, which no decoder with attention can reach, is the encoder, PyTorch's fused GRU over the target and the
