@@ -308,7 +308,8 @@ class TranslationTrainer(Seq2SeqTrainer):
         step = partial(super().prediction_step, model, inputs, prediction_loss_only, ignore_keys, **gen_kwargs)
         if prediction_loss_only or not self.args.predict_with_generate:
             return step()
-        with own_forward(self.accelerator.unwrap_model(self.model)), self.accelerator.autocast():
+        generating = self.accelerator.unwrap_model(self.model, keep_torch_compile=False)
+        with own_forward(generating), self.accelerator.autocast():
             return step()
 
     def compute_loss(self, model, inputs, *args, **kwargs):
