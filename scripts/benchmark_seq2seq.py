@@ -17,12 +17,13 @@ Training and decoding speed of the recurrent family, beside a floor, loops and p
 
     python scripts/benchmark_seq2seq.py                                  # random tokens, full batches of 30
     python scripts/benchmark_seq2seq.py --data_dir multi30k --bf16 --output_file seq2seq.json
+    python scripts/benchmark_seq2seq.py --parts decoding --compile       # by a compiled step too
     python scripts/benchmark_seq2seq.py --parts scaling --plot scaling.png
 
 The floor, which no decoder with attention can reach, is the encoder, PyTorch's fused GRU over the target and the
 product for the logits, of the same sizes. The plain loop is the same model, step by step; the tutorial is that loop
-with an output layer from state, context and embedding. JoeyNMT takes part where it is installed. Every way takes its
-turn in every round, with an optimiser of its own; the ratios are of medians.
+with an output layer from state, context and embedding. JoeyNMT and OpenNMT-py take part where they are installed.
+Every way takes its turn in every round, with an optimiser of its own; the ratios are of medians.
 
 `by length` is training on the same sentences as transformers' loader gives them to this project's recipes, its work
 included; the other batches are in the order of the file, and made before.
@@ -37,10 +38,10 @@ from pathlib import Path
 import torch
 from benchmarking import each_alone, measure_alone, print_table, saved_for_backward, spread, time_in_turns
 from datasets import load_dataset
-from seq2seq_peers import EOS, PAD, WAYS
+from seq2seq_peers import EOS, PAD, PEERS, WAYS
 from torch import nn
 from torch.utils.data import DataLoader
-from transformers import DataCollatorForSeq2Seq
+from transformers import CompileConfig, DataCollatorForSeq2Seq
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from hf_attention.data.tokenizer import train_tokenizer
@@ -48,6 +49,7 @@ from hf_attention.data.tokenizer import train_tokenizer
 
 STEPS = 20  # of decoding
 BY_LENGTH = ("ours", "floor")  # which train on the batches of the loader too
+BEAM = ("ours", "ours, compiled", *PEERS)  # which search with beams
 PARTS = ("training", "decoding", "alone", "scaling")
 AXES = {
     "source length": (10, 20, 40, 80),
@@ -151,11 +153,12 @@ def measure_decoding(names: list[str], batches: list[Batch], options) -> dict[st
         for row in range(len(tokens))
     ]
     models = {name: WAYS[name](options.vocab_size).eval() for name in names if hasattr(WAYS[name], "decode")}
+    if options.compile:
+        models["ours, compiled"] = compiled = WAYS["ours"](options.vocab_size).eval()
+        compiled.compile_config = CompileConfig(fullgraph=True)
     found = {}
     for kind, given, num_beams in (("greedy", sources, 1), ("beam 5", sources, 5), ("one sentence", single, 1)):
-        taking_part = (
-            models if num_beams == 1 else {name: models[name] for name in ("ours", "JoeyNMT") if name in models}
-        )
+        taking_part = models if num_beams == 1 else {name: models[name] for name in BEAM if name in models}
         ways = {name: partial(decode, model, given, num_beams, options.bf16) for name, model in taking_part.items()}
         sentences = sum(len(source["input_ids"]) for source in given)
         found[kind] = {
@@ -207,11 +210,11 @@ def plot_scaling(found: dict[str, dict[int, dict[str, float]]], options):
 
 def report(found: dict):
     def times(ways: dict[str, dict], name: str, other: str) -> str:
-        if other not in ways:
+        if not {name, other} <= ways.keys():
             return "-"
         return f"{statistics.median(ways[other]['seconds']) / statistics.median(ways[name]['seconds']):.2f}"
 
-    others = [name for name in ("JoeyNMT", "tutorial", "plain loop") if name in WAYS]
+    others = [name for name in (*PEERS, "tutorial", "plain loop") if name in WAYS]
     if "training" in found:
         ways, rows = found["training"], []
         for name, row in ways.items():
@@ -249,6 +252,7 @@ def main(arguments: list[str] | None = None):
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--num_threads", type=int, default=2)
     parser.add_argument("--bf16", action="store_true", help="bf16 autocast")
+    parser.add_argument("--compile", action="store_true", help="decode with ours by a compiled step too")
     parser.add_argument("--plot", help="where to draw the scaling curves, as PNG")
     parser.add_argument("--output_file", help="where to write every figure, as JSON")
     parser.add_argument("--alone", choices=list(WAYS), help=argparse.SUPPRESS)
@@ -280,7 +284,7 @@ def main(arguments: list[str] | None = None):
         given = [text for name in same for text in (f"--{name}", str(getattr(options, name)))]
         found["alone"] = each_alone(__file__, options.ways, given + ["--bf16"] * options.bf16)
     if "scaling" in options.parts:
-        found["scaling"] = measure_scaling([name for name in options.ways if name != "JoeyNMT"], options)
+        found["scaling"] = measure_scaling([name for name in options.ways if name not in PEERS], options)
         if options.plot:
             plot_scaling(found["scaling"], options)
     report(found)

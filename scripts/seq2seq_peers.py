@@ -12,10 +12,11 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-What the recurrent family's speed is held against: a floor, a tutorial's loop, and JoeyNMT where it is installed.
+What the recurrent family's speed is held against: a floor, a tutorial's loop, and JoeyNMT and OpenNMT-py where they
+are installed.
 """
 
-import importlib.util
+from importlib.util import find_spec
 from types import SimpleNamespace
 
 import torch
@@ -175,7 +176,72 @@ class JoeyNmt(nn.Module):
         search(self.model, batch, steps, num_beams, 1.0, min_output_length=steps, autocast=autocast)
 
 
-SPECIAL = ("unk", "pad", "bos", "eos")  # JoeyNMT's order
+class OpenNmt(nn.Module):
+    """
+    OpenNMT-py (Klein et al. 2017, arXiv 1701.02810) of the same sizes, made by its own options and searched by its own
+    translator: as in [`JoeyNmt`], no input feeding, and an output layer that reads `hidden_size` numbers.
+    """
+
+    def __init__(self, vocab_size: int):
+        super().__init__()
+        import pyonmttok
+        from onmt import opts
+        from onmt.constants import DefaultTokens
+        from onmt.model_builder import build_model
+        from onmt.utils.loss import LossCompute
+        from onmt.utils.parse import ArgumentParser
+
+        if not 2 * SIZES["encoder_hidden_size"] == SIZES["hidden_size"] == SIZES["attention_size"]:
+            raise ValueError(
+                f"OpenNMT-py's encoder (both directions), decoder and attention have one size, not {SIZES}."
+            )
+        parser = ArgumentParser()
+        opts.train_opts(parser)
+        given = (
+            "--data {} --src_vocab - --encoder_type brnn --decoder_type rnn --rnn_type GRU --layers 1 --input_feed 0"
+        )
+        given += " --global_attention mlp --dropout 0 --attention_dropout 0 --param_init 0 --param_init_glorot"
+        given += f" --hidden_size {SIZES['hidden_size']} --word_vec_size {SIZES['embedding_size']}"
+        options = parser.parse_args(given.split())
+        ArgumentParser.update_model_opts(options)
+        ArgumentParser.validate_model_opts(options)
+        special = [getattr(DefaultTokens, name.upper()) for name in SPECIAL]
+        tokens = [str(number) for number in range(vocab_size - len(SPECIAL))]
+        vocabulary = pyonmttok.build_vocab_from_tokens(tokens, special_tokens=special)
+        self.vocabularies = {"src": vocabulary, "tgt": vocabulary, "decoder_start_token": DefaultTokens.BOS}
+        self.model = build_model(options, options, self.vocabularies, checkpoint=None, device_id=-1)
+        self.compute_loss = LossCompute.from_opts(options, self.model, vocabulary)
+        self.batches = {}
+
+    def batch(self, input_ids, attention_mask, labels=None):
+        """As OpenNMT-py's loader gives it; made once, so that only its model is timed."""
+        key = (id(input_ids), labels is None)  # with targets, the translator would score them too
+        if key not in self.batches:
+            made = {"src": renumber(input_ids).unsqueeze(-1), "srclen": attention_mask.sum(dim=1)}
+            if labels is not None:
+                start = torch.full_like(labels[:, :1], BOS)
+                target = torch.cat([start, labels.masked_fill(labels < 0, PAD)], dim=1)
+                made["tgt"] = renumber(target).unsqueeze(-1)
+            self.batches[key] = made
+        return self.batches[key]
+
+    def forward(self, input_ids, attention_mask, labels):
+        batch = self.batch(input_ids, attention_mask, labels)
+        loss, _ = self.compute_loss(batch, *self.model(batch["src"], batch["tgt"], batch["srclen"]))
+        return loss / (labels >= 0).sum()
+
+    def decode(self, input_ids, attention_mask, steps, num_beams):
+        from onmt.translate import GNMTGlobalScorer, Translator
+
+        length = {"min_length": steps, "max_length": steps, "max_length_ratio": 0}
+        # its greedy search is its sampling from the best one
+        search = {"beam_size": num_beams, "random_sampling_topk": int(num_beams == 1)}
+        scorer = GNMTGlobalScorer(1.0, 0.0, "avg", "none")
+        translator = Translator(self.model, self.vocabularies, global_scorer=scorer, **length, **search)
+        return translator.translate_batch(self.batch(input_ids, attention_mask), attn_debug=False)["predictions"]
+
+
+SPECIAL = ("unk", "pad", "bos", "eos")  # the order of JoeyNMT and OpenNMT-py
 
 
 def renumber(ids: torch.Tensor) -> torch.Tensor:
@@ -184,6 +250,8 @@ def renumber(ids: torch.Tensor) -> torch.Tensor:
 
 
 class Ours(nn.Module):
+    compile_config = None  # of `generate`
+
     def __init__(self, vocab_size: int):
         super().__init__()
         from hf_attention import BahdanauConfig, BahdanauForConditionalGeneration
@@ -197,9 +265,12 @@ class Ours(nn.Module):
 
     def decode(self, input_ids, attention_mask, steps, num_beams):
         length = {"min_new_tokens": steps, "max_new_tokens": steps, "do_sample": False}
-        self.model.generate(input_ids=input_ids, attention_mask=attention_mask, num_beams=num_beams, **length)
+        search = {"num_beams": num_beams, "compile_config": self.compile_config}
+        self.model.generate(input_ids=input_ids, attention_mask=attention_mask, **length, **search)
 
 
 WAYS = {"ours": Ours, "plain loop": PlainLoop, "tutorial": Tutorial, "floor": Floor}
-if importlib.util.find_spec("joeynmt"):
-    WAYS["JoeyNMT"] = JoeyNmt
+PEERS = {"JoeyNMT": (JoeyNmt, ("joeynmt",)), "OpenNMT-py": (OpenNmt, ("onmt", "spacy"))}
+for name, (peer, packages) in PEERS.items():
+    if all(map(find_spec, packages)):
+        WAYS[name] = peer

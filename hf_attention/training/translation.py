@@ -14,6 +14,8 @@
 """The translation recipe: pairs of texts -> tokenizer -> model -> `Seq2SeqTrainer` -> metrics -> saved folder."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 
 import numpy as np
@@ -279,10 +281,36 @@ def alignment_error(
     return AlignmentError().compute(predictions=predictions, references=references)["alignment_error"]
 
 
+@contextmanager
+def own_forward(model: PreTrainedModel) -> Iterator[None]:
+    """
+    While it lasts, `model.forward` is its class's again, where accelerate has put a wrapper for mixed precision in its
+    place: a model with a search of its own searches only where nothing of it was replaced.
+    """
+    original = vars(model).get("_original_forward")
+    if getattr(original, "__func__", None) is not type(model).forward:
+        yield
+        return
+    wrapper = vars(model).pop("forward")
+    try:
+        yield
+    finally:
+        model.forward = wrapper
+
+
 class TranslationTrainer(Seq2SeqTrainer):
     """
     A `Seq2SeqTrainer` that, in training, leaves smoothing the labels to a model that can: its loss needs no logits.
+    And in mixed precision it generates as without: the model as it was written, encoder included, under autocast.
     """
+
+    def prediction_step(self, model, inputs, prediction_loss_only, ignore_keys=None, **gen_kwargs):
+        step = partial(super().prediction_step, model, inputs, prediction_loss_only, ignore_keys, **gen_kwargs)
+        if prediction_loss_only or not self.args.predict_with_generate:
+            return step()
+        generating = self.accelerator.unwrap_model(self.model, keep_torch_compile=False)
+        with own_forward(generating), self.accelerator.autocast():
+            return step()
 
     def compute_loss(self, model, inputs, *args, **kwargs):
         if self.label_smoother is None or not model.training or not getattr(self.model, "smooths_labels", False):

@@ -11,7 +11,11 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
+import ast
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 from datasets import Dataset, DatasetDict
@@ -149,3 +153,26 @@ def test_separate_target_tokenizer(tokenizer):
 def test_bad_pairs(tokenizer):
     with pytest.raises(ValueError, match="No pair is left"):
         tokenize_pairs(make_dataset(PAIRS), tokenizer, max_source_length=2)
+
+
+RUN = """
+import sys
+from hf_attention.data.parallel import load_parallel, tokenize_pairs
+from hf_attention.data.tokenizer import train_tokenizer
+
+data = load_parallel(data_files={"train": sys.argv[1:]}, source_lang="de", target_lang="en")["train"]
+tokenizer = train_tokenizer([*data["source"], *data["target"]], vocab_size=30, extra_tokens=["<de>", "<en>"])
+print([file["filename"] for file in tokenize_pairs(data, tokenizer).cache_files])
+"""
+
+
+def test_tokens_are_kept_for_the_next_run(tmp_path):
+    """Another process, whose hashes are others, finds them in the cache."""
+    file, found = write(tmp_path, "csv"), []
+    for seed in "01":
+        environment = {**os.environ, "PYTHONHASHSEED": seed}
+        command = [sys.executable, "-c", RUN, *file]
+        run = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        files = ast.literal_eval(run.stdout.splitlines()[-1])
+        found.append({name: os.stat(name).st_mtime_ns for name in files})
+    assert found[0] and found[1] == found[0]

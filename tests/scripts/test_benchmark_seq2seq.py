@@ -12,12 +12,14 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 import json
+from functools import partial
 
 import benchmark_seq2seq
 import pytest
 import seq2seq_peers
 import torch
 from datasets import Dataset
+from transformers import CompileConfig
 
 
 TINY = ["--vocab_size", "40", "--batch_size", "3", "--batches", "2", "--length", "4", "--rounds", "2"]
@@ -59,11 +61,73 @@ def test_batches_of_the_data_and_of_its_loader(tmp_path):
     assert {"ours, by length", "floor, by length"} < set(training)
 
 
+def test_compiled_decoding_takes_part(tmp_path, monkeypatch):
+    monkeypatch.setattr(benchmark_seq2seq, "CompileConfig", partial(CompileConfig, backend="eager"))
+    torch.compiler.reset()
+    torch._dynamo.utils.counters.clear()
+    file = tmp_path / "seq2seq.json"
+    given = ["--ways", "ours", "--parts", "decoding", "--compile", "--output_file", str(file)]
+    benchmark_seq2seq.main([*TINY[: TINY.index("--ways")], *given])
+    decoding = json.loads(file.read_text())["decoding"]
+    assert all(set(ways) == {"ours", "ours, compiled"} for ways in decoding.values())
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] > 0
+
+
 def test_a_process_of_its_own(tmp_path):
     file = tmp_path / "seq2seq.json"
     benchmark_seq2seq.main([*TINY[:-3], "--parts", "alone", "--output_file", str(file)])
     row = json.loads(file.read_text())["alone"]["ours"]
     assert row["peak_mib"] > 50 and row["make_seconds"] > 0 and row["first_batch_seconds"] > 0
+
+
+def make_opennmt(monkeypatch):
+    if "OpenNMT-py" not in seq2seq_peers.WAYS:
+        pytest.skip("OpenNMT-py is not installed")
+    monkeypatch.setitem(seq2seq_peers.SIZES, "attention_size", 12)
+    torch.manual_seed(0)
+    return seq2seq_peers.WAYS["OpenNMT-py"](40).eval()
+
+
+@torch.no_grad()
+def test_opennmt_decodes_what_it_was_trained_to(monkeypatch):
+    """Its greedy search against the best tokens of its training forward, and both searches' lengths."""
+    peer = make_opennmt(monkeypatch)
+    (batch,) = benchmark_seq2seq.random_batches(40, 1, 3, 7, 5)
+    greedy = [found[0].tolist() for found in peer.decode(batch["input_ids"], batch["attention_mask"], 6, 1)]
+    assert [len(found) for found in greedy] == [6, 6, 6]
+    assert [len(found[0]) for found in peer.decode(batch["input_ids"], batch["attention_mask"], 6, 5)] == [6, 6, 6]
+    made = peer.batch(**batch)
+    forced = torch.cat([made["tgt"][:, :1, 0], torch.tensor(greedy)], dim=1).unsqueeze(-1)
+    logits = peer.model.generator(peer.model(made["src"], forced, made["srclen"])[0])
+    logits[..., 3] = -torch.inf  # the end, which was forbidden
+    assert logits.argmax(dim=-1).tolist() == greedy
+
+
+@torch.no_grad()
+def test_opennmt_takes_its_loss_of_the_labels_alone(monkeypatch):
+    peer = make_opennmt(monkeypatch)
+    (batch,) = benchmark_seq2seq.random_batches(40, 1, 3, 7, 5)
+    pad = torch.nn.functional.pad
+    padded = {
+        "input_ids": pad(batch["input_ids"], (0, 2), value=seq2seq_peers.PAD),
+        "attention_mask": pad(batch["attention_mask"], (0, 2)),
+        "labels": pad(batch["labels"], (0, 3), value=-100),
+    }
+    made = peer.batch(**batch)
+    logits = peer.model.generator(peer.model(made["src"], made["tgt"], made["srclen"])[0])
+    wanted = torch.nn.functional.cross_entropy(logits.flatten(0, 1), made["tgt"][:, 1:, 0].flatten())
+    torch.testing.assert_close(peer(**batch), wanted)
+    torch.testing.assert_close(peer(**padded), wanted)
+
+
+def test_opennmt_takes_part(monkeypatch, tmp_path, capsys):
+    make_opennmt(monkeypatch)
+    file = tmp_path / "seq2seq.json"
+    given = ["--ways", "ours", "OpenNMT-py", "--parts", "training", "decoding", "--output_file", str(file)]
+    benchmark_seq2seq.main([*TINY[: TINY.index("--ways")], *given])
+    decoding = json.loads(file.read_text())["decoding"]
+    assert all(set(ways) == {"ours", "OpenNMT-py"} for ways in decoding.values())
+    assert "times OpenNMT-py's speed" in capsys.readouterr().out
 
 
 @torch.no_grad()

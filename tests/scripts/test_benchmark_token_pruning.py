@@ -14,7 +14,10 @@
 import json
 
 import benchmark_token_pruning
+import PIL.Image
 import pytest
+import torch
+from datasets import ClassLabel, Dataset, Features, Image
 
 from hf_attention import CompactVitConfig, CompactVitForImageClassification, CompactVitImageProcessorPil
 
@@ -37,6 +40,24 @@ def test_curve(tmp_path, capsys):
     assert all(0 <= row["accuracy"] <= 1 and len(row["seconds"]) == 2 for row in found)
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert "| 0.5 |" in capsys.readouterr().out
+
+
+def test_images_of_a_file(tmp_path):
+    """Every image is of the class that the model, which has a bias alone, always says."""
+    folder = make_folder(tmp_path / "model", **{"0": "cat", "1": "dog"})
+    model = CompactVitForImageClassification.from_pretrained(folder)
+    with torch.no_grad():
+        model.classifier.weight.zero_()
+        model.classifier.bias.copy_(torch.tensor([0.0, 1.0]))
+    model.save_pretrained(folder)
+    features = Features({"img": Image(), "label": ClassLabel(names=["cat", "dog"])})
+    images = [PIL.Image.new("L", (8, 8), row) for row in range(6)]
+    Dataset.from_dict({"img": images, "label": [1, 1, 1, 0, 1, 1]}, features).to_parquet(tmp_path / "test.parquet")
+    given = ["--test_file", str(tmp_path / "test.parquet"), "--num_threads", "1", "--rounds", "1"]
+    file = tmp_path / "pruning.json"
+    benchmark_token_pruning.main([folder, *given, "--token_pruning_layers", "1", "--output_file", str(file)])
+    found = json.loads(file.read_text())["found"]
+    assert len(found) == 8 and all(row["accuracy"] == pytest.approx(5 / 6) for row in found)
 
 
 def test_other_classes(tmp_path):

@@ -13,20 +13,24 @@
 # limitations under the License.
 """
 Greedy and beam search as transformers' `generate` runs them, sooner: targets share their source's annotations and
-keys, sentences that have ended are left out, and the default decoder's step has a function of its own.
+keys, sentences that have ended are left out, and the default decoder's step has a function of its own. With a
+`compile_config` the step is compiled, and sentences that have ended stay, so that its shapes do.
 
 Shapes: n sources still being translated, k targets of each, S source length, L longest target, V vocabulary.
 """
 
 import torch
 from torch import nn
-from transformers import GenerationMixin
+from transformers import CompileConfig, GenerationMixin
 from transformers.generation import EosTokenCriteria, MaxLengthCriteria
 from transformers.generation.logits_process import MinLengthLogitsProcessor, MinNewTokensLengthLogitsProcessor
+from transformers.utils import logging
 
 from .fused_bahdanau import LIMIT
 from .layers_bahdanau import BahdanauAttentiveLayer, has_hooks, is_plain
 
+
+logger = logging.get_logger(__name__)
 
 NEVER = -1e9  # added to a score to exclude it, as `generate` does
 BLOCK = 64
@@ -34,6 +38,8 @@ BLOCK = 64
 
 class BahdanauStep:
     """One step of any decoder, with the source it reads."""
+
+    is_static = False
 
     def __init__(self, model: nn.Module, annotations: torch.Tensor, mask: torch.Tensor | None, share: int):
         self.decoder, self.head = model.model.decoder, model.lm_head
@@ -68,6 +74,8 @@ class FusedStep:
     `fused_bahdanau`.
     """
 
+    is_static = False
+
     def __init__(self, model: nn.Module, annotations: torch.Tensor, mask: torch.Tensor | None, share: int):
         decoder, layer, readout = model.model.decoder, model.model.decoder.layers[0], model.model.decoder.readout
         device = annotations.device.type
@@ -95,10 +103,13 @@ class FusedStep:
         linear, (sources, _, length, size) = nn.functional.linear, self.exp_keys.shape
         query = linear(state, *self.query).to(self.score.dtype)
         query = torch.exp(query.clamp_(-LIMIT, LIMIT).mul_(2)).view(sources, self.share, 1, size)
-        one, scratch = self.score.new_ones(()), self.scratch[:sources]
-        slopes = torch.addcmul(one, self.exp_keys, query, out=scratch).reciprocal_()
         # the sum of v_a, which all scores have, leaves the softmax as it is
-        scores = (slopes.view(-1, size) @ self.score).mul_(-2).view(sources, self.share, length)
+        if torch.compiler.is_compiling():  # into one loop
+            scores = -2 * (self.score / (1 + self.exp_keys * query)).sum(dim=-1)
+        else:
+            one, scratch = self.score.new_ones(()), self.scratch[:sources]
+            slopes = torch.addcmul(one, self.exp_keys, query, out=scratch).reciprocal_()
+            scores = (slopes.view(-1, size) @ self.score).mul_(-2).view(sources, self.share, length)
         if self.mask is not None:
             scores.masked_fill_(self.mask, torch.finfo(scores.dtype).min)
         contexts = torch.bmm(scores.softmax(dim=-1).to(self.dtype), self.annotations).flatten(0, 1)  # (n * k, D)
@@ -116,6 +127,37 @@ class FusedStep:
     def select(self, sources: torch.Tensor, targets: torch.Tensor):
         self.exp_keys, self.annotations = self.exp_keys[sources], self.annotations[sources]
         self.mask = None if self.mask is None else self.mask[sources]
+
+
+COMPILED = {}  # steps by what `torch.compile` was told, so that nothing is compiled twice
+# PyTorch's units are traced; and beside batch, beams and source, types and devices may vary
+COMPILING = {"allow_rnn": True, "recompile_limit": 64}
+
+
+class CompiledStep:
+    """A step by `torch.compile`, one graph of it. Its batch stays whole."""
+
+    is_static = True
+
+    def __init__(self, step: BahdanauStep | FusedStep, config: CompileConfig):
+        self.step, self.start, self.key = step, step.start, str(config.to_dict())
+        if self.key not in COMPILED:
+            COMPILED[self.key] = torch.compile(run_step, **config.to_dict())
+
+    def __call__(self, tokens: torch.Tensor, state: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        try:
+            with torch._dynamo.config.patch(COMPILING):
+                logits, state = COMPILED[self.key](self.step, tokens.contiguous(), state)
+        except torch._dynamo.exc.BackendCompilerFailed as error:
+            reason = " ".join(str(error).splitlines()[:2])
+            logger.warning_once(f"`compile_config` is passed over: the step does not compile here. {reason}")
+            COMPILED[self.key] = run_step
+            return self.step(tokens, state)
+        return logits, state.clone()  # a CUDA graph writes over what it gave
+
+
+def run_step(step: BahdanauStep | FusedStep, tokens: torch.Tensor, state: torch.Tensor):
+    return step(tokens, state)
 
 
 def can_fuse(model: nn.Module) -> bool:
@@ -181,7 +223,7 @@ def greedy_search(
         left = int(is_open.sum())
         if not left:
             break
-        if left <= 0.75 * len(rows):
+        if left <= 0.75 * len(rows) and not step.is_static:
             kept = is_open.nonzero()[:, 0]
             step.select(kept, kept)
             rows, tokens, state, is_open = rows[kept], tokens[kept], state[kept], is_open[kept]
@@ -247,13 +289,14 @@ def beam_search(step, ids: torch.Tensor, config, eos: torch.Tensor | None, pad: 
             is_open &= ~is_finished.all(dim=1)
         is_open &= ~ends.all(dim=1)
         left = int(is_open.sum())
-        if not left or left <= 0.75 * len(rows):
+        leaves_out = left <= 0.75 * len(rows) and not step.is_static
+        if not left or leaves_out:
             all_best[rows], all_lengths[rows] = best, best_lengths
         if not left:
             break
         targets = (torch.arange(len(rows), device=ids.device).unsqueeze(1) * k + beams).flatten()
         tokens = running[:, :, length - 1].flatten()
-        if left <= 0.75 * len(rows):
+        if leaves_out:
             kept = is_open.nonzero()[:, 0]
             kept_targets = (kept.unsqueeze(1) * k + torch.arange(k, device=ids.device)).flatten()
             step.select(kept, kept_targets)
@@ -274,7 +317,13 @@ def gather(given: torch.Tensor, beams: torch.Tensor) -> torch.Tensor:
 
 
 class BahdanauGenerationMixin(GenerationMixin):
-    """`generate` for a model whose targets share their source, with searches of its own where they say the same."""
+    """
+    `generate` for a model whose targets share their source, with searches of its own where they say the same.
+
+    `generate(..., compile_config=CompileConfig(...))` compiles their step, on any device: on a GPU, in the config's
+    default mode, to CUDA graphs. The first call with sizes that are new (of batch, beams and source) takes seconds.
+    Without a compiler it warns, and goes on without.
+    """
 
     def _expand_inputs_for_generation(self, expand_size=1, is_encoder_decoder=False, input_ids=None, **model_kwargs):
         # the targets of a source read its annotations together
@@ -288,7 +337,7 @@ class BahdanauGenerationMixin(GenerationMixin):
         if not self.can_search(input_ids, logits_processor, stopping_criteria, generation_config, kwargs):
             return super()._sample(input_ids, logits_processor, stopping_criteria, generation_config, **kwargs)
         pad, eos = special_tokens(generation_config)
-        step = self.make_step(input_ids, kwargs)
+        step = self.make_step(input_ids, generation_config, kwargs)
         return greedy_search(step, input_ids, generation_config.max_length, eos, pad or 0, logits_processor)
 
     def _beam_search(self, input_ids, logits_processor, stopping_criteria, generation_config, **kwargs):
@@ -296,7 +345,7 @@ class BahdanauGenerationMixin(GenerationMixin):
             return super()._beam_search(input_ids, logits_processor, stopping_criteria, generation_config, **kwargs)
         pad, eos = special_tokens(generation_config)
         fill = -1 if eos is None else pad or int(eos[0])  # as in `generate`
-        step = self.make_step(input_ids, kwargs)
+        step = self.make_step(input_ids, generation_config, kwargs)
         return beam_search(step, input_ids, generation_config, eos, fill, logits_processor)
 
     def can_search(self, input_ids, logits_processor, stopping_criteria, generation_config, kwargs: dict) -> bool:
@@ -332,11 +381,15 @@ class BahdanauGenerationMixin(GenerationMixin):
         changed = (module.training or has_hooks(module) or "forward" in vars(module) for module in self.modules())
         return not (any(changed) or hasattr(self, "hf_device_map"))
 
-    def make_step(self, input_ids: torch.Tensor, kwargs: dict) -> BahdanauStep | FusedStep:
+    def make_step(
+        self, input_ids: torch.Tensor, generation_config, kwargs: dict
+    ) -> BahdanauStep | FusedStep | CompiledStep:
         annotations, mask = kwargs["encoder_outputs"][0], kwargs.get("attention_mask")
         self.check_decoder_inputs(input_ids, annotations, mask)
         share = len(input_ids) // len(annotations)
-        return (FusedStep if can_fuse(self) else BahdanauStep)(self, annotations, mask, share)
+        step = (FusedStep if can_fuse(self) else BahdanauStep)(self, annotations, mask, share)
+        config = generation_config.compile_config
+        return step if config is None or generation_config.disable_compile else CompiledStep(step, config)
 
 
 def special_tokens(generation_config) -> tuple[int | None, torch.Tensor | None]:

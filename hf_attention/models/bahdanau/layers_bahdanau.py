@@ -374,7 +374,7 @@ class BahdanauAttentiveLayer(GradientCheckpointingLayer):
         """
         if self.cell.cell_type != "gru" or self.cell.reset_before or self.attention.attention_type != "additive":
             return False
-        if inputs.shape[1] == 1 or self.dtype_of(inputs) == torch.float16 or torch.compiler.is_compiling():
+        if inputs.shape[1] == 1 or self.dtype_of(inputs) == torch.float16 or torch.compiler.is_exporting():
             return False
         return all(
             map(is_plain, (self.cell.recurrent, self.context_proj, self.attention.query_proj, self.attention.score))
@@ -384,6 +384,7 @@ class BahdanauAttentiveLayer(GradientCheckpointingLayer):
         device = inputs.device.type
         return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else inputs.dtype
 
+    @torch.compiler.disable  # it runs as it is: traced, it would be unrolled anew for every length
     def run_fused(self, inputs, state, keys, values, encoder_attention_mask, lengths):
         batch_size, length = inputs.shape[:2]
         share = batch_size // len(keys)

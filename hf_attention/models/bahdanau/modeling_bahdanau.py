@@ -239,7 +239,7 @@ def check_mask(name: str, mask: torch.Tensor | None, states: torch.Tensor, exact
 
 def target_lengths(labels: torch.LongTensor) -> torch.LongTensor | None:
     """How long each target is, at least 1, on CPU, where looking costs no synchronisation. (B, T) to (B)."""
-    if labels.device.type != "cpu":
+    if labels.device.type != "cpu" or torch.compiler.is_compiling():
         return None
     positions = torch.arange(1, labels.shape[1] + 1)
     return ((labels != -100) * positions).amax(dim=1).clamp_min(1)
@@ -562,6 +562,14 @@ class BahdanauModel(BahdanauPreTrainedModel):
 
 
 class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, BahdanauGenerationMixin):
+    """
+    The encoder-decoder with its output projection, and the loss.
+
+    `torch.compile` makes graphs of what stands between PyTorch's recurrent units, the default decoder's recurrence and
+    the loss of training, which run as they are. The steps of other decoders that attend before they step are unrolled,
+    and compiled for each length of target: there it is not worth its while.
+    """
+
     smooths_labels = True  # `label_smoothing` is an argument of `forward`
 
     def __init__(self, config: BahdanauConfig):
@@ -631,9 +639,8 @@ class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, BahdanauGenerati
         torch.Size([1, 1, 2, 3])
         ```"""
         if labels is not None:
-            check_ids(
-                "labels", labels[labels != -100] if labels.device.type == "cpu" else labels, self.config.vocab_size
-            )
+            known = labels.masked_fill(labels == -100, 0) if labels.device.type == "cpu" else labels
+            check_ids("labels", known, self.config.vocab_size)
             use_cache = False
             if decoder_input_ids is None and decoder_inputs_embeds is None:
                 decoder_input_ids = self.prepare_decoder_input_ids_from_labels(labels)
@@ -706,8 +713,9 @@ class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, BahdanauGenerati
     def can_skip_logits(self) -> bool:
         """Whether the loss is transformers' own and the output projection plain (not LoRA's, not hooked)."""
         is_default = self.loss_function is ForCausalLMLoss
-        return is_default and is_plain(self.lm_head) and not torch.compiler.is_compiling()
+        return is_default and is_plain(self.lm_head) and not torch.compiler.is_exporting()
 
+    @torch.compiler.disable  # it takes the labels that there are, whose number varies
     def loss_without_logits(
         self,
         readout: torch.Tensor,

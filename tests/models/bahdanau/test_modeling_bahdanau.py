@@ -440,6 +440,22 @@ def test_torch_compile():
     torch.testing.assert_close(outputs.loss, expected.loss)
 
 
+def test_compiled_training_is_that_of_the_same_functions():
+    """Targets of other lengths, once they are known to vary, compile nothing anew."""
+    torch.compiler.reset()
+    model = make_model().train()
+    compiled = torch.compile(model, backend="eager")
+    for length in (4, 6, 7, 9):
+        batch = make_batch()
+        batch["labels"] = torch.randint(3, 17, (3, length))
+        batch["labels"][0, 2:] = -100
+        with torch._dynamo.config.patch(error_on_recompile=length > 6):
+            found, expected = (given(**batch).loss for given in (compiled, model))
+        torch.testing.assert_close(found, expected)
+        gradients = [torch.autograd.grad(loss, list(model.parameters())) for loss in (found, expected)]
+        torch.testing.assert_close(*gradients)
+
+
 def test_lora():
     model = get_peft_model(make_model(), LoraConfig(r=2, target_modules="all-linear", task_type="SEQ_2_SEQ_LM"))
     trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}

@@ -1,0 +1,46 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+import json
+
+import benchmark_loader
+import PIL.Image
+import pytest
+from datasets import ClassLabel, Dataset, Features, Image
+
+
+@pytest.mark.parametrize("kind", ["embedded", "pairs", "images"])
+def test_shares_by_workers(kind, tmp_path, capsys):
+    given = ["--steps", "2", "--rounds", "1", "--workers", "0", "1", "--num_threads", "1"]
+    expected = {"embedded": ["dates", "digits"], "pairs": ["multi30k"], "images": ["cifar10-cct-2-3x2"]}[kind]
+    if kind == "embedded":
+        given += ["--max_train_samples", "200"]
+    elif kind == "pairs":
+        pairs = [{"de": f"ein Hund {row}", "en": f"a dog {row}"} for row in range(40)]
+        Dataset.from_dict({"translation": pairs}).to_parquet(tmp_path / "train.parquet")
+    else:
+        features = Features({"img": Image(), "label": ClassLabel(names=["cat", "dog"])})
+        images = [PIL.Image.new("RGB", (32, 32), (row, 0, 0)) for row in range(40)]
+        rows = Dataset.from_dict({"img": images, "label": [0, 1] * 20}, features=features)
+        rows.to_parquet(tmp_path / "train.parquet")
+    if kind != "embedded":
+        given += ["--data_dir", str(tmp_path)]
+    file = tmp_path / "loader.json"
+    benchmark_loader.main([*given, "--output_file", str(file)])
+    found = json.loads(file.read_text())["found"]
+    assert [(row["recipe"], row["workers"]) for row in found] == [
+        (name, count) for name in expected for count in (0, 1)
+    ]
+    runs = [run for row in found for run in row["runs"]]
+    assert all(0 < run["share"] < 1 and run["steps_per_second"] > 0 for run in runs)
+    assert f"| {expected[-1]} | 1 |" in capsys.readouterr().out
