@@ -57,8 +57,8 @@ def train(recipe: str, given: list[str], workers: int, options) -> dict[str, flo
     is_text = recipe in ("dates", "multi30k")
     given = [str(RECIPES / f"{recipe}.yaml"), *given, "--max_steps", str(options.steps), "--max_eval_samples", "16"]
     given += ["--dataloader_num_workers", str(workers), "--dataloader_persistent_workers", str(workers > 0)]
-    given += "--eval_strategy no --save_strategy no --load_best_model_at_end false".split()
-    given += "--disable_tqdm true --log_level error".split()
+    given += ["--eval_strategy=no", "--save_strategy=no", "--load_best_model_at_end=false"]
+    given += ["--disable_tqdm=true", "--log_level=error"]
     if is_text:
         given += ["--predict_with_generate", "false"]
     if options.max_train_samples:
