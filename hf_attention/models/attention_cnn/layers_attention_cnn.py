@@ -90,27 +90,24 @@ class AttentionCnnNonLocal(nn.Module):
 
 class AttentionCnnTheta(nn.Linear):
     """
-    The regression of theta, which starts at the identity: theta = identity + 0.1 (W h + b), W and b 0. The factor
-    keeps the window on the image at the learning rates that the rest of the network takes.
+    The regression of theta, which starts at the identity: theta = identity + u, u = 0.05 (W h + b), W and b 0; of
+    scale and translation, tanh u. Both departures from the paper keep the window on the image, and the gradient alive,
+    at the learning rates that the rest of the network takes.
     """
 
-    scaling = 0.1
+    scaling = 0.05
 
     def __init__(self, in_features: int, spatial_transformer: str):
         super().__init__(in_features, 6 if spatial_transformer == "affine" else 3)
         self.is_affine = spatial_transformer == "affine"
 
-    @property
-    def identity(self) -> torch.Tensor:
-        return self.bias.new_tensor([1.0, 0, 0, 0, 1, 0] if self.is_affine else [1.0, 0, 0])
-
     def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
         """(B, D) to (B, 2, 3): all of theta, or [[s, 0, t_x], [0, s, t_y]] (Jaderberg et al. 2015, equation 2)."""
-        found = self.identity + self.scaling * super().forward(hidden_states)
+        found = self.scaling * super().forward(hidden_states)
         if self.is_affine:
-            return found.view(-1, 2, 3)
-        scale, column, row = found.unbind(dim=1)
-        zero = torch.zeros_like(scale)
+            return (found + found.new_tensor([1.0, 0, 0, 0, 1, 0])).view(-1, 2, 3)
+        shift, column, row = found.tanh().unbind(dim=1)
+        scale, zero = 1 + shift, torch.zeros_like(shift)
         return torch.stack([scale, zero, column, zero, scale, row], dim=1).view(-1, 2, 3)
 
 

@@ -122,3 +122,14 @@ def test_theta_of_nothing_is_the_identity():
             theta.weight.zero_()
             theta.bias.zero_()
         assert torch.equal(theta(torch.randn(3, 4)), torch.tensor([[1.0, 0, 0], [0, 1, 0]]).expand(3, 2, 3))
+
+
+def test_the_window_of_an_attention_stays_near():
+    theta = AttentionCnnTheta(2, "attention")
+    with torch.no_grad():
+        theta.weight.copy_(torch.tensor([[4.0, 0], [0, 8], [0, -8]]))
+        theta.bias.zero_()
+        found = theta(torch.tensor([[2.0, 1], [-1e6, 1e6]]))
+    scale, shift = 1 + math.tanh(0.4), math.tanh(0.4)
+    torch.testing.assert_close(found[0], torch.tensor([[scale, 0, shift], [0, scale, -shift]]))
+    torch.testing.assert_close(found[1], torch.tensor([[0.0, 0, 1], [0, 0, -1]]))
