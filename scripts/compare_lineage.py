@@ -59,8 +59,8 @@ GLIMPSES = (
     f"{ENCODER},glimpse_hidden_size=128,num_glimpses=6,glimpse_size=12,num_scales=2,cell_type=gru,location_std=0.1,"
     "exploration=0.2,detach_locator=false,reinforce_weight=0.3"
 )
-WINDOW = (  # so small that it has to look closely
-    f"{IMAGES},hidden_sizes=[16,32,64],depths=[1,1,1],pooled_size=4,spatial_transformer=attention,warped_size=14,"
+WINDOW = (
+    f"{IMAGES},hidden_sizes=[16,32,64],depths=[1,1,1],spatial_transformer=affine,warped_size=24,"
     "localization_sizes=[16,16,32],localization_hidden_size=64"
 )
 TOKENS = (
@@ -93,8 +93,7 @@ CHAPTERS = {
     "spatial-transformer": {
         "model_type": "attention_cnn",
         "config_overrides": WINDOW,
-        "max_steps": 8500,
-        "learning_rate": 3e-3,
+        "max_steps": 4000,
     },
     "pooled-residual": {"model_type": "attention_cnn", "config_overrides": RESIDUAL, "max_steps": 2000},
     "squeeze-and-excitation": {

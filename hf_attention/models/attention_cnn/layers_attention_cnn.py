@@ -90,12 +90,12 @@ class AttentionCnnNonLocal(nn.Module):
 
 class AttentionCnnTheta(nn.Linear):
     """
-    The regression of theta, which starts at the identity: theta = identity + u, u = 0.05 (W h + b), W and b 0; of
-    scale and translation, tanh u. Both departures from the paper keep the window on the image, and the gradient alive,
-    at the learning rates that the rest of the network takes.
+    The regression of theta, which starts at the identity: theta = identity + u, u = 0.1 (W h + b), W and b 0; of
+    scale and translation, tanh u. Both departures from the paper keep the window near the image at the learning rates
+    that the rest of the network takes.
     """
 
-    scaling = 0.05
+    scaling = 0.1
 
     def __init__(self, in_features: int, spatial_transformer: str):
         super().__init__(in_features, 6 if spatial_transformer == "affine" else 3)
