@@ -101,13 +101,17 @@ class AttentionCnnTheta(nn.Linear):
         super().__init__(in_features, 6 if spatial_transformer == "affine" else 3)
         self.is_affine = spatial_transformer == "affine"
 
+    @property
+    def identity(self) -> torch.Tensor:
+        return self.bias.new_tensor([1.0, 0, 0, 0, 1, 0] if self.is_affine else [1.0, 0, 0])
+
     def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
         """(B, D) to (B, 2, 3): all of theta, or [[s, 0, t_x], [0, s, t_y]] (Jaderberg et al. 2015, equation 2)."""
         found = self.scaling * super().forward(hidden_states)
         if self.is_affine:
-            return (found + found.new_tensor([1.0, 0, 0, 0, 1, 0])).view(-1, 2, 3)
-        shift, column, row = found.tanh().unbind(dim=1)
-        scale, zero = 1 + shift, torch.zeros_like(shift)
+            return (self.identity + found).view(-1, 2, 3)
+        scale, column, row = (self.identity + found.tanh()).unbind(dim=1)
+        zero = torch.zeros_like(scale)
         return torch.stack([scale, zero, column, zero, scale, row], dim=1).view(-1, 2, 3)
 
 
