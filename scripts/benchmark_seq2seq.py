@@ -25,8 +25,8 @@ product for the logits, of the same sizes. The plain loop is the same model, ste
 with an output layer from state, context and embedding. JoeyNMT and OpenNMT-py take part where they are installed.
 Every way takes its turn in every round, with an optimiser of its own; the ratios are of medians.
 
-`by length` is training on the same sentences as transformers' loader gives them to this project's recipes, its work
-included; the other batches are in the order of the file, and made before.
+`by length` is training on batches as transformers' loader gives them to this project's recipes, its work included; the
+other batches are in the order of the file, and made before.
 """
 
 import argparse
@@ -70,22 +70,27 @@ def random_batches(vocab_size: int, count: int, batch_size: int, source: int, ta
     return [{"input_ids": draw(source), "attention_mask": mask, "labels": draw(target)} for _ in range(count)]
 
 
-def read_features(data_dir: str, vocab_size: int, count: int):
-    """The first `count` pairs of Multi30k, German and English, as ids; and the tokenizer, trained on all of them."""
+def read_features(data_dir: str, vocab_size: int):
+    """The pairs of Multi30k, German and English, as ids; and the tokenizer, trained on them."""
     pairs = load_dataset("parquet", data_files=str(Path(data_dir, "train.parquet")), split="train")["translation"]
     texts = [text for pair in pairs for text in (pair["de"], pair["en"])]
     tokenizer = train_tokenizer(texts, vocab_size=vocab_size, model_type="bpe")
-    pairs = pairs[:count]
     source = tokenizer([pair["de"] for pair in pairs])["input_ids"]
     target = tokenizer([pair["en"] for pair in pairs])["input_ids"]
     return [{"input_ids": ids, "labels": labels} for ids, labels in zip(source, target)], tokenizer
 
 
-def make_loader(features: list[dict], tokenizer, batch_size: int) -> DataLoader:
+def make_loader(features: list[dict], tokenizer, batch_size: int, count: int) -> DataLoader:
+    """
+    `count` batches, drawn from those that transformers' sampler makes of all pairs: it groups by length only within
+    fifty batches, of which the first are the longest, so a few pairs, or the first batches, would say nothing.
+    """
     lengths = [len(row["input_ids"]) + len(row["labels"]) for row in features]
     generator = torch.Generator().manual_seed(0)
-    sampler = LengthGroupedSampler(batch_size, lengths=lengths, generator=generator)
-    return DataLoader(features, batch_size, sampler=sampler, collate_fn=DataCollatorForSeq2Seq(tokenizer))
+    rows = list(LengthGroupedSampler(batch_size, lengths=lengths, generator=generator))
+    batches = [rows[start : start + batch_size] for start in range(0, len(rows) - batch_size + 1, batch_size)]
+    drawn = [batches[index] for index in torch.randperm(len(batches), generator=generator)[:count]]
+    return DataLoader(features, batch_sampler=drawn, collate_fn=DataCollatorForSeq2Seq(tokenizer))
 
 
 def autocast(bf16: bool):
@@ -112,8 +117,12 @@ def train(step, batches):
         step({name: batch[name] for name in ("input_ids", "attention_mask", "labels")})
 
 
+def count_tokens(batches) -> int:
+    return sum(int((batch["labels"] >= 0).sum()) for batch in batches)
+
+
 def measure_training(names: list[str], batches: list[Batch], loader: DataLoader | None, options) -> dict[str, dict]:
-    tokens = sum(int((batch["labels"] >= 0).sum()) for batch in batches)
+    tokens = dict.fromkeys(names, count_tokens(batches))
     models = {name: WAYS[name](options.vocab_size) for name in names}
     ways = {name: partial(train, make_step(model, options.bf16), batches) for name, model in models.items()}
     if loader is not None:
@@ -121,6 +130,7 @@ def measure_training(names: list[str], batches: list[Batch], loader: DataLoader 
             if name in BY_LENGTH:
                 models[f"{name}, by length"] = model = WAYS[name](options.vocab_size)
                 ways[f"{name}, by length"] = partial(train, make_step(model, options.bf16), loader)
+                tokens[f"{name}, by length"] = count_tokens(loader)
 
     def saved(model: nn.Module) -> float:
         with autocast(options.bf16):
@@ -129,7 +139,7 @@ def measure_training(names: list[str], batches: list[Batch], loader: DataLoader 
     return {
         name: {
             "seconds": values,
-            "tokens_per_second": [tokens / value for value in values],
+            "tokens_per_second": [tokens[name] / value for value in values],
             "saved_mib": saved(models[name]),
             "parameters": sum(parameter.numel() for parameter in models[name].parameters()),
         }
@@ -209,16 +219,17 @@ def plot_scaling(found: dict[str, dict[int, dict[str, float]]], options):
 
 
 def report(found: dict):
-    def times(ways: dict[str, dict], name: str, other: str) -> str:
+    def times(ways: dict[str, dict], name: str, other: str, rate: str = "sentences_per_second") -> str:
         if not {name, other} <= ways.keys():
             return "-"
-        return f"{statistics.median(ways[other]['seconds']) / statistics.median(ways[name]['seconds']):.2f}"
+        return f"{statistics.median(ways[name][rate]) / statistics.median(ways[other][rate]):.2f}"
 
     others = [name for name in (*PEERS, "tutorial", "plain loop") if name in WAYS]
     if "training" in found:
         ways, rows = found["training"], []
         for name, row in ways.items():
-            ratios = [times(ways, name, other) for other in others] + [times(ways, "floor", name)]
+            pairs = [*((name, other) for other in others), ("floor", name)]
+            ratios = [times(ways, *pair, rate="tokens_per_second") for pair in pairs]
             sizes = [f"{row['saved_mib']:.0f}", f"{row['parameters']:,}"]
             rows.append([name, *ratios, spread(row["tokens_per_second"]), *sizes])
         columns = [f"times {other}'s speed" for other in others] + ["times the floor's time"]
@@ -268,9 +279,10 @@ def main(arguments: list[str] | None = None):
 
     loader = None
     if options.data_dir:
-        features, tokenizer = read_features(options.data_dir, options.vocab_size, options.batches * options.batch_size)
-        loader = make_loader(features, tokenizer, options.batch_size)
-        batches = list(DataLoader(features, options.batch_size, collate_fn=loader.collate_fn))
+        features, tokenizer = read_features(options.data_dir, options.vocab_size)
+        loader = make_loader(features, tokenizer, options.batch_size, options.batches)
+        first = features[: options.batches * options.batch_size]
+        batches = list(DataLoader(first, options.batch_size, collate_fn=loader.collate_fn))
         assert tokenizer.pad_token_id == PAD
     else:
         batches = random_batches(options.vocab_size, options.batches, options.batch_size, *lengths)

@@ -16,6 +16,7 @@
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from PIL import Image
 from transformers import BaseImageProcessor, PreTrainedModel
 
@@ -81,6 +82,7 @@ def plot_gates(gates: list[np.ndarray], names: list[str], width: float = 9.0) ->
         order = np.argsort(-np.nan_to_num(values).std(axis=0))
         picture = ax.imshow(values[:, order], cmap="viridis", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
         ax.set_yticks(range(len(names)), names, fontsize=7, parse_math=False)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         ax.tick_params(axis="x", labelsize=7)
         ax.set_title(f"block {number + 1}: {values.shape[1]} channels", fontsize=9)
     figure.supxlabel("channel, those in which the classes differ most first", fontsize=9)
