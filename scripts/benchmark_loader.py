@@ -25,14 +25,13 @@ long as their run (`dataloader_persistent_workers`), and their start counts.
 """
 
 import argparse
-import json
 import os
 import statistics
 import tempfile
 from pathlib import Path
 
 import torch
-from benchmarking import print_table, spread
+from benchmarking import print_table, spread, write_results
 from pyarrow import parquet
 from train_image_classification import main as train_images
 from train_translation import main as train_translation
@@ -92,10 +91,8 @@ def main(arguments: list[str] | None = None):
         share = 100 * statistics.median(row["share"] for row in measured)
         rows.append([recipe, str(workers), f"{share:.1f}", spread([row["steps_per_second"] for row in measured], 2)])
     print_table(["recipe", "workers", "loader's share, %", "steps/s"], rows)
-    if options.output_file:
-        named = [{"recipe": recipe, "workers": workers, "runs": found[recipe, workers]} for recipe, workers in runs]
-        results = {"options": vars(options), "torch": torch.__version__, "found": named}
-        Path(options.output_file).write_text(json.dumps(results, indent=2))
+    named = [{"recipe": recipe, "workers": workers, "runs": found[recipe, workers]} for recipe, workers in runs]
+    write_results(options, {"found": named})
 
 
 if __name__ == "__main__":

@@ -36,7 +36,15 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from benchmarking import each_alone, measure_alone, print_table, saved_for_backward, spread, time_in_turns
+from benchmarking import (
+    each_alone,
+    measure_alone,
+    print_table,
+    saved_for_backward,
+    spread,
+    time_in_turns,
+    write_results,
+)
 from datasets import load_dataset
 from seq2seq_peers import EOS, PAD, PEERS, WAYS
 from torch import nn
@@ -286,7 +294,7 @@ def main(arguments: list[str] | None = None):
         assert tokenizer.pad_token_id == PAD
     else:
         batches = random_batches(options.vocab_size, options.batches, options.batch_size, *lengths)
-    found = {"options": vars(options), "torch": torch.__version__}
+    found = {}
     if "training" in options.parts:
         found["training"] = measure_training(options.ways, batches, loader, options)
     if "decoding" in options.parts:
@@ -300,8 +308,7 @@ def main(arguments: list[str] | None = None):
         if options.plot:
             plot_scaling(found["scaling"], options)
     report(found)
-    if options.output_file:
-        Path(options.output_file).write_text(json.dumps(found, indent=2))
+    write_results(options, found)
 
 
 if __name__ == "__main__":

@@ -22,13 +22,11 @@ Every rate takes its turn in every round. Nothing is trained: the model was made
 """
 
 import argparse
-import json
 import statistics
 from functools import partial
-from pathlib import Path
 
 import torch
-from benchmarking import print_table, spread, time_in_turns
+from benchmarking import print_table, spread, time_in_turns, write_results
 from transformers import AutoImageProcessor, AutoModelForImageClassification, PreTrainedModel
 
 import hf_attention  # noqa: F401  (registers the models)
@@ -111,9 +109,7 @@ def main(arguments: list[str] | None = None):
         figures = (f"{row['keep_rate']:g}", f"{row['times_the_speed']:.2f}", f"{100 * row['accuracy']:.1f}")
         rows.append([*figures, spread(row["images_per_second"])])
     print_table(["keep rate", "times the speed", "accuracy, %", "images/s"], rows)
-    if options.output_file:
-        results = {"options": vars(options), "torch": torch.__version__, "found": found}
-        Path(options.output_file).write_text(json.dumps(results, indent=2))
+    write_results(options, {"found": found})
     if options.plot_file:
         plot(found, options.plot_file)
 

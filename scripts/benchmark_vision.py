@@ -36,7 +36,15 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from benchmarking import each_alone, measure_alone, print_table, saved_for_backward, spread, time_in_turns
+from benchmarking import (
+    each_alone,
+    measure_alone,
+    print_table,
+    saved_for_backward,
+    spread,
+    time_in_turns,
+    write_results,
+)
 from torch import nn
 from torch.nn.functional import cross_entropy
 from vision_peers import LABELS, WAYS, make_config
@@ -223,9 +231,7 @@ def main(arguments: list[str] | None = None):
             measured["memory"] = each_alone(__file__, options.ways, [*own, "--image_sizes", str(image_size)])
         print(f"\n{options.preset}, {image_size} pixels, {'bf16' if options.bf16 else 'fp32'}")
         report(measured)
-    if options.output_file:
-        results = {"options": vars(options), "torch": torch.__version__, "found": found}
-        Path(options.output_file).write_text(json.dumps(results, indent=2))
+    write_results(options, {"found": found})
     if options.plot_file:
         plot(found, options.plot_file)
 

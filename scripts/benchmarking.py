@@ -13,6 +13,7 @@
 # limitations under the License.
 """What the benchmarks share: ways that take turns, memory, processes of their own, and tables."""
 
+import argparse
 import json
 import resource
 import statistics
@@ -91,6 +92,13 @@ def each_alone(script: str, names: list[str], arguments: list[str]) -> dict[str,
 def spread(values: list[float], digits: int = 0) -> str:
     """Median, least and most."""
     return f"{statistics.median(values):,.{digits}f} ({min(values):,.{digits}f} to {max(values):,.{digits}f})"
+
+
+def write_results(options: argparse.Namespace, found: dict):
+    """What was found, beside the options it was found with, to `options.output_file` where there is one."""
+    if options.output_file:
+        results = {"options": vars(options), "torch": torch.__version__, **found}
+        Path(options.output_file).write_text(json.dumps(results, indent=2))
 
 
 def print_table(columns: list[str], rows: list[list[str]]):

@@ -32,7 +32,7 @@ from benchmarking import time_in_turns
 from jinja2 import Template
 from matplotlib.figure import Figure
 from train_image_classification import main as train
-from transformers import AutoImageProcessor, AutoModelForImageClassification, PreTrainedModel
+from transformers import AutoImageProcessor, AutoModelForImageClassification, BaseImageProcessor, PreTrainedModel
 
 from hf_attention.data.cluttered_digits import load_cluttered_digits
 from hf_attention.data.images import open_image
@@ -152,9 +152,8 @@ def load(folder: Path):
     return AutoModelForImageClassification.from_pretrained(folder), AutoImageProcessor.from_pretrained(folder)
 
 
-def plot_pixels(folder: Path, images: list) -> Figure:
+def plot_pixels(model: PreTrainedModel, processor: BaseImageProcessor, images: list) -> Figure:
     """What stands out in the pixels, beside what a network's answer hangs on."""
-    model, processor = load(folder)
     classical = [pixel_saliency(images, method) for method in ("change", "background", "both")]
     gradients = [abs(values) for values in saliency(model, processor, images, method="integrated_gradients")]
     titles = ["the image", "sharp change", "unlike the background", "both", "a network's answer\nhangs on"]
@@ -168,9 +167,8 @@ def plot_pixels(folder: Path, images: list) -> Figure:
     return figure
 
 
-def plot_selection(folder: Path, data, count: int = 500) -> Figure:
+def plot_selection(model: PreTrainedModel, processor: BaseImageProcessor, data, count: int = 500) -> Figure:
     """Accuracy of the transformer that sees only the best of 6 x 6 patches."""
-    model, processor = load(folder)
     images, labels = [open_image(cell) for cell in data["test"][:count]["image"]], data["test"][:count]["label"]
     known = [open_image(cell) for cell in data["train"]["image"]], data["train"]["label"]
     curves = {}
@@ -192,21 +190,19 @@ def write_page(output_dir: Path, page_dir: Path):
     loaded = {name: load(output_dir / name) for name in runs}
     speeds = measure_speeds({name: model for name, (model, _) in loaded.items()})
     for name, results in runs.items():
-        folder, (model, processor) = output_dir / name, loaded[name]
-        state = json.loads((folder / "trainer_state.json").read_text())
+        model, processor = loaded[name]
         if name == "pooled-residual":
-            plot_pixels(folder, images[:3]).savefig(assets / "saliency.png", dpi=90)
+            plot_pixels(model, processor, images[:3]).savefig(assets / "saliency.png", dpi=90)
         elif name not in ("plain", "residual"):
             view(model, processor, images, shown=3).figure.savefig(assets / f"{name}.png", dpi=90)
         if name == "compact-vit":
-            plot_selection(folder, data).savefig(assets / "selection.png", dpi=90)
+            plot_selection(model, processor, data).savefig(assets / "selection.png", dpi=90)
         seen = round(results["train_samples_per_second"] * results["train_runtime"])
         rows.append(
             {
                 "chapter": name,
                 "name": name.replace("-", " "),
                 "parameters": f"{model.num_parameters():,}",
-                "steps": state["global_step"],
                 "images": f"{seen:,}",
                 "runtime": f"{results['train_runtime']:.0f}",
                 "threads": results["threads"],
@@ -229,7 +225,6 @@ def write_page(output_dir: Path, page_dir: Path):
                 {
                     "name": name,
                     "parameters": f"{load(folders[0])[0].num_parameters():,}",
-                    "runs": len(found),
                     "each": ", ".join(f"{value:.1f}" for value in found),
                     "accuracy": f"{statistics.mean(found):.1f} ± {spread:.1f} %",
                     "images": f"{round(ended[0]['train_samples_per_second'] * ended[0]['train_runtime']):,}",

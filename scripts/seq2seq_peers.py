@@ -146,11 +146,7 @@ class JoeyNmt(nn.Module):
 
         if id(input_ids) not in self.batches:
             lengths, order = attention_mask.sum(dim=1).sort(descending=True)
-            target = None
-            if labels is not None:
-                start = torch.full_like(labels[:, :1], BOS)
-                target = torch.cat([start, labels.masked_fill(labels < 0, PAD)], dim=1)[order]
-                target = renumber(target)
+            target = None if labels is None else target_of(labels)[order]
             self.batches[id(input_ids)] = Batch(
                 src=renumber(input_ids[order]),
                 src_length=lengths,
@@ -219,9 +215,7 @@ class OpenNmt(nn.Module):
         if key not in self.batches:
             made = {"src": renumber(input_ids).unsqueeze(-1), "srclen": attention_mask.sum(dim=1)}
             if labels is not None:
-                start = torch.full_like(labels[:, :1], BOS)
-                target = torch.cat([start, labels.masked_fill(labels < 0, PAD)], dim=1)
-                made["tgt"] = renumber(target).unsqueeze(-1)
+                made["tgt"] = target_of(labels).unsqueeze(-1)
             self.batches[key] = made
         return self.batches[key]
 
@@ -247,6 +241,12 @@ SPECIAL = ("unk", "pad", "bos", "eos")  # the order of JoeyNMT and OpenNMT-py
 def renumber(ids: torch.Tensor) -> torch.Tensor:
     """Pad, bos, eos, unk as 1, 2, 3, 0."""
     return torch.where(ids < len(SPECIAL), (ids + 1) % len(SPECIAL), ids)
+
+
+def target_of(labels: torch.Tensor) -> torch.Tensor:
+    """Labels, -100 where there are none, after the start and as the peers number them: (B, T) to (B, 1 + T)."""
+    start = torch.full_like(labels[:, :1], BOS)
+    return renumber(torch.cat([start, labels.masked_fill(labels < 0, PAD)], dim=1))
 
 
 class Ours(nn.Module):
