@@ -14,11 +14,8 @@
 """The translation recipe: pairs of texts -> tokenizer -> model -> `Seq2SeqTrainer` -> metrics -> saved folder."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 
-import numpy as np
 from datasets import Dataset, IterableDataset
 from transformers import (
     AutoConfig,
@@ -28,11 +25,9 @@ from transformers import (
     EarlyStoppingCallback,
     PreTrainedModel,
     PreTrainedTokenizerBase,
-    Seq2SeqTrainer,
     TrainerCallback,
     set_seed,
 )
-from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from ..data.dates import FIRST, LAST, LOCALES, load_dates
 from ..data.parallel import load_parallel, tokenize_pairs
@@ -40,7 +35,6 @@ from ..data.tokenizer import train_tokenizer
 from ..hub.translation_card import write_translation_card
 from ..interpret.alignments import align
 from ..interpret.translation_pipeline import TranslationWithAlignmentPipeline
-from ..metrics import AlignmentError, Bleu, ChrF, ExactMatch
 from ..models.bahdanau import BahdanauConfig
 from .arguments import (
     ModelArguments,
@@ -61,9 +55,8 @@ from .checkpoints import (
     write_options,
 )
 from .loader_share import LoaderShare
-
-
-TARGET_TOKENIZER = "target_tokenizer"  # sub-folder of a model whose sides have vocabularies of their own
+from .translation_scores import alignment_error, as_key, compute_metrics
+from .translation_trainer import TARGET_TOKENIZER, SaveTargetTokenizer, TranslationTrainer
 
 
 def load_data(args: ParallelDataArguments, train: bool = True) -> dict[str, Dataset | IterableDataset]:
@@ -216,123 +209,6 @@ def check_fit(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, target
             raise ValueError(
                 f"The tokenizer's `{name}` is {found}, the model's {wanted}: they do not belong together."
             )
-
-
-def as_key(labels: list[int], pad_token_id: int) -> tuple[int, ...]:
-    """Labels without padding, be it the collator's (-100) or the Trainer's."""
-    return tuple(token_id for token_id in labels if token_id >= 0 and token_id != pad_token_id)
-
-
-def compute_metrics(
-    prediction,
-    tokenizer: PreTrainedTokenizerBase,
-    references: dict[tuple[int, ...], str],
-    bleu_tokenize: str,
-    signature: bool = False,
-) -> dict[str, float | str]:
-    """
-    BLEU, chrF and exact match of generated ids against the texts of the data, not against decoded labels.
-
-    `references` maps labels, as [`as_key`] sees them, to texts, since `group_by_length` evaluates in an order of its
-    own. `signature` adds sacrebleu's.
-    """
-    pad = tokenizer.pad_token_id
-    token_ids = np.where(prediction.predictions < 0, pad, prediction.predictions)
-    texts = {
-        "predictions": tokenizer.batch_decode(token_ids, skip_special_tokens=True),
-        "references": [references[as_key(row, pad)] for row in prediction.label_ids.tolist()],
-    }
-    bleu = Bleu().compute(**texts, tokenize=bleu_tokenize)
-    if not signature:
-        bleu.pop("signature")
-    return {**bleu, **ChrF().compute(**texts), **ExactMatch().compute(**texts)}
-
-
-def alignment_error(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    target_tokenizer: PreTrainedTokenizerBase | None,
-    data: Dataset,
-    batch_size: int,
-) -> float | None:
-    """
-    The alignment error of forced decoding against gold spans: each target token's most attended source token must
-    overlap the span its characters come from. `None` where no row has spans.
-    """
-    data = data.filter(lambda row: row["alignment"] and row["source"].strip())
-    if len(data) == 0:
-        return None
-    found = align(model, tokenizer, data["source"], data["target"], target_tokenizer, batch_size=batch_size)
-    predictions, references = [], []
-    for alignment, source, target, spans in zip(found, data["source"], data["target"], data["alignment"]):
-        source_offsets = tokenizer(source, return_offsets_mapping=True)["offset_mapping"]
-        target_offsets = (target_tokenizer or tokenizer)(target, return_offsets_mapping=True)["offset_mapping"]
-        possible = [
-            [target_index, source_index]
-            for target_start, target_end, source_start, source_end in spans
-            for target_index, (start, end) in enumerate(target_offsets)
-            if start < target_end and end > target_start
-            for source_index, (left, right) in enumerate(source_offsets)
-            if left < source_end and right > source_start
-        ]
-        aligned = {target_index for target_index, _ in possible}
-        predictions.append([[index, int(alignment.weights[index].argmax())] for index in sorted(aligned)])
-        references.append({"sure": [], "possible": possible})
-    return AlignmentError().compute(predictions=predictions, references=references)["alignment_error"]
-
-
-@contextmanager
-def own_forward(model: PreTrainedModel) -> Iterator[None]:
-    """
-    While it lasts, `model.forward` is its class's again, where accelerate has put a wrapper for mixed precision in its
-    place: a model with a search of its own searches only where nothing of it was replaced.
-    """
-    original = vars(model).get("_original_forward")
-    if getattr(original, "__func__", None) is not type(model).forward:
-        yield
-        return
-    wrapper = vars(model).pop("forward")
-    try:
-        yield
-    finally:
-        model.forward = wrapper
-
-
-class TranslationTrainer(Seq2SeqTrainer):
-    """
-    A `Seq2SeqTrainer` that, in training, leaves smoothing the labels to a model that can: its loss needs no logits.
-    And in mixed precision it generates as without: the model as it was written, encoder included, under autocast.
-    """
-
-    def prediction_step(self, model, inputs, prediction_loss_only, ignore_keys=None, **gen_kwargs):
-        step = partial(super().prediction_step, model, inputs, prediction_loss_only, ignore_keys, **gen_kwargs)
-        if prediction_loss_only or not self.args.predict_with_generate:
-            return step()
-        generating = self.accelerator.unwrap_model(self.model, keep_torch_compile=False)
-        with own_forward(generating), self.accelerator.autocast():
-            return step()
-
-    def compute_loss(self, model, inputs, *args, **kwargs):
-        if self.label_smoother is None or not model.training or not getattr(self.model, "smooths_labels", False):
-            return super().compute_loss(model, inputs, *args, **kwargs)
-        smoother, self.label_smoother = self.label_smoother, None
-        try:
-            inputs = {**inputs, "label_smoothing": self.args.label_smoothing_factor}
-            return super().compute_loss(model, inputs, *args, **kwargs)
-        finally:
-            self.label_smoother = smoother
-
-
-class SaveTargetTokenizer(TrainerCallback):
-    """Completes each checkpoint of a model whose sides have vocabularies of their own."""
-
-    def __init__(self, target_tokenizer: PreTrainedTokenizerBase):
-        self.target_tokenizer = target_tokenizer
-
-    def on_save(self, args, state, control, **kwargs):
-        if state.is_world_process_zero:
-            folder = os.path.join(args.output_dir, f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}", TARGET_TOKENIZER)
-            self.target_tokenizer.save_pretrained(folder)
 
 
 def train_translation(

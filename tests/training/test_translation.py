@@ -11,7 +11,6 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-import copy
 import json
 import shutil
 import subprocess
@@ -27,18 +26,8 @@ from transformers import (
     AutoConfig,
     AutoModelForSeq2SeqLM,
     AutoTokenizer,
-    DataCollatorForSeq2Seq,
     GenerationConfig,
-    MarianConfig,
-    MarianMTModel,
-    Seq2SeqTrainer,
-    Seq2SeqTrainingArguments,
 )
-
-from hf_attention import BahdanauConfig, BahdanauForConditionalGeneration
-from hf_attention.data.tokenizer import train_tokenizer
-from hf_attention.models.bahdanau import generation_bahdanau
-from hf_attention.training.translation import TranslationTrainer, own_forward
 
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "train_translation.py"
@@ -297,120 +286,3 @@ def test_bad_arguments(tmp_path, arguments, message):
     with pytest.raises((ValueError, FileNotFoundError, StrictDataclassError), match=message):
         main([*arguments, *SMALL, "--max_steps", "1", "--output_dir", str(tmp_path / "out")])
     assert not (tmp_path / "out").exists()
-
-
-@pytest.mark.parametrize("num_items_in_batch", [None, 7])
-@pytest.mark.parametrize("is_ours", [True, False])
-def test_labels_are_smoothed_as_by_the_trainer(is_ours, num_items_in_batch, tmp_path):
-    torch.manual_seed(0)
-    ids = {"vocab_size": 20, "pad_token_id": 0, "eos_token_id": 2, "decoder_start_token_id": 1}
-    if is_ours:
-        sizes = {"embedding_size": 6, "hidden_size": 8, "encoder_hidden_size": 4, "attention_size": 5}
-        model = BahdanauForConditionalGeneration(BahdanauConfig(**ids, bos_token_id=1, **sizes))
-    else:
-        sizes = {"d_model": 8, "encoder_layers": 1, "decoder_layers": 1, "dropout": 0.0}
-        heads = {"encoder_attention_heads": 2, "decoder_attention_heads": 2}
-        model = MarianMTModel(MarianConfig(**ids, **sizes, **heads, encoder_ffn_dim=8, decoder_ffn_dim=8))
-    labels = torch.tensor([[5, 6, 2], [7, 2, -100]])
-    inputs = {
-        "input_ids": torch.tensor([[3, 4, 2], [9, 2, 0]]),
-        "attention_mask": torch.tensor([[1, 1, 1], [1, 1, 0]]),
-        "labels": labels,
-        "decoder_input_ids": model.prepare_decoder_input_ids_from_labels(labels=labels),
-    }
-    options = {"output_dir": str(tmp_path), "label_smoothing_factor": 0.3, "report_to": "none", "use_cpu": True}
-    losses = []
-    for trainer in (Seq2SeqTrainer, TranslationTrainer):
-        trainer = trainer(model=model, args=Seq2SeqTrainingArguments(**options))
-        losses.append(trainer.compute_loss(model.train(), dict(inputs), num_items_in_batch=num_items_in_batch))
-    torch.testing.assert_close(*losses)
-    assert trainer.label_names == ["labels"] and trainer.label_smoother is not None
-
-
-@pytest.fixture(scope="module")
-def reader(tmp_path_factory):
-    """A tokenizer, to pad with."""
-    return train_tokenizer(["a b c d e f g h i j"] * 9, vocab_size=16, model_type="char")
-
-
-def make_trainer(folder, reader, **options):
-    """Of a model that learns to copy three tokens, in 160 steps without dropout."""
-    torch.manual_seed(0)
-    ids = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": 1}
-    sizes = {"embedding_size": 24, "hidden_size": 32, "encoder_hidden_size": 16, "attention_size": 16}
-    model = BahdanauForConditionalGeneration(
-        BahdanauConfig(vocab_size=12, maxout_size=16, dropout=0.0, **sizes, **ids)
-    )
-    model.generation_config.update(max_length=6)
-    rows = [[*row, 2] for row in torch.randint(3, 12, (256, 3)).tolist()]
-    data = [{"input_ids": row, "attention_mask": [1] * 4, "labels": row} for row in rows]
-    options = {"predict_with_generate": True, "max_steps": 160, "learning_rate": 2e-2, "logging_steps": 40} | options
-    options |= {"output_dir": str(folder), "report_to": "none", "use_cpu": True, "disable_tqdm": True}
-    arguments = Seq2SeqTrainingArguments(per_device_train_batch_size=32, save_strategy="no", **options)
-    collator = DataCollatorForSeq2Seq(reader, model=model)
-    return TranslationTrainer(model, arguments, train_dataset=data, eval_dataset=data[:24], data_collator=collator)
-
-
-@pytest.mark.parametrize("num_beams", [1, 3])
-@pytest.mark.parametrize("bf16", [False, True])
-def test_evaluation_searches_as_the_model_does(bf16, num_beams, reader, tmp_path, monkeypatch):
-    """In mixed precision too, with the predictions of transformers' loops."""
-    trainer = make_trainer(tmp_path, reader, bf16=bf16)
-    trainer.train()
-    searched = []
-    for name in ("greedy_search", "beam_search"):
-        search = getattr(generation_bahdanau, name)
-        monkeypatch.setattr(
-            generation_bahdanau, name, lambda *given, search=search: searched.append(1) or search(*given)
-        )
-    wrapper = vars(trainer.model).get("forward")
-    assert (wrapper is not None) == bf16
-    fast = trainer.predict(trainer.eval_dataset, num_beams=num_beams)
-    assert len(searched) == 3 and vars(trainer.model).get("forward") is wrapper
-    monkeypatch.setattr(TranslationTrainer, "prediction_step", Seq2SeqTrainer.prediction_step)
-    monkeypatch.setattr(type(trainer.model), "can_search", lambda *_: False)
-    slow = trainer.predict(trainer.eval_dataset, num_beams=num_beams)
-    assert len(searched) == 3
-    assert (fast.predictions[:, 1:5] == fast.label_ids[:, :4]).mean() > 0.9
-    assert (fast.predictions == slow.predictions).all()
-    assert fast.metrics["test_loss"] == pytest.approx(slow.metrics["test_loss"], rel=0.02 if bf16 else 1e-6)
-
-
-@pytest.mark.parametrize("bf16", [False, True])
-def test_compiled_training_has_the_same_losses(bf16, reader, tmp_path, monkeypatch):
-    losses, searched = [], []
-    search = generation_bahdanau.greedy_search
-    monkeypatch.setattr(generation_bahdanau, "greedy_search", lambda *given: searched.append(1) or search(*given))
-    for compiled in (False, True):
-        torch.compiler.reset()
-        options = {"torch_compile": True, "torch_compile_backend": "eager"} if compiled else {}
-        trainer = make_trainer(tmp_path, reader, bf16=bf16, max_steps=4, logging_steps=1, **options)
-        trainer.train()
-        losses.append([entry["loss"] for entry in trainer.state.log_history if "loss" in entry])
-        losses[-1].append(trainer.predict(trainer.eval_dataset).metrics["test_loss"])
-    assert losses[1] == pytest.approx(losses[0], rel=1e-2 if bf16 else 1e-4) and len(losses[0]) == 5
-    assert len(searched) == 6
-
-
-def test_training_goes_on_in_mixed_precision_after_an_evaluation(reader, tmp_path):
-    states = []
-    for strategy in ("no", "steps"):
-        trainer = make_trainer(tmp_path, reader, bf16=True, max_steps=6, eval_strategy=strategy, eval_steps=2)
-        trainer.train()
-        states.append(copy.deepcopy(trainer.model.state_dict()))
-    for name, value in states[0].items():
-        assert torch.equal(value, states[1][name]), name
-
-
-def test_a_wrapped_forward_comes_back(reader, tmp_path):
-    trainer = make_trainer(tmp_path, reader, bf16=True)
-    model = trainer.accelerator.prepare(trainer.model)
-    wrapper = vars(model)["forward"]
-    with pytest.raises(KeyboardInterrupt), own_forward(model):
-        assert "forward" not in vars(model)
-        raise KeyboardInterrupt
-    assert vars(model)["forward"] is wrapper
-    # what somebody else put there stays
-    model._original_forward = model.forward = lambda: None
-    with own_forward(model):
-        assert "forward" in vars(model)

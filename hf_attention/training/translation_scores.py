@@ -1,0 +1,84 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""What a translation recipe is scored by: generated texts beside the data's, and alignments beside gold spans."""
+
+import numpy as np
+from datasets import Dataset
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from ..interpret.alignments import align
+from ..metrics import AlignmentError, Bleu, ChrF, ExactMatch
+
+
+def as_key(labels: list[int], pad_token_id: int) -> tuple[int, ...]:
+    """Labels without padding, be it the collator's (-100) or the Trainer's."""
+    return tuple(token_id for token_id in labels if token_id >= 0 and token_id != pad_token_id)
+
+
+def compute_metrics(
+    prediction,
+    tokenizer: PreTrainedTokenizerBase,
+    references: dict[tuple[int, ...], str],
+    bleu_tokenize: str,
+    signature: bool = False,
+) -> dict[str, float | str]:
+    """
+    BLEU, chrF and exact match of generated ids against the texts of the data, not against decoded labels.
+
+    `references` maps labels, as [`as_key`] sees them, to texts, since `group_by_length` evaluates in an order of its
+    own. `signature` adds sacrebleu's.
+    """
+    pad = tokenizer.pad_token_id
+    token_ids = np.where(prediction.predictions < 0, pad, prediction.predictions)
+    texts = {
+        "predictions": tokenizer.batch_decode(token_ids, skip_special_tokens=True),
+        "references": [references[as_key(row, pad)] for row in prediction.label_ids.tolist()],
+    }
+    bleu = Bleu().compute(**texts, tokenize=bleu_tokenize)
+    if not signature:
+        bleu.pop("signature")
+    return {**bleu, **ChrF().compute(**texts), **ExactMatch().compute(**texts)}
+
+
+def alignment_error(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    target_tokenizer: PreTrainedTokenizerBase | None,
+    data: Dataset,
+    batch_size: int,
+) -> float | None:
+    """
+    The alignment error of forced decoding against gold spans: each target token's most attended source token must
+    overlap the span its characters come from. `None` where no row has spans.
+    """
+    data = data.filter(lambda row: row["alignment"] and row["source"].strip())
+    if len(data) == 0:
+        return None
+    found = align(model, tokenizer, data["source"], data["target"], target_tokenizer, batch_size=batch_size)
+    predictions, references = [], []
+    for alignment, source, target, spans in zip(found, data["source"], data["target"], data["alignment"]):
+        source_offsets = tokenizer(source, return_offsets_mapping=True)["offset_mapping"]
+        target_offsets = (target_tokenizer or tokenizer)(target, return_offsets_mapping=True)["offset_mapping"]
+        possible = [
+            [target_index, source_index]
+            for target_start, target_end, source_start, source_end in spans
+            for target_index, (start, end) in enumerate(target_offsets)
+            if start < target_end and end > target_start
+            for source_index, (left, right) in enumerate(source_offsets)
+            if left < source_end and right > source_start
+        ]
+        aligned = {target_index for target_index, _ in possible}
+        predictions.append([[index, int(alignment.weights[index].argmax())] for index in sorted(aligned)])
+        references.append({"sure": [], "possible": possible})
+    return AlignmentError().compute(predictions=predictions, references=references)["alignment_error"]
