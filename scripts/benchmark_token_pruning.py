@@ -16,6 +16,7 @@
 Accuracy and speed of a trained compact ViT over how many tokens its pruning layers keep.
 
     python scripts/benchmark_token_pruning.py outputs/cifar10-cct --test_file test.parquet --plot_file pruning.png
+    python scripts/benchmark_token_pruning.py outputs/lineage/compact-vit --dataset_name cluttered_digits
     python scripts/benchmark_token_pruning.py outputs/compact-vit-digits      # scikit-learn's digits
 
 Every rate takes its turn in every round. Nothing is trained: the model was made with all of its tokens.
@@ -30,14 +31,15 @@ from benchmarking import print_table, spread, time_in_turns, write_results
 from transformers import AutoImageProcessor, AutoModelForImageClassification, PreTrainedModel
 
 import hf_attention  # noqa: F401  (registers the models)
-from hf_attention.data.images import load_digits, load_images, make_transform
+from hf_attention.data.embedded import EMBEDDED_IMAGES
+from hf_attention.data.images import load_images, make_transform
 
 
 def read_images(options, model: PreTrainedModel) -> tuple[torch.Tensor, torch.Tensor]:
     if options.test_file:
         rows = load_images(None, None, {"test": options.test_file}, None, None, False)["test"]
     else:
-        rows = load_digits()["test"]
+        rows = EMBEDDED_IMAGES[options.dataset_name].load()["test"]
     names = rows.features["label"].names
     trained = list(model.config.id2label.values())
     if names != trained:
@@ -76,7 +78,8 @@ def plot(found: list[dict], path: str):
 def main(arguments: list[str] | None = None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model_name_or_path", help="a compact ViT for image classification")
-    parser.add_argument("--test_file", help="a parquet file or a folder of images (default: scikit-learn's digits)")
+    parser.add_argument("--dataset_name", choices=list(EMBEDDED_IMAGES), default="digits", help="data made here")
+    parser.add_argument("--test_file", help="a parquet file or a folder of images, in their place")
     parser.add_argument("--keep_rates", type=float, nargs="+", default=[1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3])
     parser.add_argument("--token_pruning_layers", type=int, nargs="+", help="default: the config's")
     parser.add_argument("--max_samples", type=int, default=2000)

@@ -60,7 +60,7 @@ GLIMPSES = (
     "exploration=0.2,detach_locator=false,reinforce_weight=0.3"
 )
 WINDOW = (
-    f"{IMAGES},hidden_sizes=[16,32,64],depths=[1,1,1],spatial_transformer=affine,warped_size=24,"
+    f"{IMAGES},hidden_sizes=[16,32,64],depths=[1,1,1],pooled_size=5,spatial_transformer=attention,warped_size=20,"
     "localization_sizes=[16,16,32],localization_hidden_size=64"
 )
 TOKENS = (
@@ -93,7 +93,7 @@ CHAPTERS = {
     "spatial-transformer": {
         "model_type": "attention_cnn",
         "config_overrides": WINDOW,
-        "max_steps": 4000,
+        "max_steps": 7000,
     },
     "pooled-residual": {"model_type": "attention_cnn", "config_overrides": RESIDUAL, "max_steps": 2000},
     "squeeze-and-excitation": {

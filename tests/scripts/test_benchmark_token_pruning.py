@@ -30,10 +30,11 @@ def make_folder(folder, **options):
     return str(folder)
 
 
-def test_curve(tmp_path, capsys):
+@pytest.mark.parametrize("name", ["digits", "cluttered_digits"])
+def test_curve(name, tmp_path, capsys):
     folder = make_folder(tmp_path / "model", **{str(digit): str(digit) for digit in range(10)})
     file, picture = tmp_path / "pruning.json", tmp_path / "pruning.png"
-    arguments = ["--keep_rates", "0.5", "--max_samples", "20", "--rounds", "2", "--num_threads", "1"]
+    arguments = ["--dataset_name", name, "--keep_rates", "0.5", "--max_samples", "20", "--rounds", "2", "--num_threads", "1"]
     benchmark_token_pruning.main([folder, *arguments, "--output_file", str(file), "--plot_file", str(picture)])
     found = json.loads(file.read_text())["found"]
     assert [row["keep_rate"] for row in found] == [1.0, 0.5] and found[0]["times_the_speed"] == 1

@@ -119,7 +119,8 @@ class AttentionCnnSpatialTransformer(nn.Module):
     """
     The spatial transformer (Jaderberg et al. 2015, section 3): a localization network finds theta, the grid is (x_s,
     y_s) = theta (x_t, y_t, 1) (equation 1), in coordinates from -1 to 1 from edge to edge, and pixels are sampled
-    bilinearly (equation 5), 0 beyond the image.
+    bilinearly (equation 5), 0 beyond the image. The hidden layer's norm is a departure: without it its units die in
+    the first steps, of learning rates that the rest of the network takes, and the window is the same for every image.
     """
 
     def __init__(self, config: AttentionCnnConfig):
@@ -131,11 +132,12 @@ class AttentionCnnSpatialTransformer(nn.Module):
             channels = width
         self.localization = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(7), nn.Flatten())
         self.hidden = nn.Linear(channels * 49, config.localization_hidden_size)
+        self.norm = nn.LayerNorm(config.localization_hidden_size)
         self.theta = AttentionCnnTheta(config.localization_hidden_size, config.spatial_transformer)
 
     def forward(self, pixel_values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """(B, C, height, width) to what is seen, (B, C, warped_size, warped_size), and theta (B, 2, 3)."""
-        theta = self.theta(self.hidden(self.localization(pixel_values)).relu())
+        theta = self.theta(self.norm(self.hidden(self.localization(pixel_values))).relu())
         size = pixel_values.shape[2:] if self.warped_size is None else (self.warped_size, self.warped_size)
         grid = nn.functional.affine_grid(theta, [*pixel_values.shape[:2], *size], align_corners=False)
         return nn.functional.grid_sample(pixel_values, grid, align_corners=False), theta

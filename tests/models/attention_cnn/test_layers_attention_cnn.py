@@ -114,6 +114,18 @@ def test_spatial_transformer(kind, warped_size):
                 torch.testing.assert_close(warped[row, :, y, x], value, rtol=1e-3, atol=1e-4)
 
 
+@torch.no_grad()
+def test_the_window_follows_the_image_after_a_step_too_far():
+    """Units that one step of an optimiser has pushed below zero, all alike, still tell images apart."""
+    torch.manual_seed(0)
+    module = randomize(AttentionCnnSpatialTransformer(AttentionCnnConfig(spatial_transformer="attention")))
+    images = torch.randn(4, 3, 32, 32)
+    before = module(images)[1]
+    module.hidden.bias -= 1000
+    torch.testing.assert_close(module(images)[1], before, rtol=1e-3, atol=1e-3)
+    assert (before.std(dim=0)[:, 2] > 0).all()
+
+
 def test_theta_of_nothing_is_the_identity():
     for kind, parameters in (("affine", 6), ("attention", 3)):
         theta = AttentionCnnTheta(4, kind)

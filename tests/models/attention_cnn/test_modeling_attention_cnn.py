@@ -98,7 +98,7 @@ def test_parameter_counts_by_hand():
     assert count(attention_type="se", reduction_ratio=4) == plain + gates == 180_914
     relations = 3 * (64 * 32 + 32) + 32 * 64 + 64 + 2 * 64
     assert count(attention_type="non_local") == plain + relations
-    window = 75 * 8 + 8 + 200 * 16 + 16 + 49 * 16 * 32 + 32
+    window = 75 * 8 + 8 + 200 * 16 + 16 + 49 * 16 * 32 + 3 * 32  # the last with its norm
     assert count(spatial_transformer="affine") == plain + window + 33 * 6
     assert count(spatial_transformer="attention") == plain + window + 33 * 3
 
