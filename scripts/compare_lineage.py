@@ -250,7 +250,11 @@ def show_share(value: float | None) -> str:
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,  # `--seed` is the runs' own, not `--seeds`
+    )
     parser.add_argument("task", choices=["cluttered_digits", "cifar10", "page"])
     parser.add_argument("--chapters", nargs="+", choices=list(CHAPTERS), default=list(CHAPTERS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])

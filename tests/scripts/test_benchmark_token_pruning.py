@@ -34,8 +34,9 @@ def make_folder(folder, **options):
 def test_curve(name, tmp_path, capsys):
     folder = make_folder(tmp_path / "model", **{str(digit): str(digit) for digit in range(10)})
     file, picture = tmp_path / "pruning.json", tmp_path / "pruning.png"
-    arguments = ["--dataset_name", name, "--keep_rates", "0.5", "--max_samples", "20", "--rounds", "2", "--num_threads", "1"]
-    benchmark_token_pruning.main([folder, *arguments, "--output_file", str(file), "--plot_file", str(picture)])
+    arguments = ["--dataset_name", name, "--keep_rates", "0.5", "--max_samples", "20", "--rounds", "2"]
+    arguments += ["--num_threads", "1", "--output_file", str(file), "--plot_file", str(picture)]
+    benchmark_token_pruning.main([folder, *arguments])
     found = json.loads(file.read_text())["found"]
     assert [row["keep_rate"] for row in found] == [1.0, 0.5] and found[0]["times_the_speed"] == 1
     assert all(0 <= row["accuracy"] <= 1 and len(row["seconds"]) == 2 for row in found)

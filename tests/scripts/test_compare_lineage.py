@@ -65,7 +65,8 @@ def test_seeds_of_cifar10(monkeypatch, tmp_path):
         assert f"| {np.mean(found):.1f} ± {np.std(found, ddof=1):.1f} % |" in page
 
 
-def test_a_page_has_no_options_of_training(monkeypatch, tmp_path, capsys):
+@pytest.mark.parametrize("option", ["--learning_rate", "--seed"])  # which is not `--seeds`
+def test_a_page_has_no_options_of_training(option, monkeypatch, tmp_path, capsys):
     with pytest.raises(SystemExit):
-        run(monkeypatch, tmp_path, "page", "--learning_rate", "1")
+        run(monkeypatch, tmp_path, "page", option, "1")
     assert "`page` trains nothing" in capsys.readouterr().err
