@@ -42,8 +42,9 @@ from transformers import (
 )
 
 from ..data.images import processed_size
+from ..models.bahdanau.cache_bahdanau import BahdanauCache
 from ..models.bahdanau.layers_bahdanau import BahdanauRecurrence
-from ..models.bahdanau.modeling_bahdanau import BahdanauCache, BahdanauForConditionalGeneration
+from ..models.bahdanau.modeling_bahdanau import BahdanauForConditionalGeneration
 from .folder import WEIGHTS_DIGEST, check_weights, digest_weights, write_text
 
 
