@@ -106,7 +106,7 @@ CHAPTERS = {
         "config_overrides": f"{RESIDUAL},attention_type=non_local",
         "max_steps": 2000,
     },
-    "compact-vit": {"model_type": "compact_vit", "config_overrides": TOKENS, "max_steps": 2000, "learning_rate": 1e-3},
+    "compact-vit": {"model_type": "compact_vit", "config_overrides": TOKENS, "max_steps": 4000, "learning_rate": 1e-3},
 }
 CIFAR10 = {
     "none": "attention_type=none",

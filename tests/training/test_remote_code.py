@@ -82,7 +82,7 @@ def test_saved_again_without_the_plugin(small_run, without_the_plugin):
     assert "custom_pipelines" not in json.loads((saved / "config.json").read_text())
     names = {
         f"{part}_bahdanau.py"
-        for part in ("cache", "configuration", "fused", "generation", "layers", "loss", "modeling")
+        for part in ("cache", "configuration", "fused", "generation", "layers", "loss", "modeling", "products")
     }
     assert {file.name for file in saved.glob("*.py")} == names
     before, after = (AutoModelForSeq2SeqLM.from_pretrained(folder).state_dict() for folder in (small_run[0], saved))

@@ -23,6 +23,8 @@ size (B, S, A) is kept for each step: the backward pass makes u again, and the d
 import torch
 from torch.autograd.function import once_differentiable
 
+from .products_bahdanau import linear
+
 
 def without_autocast(function):
     """Everything has one type here, and `out=` arguments know no autocast."""
@@ -77,7 +79,7 @@ class AttentiveGru(torch.autograd.Function):
         score = score.to(wide)
         one, total = score.new_ones(()), score.sum()
         for now, before, rows in steps_of(batch_sizes):
-            shares = torch.addmm(state_bias, states[before], state_weight.t())  # (rows, 3 * H + A)
+            shares = linear(states[before], state_weight, state_bias)  # (rows, 3 * H + A)
             query = torch.exp(shares[:, 3 * hidden :].to(wide).clamp_(-LIMIT, LIMIT).mul_(2), out=queries[now])
             torch.addcmul(one, exp_keys[:rows], query.unsqueeze(1), out=scratch[:rows]).reciprocal_()
             scores = torch.addmv(total, scratch[:rows].view(-1, size), score, alpha=-2).view(rows, source_length)
@@ -85,7 +87,7 @@ class AttentiveGru(torch.autograd.Function):
                 scores.masked_fill_(mask[:rows], torch.finfo(wide).min)
             weights[now] = torch.softmax(scores, dim=-1)
             torch.bmm(weights[now].unsqueeze(1), values[:rows], out=contexts[now].unsqueeze(1))
-            inputs = torch.addmm(gates[now], contexts[now], context_weight.t())
+            inputs = linear(contexts[now], context_weight).add_(gates[now])
             torch.sigmoid(inputs[:, : 2 * hidden] + shares[:, : 2 * hidden], out=kept[now, : 2 * hidden])
             reset, update, candidate, recurrent = kept[now].split(hidden, dim=-1)
             recurrent.copy_(shares[:, 2 * hidden : 3 * hidden])
@@ -120,7 +122,8 @@ class AttentiveGru(torch.autograd.Function):
             d_update = torch.ops.aten.sigmoid_backward(d_state * (states[before] - candidate), update)
             d_reset = torch.ops.aten.sigmoid_backward(d_candidate * recurrent, reset)
             torch.cat([d_reset, d_update, d_candidate], dim=-1, out=d_gates[now])
-            d_context = torch.addmm(d_contexts[now], d_gates[now], context_weight, out=d_all_contexts[now])
+            d_context = linear(d_gates[now], context_weight.t()).add_(d_contexts[now])
+            d_all_contexts[now] = d_context
             d_weight = d_weights[now] + torch.bmm(d_context.unsqueeze(1), transposed[:rows]).squeeze(1)
             d_weight, weight = d_weight.to(exp_keys.dtype), weights[now]
             d_scores = weight * (d_weight - (weight * d_weight).sum(dim=-1, keepdim=True))  # (rows, S)
@@ -134,7 +137,7 @@ class AttentiveGru(torch.autograd.Function):
             d_keys[:rows].addcmul_(slopes, d_scores.unsqueeze(-1))
             d_query = (4 * score * d_query).to(d_gates.dtype)
             torch.cat([d_reset, d_update, d_candidate * reset, d_query], dim=-1, out=d_shares[now])
-            d_state.mul_(update).addmm_(d_shares[now], state_weight)
+            d_state.mul_(update).add_(linear(d_shares[now], state_weight.t()))
         d_keys = (4 * score * d_keys).to(values.dtype)
         d_values = torch.bmm(by_target(weights, steps, batch).transpose(1, 2), by_target(d_all_contexts, steps, batch))
         d_state_weight = d_shares.t() @ torch.cat([states[before] for _, before, _ in steps])

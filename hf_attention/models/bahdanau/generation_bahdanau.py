@@ -26,8 +26,9 @@ from transformers.generation import EosTokenCriteria, MaxLengthCriteria
 from transformers.generation.logits_process import MinLengthLogitsProcessor, MinNewTokensLengthLogitsProcessor
 from transformers.utils import logging
 
-from .fused_bahdanau import LIMIT
+from .fused_bahdanau import LIMIT, without_autocast
 from .layers_bahdanau import BahdanauAttentiveLayer, has_hooks, is_plain
+from .products_bahdanau import linear, pack
 
 
 logger = logging.get_logger(__name__)
@@ -76,19 +77,22 @@ class FusedStep:
 
     is_static = False
 
-    def __init__(self, model: nn.Module, annotations: torch.Tensor, mask: torch.Tensor | None, share: int):
+    def __init__(
+        self, model: nn.Module, annotations: torch.Tensor, mask: torch.Tensor | None, share: int, packs: bool = True
+    ):
         decoder, layer, readout = model.model.decoder, model.model.decoder.layers[0], model.model.decoder.readout
         device = annotations.device.type
         dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else annotations.dtype
 
         def weights_of(part: nn.Linear) -> tuple[torch.Tensor, torch.Tensor | None]:
-            return part.weight.to(dtype), None if part.bias is None else part.bias.to(dtype)
+            weight, bias = part.weight.to(dtype), None if part.bias is None else part.bias.to(dtype)
+            return pack(weight, rows=len(annotations) * share) if packs else weight, bias
 
         self.embedding, self.share, self.dtype = decoder.embed_tokens.weight, share, dtype
-        self.gates, self.context_gates = weights_of(layer.input_proj), weights_of(layer.context_proj)[0].t()
+        self.gates, self.context_gates = weights_of(layer.input_proj), weights_of(layer.context_proj)[0]
         self.recurrent, self.query = weights_of(layer.cell.recurrent), weights_of(layer.attention.query_proj)
         self.readout, self.head = weights_of(readout.state_proj), weights_of(model.lm_head)
-        self.other_readout = [weights_of(part)[0].t() for part in (readout.input_proj, readout.context_proj)]
+        self.other_readout = [weights_of(part)[0] for part in (readout.input_proj, readout.context_proj)]
         self.score = layer.attention.score.weight[0].to(torch.promote_types(dtype, torch.float32))
         keys = decoder.project_keys(annotations).to(self.score.dtype)
         self.exp_keys = torch.exp(keys.clamp_(-LIMIT, LIMIT).mul_(2)).unsqueeze(1)  # (n, 1, S, A)
@@ -99,8 +103,9 @@ class FusedStep:
     def start(self) -> torch.Tensor:
         return self.first.repeat_interleave(self.share, dim=0)
 
+    @without_autocast
     def __call__(self, tokens: torch.Tensor, state: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        linear, (sources, _, length, size) = nn.functional.linear, self.exp_keys.shape
+        sources, _, length, size = self.exp_keys.shape
         query = linear(state, *self.query).to(self.score.dtype)
         query = torch.exp(query.clamp_(-LIMIT, LIMIT).mul_(2)).view(sources, self.share, 1, size)
         # the sum of v_a, which all scores have, leaves the softmax as it is
@@ -116,8 +121,8 @@ class FusedStep:
         embeds = nn.functional.embedding(tokens, self.embedding).to(self.dtype)
         pairs = linear(state, *self.readout)
         for given, weight in zip((embeds, contexts), self.other_readout):
-            pairs = torch.addmm(pairs, given, weight)
-        gates = torch.addmm(linear(embeds, *self.gates), contexts, self.context_gates)
+            pairs += linear(given, weight)
+        gates = linear(embeds, *self.gates).add_(linear(contexts, self.context_gates))
         recurrent, hidden = linear(state, *self.recurrent), state.shape[-1]
         reset, update = torch.sigmoid(gates[:, : 2 * hidden] + recurrent[:, : 2 * hidden]).chunk(2, dim=-1)
         candidate = torch.addcmul(gates[:, 2 * hidden :], reset, recurrent[:, 2 * hidden :]).tanh_()
@@ -184,15 +189,29 @@ def forbid(scores: torch.Tensor, processors, length: int):
             scores[:, processor.eos_token_id] = -torch.inf
 
 
+def argmax(scores: torch.Tensor) -> torch.Tensor:
+    """`argmax` over the last dimension, (rows, V) to (rows): the best block's best, which is sooner on CPU."""
+    rows, size = scores.shape
+    if scores.device.type != "cpu" or rows < 8 or size < 4 * BLOCK:
+        return scores.argmax(dim=-1)
+    scores = in_blocks(scores)
+    chosen = scores.amax(dim=-1).argmax(dim=-1)  # of equal ones the first, as in the block
+    return chosen * BLOCK + scores[torch.arange(rows), chosen].argmax(dim=-1)
+
+
+def in_blocks(scores: torch.Tensor) -> torch.Tensor:
+    """(rows, V) to (rows, blocks, BLOCK), the last padded."""
+    if missing := -scores.shape[1] % BLOCK:
+        scores = nn.functional.pad(scores, (0, missing), value=-torch.inf)
+    return scores.view(len(scores), -1, BLOCK)
+
+
 def top(scores: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:
     """`torch.topk` over the last dimension: blocks by their best, then what is in them, which is sooner on CPU."""
-    rows, size = scores.shape
-    blocks = -(-size // BLOCK)
+    blocks = -(-scores.shape[1] // BLOCK)
     if scores.device.type != "cpu" or blocks < 4 * count:
         return scores.topk(count)
-    if size % BLOCK:
-        scores = nn.functional.pad(scores, (0, blocks * BLOCK - size), value=-torch.inf)
-    scores = scores.view(rows, blocks, BLOCK)
+    scores = in_blocks(scores)
     chosen = scores.amax(dim=-1).topk(count).indices.sort().values  # in order, so that of equal scores the first wins
     values, indices = scores.gather(1, chosen.unsqueeze(-1).expand(-1, -1, BLOCK)).flatten(1).topk(count)
     return values, chosen.gather(1, indices // BLOCK) * BLOCK + indices % BLOCK
@@ -214,7 +233,7 @@ def greedy_search(
     while length < max_length:
         logits, state = step(tokens, state)
         forbid(logits, processors, length)
-        tokens = logits.argmax(dim=-1)
+        tokens = argmax(logits)
         found[rows, length] = torch.where(is_open, tokens, pad)
         length += 1
         if eos is None:
@@ -387,9 +406,12 @@ class BahdanauGenerationMixin(GenerationMixin):
         annotations, mask = kwargs["encoder_outputs"][0], kwargs.get("attention_mask")
         self.check_decoder_inputs(input_ids, annotations, mask)
         share = len(input_ids) // len(annotations)
-        step = (FusedStep if can_fuse(self) else BahdanauStep)(self, annotations, mask, share)
-        config = generation_config.compile_config
-        return step if config is None or generation_config.disable_compile else CompiledStep(step, config)
+        config = None if generation_config.disable_compile else generation_config.compile_config
+        if not can_fuse(self):
+            step = BahdanauStep(self, annotations, mask, share)
+        else:
+            step = FusedStep(self, annotations, mask, share, packs=config is None)  # what is packed is not traced
+        return step if config is None else CompiledStep(step, config)
 
 
 def special_tokens(generation_config) -> tuple[int | None, torch.Tensor | None]:

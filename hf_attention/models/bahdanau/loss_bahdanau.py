@@ -19,6 +19,7 @@ import torch
 from torch.autograd.function import once_differentiable
 
 from .fused_bahdanau import without_autocast
+from .products_bahdanau import linear
 
 
 CHUNK = 2**21  # logits at once: 8 MiB, which a processor's cache holds
@@ -55,7 +56,7 @@ class LinearCrossEntropy(torch.autograd.Function):
             d_bias = None if bias is None else torch.zeros_like(bias, dtype=wide)
         for start in range(0, len(states), rows):
             chunk, targets = states[start : start + rows], labels[start : start + rows, None]
-            logits = torch.nn.functional.linear(chunk, weight, bias).to(wide)
+            logits = linear(chunk, weight, bias).to(wide)
             is_ignored = targets == ignore_index
             targets = targets.masked_fill(is_ignored, 0)
             logits.sub_(logits.amax(dim=-1, keepdim=True))
@@ -75,7 +76,7 @@ class LinearCrossEntropy(torch.autograd.Function):
             if bias is not None:
                 d_bias += slopes.sum(dim=0)
             slopes = slopes.to(states.dtype)
-            torch.mm(slopes, weight, out=d_states[start : start + rows])
+            d_states[start : start + rows] = linear(slopes, weight.t())
             if d_weight.dtype == slopes.dtype:
                 d_weight.addmm_(slopes.t(), chunk)
             else:

@@ -21,6 +21,9 @@ from hf_attention.models.bahdanau import layers_bahdanau
 from hf_attention.models.bahdanau.layers_bahdanau import BahdanauAttentiveLayer
 
 
+pytestmark = pytest.mark.usefixtures("small_products_by_onednn")
+
+
 SIZES = {"vocab_size": 20, "embedding_size": 6, "hidden_size": 12, "attention_size": 10, "encoder_hidden_size": 4}
 
 

@@ -22,6 +22,9 @@ from transformers import CompileConfig, EosTokenCriteria, MaxLengthCriteria
 from hf_attention.models.bahdanau import generation_bahdanau
 
 
+pytestmark = pytest.mark.usefixtures("small_products_by_onednn")
+
+
 EOS = 2
 
 
@@ -320,6 +323,15 @@ def test_top(size):
     scores = torch.randn(5, size)
     for found, expected in zip(generation_bahdanau.top(scores, 6), scores.topk(6)):
         assert torch.equal(found, expected)
+
+
+@pytest.mark.parametrize("rows, size", [(3, 2000), (9, 40), (9, 2000), (9, 1999)])
+def test_argmax(rows, size):
+    scores = torch.randint(0, 50, (rows, size), generator=torch.Generator().manual_seed(0)).float()
+    scores[0] = -torch.inf
+    expected = [row.index(max(row)) for row in scores.tolist()]  # of equal ones the first
+    assert generation_bahdanau.argmax(scores).tolist() == expected
+    assert generation_bahdanau.argmax(scores.bfloat16()).tolist() == expected
 
 
 def test_searches_under_autocast(monkeypatch):

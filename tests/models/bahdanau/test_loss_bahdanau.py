@@ -25,6 +25,9 @@ from hf_attention.models.bahdanau import loss_bahdanau, modeling_bahdanau
 from hf_attention.models.bahdanau.loss_bahdanau import LinearCrossEntropy
 
 
+pytestmark = pytest.mark.usefixtures("small_products_by_onednn")
+
+
 SIZES = {"vocab_size": 23, "embedding_size": 6, "hidden_size": 12, "attention_size": 10, "encoder_hidden_size": 4}
 IDS = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": 1}
 

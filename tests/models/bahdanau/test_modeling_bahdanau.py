@@ -24,6 +24,9 @@ from hf_attention import BahdanauConfig, BahdanauForConditionalGeneration, Bahda
 from hf_attention.models.bahdanau.layers_bahdanau import BahdanauAttention
 
 
+pytestmark = pytest.mark.usefixtures("small_products_by_onednn")
+
+
 SIZES = {
     "vocab_size": 17,
     "embedding_size": 5,
