@@ -122,8 +122,8 @@ class AttentiveGru(torch.autograd.Function):
             d_update = torch.ops.aten.sigmoid_backward(d_state * (states[before] - candidate), update)
             d_reset = torch.ops.aten.sigmoid_backward(d_candidate * recurrent, reset)
             torch.cat([d_reset, d_update, d_candidate], dim=-1, out=d_gates[now])
-            d_context = linear(d_gates[now], context_weight.t()).add_(d_contexts[now])
-            d_all_contexts[now] = d_context
+            products = linear(d_gates[now], context_weight.t())
+            d_context = torch.add(d_contexts[now], products, out=d_all_contexts[now])
             d_weight = d_weights[now] + torch.bmm(d_context.unsqueeze(1), transposed[:rows]).squeeze(1)
             d_weight, weight = d_weight.to(exp_keys.dtype), weights[now]
             d_scores = weight * (d_weight - (weight * d_weight).sum(dim=-1, keepdim=True))  # (rows, S)
