@@ -25,8 +25,8 @@ product for the logits, of the same sizes. The plain loop is the same model, ste
 with an output layer from state, context and embedding. JoeyNMT and OpenNMT-py take part where they are installed.
 Every way takes its turn in every round, with an optimiser of its own; the ratios are of medians.
 
-`by length` is training on batches as transformers' loader gives them to this project's recipes, its work included; the
-other batches are in the order of the file, and made before.
+`by length` is training on batches as transformers' loader gives them to this project's recipes, its work and their way
+to the device included; the other batches are in the order of the file, and there before.
 """
 
 import argparse
@@ -37,6 +37,8 @@ from pathlib import Path
 
 import torch
 from benchmarking import (
+    add_device,
+    autocast,
     each_alone,
     measure_alone,
     print_table,
@@ -88,29 +90,34 @@ def read_features(data_dir: str, vocab_size: int):
     return [{"input_ids": ids, "labels": labels} for ids, labels in zip(source, target)], tokenizer
 
 
-def make_loader(features: list[dict], tokenizer, batch_size: int, count: int) -> DataLoader:
+def make_loader(features: list[dict], tokenizer, options) -> DataLoader:
     """
-    `count` batches, drawn from those that transformers' sampler makes of all pairs: it groups by length only within
-    fifty batches, of which the first are the longest, so a few pairs, or the first batches, would say nothing.
+    Batches drawn from those that transformers' sampler makes of all pairs: it groups by length only within fifty
+    batches, of which the first are the longest, so a few pairs, or the first batches, would say nothing.
     """
-    lengths = [len(row["input_ids"]) + len(row["labels"]) for row in features]
+    size, lengths = options.batch_size, [len(row["input_ids"]) + len(row["labels"]) for row in features]
     generator = torch.Generator().manual_seed(0)
-    rows = list(LengthGroupedSampler(batch_size, lengths=lengths, generator=generator))
-    batches = [rows[start : start + batch_size] for start in range(0, len(rows) - batch_size + 1, batch_size)]
-    drawn = [batches[index] for index in torch.randperm(len(batches), generator=generator)[:count]]
-    return DataLoader(features, batch_sampler=drawn, collate_fn=DataCollatorForSeq2Seq(tokenizer))
+    rows = list(LengthGroupedSampler(size, lengths=lengths, generator=generator))
+    batches = [rows[start : start + size] for start in range(0, len(rows) - size + 1, size)]
+    drawn = [batches[index] for index in torch.randperm(len(batches), generator=generator)[: options.batches]]
+    collate = DataCollatorForSeq2Seq(tokenizer)
+    return DataLoader(features, batch_sampler=drawn, collate_fn=collate, pin_memory=options.device != "cpu")
 
 
-def autocast(bf16: bool):
-    return torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16)
+def move(batch: Batch, device: str) -> Batch:
+    return {name: batch[name].to(device, non_blocking=True) for name in ("input_ids", "attention_mask", "labels")}
 
 
-def make_step(model: nn.Module, bf16: bool):
+def make_model(name: str, vocab_size: int, options) -> nn.Module:
+    return WAYS[name](vocab_size).to(options.device)
+
+
+def make_step(model: nn.Module, options):
     """Forward, backward, clipping and Adam, of one batch."""
     optimizer = torch.optim.Adam(model.train().parameters(), lr=1e-4, fused=True)
 
     def step(batch: Batch):
-        with autocast(bf16):
+        with autocast(options):
             loss = model(**batch)
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -120,9 +127,9 @@ def make_step(model: nn.Module, bf16: bool):
     return step
 
 
-def train(step, batches):
+def train(step, batches, device: str):
     for batch in batches:
-        step({name: batch[name] for name in ("input_ids", "attention_mask", "labels")})
+        step(move(batch, device))
 
 
 def count_tokens(batches) -> int:
@@ -130,18 +137,20 @@ def count_tokens(batches) -> int:
 
 
 def measure_training(names: list[str], batches: list[Batch], loader: DataLoader | None, options) -> dict[str, dict]:
-    tokens = dict.fromkeys(names, count_tokens(batches))
-    models = {name: WAYS[name](options.vocab_size) for name in names}
-    ways = {name: partial(train, make_step(model, options.bf16), batches) for name, model in models.items()}
+    models = {name: make_model(name, options.vocab_size, options) for name in names}
+    given = dict.fromkeys(names, batches)
     if loader is not None:
         for name in names:
             if name in BY_LENGTH:
-                models[f"{name}, by length"] = model = WAYS[name](options.vocab_size)
-                ways[f"{name}, by length"] = partial(train, make_step(model, options.bf16), loader)
-                tokens[f"{name}, by length"] = count_tokens(loader)
+                models[f"{name}, by length"] = make_model(name, options.vocab_size, options)
+                given[f"{name}, by length"] = loader
+    tokens = {name: count_tokens(batches) for name, batches in given.items()}
+    ways = {
+        name: partial(train, make_step(model, options), given[name], options.device) for name, model in models.items()
+    }
 
     def saved(model: nn.Module) -> float:
-        with autocast(options.bf16):
+        with autocast(options):
             return saved_for_backward(model, partial(model, **batches[0]))
 
     return {
@@ -151,37 +160,38 @@ def measure_training(names: list[str], batches: list[Batch], loader: DataLoader 
             "saved_mib": saved(models[name]),
             "parameters": sum(parameter.numel() for parameter in models[name].parameters()),
         }
-        for name, values in time_in_turns(ways, options.rounds).items()
+        for name, values in time_in_turns(ways, options.rounds, options.device).items()
     }
 
 
 @torch.no_grad()
-def decode(model: nn.Module, sources: list[Batch], num_beams: int, bf16: bool):
+def decode(model: nn.Module, sources: list[Batch], num_beams: int, options):
     for source in sources:
-        with autocast(bf16):
+        with autocast(options):
             model.decode(**source, steps=STEPS, num_beams=num_beams)
 
 
 def measure_decoding(names: list[str], batches: list[Batch], options) -> dict[str, dict[str, dict]]:
     """Sentences a second, of exactly `STEPS` tokens each: in batches, greedily and with 5 beams, and one by one."""
     sources = [{name: batch[name] for name in ("input_ids", "attention_mask")} for batch in batches]
-    tokens = sources[0]["attention_mask"][:8]
+    lengths = sources[0]["attention_mask"][:8].sum(dim=1).tolist()
     single = [
-        {name: value[row : row + 1, : tokens[row].sum()] for name, value in sources[0].items()}
-        for row in range(len(tokens))
+        {name: value[row : row + 1, :length] for name, value in sources[0].items()}
+        for row, length in enumerate(lengths)
     ]
-    models = {name: WAYS[name](options.vocab_size).eval() for name in names if hasattr(WAYS[name], "decode")}
+    takers = [name for name in names if hasattr(WAYS[name], "decode")]
+    models = {name: make_model(name, options.vocab_size, options).eval() for name in takers}
     if options.compile:
-        models["ours, compiled"] = compiled = WAYS["ours"](options.vocab_size).eval()
+        models["ours, compiled"] = compiled = make_model("ours", options.vocab_size, options).eval()
         compiled.compile_config = CompileConfig(fullgraph=True)
     found = {}
     for kind, given, num_beams in (("greedy", sources, 1), ("beam 5", sources, 5), ("one sentence", single, 1)):
         taking_part = models if num_beams == 1 else {name: models[name] for name in BEAM if name in models}
-        ways = {name: partial(decode, model, given, num_beams, options.bf16) for name, model in taking_part.items()}
+        ways = {name: partial(decode, model, given, num_beams, options) for name, model in taking_part.items()}
         sentences = sum(len(source["input_ids"]) for source in given)
         found[kind] = {
             name: {"seconds": values, "sentences_per_second": [sentences / value for value in values]}
-            for name, values in time_in_turns(ways, options.rounds).items()
+            for name, values in time_in_turns(ways, options.rounds, options.device).items()
         }
     return found
 
@@ -194,12 +204,11 @@ def measure_scaling(names: list[str], options) -> dict[str, dict[int, dict[str, 
         for size in sizes:
             shape = {name: size if name == axis else standard for name, standard in standards(options).items()}
             lengths = (shape["source length"], shape["target length"])
-            batches = random_batches(shape["vocabulary"], 1, shape["batch size"], *lengths)
-            ways = {
-                name: partial(train, make_step(WAYS[name](shape["vocabulary"]), options.bf16), batches)
-                for name in names
-            }
-            seconds = time_in_turns(ways, options.rounds)
+            (batch,) = random_batches(shape["vocabulary"], 1, shape["batch size"], *lengths)
+            models = {name: make_model(name, shape["vocabulary"], options) for name in names}
+            batch = move(batch, options.device)
+            ways = {name: partial(make_step(model, options), batch) for name, model in models.items()}
+            seconds = time_in_turns(ways, options.rounds, options.device)
             found[axis][size] = {name: 1000 * statistics.median(values) for name, values in seconds.items()}
     return found
 
@@ -253,7 +262,8 @@ def report(found: dict):
             [name, f"{row['peak_mib']:,.0f}", f"{row['make_seconds']:.1f}", f"{row['first_batch_seconds']:.2f}"]
             for name, row in found["alone"].items()
         ]
-        print_table(["in a process of its own", "peak, MiB", "to import and make, s", "first batch, s"], rows)
+        peak = f"peak of the {next(iter(found['alone'].values()))['peak_of']}, MiB"
+        print_table(["in a process of its own", peak, "to import and make, s", "first batch, s"], rows)
     for axis, sizes in found.get("scaling", {}).items():
         rows = [[name, *(f"{way[name]:,.0f}" for way in sizes.values())] for name in next(iter(sizes.values()))]
         print_table([f"ms a step, by {axis}", *map(str, sizes)], rows)
@@ -270,6 +280,7 @@ def main(arguments: list[str] | None = None):
     parser.add_argument("--length", type=int, default=30, help="tokens of random sources and targets")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--num_threads", type=int, default=2)
+    add_device(parser)
     parser.add_argument("--bf16", action="store_true", help="bf16 autocast")
     parser.add_argument("--compile", action="store_true", help="decode with ours by a compiled step too")
     parser.add_argument("--plot", help="where to draw the scaling curves, as PNG")
@@ -281,26 +292,28 @@ def main(arguments: list[str] | None = None):
     lengths = (options.length, options.length)
     if options.alone:
         (batch,) = random_batches(options.vocab_size, 1, options.batch_size, *lengths)
-        make = partial(WAYS[options.alone], options.vocab_size)
-        print(json.dumps(measure_alone(make, lambda model: partial(make_step(model, options.bf16), batch))))
+        batch = move(batch, options.device)
+        make = partial(make_model, options.alone, options.vocab_size, options)
+        print(json.dumps(measure_alone(make, lambda model: partial(make_step(model, options), batch), options.device)))
         return
 
     loader = None
     if options.data_dir:
         features, tokenizer = read_features(options.data_dir, options.vocab_size)
-        loader = make_loader(features, tokenizer, options.batch_size, options.batches)
+        loader = make_loader(features, tokenizer, options)
         first = features[: options.batches * options.batch_size]
         batches = list(DataLoader(first, options.batch_size, collate_fn=loader.collate_fn))
         assert tokenizer.pad_token_id == PAD
     else:
         batches = random_batches(options.vocab_size, options.batches, options.batch_size, *lengths)
+    batches = [move(batch, options.device) for batch in batches]
     found = {}
     if "training" in options.parts:
         found["training"] = measure_training(options.ways, batches, loader, options)
     if "decoding" in options.parts:
         found["decoding"] = measure_decoding(options.ways, batches, options)
     if "alone" in options.parts:
-        same = ("vocab_size", "batch_size", "length", "num_threads")
+        same = ("vocab_size", "batch_size", "length", "num_threads", "device")
         given = [text for name in same for text in (f"--{name}", str(getattr(options, name)))]
         found["alone"] = each_alone(__file__, options.ways, given + ["--bf16"] * options.bf16)
     if "scaling" in options.parts:

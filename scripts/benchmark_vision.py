@@ -37,6 +37,8 @@ from pathlib import Path
 
 import torch
 from benchmarking import (
+    add_device,
+    autocast,
     each_alone,
     measure_alone,
     print_table,
@@ -55,36 +57,36 @@ PARTS = ("training", "inference", "memory")
 
 def make_model(name: str, options, image_size: int) -> nn.Module:
     torch.manual_seed(0)
-    model = WAYS[name](make_config(options, image_size))
+    model = WAYS[name](make_config(options, image_size)).to(options.device)
     return torch.compile(model) if options.compile else model
 
 
 def read_pixels(options, image_size: int) -> torch.Tensor:
     """A batch of (B, 3, size, size): the first images of the data, or noise."""
     if options.data_dir is None:
-        return torch.randn(options.batch_size, 3, image_size, image_size)
+        return torch.randn(options.batch_size, 3, image_size, image_size).to(options.device)
     from hf_attention import CompactVitImageProcessorPil
     from hf_attention.data.images import load_images, open_image
 
     rows = load_images(None, None, {"train": str(Path(options.data_dir, "train.parquet"))}, None, None, False)["train"]
     images = [open_image(cell).convert("RGB") for cell in rows[: options.batch_size]["image"]]
     size = {"height": image_size, "width": image_size}
-    return CompactVitImageProcessorPil(size=size)(images, return_tensors="pt")["pixel_values"]
+    return CompactVitImageProcessorPil(size=size)(images, return_tensors="pt")["pixel_values"].to(options.device)
 
 
-def logits_of(model: nn.Module, pixels: torch.Tensor, bf16: bool) -> torch.Tensor:
-    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16):
+def logits_of(model: nn.Module, pixels: torch.Tensor, options) -> torch.Tensor:
+    with autocast(options):
         outputs = model(pixels)
     return outputs if isinstance(outputs, torch.Tensor) else outputs.logits
 
 
-def make_step(model: nn.Module, pixels: torch.Tensor, bf16: bool) -> Callable[[], None]:
+def make_step(model: nn.Module, pixels: torch.Tensor, options) -> Callable[[], None]:
     """Forward, backward and AdamW, of one batch."""
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
-    labels = torch.randint(0, LABELS, (len(pixels),))
+    labels = torch.randint(0, LABELS, (len(pixels),)).to(options.device)
 
     def step():
-        cross_entropy(logits_of(model, pixels, bf16).float(), labels).backward()
+        cross_entropy(logits_of(model, pixels, options).float(), labels).backward()
         optimizer.step()
         optimizer.zero_grad()
 
@@ -93,14 +95,14 @@ def make_step(model: nn.Module, pixels: torch.Tensor, bf16: bool) -> Callable[[]
 
 def measure_training(options, pixels: torch.Tensor) -> dict[str, dict]:
     models = {name: make_model(name, options, pixels.shape[-1]).train() for name in options.ways}
-    steps = {name: make_step(model, pixels, options.bf16) for name, model in models.items()}
+    steps = {name: make_step(model, pixels, options) for name, model in models.items()}
     ways = {name: lambda step=step: [step() for _ in range(options.batches)] for name, step in steps.items()}
-    timed = time_in_turns(ways, options.rounds)
+    timed = time_in_turns(ways, options.rounds, options.device)
     return {
         name: {
             "seconds": values,
             "images_per_second": [options.batches * len(pixels) / value for value in values],
-            "saved_mib": saved_for_backward(models[name], partial(logits_of, models[name], pixels, options.bf16)),
+            "saved_mib": saved_for_backward(models[name], partial(logits_of, models[name], pixels, options)),
             "parameters": sum(parameter.numel() for parameter in models[name].parameters()),
         }
         for name, values in timed.items()
@@ -113,11 +115,11 @@ def measure_inference(options, pixels: torch.Tensor) -> dict[str, dict]:
     def run(model, images, times):
         with torch.no_grad():
             for _ in range(times):
-                logits_of(model, images, options.bf16)
+                logits_of(model, images, options)
 
     batches = {name: lambda model=model: run(model, pixels, options.batches) for name, model in models.items()}
     alone = {name: lambda model=model: run(model, pixels[:1], 10) for name, model in models.items()}
-    throughput, latency = time_in_turns(batches, options.rounds), time_in_turns(alone, options.rounds)
+    throughput, latency = (time_in_turns(ways, options.rounds, options.device) for ways in (batches, alone))
     count = options.batches * len(pixels)
     return {
         name: {
@@ -156,7 +158,7 @@ def report(found: dict[str, dict[str, dict]]):
         columns = [
             "in a process of its own",
             "times the plain CCT's peak",
-            "peak, MiB",
+            f"peak of the {next(iter(found['memory'].values()))['peak_of']}, MiB",
             "to make, s",
             "first batch, s",
         ]
@@ -202,6 +204,7 @@ def main(arguments: list[str] | None = None):
     parser.add_argument("--batches", type=int, default=1, help="batches a round")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--num_threads", type=int, default=2)
+    add_device(parser)
     parser.add_argument("--attention_dropout", type=float, default=0.1)
     parser.add_argument("--bf16", action="store_true", help="bf16 autocast")
     parser.add_argument("--compile", action="store_true", help="torch.compile for every way")
@@ -214,9 +217,10 @@ def main(arguments: list[str] | None = None):
     torch.set_num_threads(options.num_threads)
     if options.alone:
         image_size = options.image_sizes[0]
-        pixels = torch.randn(options.batch_size, 3, image_size, image_size)
+        pixels = torch.randn(options.batch_size, 3, image_size, image_size).to(options.device)
         make = partial(make_model, options.alone, options, image_size)
-        print(json.dumps(measure_alone(make, lambda model: make_step(model.train(), pixels, options.bf16))))
+        found = measure_alone(make, lambda model: make_step(model.train(), pixels, options), options.device)
+        print(json.dumps(found))
         return
     found = {}
     for image_size in options.image_sizes:

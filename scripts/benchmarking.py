@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What the benchmarks share: ways that take turns, memory, processes of their own, and tables."""
+"""What the benchmarks share: devices, ways that take turns, memory, processes of their own, products, and tables."""
 
 import argparse
 import json
@@ -27,15 +27,43 @@ import torch
 from torch import nn
 
 
-def time_in_turns(ways: dict[str, Callable[[], None]], rounds: int) -> dict[str, list[float]]:
-    """Seconds of each way in every round, after one to warm up."""
+def add_device(parser: argparse.ArgumentParser):
+    parser.add_argument("--device", type=known_device, default="cpu", help="cpu (the default), or e.g. cuda")
+
+
+def known_device(name: str) -> str:
+    """An argument's device, if this machine has it."""
+    known, accelerator = ["cpu"], torch.accelerator.current_accelerator(check_available=True)
+    if accelerator is not None:
+        known += [accelerator.type, *(f"{accelerator.type}:{i}" for i in range(torch.accelerator.device_count()))]
+    if name not in known:
+        raise argparse.ArgumentTypeError(
+            f"PyTorch {torch.__version__} finds no {name!r} here: give one of {', '.join(known)}, or install a driver "
+            "and a PyTorch for that device."
+        )
+    return name
+
+
+def autocast(options: argparse.Namespace) -> torch.autocast:
+    return torch.autocast(torch.device(options.device).type, dtype=torch.bfloat16, enabled=options.bf16)
+
+
+def synchronize(device: str):
+    if device != "cpu":
+        torch.accelerator.synchronize(device)
+
+
+def time_in_turns(ways: dict[str, Callable[[], None]], rounds: int, device: str = "cpu") -> dict[str, list[float]]:
+    """Seconds of each way in every round, until the device is done, after one to warm up."""
     for run in ways.values():
         run()
     found = {name: [] for name in ways}
     for _ in range(rounds):
         for name, run in ways.items():
+            synchronize(device)
             start = time.perf_counter()
             run()
+            synchronize(device)
             found[name].append(time.perf_counter() - start)
     return found
 
@@ -57,8 +85,11 @@ def saved_for_backward(model: nn.Module, forward: Callable[[], object]) -> float
     return sum(seen.values()) / 2**20
 
 
-def peak_memory() -> float:
-    """MiB of this process. (On Linux `ru_maxrss` counts the process that started it too.)"""
+def peak_memory(device: str) -> float:
+    """MiB of this process, or of its allocator on an accelerator."""
+    if device != "cpu":
+        return torch.accelerator.max_memory_allocated(device) / 2**20
+    # on Linux `ru_maxrss` counts the process that started it too
     status = Path("/proc/self/status")
     if status.exists():
         line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
@@ -66,19 +97,28 @@ def peak_memory() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # macOS counts bytes
 
 
-def measure_alone(make: Callable[[], nn.Module], step: Callable[[nn.Module], Callable[[], None]]) -> dict[str, float]:
+def measure_alone(
+    make: Callable[[], nn.Module], step: Callable[[nn.Module], Callable[[], None]], device: str
+) -> dict[str, float | str]:
     """Seconds to make a model, imports included, and of its first step; and the most memory that two steps took."""
     start = time.perf_counter()
     model = make()
+    synchronize(device)
     made = time.perf_counter()
     run = step(model)
     run()
+    synchronize(device)
     first = time.perf_counter()
     run()
-    return {"make_seconds": made - start, "first_batch_seconds": first - made, "peak_mib": peak_memory()}
+    return {
+        "make_seconds": made - start,
+        "first_batch_seconds": first - made,
+        "peak_mib": peak_memory(device),
+        "peak_of": "process" if device == "cpu" else "allocator",
+    }
 
 
-def each_alone(script: str, names: list[str], arguments: list[str]) -> dict[str, dict[str, float]]:
+def each_alone(script: str, names: list[str], arguments: list[str]) -> dict[str, dict[str, float | str]]:
     """What `script --alone NAME` prints last, of each name, in a process of its own."""
     found = {}
     for name in names:

@@ -167,7 +167,8 @@ class JoeyNmt(nn.Module):
     def decode(self, input_ids, attention_mask, steps, num_beams):
         from joeynmt.search import search
 
-        autocast = {"device_type": "cpu", "dtype": torch.bfloat16, "enabled": torch.is_autocast_enabled("cpu")}
+        device = input_ids.device.type
+        autocast = {"device_type": device, "dtype": torch.bfloat16, "enabled": torch.is_autocast_enabled(device)}
         batch = self.batch(input_ids, attention_mask)
         search(self.model, batch, steps, num_beams, 1.0, min_output_length=steps, autocast=autocast)
 
@@ -231,7 +232,8 @@ class OpenNmt(nn.Module):
         # its greedy search is its sampling from the best one
         search = {"beam_size": num_beams, "random_sampling_topk": int(num_beams == 1)}
         scorer = GNMTGlobalScorer(1.0, 0.0, "avg", "none")
-        translator = Translator(self.model, self.vocabularies, global_scorer=scorer, **length, **search)
+        gpu = -1 if input_ids.device.index is None else input_ids.device.index
+        translator = Translator(self.model, self.vocabularies, gpu=gpu, global_scorer=scorer, **length, **search)
         return translator.translate_batch(self.batch(input_ids, attention_mask), attn_debug=False)["predictions"]
 
 

@@ -78,6 +78,7 @@ def test_a_process_of_its_own(tmp_path):
     benchmark_seq2seq.main([*TINY[:-3], "--parts", "alone", "--output_file", str(file)])
     row = json.loads(file.read_text())["alone"]["ours"]
     assert row["peak_mib"] > 50 and row["make_seconds"] > 0 and row["first_batch_seconds"] > 0
+    assert row["peak_of"] == "process"
 
 
 def make_opennmt(monkeypatch):
