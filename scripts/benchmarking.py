@@ -73,6 +73,7 @@ def saved_for_backward(model: nn.Module, forward: Callable[[], object]) -> float
     parameters = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
     seen = {}
 
+    @torch.compiler.disable  # of a compiled model it would be traced too
     def pack(tensor):
         storage = tensor.untyped_storage()
         if storage.data_ptr() not in parameters:

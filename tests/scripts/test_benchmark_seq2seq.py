@@ -61,15 +61,20 @@ def test_batches_of_the_data_and_of_its_loader(tmp_path):
     assert {"ours, by length", "floor, by length"} < set(training)
 
 
-def test_compiled_decoding_takes_part(tmp_path, monkeypatch):
+@pytest.mark.parametrize("part", ["training", "decoding"])
+def test_compiled_ways_take_part(part, tmp_path, monkeypatch):
+    assert CompileConfig().mode == "reduce-overhead"  # CUDA graphs, as the docstring says
     monkeypatch.setattr(benchmark_seq2seq, "CompileConfig", partial(CompileConfig, backend="eager"))
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
     torch.compiler.reset()
     torch._dynamo.utils.counters.clear()
     file = tmp_path / "seq2seq.json"
-    given = ["--ways", "ours", "--parts", "decoding", "--compile", "--output_file", str(file)]
+    given = ["--ways", "ours", "--parts", part, "--compile", "--output_file", str(file)]
     benchmark_seq2seq.main([*TINY[: TINY.index("--ways")], *given])
-    decoding = json.loads(file.read_text())["decoding"]
-    assert all(set(ways) == {"ours", "ours, compiled"} for ways in decoding.values())
+    found = json.loads(file.read_text())[part]
+    for ways in [found] if part == "training" else found.values():
+        assert list(ways) == ["ours", "ours, compiled"]
+        assert ways["ours"].keys() == ways["ours, compiled"].keys()
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] > 0
 
 
