@@ -23,7 +23,9 @@ Training and decoding speed of the recurrent family, beside a floor, loops and p
 The floor, which no decoder with attention can reach, is the encoder, PyTorch's fused GRU over the target and the
 product for the logits, of the same sizes. The plain loop is the same model, step by step; the tutorial is that loop
 with an output layer from state, context and embedding. JoeyNMT and OpenNMT-py take part where they are installed.
-Every way takes its turn in every round, with an optimiser of its own; the ratios are of medians.
+Every way takes its turn in every round, with an optimiser of its own; the ratios are of medians. TFLOP/s are those of
+the plain loop's products, its keys made once and padding left out, in training three times those of its forward pass:
+the same for every way to run this model, whatever it makes twice. Models that differ from it have none.
 
 `by length` is training on batches as transformers' loader gives them to this project's recipes, its work and their way
 to the device included; the other batches are in the order of the file, and there before.
@@ -40,18 +42,22 @@ from pathlib import Path
 
 import torch
 from benchmarking import (
+    RATES,
     add_device,
     autocast,
     each_alone,
+    find_peak,
     measure_alone,
     print_table,
+    rates,
     saved_for_backward,
+    show_rates,
     spread,
     time_in_turns,
     write_results,
 )
 from datasets import load_dataset
-from seq2seq_peers import EOS, PAD, PEERS, WAYS
+from seq2seq_peers import EOS, PAD, PEERS, WAYS, count_forward
 from torch import nn
 from torch.utils.data import DataLoader
 from transformers import CompileConfig, DataCollatorForSeq2Seq
@@ -62,6 +68,7 @@ from hf_attention.data.tokenizer import train_tokenizer
 
 STEPS = 20  # of decoding
 BY_LENGTH = ("ours", "floor")  # which train on the batches of the loader too
+COUNTED = ("ours", "plain loop")  # the model whose products are counted
 BEAM = ("ours", "ours, compiled", *PEERS)  # which search with beams
 PARTS = ("training", "decoding", "alone", "scaling")
 AXES = {
@@ -135,11 +142,15 @@ def train(step, batches, device: str):
         step(move(batch, device))
 
 
-def count_tokens(batches) -> int:
-    return sum(int((batch["labels"] >= 0).sum()) for batch in batches)
+def lengths_of(batches) -> tuple[torch.Tensor, torch.Tensor]:
+    """Tokens of every source and of every target."""
+    found = [(batch["attention_mask"].sum(dim=1), (batch["labels"] >= 0).sum(dim=1)) for batch in batches]
+    return tuple(map(torch.cat, zip(*found)))
 
 
-def measure_training(names: list[str], batches: list[Batch], loader: DataLoader | None, options) -> dict[str, dict]:
+def measure_training(
+    names: list[str], batches: list[Batch], loader: DataLoader | None, options, peak: float
+) -> dict[str, dict]:
     models = {name: make_model(name, options.vocab_size, options) for name in names}
     if options.compile:
         models["ours, compiled"] = torch.compile(make_model("ours", options.vocab_size, options))
@@ -149,7 +160,6 @@ def measure_training(names: list[str], batches: list[Batch], loader: DataLoader 
             if name in BY_LENGTH:
                 models[f"{name}, by length"] = make_model(name, options.vocab_size, options)
                 given[f"{name}, by length"] = loader
-    tokens = {name: count_tokens(batches) for name, batches in given.items()}
     ways = {
         name: partial(train, make_step(model, options), given[name], options.device) for name, model in models.items()
     }
@@ -158,15 +168,18 @@ def measure_training(names: list[str], batches: list[Batch], loader: DataLoader 
         with autocast(options):
             return saved_for_backward(model, partial(model, **batches[0]))
 
-    return {
-        name: {
+    found = {}
+    for name, values in time_in_turns(ways, options.rounds, options.device).items():
+        source, target = lengths_of(given[name])
+        tokens, flops = int(target.sum()), 3 * count_forward(source, target, options.vocab_size)
+        found[name] = {
             "seconds": values,
-            "tokens_per_second": [tokens[name] / value for value in values],
+            "tokens_per_second": [tokens / value for value in values],
+            **rates(flops if name.split(",")[0] in COUNTED else None, values, peak),
             "saved_mib": saved(models[name]),
             "parameters": sum(parameter.numel() for parameter in models[name].parameters()),
         }
-        for name, values in time_in_turns(ways, options.rounds, options.device).items()
-    }
+    return found
 
 
 @torch.no_grad()
@@ -176,7 +189,7 @@ def decode(model: nn.Module, sources: list[Batch], num_beams: int, options):
             model.decode(**source, steps=STEPS, num_beams=num_beams)
 
 
-def measure_decoding(names: list[str], batches: list[Batch], options) -> dict[str, dict[str, dict]]:
+def measure_decoding(names: list[str], batches: list[Batch], options, peak: float) -> dict[str, dict[str, dict]]:
     """Sentences a second, of exactly `STEPS` tokens each: in batches, greedily and with 5 beams, and one by one."""
     sources = [{name: batch[name] for name in ("input_ids", "attention_mask")} for batch in batches]
     lengths = sources[0]["attention_mask"][:8].sum(dim=1).tolist()
@@ -193,9 +206,14 @@ def measure_decoding(names: list[str], batches: list[Batch], options) -> dict[st
     for kind, given, num_beams in (("greedy", sources, 1), ("beam 5", sources, 5), ("one sentence", single, 1)):
         taking_part = models if num_beams == 1 else {name: models[name] for name in BEAM if name in models}
         ways = {name: partial(decode, model, given, num_beams, options) for name, model in taking_part.items()}
-        sentences = sum(len(source["input_ids"]) for source in given)
+        tokens = torch.cat([source["attention_mask"].sum(dim=1) for source in given])
+        flops = count_forward(tokens, STEPS, options.vocab_size, num_beams)
         found[kind] = {
-            name: {"seconds": values, "sentences_per_second": [sentences / value for value in values]}
+            name: {
+                "seconds": values,
+                "sentences_per_second": [len(tokens) / value for value in values],
+                **rates(flops if name.split(",")[0] in COUNTED else None, values, peak),
+            }
             for name, values in time_in_turns(ways, options.rounds, options.device).items()
         }
     return found
@@ -247,21 +265,28 @@ def report(found: dict):
         return f"{statistics.median(ways[name][rate]) / statistics.median(ways[other][rate]):.2f}"
 
     others = [name for name in (*PEERS, "tutorial", "plain loop") if name in WAYS]
+    if "peak_tflops" in found:
+        print(f"\nThe peak is {found['peak_tflops']:.3g} TFLOP/s.")
     if "training" in found:
         ways, rows = found["training"], []
         for name, row in ways.items():
             pairs = [*((name, other) for other in others), ("floor", name)]
             ratios = [times(ways, *pair, rate="tokens_per_second") for pair in pairs]
             sizes = [f"{row['saved_mib']:.0f}", f"{row['parameters']:,}"]
-            rows.append([name, *ratios, spread(row["tokens_per_second"]), *sizes])
+            rows.append([name, *ratios, spread(row["tokens_per_second"]), *show_rates(row), *sizes])
         columns = [f"times {other}'s speed" for other in others] + ["times the floor's time"]
-        print_table(["training", *columns, "target tokens/s", "saved, MiB", "parameters"], rows)
+        print_table(["training", *columns, "target tokens/s", *RATES, "saved, MiB", "parameters"], rows)
     for kind, ways in found.get("decoding", {}).items():
         rows = [
-            [name, *(times(ways, name, other) for other in others), spread(row["sentences_per_second"], 1)]
+            [
+                name,
+                *(times(ways, name, other) for other in others),
+                spread(row["sentences_per_second"], 1),
+                *show_rates(row),
+            ]
             for name, row in ways.items()
         ]
-        print_table([kind, *(f"times {other}'s speed" for other in others), "sentences/s"], rows)
+        print_table([kind, *(f"times {other}'s speed" for other in others), "sentences/s", *RATES], rows)
     if "alone" in found:
         rows = [
             [name, f"{row['peak_mib']:,.0f}", f"{row['make_seconds']:.1f}", f"{row['first_batch_seconds']:.2f}"]
@@ -287,7 +312,7 @@ def main(arguments: list[str] | None = None):
     parser.add_argument("--num_threads", type=int, default=2)
     add_device(parser)
     parser.add_argument("--bf16", action="store_true", help="bf16 autocast")
-    parser.add_argument("--compile", action="store_true", help="ours compiled, too")
+    parser.add_argument("--compile", action="store_true", help="train and decode with ours compiled too")
     parser.add_argument("--plot", help="where to draw the scaling curves, as PNG")
     parser.add_argument("--output_file", help="where to write every figure, as JSON")
     parser.add_argument("--alone", choices=list(WAYS), help=argparse.SUPPRESS)
@@ -313,10 +338,12 @@ def main(arguments: list[str] | None = None):
         batches = random_batches(options.vocab_size, options.batches, options.batch_size, *lengths)
     batches = [move(batch, options.device) for batch in batches]
     found = {}
+    if {"training", "decoding"} & set(options.parts):
+        found["peak_tflops"] = peak = find_peak(options)
     if "training" in options.parts:
-        found["training"] = measure_training(options.ways, batches, loader, options)
+        found["training"] = measure_training(options.ways, batches, loader, options, peak)
     if "decoding" in options.parts:
-        found["decoding"] = measure_decoding(options.ways, batches, options)
+        found["decoding"] = measure_decoding(options.ways, batches, options, peak)
     if "alone" in options.parts:
         same = ("vocab_size", "batch_size", "length", "num_threads", "device")
         given = [text for name in same for text in (f"--{name}", str(getattr(options, name)))]

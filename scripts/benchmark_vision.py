@@ -24,7 +24,8 @@ attention, norm, activation or pooling. The plain CCT is written from the paper'
 with unfused attention; all have the recipe's dropout of 0.1 on the attention weights (`--attention_dropout`), but for
 `no dropout`, which is ours without it, and CCTs its stochastic depth. transformers' ViT has as many tokens, layers and
 units, in patches; vit-pytorch's CCT is there where it is installed. Each way takes its turn in every round; ratios are
-of medians. A way's peak memory, and the seconds for its imports and first batch, are of a process of its own.
+of medians. TFLOP/s are those of the plain CCT's products (the floor's and ViT's are their own), whatever a way makes
+twice. A way's peak memory, and the seconds for its imports and first batch, are of a process of its own.
 """
 
 import argparse
@@ -37,19 +38,24 @@ from pathlib import Path
 
 import torch
 from benchmarking import (
+    RATES,
     add_device,
     autocast,
+    count_flops,
     each_alone,
+    find_peak,
     measure_alone,
     print_table,
+    rates,
     saved_for_backward,
+    show_rates,
     spread,
     time_in_turns,
     write_results,
 )
 from torch import nn
 from torch.nn.functional import cross_entropy
-from vision_peers import LABELS, WAYS, make_config
+from vision_peers import COUNTED, LABELS, WAYS, PlainCct, make_config
 
 
 PARTS = ("training", "inference", "memory")
@@ -93,7 +99,13 @@ def make_step(model: nn.Module, pixels: torch.Tensor, options) -> Callable[[], N
     return step
 
 
-def measure_training(options, pixels: torch.Tensor) -> dict[str, dict]:
+def count_batch(name: str, options, pixels: torch.Tensor, training: bool) -> int:
+    """FLOPs of the products for these pixels."""
+    model = COUNTED.get(name, PlainCct)(make_config(options, pixels.shape[-1])).to("meta").train(training)
+    return count_flops(partial(logits_of, model, pixels.to("meta"), options), training)
+
+
+def measure_training(options, pixels: torch.Tensor, peak: float) -> dict[str, dict]:
     models = {name: make_model(name, options, pixels.shape[-1]).train() for name in options.ways}
     steps = {name: make_step(model, pixels, options) for name, model in models.items()}
     ways = {name: lambda step=step: [step() for _ in range(options.batches)] for name, step in steps.items()}
@@ -102,6 +114,7 @@ def measure_training(options, pixels: torch.Tensor) -> dict[str, dict]:
         name: {
             "seconds": values,
             "images_per_second": [options.batches * len(pixels) / value for value in values],
+            **rates(options.batches * count_batch(name, options, pixels, True), values, peak),
             "saved_mib": saved_for_backward(models[name], partial(logits_of, models[name], pixels, options)),
             "parameters": sum(parameter.numel() for parameter in models[name].parameters()),
         }
@@ -109,7 +122,7 @@ def measure_training(options, pixels: torch.Tensor) -> dict[str, dict]:
     }
 
 
-def measure_inference(options, pixels: torch.Tensor) -> dict[str, dict]:
+def measure_inference(options, pixels: torch.Tensor, peak: float) -> dict[str, dict]:
     models = {name: make_model(name, options, pixels.shape[-1]).eval() for name in options.ways}
 
     def run(model, images, times):
@@ -125,6 +138,7 @@ def measure_inference(options, pixels: torch.Tensor) -> dict[str, dict]:
         name: {
             "seconds": throughput[name],
             "images_per_second": [count / value for value in throughput[name]],
+            **rates(options.batches * count_batch(name, options, pixels, False), throughput[name], peak),
             "milliseconds_alone": [100 * value for value in latency[name]],
         }
         for name in models
@@ -146,13 +160,15 @@ def report(found: dict[str, dict[str, dict]]):
     for part in ("training", "inference"):
         if part not in found:
             continue
-        columns = [part, "times the plain CCT's speed", "times the floor's time", "images/s"]
+        columns = [part, "times the plain CCT's speed", "times the floor's time", "images/s", *RATES]
         columns += ["saved, MiB", "parameters"] if part == "training" else ["one image, ms"]
         rows = []
         for name, row in found[part].items():
             speeds = [ratio(part, name, "plain CCT"), ratio(part, name, "floor"), spread(row["images_per_second"], 1)]
             last = [spread(row["milliseconds_alone"], 1)] if part == "inference" else None
-            rows.append([name, *speeds, *(last or [f"{row['saved_mib']:,.0f}", f"{row['parameters']:,}"])])
+            rows.append(
+                [name, *speeds, *show_rates(row), *(last or [f"{row['saved_mib']:,.0f}", f"{row['parameters']:,}"])]
+            )
         print_table(columns, rows)
     if "memory" in found:
         columns = [
@@ -223,19 +239,21 @@ def main(arguments: list[str] | None = None):
         print(json.dumps(found))
         return
     found = {}
+    peak = find_peak(options) if {"training", "inference"} & set(options.parts) else None
     for image_size in options.image_sizes:
         pixels = read_pixels(options, image_size)
         measured = found[image_size] = {}
         if "training" in options.parts:
-            measured["training"] = measure_training(options, pixels)
+            measured["training"] = measure_training(options, pixels, peak)
         if "inference" in options.parts:
-            measured["inference"] = measure_inference(options, pixels)
+            measured["inference"] = measure_inference(options, pixels, peak)
         if "memory" in options.parts:
             own = sys.argv[1:] if arguments is None else arguments
             measured["memory"] = each_alone(__file__, options.ways, [*own, "--image_sizes", str(image_size)])
-        print(f"\n{options.preset}, {image_size} pixels, {'bf16' if options.bf16 else 'fp32'}")
+        shown = "" if peak is None else f", the peak {peak:.3g} TFLOP/s"
+        print(f"\n{options.preset}, {image_size} pixels, {'bf16' if options.bf16 else 'fp32'}{shown}")
         report(measured)
-    write_results(options, {"found": found})
+    write_results(options, {"found": found, "peak_tflops": peak})
     if options.plot_file:
         plot(found, options.plot_file)
 

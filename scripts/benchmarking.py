@@ -25,10 +25,29 @@ from pathlib import Path
 
 import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+
+PRODUCT, GPU_PRODUCT = (4096, 5), (8192, 50)  # rows of the peak's products, and rounds
+RATES = ["TFLOP/s", "of the peak"]  # the columns of `show_rates`
 
 
 def add_device(parser: argparse.ArgumentParser):
     parser.add_argument("--device", type=known_device, default="cpu", help="cpu (the default), or e.g. cuda")
+    parser.add_argument(
+        "--peak_tflops",
+        type=positive,
+        help="the chip's dense peak at this precision, as its maker gives it (default: the best rate of large "
+        "products, measured on this device at this precision in the same run)",
+    )
+
+
+def positive(text: str) -> float:
+    if not float(text) > 0:
+        raise argparse.ArgumentTypeError(
+            f"{text} TFLOP/s is no peak: give a number above 0, or leave it to be measured."
+        )
+    return float(text)
 
 
 def known_device(name: str) -> str:
@@ -128,6 +147,44 @@ def each_alone(script: str, names: list[str], arguments: list[str]) -> dict[str,
             raise RuntimeError(f"{name} in a process of its own failed:\n{run.stderr[-2000:]}")
         found[name] = json.loads(run.stdout.splitlines()[-1])
     return found
+
+
+def find_peak(options: argparse.Namespace) -> float:
+    """
+    The peak that is given, or TFLOP/s of large square products, the best of a few: in float32 without TF32, which
+    cuDNN's convolutions and recurrent units take on a GPU, and may pass it by.
+    """
+    if options.peak_tflops:
+        return options.peak_tflops
+    size, rounds = PRODUCT if options.device == "cpu" else GPU_PRODUCT
+    dtype = torch.bfloat16 if options.bf16 else torch.float32
+    factor = torch.randn(size, size, device=options.device).to(dtype)
+    product = torch.empty_like(factor)
+    ways = {"mm": lambda: torch.mm(factor, factor, out=product)}
+    return 2 * size**3 / min(time_in_turns(ways, rounds, options.device)["mm"]) / 1e12
+
+
+def count_flops(forward: Callable[[], torch.Tensor], training: bool) -> int:
+    """Of the products of `forward` and, in training, of its backward; on `meta`, which makes none, by their shapes."""
+    with FlopCounterMode(display=False) as counter:
+        outputs = forward()
+        if training:
+            outputs.sum().backward()
+    return counter.get_total_flops()
+
+
+def rates(flops: int | None, seconds: list[float], peak: float) -> dict[str, list[float]]:
+    """TFLOP/s of every round and their shares of the peak, for what is counted."""
+    if flops is None:
+        return {}
+    found = [flops / value / 1e12 for value in seconds]
+    return {"tflops_per_second": found, "of_the_peak": [rate / peak for rate in found]}
+
+
+def show_rates(row: dict[str, list[float]]) -> list[str]:
+    if "of_the_peak" not in row:
+        return ["-", "-"]
+    return [f"{statistics.median(row['tflops_per_second']):.3g}", f"{statistics.median(row['of_the_peak']):.1%}"]
 
 
 def spread(values: list[float], digits: int = 0) -> str:

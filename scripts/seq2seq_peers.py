@@ -271,6 +271,22 @@ class Ours(nn.Module):
         self.model.generate(input_ids=input_ids, attention_mask=attention_mask, **length, **search)
 
 
+def count_forward(source: torch.Tensor, target: torch.Tensor | int, vocab_size: int, beams: int = 1) -> int:
+    """
+    FLOPs of the products of [`PlainLoop`] for sources and targets of these lengths, (B), its keys made once: none for
+    padding, nor for the state after the last logits. A multiplication and an addition are two.
+    """
+    embedding, hidden, encoder, attention, maxout = SIZES.values()
+    annotation, targets = 2 * encoder, beams * target
+    token = 2 * 3 * encoder * (embedding + encoder) + annotation * attention  # both directions, and the key
+    cell = 3 * hidden * (embedding + annotation + hidden)
+    logits = 2 * maxout * (hidden + annotation + embedding) + maxout * vocab_size
+    step = hidden * attention + logits  # with the query
+    pair = attention + annotation  # score and context
+    products = encoder * hidden + source * token + targets * step + (targets - beams) * cell + source * targets * pair
+    return 2 * int(products.sum())
+
+
 WAYS = {"ours": Ours, "plain loop": PlainLoop, "tutorial": Tutorial, "floor": Floor}
 PEERS = {"JoeyNMT": (JoeyNmt, ("joeynmt",)), "OpenNMT-py": (OpenNmt, ("onmt", "spacy"))}
 for name, (peer, packages) in PEERS.items():

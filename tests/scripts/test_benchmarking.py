@@ -115,6 +115,44 @@ def test_the_clock_waits_for_the_device(monkeypatch):
     assert found["peak_mib"] == 3 and found["peak_of"] == "allocator"
 
 
+@pytest.mark.parametrize("benchmark, part", [(benchmark_seq2seq, "alone"), (benchmark_vision, "memory")])
+def test_processes_of_their_own_are_told_the_device(benchmark, part, monkeypatch, capsys):
+    row = {"peak_mib": 3.0, "peak_of": "allocator", "make_seconds": 1.0, "first_batch_seconds": 1.0}
+    given = []
+
+    def each_alone(script, names, arguments):
+        given.extend(arguments)
+        return {"floor": row}
+
+    monkeypatch.setattr(benchmark, "each_alone", each_alone)
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda check_available: torch.device("meta"))
+    monkeypatch.setattr(torch.accelerator, "device_count", lambda: 1)
+    benchmark.main(["--device", "meta", "--parts", part, "--ways", "floor", "--num_threads", "1"])
+    assert given[given.index("--device") + 1] == "meta"
+    assert "peak of the allocator, MiB" in capsys.readouterr().out
+
+
+def test_the_peak_is_the_best_rate_of_large_products(monkeypatch):
+    def time_in_turns(ways, rounds, device):
+        run = ways["mm"]
+        assert run().shape == (8, 8) and run().dtype == torch.bfloat16 and (rounds, device) == (2, "cpu")
+        return {"mm": [0.5, 0.25]}
+
+    monkeypatch.setattr(benchmarking, "PRODUCT", (8, 2))
+    monkeypatch.setattr(benchmarking, "time_in_turns", time_in_turns)
+    options = SimpleNamespace(device="cpu", bf16=True, peak_tflops=None)
+    assert benchmarking.find_peak(options) == 2 * 8**3 / 0.25 / 1e12
+    options.peak_tflops = 989.0
+    assert benchmarking.find_peak(options) == 989
+
+
+def test_rates_and_their_shares():
+    found = benchmarking.rates(6 * 10**12, [2.0, 3.0, 1.0], 12.0)
+    assert found == {"tflops_per_second": [3.0, 2.0, 6.0], "of_the_peak": [0.25, pytest.approx(1 / 6), 0.5]}
+    assert benchmarking.show_rates(found) == ["3", "25.0%"]
+    assert benchmarking.rates(None, [2.0], 12.0) == {} and benchmarking.show_rates({}) == ["-", "-"]
+
+
 def test_a_device_that_is_not_there(monkeypatch, capsys):
     accelerator = None
     monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda check_available: accelerator)
