@@ -167,7 +167,8 @@ class JoeyNmt(nn.Module):
     def decode(self, input_ids, attention_mask, steps, num_beams):
         from joeynmt.search import search
 
-        autocast = {"device_type": "cpu", "dtype": torch.bfloat16, "enabled": torch.is_autocast_enabled("cpu")}
+        device = input_ids.device.type
+        autocast = {"device_type": device, "dtype": torch.bfloat16, "enabled": torch.is_autocast_enabled(device)}
         batch = self.batch(input_ids, attention_mask)
         search(self.model, batch, steps, num_beams, 1.0, min_output_length=steps, autocast=autocast)
 
@@ -231,7 +232,8 @@ class OpenNmt(nn.Module):
         # its greedy search is its sampling from the best one
         search = {"beam_size": num_beams, "random_sampling_topk": int(num_beams == 1)}
         scorer = GNMTGlobalScorer(1.0, 0.0, "avg", "none")
-        translator = Translator(self.model, self.vocabularies, global_scorer=scorer, **length, **search)
+        gpu = -1 if input_ids.device.index is None else input_ids.device.index
+        translator = Translator(self.model, self.vocabularies, gpu=gpu, global_scorer=scorer, **length, **search)
         return translator.translate_batch(self.batch(input_ids, attention_mask), attn_debug=False)["predictions"]
 
 
@@ -267,6 +269,22 @@ class Ours(nn.Module):
         length = {"min_new_tokens": steps, "max_new_tokens": steps, "do_sample": False}
         search = {"num_beams": num_beams, "compile_config": self.compile_config}
         self.model.generate(input_ids=input_ids, attention_mask=attention_mask, **length, **search)
+
+
+def count_forward(source: torch.Tensor, target: torch.Tensor | int, vocab_size: int, beams: int = 1) -> int:
+    """
+    FLOPs of the products of [`PlainLoop`] for sources and targets of these lengths, (B), its keys made once: none for
+    padding, nor for the state after the last logits. A multiplication and an addition are two.
+    """
+    embedding, hidden, encoder, attention, maxout = SIZES.values()
+    annotation, targets = 2 * encoder, beams * target
+    token = 2 * 3 * encoder * (embedding + encoder) + annotation * attention  # both directions, and the key
+    cell = 3 * hidden * (embedding + annotation + hidden)
+    logits = 2 * maxout * (hidden + annotation + embedding) + maxout * vocab_size
+    step = hidden * attention + logits  # with the query
+    pair = attention + annotation  # score and context
+    products = encoder * hidden + source * token + targets * step + (targets - beams) * cell + source * targets * pair
+    return 2 * int(products.sum())
 
 
 WAYS = {"ours": Ours, "plain loop": PlainLoop, "tutorial": Tutorial, "floor": Floor}

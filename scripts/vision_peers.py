@@ -186,5 +186,6 @@ WAYS = {
     "floor": Floor,
     "transformers ViT": make_vit,
 }
+COUNTED = {"floor": Floor, "transformers ViT": make_vit}  # whose products are not those of the plain CCT
 if importlib.util.find_spec("vit_pytorch"):
     WAYS["vit-pytorch CCT"] = make_vit_pytorch

@@ -18,12 +18,13 @@ import benchmark_seq2seq
 import pytest
 import seq2seq_peers
 import torch
+from benchmarking import count_flops
 from datasets import Dataset
 from transformers import CompileConfig
 
 
 TINY = ["--vocab_size", "40", "--batch_size", "3", "--batches", "2", "--length", "4", "--rounds", "2"]
-TINY += ["--num_threads", "1", "--ways", "ours", "plain loop", "tutorial", "floor"]
+TINY += ["--num_threads", "1", "--peak_tflops", "2", "--ways", "ours", "plain loop", "tutorial", "floor"]
 
 
 @pytest.fixture(autouse=True)
@@ -45,6 +46,14 @@ def test_every_figure_and_the_curves(tmp_path, capsys, monkeypatch):
     assert training["ours"]["parameters"] == training["plain loop"]["parameters"]
     assert training["ours"]["saved_mib"] < training["plain loop"]["saved_mib"]
     assert set(decoding["greedy"]) == {"ours", "plain loop", "tutorial"} and set(decoding["beam 5"]) == {"ours"}
+    # two batches of three sentences
+    forward = sum(products_of_a_sentence(4, 4)) * 2 * 2 * 3
+    searched = sum(products_of_a_sentence(4, 3, beams=5)) * 2 * 2 * 3
+    for row, flops in ((training["ours"], 3 * forward), (decoding["beam 5"]["ours"], searched)):
+        assert row["tflops_per_second"] == pytest.approx([flops / value / 1e12 for value in row["seconds"]])
+        assert row["of_the_peak"] == pytest.approx([rate / 2 for rate in row["tflops_per_second"]])
+    assert found["peak_tflops"] == 2 and "of_the_peak" in decoding["one sentence"]["plain loop"]
+    assert not any("of_the_peak" in training[name] for name in ("tutorial", "floor"))
     assert set(found["scaling"]["source length"]["6"]) == {"ours", "plain loop", "tutorial", "floor"}
     assert picture.read_bytes().startswith(b"\x89PNG")
     printed = capsys.readouterr().out
@@ -61,15 +70,52 @@ def test_batches_of_the_data_and_of_its_loader(tmp_path):
     assert {"ours, by length", "floor, by length"} < set(training)
 
 
-def test_compiled_decoding_takes_part(tmp_path, monkeypatch):
+def products_of_a_sentence(source, target, beams=1):
+    """Multiplications by hand: the sizes are those of `small`, and 40 tokens."""
+    encoder = 2 * source * (8 + 6) * 18  # directions, gates of 6
+    initial, keys = 6 * 12, source * 12 * 10
+    queries, scores, contexts = target * 12 * 10, target * source * 10, target * source * 12
+    cells = (target - 1) * (8 + 12 + 12) * 36  # none after the last logits
+    readout, logits = target * (12 + 12 + 8) * 10, target * 5 * 40
+    return encoder, initial, keys, *(beams * steps for steps in (queries, scores, contexts, cells, readout, logits))
+
+
+def test_products_are_counted_as_by_hand():
+    assert sum(products_of_a_sentence(7, 5)) == 13018
+    assert seq2seq_peers.count_forward(torch.tensor([7]), torch.tensor([5]), 40) == 2 * 13018
+    lengths = torch.tensor([7, 4, 1]), torch.tensor([5, 2, 6])
+    for beams in (1, 5):
+        wanted = sum(sum(products_of_a_sentence(*pair, beams)) for pair in zip(*map(torch.Tensor.tolist, lengths)))
+        assert seq2seq_peers.count_forward(*lengths, 40, beams) == 2 * wanted
+
+
+def test_products_are_counted_as_pytorch_counts_them():
+    """Those of the plain loop, but for keys and queries, which it makes for each pair, and its last state."""
+    batch = benchmark_seq2seq.move(benchmark_seq2seq.random_batches(40, 1, 3, 7, 5)[0], "meta")
+    loop = seq2seq_peers.PlainLoop(40).to("meta")
+    again = 2 * 3 * (7 * 5 * 24 * 10 - 7 * 12 * 10 - 5 * 12 * 10)
+    last = 2 * 3 * (8 + 12 + 12) * 36
+    lengths = torch.full((3,), 7), torch.full((3,), 5)
+    forward = seq2seq_peers.count_forward(*lengths, 40)
+    assert count_flops(lambda: loop(**batch), False) == forward + again + last
+    first = 2 * 3 * 2 * 6 * 18  # the encoder's states before the first token, which are zeros, have no gradient
+    assert count_flops(lambda: loop(**batch), True) == 3 * (forward + again) + last - first
+
+
+@pytest.mark.parametrize("part", ["training", "decoding"])
+def test_compiled_ways_take_part(part, tmp_path, monkeypatch):
+    assert CompileConfig().mode == "reduce-overhead"  # CUDA graphs, as the docstring says
     monkeypatch.setattr(benchmark_seq2seq, "CompileConfig", partial(CompileConfig, backend="eager"))
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
     torch.compiler.reset()
     torch._dynamo.utils.counters.clear()
     file = tmp_path / "seq2seq.json"
-    given = ["--ways", "ours", "--parts", "decoding", "--compile", "--output_file", str(file)]
+    given = ["--ways", "ours", "--parts", part, "--compile", "--output_file", str(file)]
     benchmark_seq2seq.main([*TINY[: TINY.index("--ways")], *given])
-    decoding = json.loads(file.read_text())["decoding"]
-    assert all(set(ways) == {"ours", "ours, compiled"} for ways in decoding.values())
+    found = json.loads(file.read_text())[part]
+    for ways in [found] if part == "training" else found.values():
+        assert list(ways) == ["ours", "ours, compiled"]
+        assert ways["ours"].keys() == ways["ours, compiled"].keys()
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] > 0
 
 
@@ -78,6 +124,7 @@ def test_a_process_of_its_own(tmp_path):
     benchmark_seq2seq.main([*TINY[:-3], "--parts", "alone", "--output_file", str(file)])
     row = json.loads(file.read_text())["alone"]["ours"]
     assert row["peak_mib"] > 50 and row["make_seconds"] > 0 and row["first_batch_seconds"] > 0
+    assert row["peak_of"] == "process"
 
 
 def make_opennmt(monkeypatch):

@@ -12,6 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 import json
+from types import SimpleNamespace
 
 import benchmark_vision
 import pytest
@@ -21,7 +22,7 @@ import vision_peers
 from hf_attention import CompactVitConfig, CompactVitForImageClassification
 
 
-TINY = ["--preset", "cct_2_3x2", "--batch_size", "2", "--rounds", "2", "--num_threads", "1"]
+TINY = ["--preset", "cct_2_3x2", "--batch_size", "2", "--rounds", "2", "--num_threads", "1", "--peak_tflops", "2"]
 
 
 def test_every_figure_and_the_curve(tmp_path, capsys):
@@ -29,16 +30,33 @@ def test_every_figure_and_the_curve(tmp_path, capsys):
     arguments = [*TINY, "--image_sizes", "16", "24", "--parts", "training", "inference", "--bf16"]
     benchmark_vision.main([*arguments, "--output_file", str(file), "--plot_file", str(picture)])
     found = json.loads(file.read_text())
-    assert found["options"]["bf16"] and set(found["found"]) == {"16", "24"}
+    assert found["options"]["bf16"] and found["peak_tflops"] == 2 and set(found["found"]) == {"16", "24"}
     for parts in found["found"].values():
         for name in ("compact_vit", "plain CCT", "floor", "transformers ViT"):
             training, inference = parts["training"][name], parts["inference"][name]
             assert len(training["seconds"]) == len(inference["milliseconds_alone"]) == 2
             assert min(training["images_per_second"]) > 0 and training["saved_mib"] > 0
+            for row in (training, inference):
+                flops = [rate * value for rate, value in zip(row["tflops_per_second"], row["seconds"])]
+                assert flops[0] == pytest.approx(flops[1]) and flops[0] > 0
+                assert row["of_the_peak"] == pytest.approx([rate / 2 for rate in row["tflops_per_second"]])
         assert parts["training"]["compact_vit"]["parameters"] == parts["training"]["plain CCT"]["parameters"]
         assert parts["training"]["floor"]["saved_mib"] < parts["training"]["compact_vit"]["saved_mib"]
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert "| plain CCT | 1.00 |" in capsys.readouterr().out
+
+
+def test_products_are_counted_as_by_hand():
+    first, second = 16 * 16 * 64 * 27, 8 * 8 * 128 * 64 * 9  # convolutions of 3x3, halved after each
+    layer = 16 * 128 * (384 + 128 + 128 + 128) + 2 * 16 * 16 * 128
+    forward = first + second + 2 * layer + 2 * 16 * 128 + 128 * 10
+    options = SimpleNamespace(preset="cct_2_3x2", attention_dropout=0.1, bf16=False, device="cpu")
+    pixels = torch.randn(5, 3, 16, 16)
+    assert benchmark_vision.count_batch("compact_vit", options, pixels, False) == 5 * 2 * forward
+    assert benchmark_vision.count_batch("compact_vit", options, pixels, True) == 5 * 2 * (3 * forward - first)
+    # the floor's tokens are weighed by nothing, and not pooled
+    floor = forward - 2 * 2 * 16 * 16 * 128 - 2 * 16 * 128
+    assert benchmark_vision.count_batch("floor", options, pixels, False) == 5 * 2 * floor
 
 
 def test_memory_is_of_a_process_of_its_own(tmp_path):
@@ -46,7 +64,7 @@ def test_memory_is_of_a_process_of_its_own(tmp_path):
     arguments = [*TINY, "--image_sizes", "16", "--parts", "memory", "--ways", "floor", "--output_file", str(file)]
     benchmark_vision.main(arguments)
     row = json.loads(file.read_text())["found"]["16"]["memory"]["floor"]
-    assert row["peak_mib"] > 50 and row["first_batch_seconds"] > 0
+    assert row["peak_mib"] > 50 and row["peak_of"] == "process" and row["first_batch_seconds"] > 0
 
 
 @pytest.mark.parametrize("preset", ["cct_2_3x2", "cct_6_3x1"])
@@ -83,5 +101,8 @@ def test_the_plain_model_is_the_same_model(preset):
 def test_bad_options(capsys):
     with pytest.raises(SystemExit):
         benchmark_vision.main(["--ways", "none"])
+    with pytest.raises(SystemExit):
+        benchmark_vision.main(["--peak_tflops", "0"])
+    assert "argument --peak_tflops: 0 TFLOP/s is no peak" in capsys.readouterr().err
     with pytest.raises(ValueError, match="There is no preset"):
         benchmark_vision.main([*TINY, "--preset", "cct_1", "--parts", "inference"])
