@@ -35,7 +35,10 @@ PAD, BOS, EOS = 0, 1, 2
 
 
 class Floor(nn.Module):
-    """What cannot be left out of an encoder-decoder of these sizes, and no attention."""
+    """
+    What cannot be left out of an encoder-decoder of these sizes, and no attention: the decoder begins with the
+    encoder's last states, so that both are trained.
+    """
 
     def __init__(self, vocab_size: int):
         super().__init__()
@@ -46,8 +49,8 @@ class Floor(nn.Module):
         self.head = nn.Linear(SIZES["maxout_size"], vocab_size)
 
     def forward(self, input_ids, attention_mask, labels):
-        self.encoder(self.source(input_ids))
-        states, _ = self.decoder(self.target(labels.clamp_min(0)))
+        _, last = self.encoder(self.source(input_ids))  # (2, B, encoder)
+        states, _ = self.decoder(self.target(labels.clamp_min(0)), last.transpose(0, 1).reshape(1, len(labels), -1))
         logits = self.head(states[..., : self.head.in_features])
         return cross_entropy(logits.flatten(0, 1), labels.flatten())
 

@@ -20,6 +20,8 @@ tanh(W_a s + U_a h) = 1 - 2 u, where u = 1 / (1 + a b): a multiplication and a d
 size (B, S, A) is kept for each step: the backward pass makes u again, and the derivative of tanh is 4 u (1 - u).
 """
 
+from functools import cache
+
 import torch
 from torch.autograd.function import once_differentiable
 
@@ -49,7 +51,9 @@ class AttentiveGru(torch.autograd.Function):
 
     @staticmethod
     @without_autocast
-    def forward(ctx, gates, state, keys, values, mask, batch_sizes, state_weight, state_bias, context_weight, score):
+    def forward(
+        ctx, gates, state, keys, values, mask, batch_sizes, state_weight, state_bias, context_weight, score, compiled
+    ):
         """
         Args:
             gates (`(N, 3 * H)`): W E y_{i-1}, biases included.
@@ -61,42 +65,41 @@ class AttentiveGru(torch.autograd.Function):
             state_weight (`(3 * H + A, H)`), state_bias (`(3 * H + A)`): U of the gates above W_a.
             context_weight (`(3 * H, D)`): C.
             score (`(A)`): v_a.
+            compiled (`bool`): whether PyTorch's compiler makes the steps.
 
         Returns:
             states (`(N, H)`), contexts (`(N, D)`), weights (`(N, S)`).
         """
         batch, hidden = state.shape
-        source_length, size = keys.shape[1], keys.shape[2]
         states = state.new_empty(batch + len(gates), hidden)
         contexts = values.new_empty(len(gates), values.shape[2])
-        weights = values.new_empty(len(gates), source_length)
+        weights = values.new_empty(len(gates), keys.shape[1])
         kept = gates.new_empty(len(gates), 4 * hidden)  # r, z, n and U s of the candidate
         states[:batch] = state
         # the alignment is in float32 at least: no slower than bfloat16 on a processor
         wide = torch.promote_types(keys.dtype, torch.float32)
         exp_keys = torch.exp(keys.to(wide).clamp(-LIMIT, LIMIT).mul_(2))
-        queries, scratch = exp_keys.new_empty(len(gates), size), torch.empty_like(exp_keys)
-        score = score.to(wide)
-        one, total = score.new_ones(()), score.sum()
+        queries = exp_keys.new_empty(len(gates), keys.shape[2])
+        parameters = (state_weight, state_bias, context_weight, score.to(wide))
+        step, scratch = (compiled_steps()[0], None) if compiled else (step_forward, torch.empty_like(exp_keys))
         for now, before, rows in steps_of(batch_sizes):
-            shares = linear(states[before], state_weight, state_bias)  # (rows, 3 * H + A)
-            query = torch.exp(shares[:, 3 * hidden :].to(wide).clamp_(-LIMIT, LIMIT).mul_(2), out=queries[now])
-            torch.addcmul(one, exp_keys[:rows], query.unsqueeze(1), out=scratch[:rows]).reciprocal_()
-            scores = torch.addmv(total, scratch[:rows].view(-1, size), score, alpha=-2).view(rows, source_length)
-            if mask is not None:
-                scores.masked_fill_(mask[:rows], torch.finfo(wide).min)
-            weights[now] = torch.softmax(scores, dim=-1)
-            torch.bmm(weights[now].unsqueeze(1), values[:rows], out=contexts[now].unsqueeze(1))
-            inputs = linear(contexts[now], context_weight).add_(gates[now])
-            torch.sigmoid(inputs[:, : 2 * hidden] + shares[:, : 2 * hidden], out=kept[now, : 2 * hidden])
-            reset, update, candidate, recurrent = kept[now].split(hidden, dim=-1)
-            recurrent.copy_(shares[:, 2 * hidden : 3 * hidden])
-            torch.tanh(torch.addcmul(inputs[:, 2 * hidden :], reset, recurrent), out=candidate)
+            source = (of_rows(given, rows) for given in (exp_keys, values, mask, scratch))
+            found = (contexts[now], weights[now], queries[now], kept[now])
             after = slice(now.start + batch, now.stop + batch)
-            torch.lerp(candidate, states[before], update, out=states[after])
-        ctx.batch_sizes = batch_sizes
+            states[after] = step(gates[now], states[before], *source, *parameters, *found)
+        ctx.batch_sizes, ctx.compiled = batch_sizes, compiled
         ctx.save_for_backward(
-            mask, states, contexts, weights, kept, queries, exp_keys, values, state_weight, context_weight, score
+            mask,
+            states,
+            contexts,
+            weights,
+            kept,
+            queries,
+            exp_keys,
+            values,
+            state_weight,
+            context_weight,
+            parameters[3],
         )
         return states[batch:], contexts, weights
 
@@ -113,38 +116,117 @@ class AttentiveGru(torch.autograd.Function):
         d_all_contexts = torch.empty_like(contexts)
         d_keys, d_score = torch.zeros_like(exp_keys), torch.zeros_like(score)
         d_all_states = torch.zeros_like(states[:batch])  # of the targets that have begun, from the end
-        slope, transposed, one = torch.empty_like(exp_keys), values.transpose(1, 2), values.new_ones(())
-        steps = steps_of(ctx.batch_sizes)
+        compiled, steps = ctx.compiled, steps_of(ctx.batch_sizes)
+        step, scratch = (compiled_steps()[1], None) if compiled else (step_backward, torch.empty_like(exp_keys))
         for now, before, rows in reversed(steps):
-            reset, update, candidate, recurrent = kept[now].split(hidden, dim=-1)
-            d_state = d_all_states[:rows].add_(d_states[now])
-            d_candidate = torch.ops.aten.tanh_backward(torch.addcmul(d_state, d_state, update, value=-1), candidate)
-            d_update = torch.ops.aten.sigmoid_backward(d_state * (states[before] - candidate), update)
-            d_reset = torch.ops.aten.sigmoid_backward(d_candidate * recurrent, reset)
-            torch.cat([d_reset, d_update, d_candidate], dim=-1, out=d_gates[now])
-            products = linear(d_gates[now], context_weight.t())
-            d_context = torch.add(d_contexts[now], products, out=d_all_contexts[now])
-            d_weight = d_weights[now] + torch.bmm(d_context.unsqueeze(1), transposed[:rows]).squeeze(1)
-            d_weight, weight = d_weight.to(exp_keys.dtype), weights[now]
-            d_scores = weight * (d_weight - (weight * d_weight).sum(dim=-1, keepdim=True))  # (rows, S)
-            if mask is not None:  # a row of padding alone has weights that no score changes
-                d_scores.masked_fill_(mask[:rows], 0)
-            # u, and with it the slope of tanh, but for its 4
-            slopes = torch.addcmul(one, exp_keys[:rows], queries[now].unsqueeze(1), out=slope[:rows]).reciprocal_()
-            d_score.addmv_(slopes.view(-1, size).t(), d_scores.view(-1), alpha=-2)
-            torch.addcmul(slopes, slopes, slopes, value=-1, out=slopes)
-            d_query = torch.bmm(d_scores.unsqueeze(1), slopes).squeeze(1)
-            d_keys[:rows].addcmul_(slopes, d_scores.unsqueeze(-1))
-            d_query = (4 * score * d_query).to(d_gates.dtype)
-            torch.cat([d_reset, d_update, d_candidate * reset, d_query], dim=-1, out=d_shares[now])
-            d_state.mul_(update).add_(linear(d_shares[now], state_weight.t()))
+            arrived = (d_states[now], d_contexts[now], d_weights[now])
+            step_kept = (states[before], weights[now], queries[now], kept[now])
+            source = (of_rows(given, rows) for given in (exp_keys, values, mask, scratch))
+            sums = (d_all_states[:rows], d_keys[:rows], d_score)
+            step(*arrived, *step_kept, *source, *parameters, *sums, d_gates[now], d_shares[now], d_all_contexts[now])
         d_keys = (4 * score * d_keys).to(values.dtype)
         d_values = torch.bmm(by_target(weights, steps, batch).transpose(1, 2), by_target(d_all_contexts, steps, batch))
         d_state_weight = d_shares.t() @ torch.cat([states[before] for _, before, _ in steps])
         d_context_weight = d_gates.t() @ contexts
         d_state_bias = d_shares.sum(dim=0)
         gradients = (d_gates, d_all_states, d_keys, d_values, None, None)
-        return *gradients, d_state_weight, d_state_bias, d_context_weight, d_score.to(values.dtype)
+        return *gradients, d_state_weight, d_state_bias, d_context_weight, d_score.to(values.dtype), None
+
+
+def step_forward(
+    gates,
+    state,
+    exp_keys,
+    values,
+    mask,
+    scratch,
+    state_weight,
+    state_bias,
+    context_weight,
+    score,
+    context,
+    weight,
+    query,
+    kept,
+):
+    """A step, of the targets that have it: returns s_i, and writes c_i, alpha_i, exp(2 W_a s) and the gates."""
+    (rows, source_length, size), hidden = exp_keys.shape, state.shape[1]
+    shares = linear(state, state_weight, state_bias)  # (rows, 3 * H + A)
+    query.copy_(shares[:, 3 * hidden :]).clamp_(-LIMIT, LIMIT).mul_(2).exp_()
+    hidden_layer = inverses(exp_keys, query, scratch).view(-1, size)
+    scores = torch.addmv(score.sum(), hidden_layer, score, alpha=-2).view(rows, source_length)
+    if mask is not None:
+        scores.masked_fill_(mask, torch.finfo(scores.dtype).min)
+    weight.copy_(torch.softmax(scores, dim=-1))
+    torch.bmm(weight.unsqueeze(1), values, out=context.unsqueeze(1))
+    inputs = linear(context, context_weight).add_(gates)
+    reset_update = torch.sigmoid(inputs[:, : 2 * hidden] + shares[:, : 2 * hidden])
+    recurrent = shares[:, 2 * hidden : 3 * hidden]
+    candidate = torch.tanh(torch.addcmul(inputs[:, 2 * hidden :], reset_update[:, :hidden], recurrent))
+    torch.cat([reset_update, candidate, recurrent], dim=-1, out=kept)
+    return torch.lerp(candidate, state, reset_update[:, hidden:])
+
+
+def step_backward(
+    d_state_after,
+    d_context,
+    d_weight,
+    state,
+    weight,
+    query,
+    kept,
+    exp_keys,
+    values,
+    mask,
+    scratch,
+    state_weight,
+    context_weight,
+    score,
+    d_state,
+    d_keys,
+    d_score,
+    d_gates,
+    d_shares,
+    d_whole_context,
+):
+    """A step back: adds to the gradients of the states, keys and score (those two but for what all steps share)."""
+    size = exp_keys.shape[2]
+    reset, update, candidate, recurrent = kept.chunk(4, dim=-1)
+    d_state.add_(d_state_after)
+    d_candidate = torch.ops.aten.tanh_backward(torch.addcmul(d_state, d_state, update, value=-1), candidate)
+    d_update = torch.ops.aten.sigmoid_backward(d_state * (state - candidate), update)
+    d_reset = torch.ops.aten.sigmoid_backward(d_candidate * recurrent, reset)
+    torch.cat([d_reset, d_update, d_candidate], dim=-1, out=d_gates)
+    torch.add(d_context, linear(d_gates, context_weight.t()), out=d_whole_context)
+    d_weight = d_weight + torch.bmm(d_whole_context.unsqueeze(1), values.transpose(1, 2)).squeeze(1)
+    d_weight, weight = d_weight.to(exp_keys.dtype), weight.to(exp_keys.dtype)
+    d_scores = weight * (d_weight - (weight * d_weight).sum(dim=-1, keepdim=True))  # (rows, S)
+    if mask is not None:  # a row of padding alone has weights that no score changes
+        d_scores.masked_fill_(mask, 0)
+    slopes = inverses(exp_keys, query, scratch)
+    d_score.addmv_(slopes.view(-1, size).t(), d_scores.view(-1), alpha=-2)
+    slopes = torch.addcmul(slopes, slopes, slopes, value=-1, out=scratch)  # of tanh, but for a factor of 4
+    d_query = torch.bmm(d_scores.unsqueeze(1), slopes).squeeze(1)
+    d_keys.addcmul_(slopes, d_scores.unsqueeze(-1))
+    d_query = (4 * score * d_query).to(d_gates.dtype)
+    torch.cat([d_reset, d_update, d_candidate * reset, d_query], dim=-1, out=d_shares)
+    d_state.mul_(update).add_(linear(d_shares, state_weight.t()))
+
+
+def inverses(exp_keys, query, scratch):
+    """u = 1 / (1 + a b), (rows, S, A), in the scratch where there is one: the compiler needs none."""
+    if scratch is None:
+        return 1 / (1 + exp_keys * query.unsqueeze(1))
+    return torch.addcmul(exp_keys.new_ones(()), exp_keys, query.unsqueeze(1), out=scratch).reciprocal_()
+
+
+@cache
+def compiled_steps():
+    return torch.compile(step_forward), torch.compile(step_backward)
+
+
+def of_rows(given: torch.Tensor | None, rows: int) -> torch.Tensor | None:
+    return None if given is None else given[:rows]
 
 
 def steps_of(batch_sizes: list[int]) -> list[tuple[slice, slice, int]]:

@@ -354,7 +354,9 @@ class BahdanauAttentiveLayer(GradientCheckpointingLayer):
             weights alpha_ij, `(B, T, S)`.
         """
         if mask is None and self.can_fuse(inputs):
-            return self.run_fused(inputs, state, keys, values, encoder_attention_mask, lengths)
+            # on a processor the compiler's steps are no sooner, and not every machine has a compiler
+            compiled = torch.compiler.is_compiling() and inputs.device.type != "cpu"
+            return self.run_fused(inputs, state, keys, values, encoder_attention_mask, lengths, compiled)
         gates = self.input_proj(inputs)  # (B, T, gates * H)
         states, contexts, weights = [], [], []
         for step in range(inputs.shape[1]):
@@ -384,8 +386,8 @@ class BahdanauAttentiveLayer(GradientCheckpointingLayer):
         device = inputs.device.type
         return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else inputs.dtype
 
-    @torch.compiler.disable  # it runs as it is: traced, it would be unrolled anew for every length
-    def run_fused(self, inputs, state, keys, values, encoder_attention_mask, lengths):
+    @torch.compiler.disable  # traced whole, it would be unrolled anew for every length: its steps are compiled
+    def run_fused(self, inputs, state, keys, values, encoder_attention_mask, lengths, compiled):
         batch_size, length = inputs.shape[:2]
         share = batch_size // len(keys)
         if share > 1:
@@ -413,6 +415,7 @@ class BahdanauAttentiveLayer(GradientCheckpointingLayer):
             torch.cat(biases).to(dtype),
             self.context_proj.weight.to(dtype),
             self.attention.score.weight[0].to(dtype),
+            compiled,
         )
         states, contexts, weights = (unpack(output, packed, length) for output in outputs)
         last = states[torch.arange(batch_size, device=states.device), (lengths - 1).to(states.device)]

@@ -514,8 +514,9 @@ class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, BahdanauGenerati
     The encoder-decoder with its output projection, and the loss.
 
     `torch.compile` makes graphs of what stands between PyTorch's recurrent units, the default decoder's recurrence and
-    the loss of training, which run as they are. The steps of other decoders that attend before they step are unrolled,
-    and compiled for each length of target: there it is not worth its while.
+    the loss of training, which run as they are; on accelerators it compiles the recurrence's steps, forward and back.
+    The steps of other decoders that attend before they step are unrolled, and compiled for each length of target:
+    there it is not worth its while.
     """
 
     smooths_labels = True  # `label_smoothing` is an argument of `forward`

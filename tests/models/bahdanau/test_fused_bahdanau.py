@@ -11,13 +11,16 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
+import shutil
+from functools import partial
+
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 from torch import nn
 
 from hf_attention import BahdanauConfig, BahdanauForConditionalGeneration
-from hf_attention.models.bahdanau import layers_bahdanau
+from hf_attention.models.bahdanau import fused_bahdanau, layers_bahdanau
 from hf_attention.models.bahdanau.layers_bahdanau import BahdanauAttentiveLayer
 
 
@@ -61,6 +64,31 @@ def test_values_and_gradients_are_the_loops(use_bias, is_masked, monkeypatch):
         loss = sum((output * torch.randn(output.shape, dtype=output.dtype)).sum() for output in outputs)
         found.append((outputs, torch.autograd.grad(loss, [*inputs, *used(layer)])))
     torch.testing.assert_close(*found, rtol=1e-10, atol=1e-12)
+
+
+STEPS = (fused_bahdanau.step_forward, fused_bahdanau.step_backward)
+CPP = pytest.mark.skipif(shutil.which("g++") is None, reason="inductor compiles C++ with g++")
+
+
+@pytest.mark.parametrize("backend", ["aot_eager", pytest.param("inductor", marks=CPP)])
+def test_compiled_steps_are_the_same_in_one_graph(backend, monkeypatch):
+    torch.compiler.reset()
+    layer, (inputs, mask) = make(), make_inputs()
+    lengths, apply = torch.tensor([5, 2, 4]), fused_bahdanau.AttentiveGru.apply  # steps of 3, 3, 2, 2 and 1 targets
+    compiled = tuple(torch.compile(step, backend=backend, fullgraph=True) for step in STEPS)
+    monkeypatch.setattr(fused_bahdanau, "compiled_steps", lambda: compiled)
+    found = []
+    for is_compiled in (True, False):
+        with monkeypatch.context() as patch:
+            patch.setattr(fused_bahdanau.AttentiveGru, "apply", partial(choose, apply, is_compiled))
+            outputs = layer(*inputs, mask, lengths=lengths)
+        loss = sum(output.square().sum() for output in outputs)
+        found.append((outputs, torch.autograd.grad(loss, [*inputs, *used(layer)])))
+    torch.testing.assert_close(*found, rtol=1e-10, atol=1e-12)
+
+
+def choose(apply, is_compiled, *given):
+    return apply(*given[:-1], is_compiled)
 
 
 def used(layer) -> list[nn.Parameter]:
