@@ -19,6 +19,7 @@ Training and decoding speed of the recurrent family, beside a floor, loops and p
     python scripts/benchmark_seq2seq.py --data_dir multi30k --bf16 --output_file seq2seq.json
     python scripts/benchmark_seq2seq.py --device cuda --bf16 --compile   # on a GPU, compiled too
     python scripts/benchmark_seq2seq.py --parts scaling --plot scaling.png
+    python scripts/benchmark_seq2seq.py --parts profile --ways ours      # where the time goes
 
 The floor, which no decoder with attention can reach, is the encoder, PyTorch's fused GRU over the target and the
 product for the logits, of the same sizes. The plain loop is the same model, step by step; the tutorial is that loop
@@ -48,7 +49,9 @@ from benchmarking import (
     each_alone,
     find_peak,
     measure_alone,
+    print_profile,
     print_table,
+    profile,
     rates,
     saved_for_backward,
     show_rates,
@@ -70,7 +73,7 @@ STEPS = 20  # of decoding
 BY_LENGTH = ("ours", "floor")  # which train on the batches of the loader too
 COUNTED = ("ours", "plain loop")  # the model whose products are counted
 BEAM = ("ours", "ours, compiled", *PEERS)  # which search with beams
-PARTS = ("training", "decoding", "alone", "scaling")
+PARTS = ("training", "decoding", "alone", "scaling", "profile")
 AXES = {
     "source length": (10, 20, 40, 80),
     "target length": (10, 20, 40, 80),
@@ -182,6 +185,10 @@ def measure_training(
     return found
 
 
+def sources_of(batches: list[Batch]) -> list[Batch]:
+    return [{name: batch[name] for name in ("input_ids", "attention_mask")} for batch in batches]
+
+
 @torch.no_grad()
 def decode(model: nn.Module, sources: list[Batch], num_beams: int, options):
     for source in sources:
@@ -191,7 +198,7 @@ def decode(model: nn.Module, sources: list[Batch], num_beams: int, options):
 
 def measure_decoding(names: list[str], batches: list[Batch], options, peak: float) -> dict[str, dict[str, dict]]:
     """Sentences a second, of exactly `STEPS` tokens each: in batches, greedily and with 5 beams, and one by one."""
-    sources = [{name: batch[name] for name in ("input_ids", "attention_mask")} for batch in batches]
+    sources = sources_of(batches)
     lengths = sources[0]["attention_mask"][:8].sum(dim=1).tolist()
     single = [
         {name: value[row : row + 1, :length] for name, value in sources[0].items()}
@@ -233,6 +240,20 @@ def measure_scaling(names: list[str], options) -> dict[str, dict[int, dict[str, 
             ways = {name: partial(make_step(model, options), batch) for name, model in models.items()}
             seconds = time_in_turns(ways, options.rounds, options.device)
             found[axis][size] = {name: 1000 * statistics.median(values) for name, values in seconds.items()}
+    return found
+
+
+def measure_profile(names: list[str], batches: list[Batch], options) -> dict[str, dict[str, float]]:
+    """Where the time goes, in training and in decoding."""
+    found = {}
+    for name in names:
+        model = make_model(name, options.vocab_size, options)
+        run = partial(train, make_step(model, options), batches, options.device)
+        found[f"{name}, training"] = profile(run, options.device)
+        for kind, num_beams in (("greedy", 1), ("beam 5", 5)):
+            if hasattr(model, "decode") and (num_beams == 1 or name in BEAM):
+                run = partial(decode, model.eval(), sources_of(batches), num_beams, options)
+                found[f"{name}, {kind}"] = profile(run, options.device)
     return found
 
 
@@ -297,6 +318,8 @@ def report(found: dict):
     for axis, sizes in found.get("scaling", {}).items():
         rows = [[name, *(f"{way[name]:,.0f}" for way in sizes.values())] for name in next(iter(sizes.values()))]
         print_table([f"ms a step, by {axis}", *map(str, sizes)], rows)
+    if "profile" in found:
+        print_profile(found["profile"])
 
 
 def main(arguments: list[str] | None = None):
@@ -352,6 +375,8 @@ def main(arguments: list[str] | None = None):
         found["scaling"] = measure_scaling([name for name in options.ways if name not in PEERS], options)
         if options.plot:
             plot_scaling(found["scaling"], options)
+    if "profile" in options.parts:
+        found["profile"] = measure_profile(options.ways, batches, options)
     report(found)
     write_results(options, found)
 

@@ -45,7 +45,9 @@ from benchmarking import (
     each_alone,
     find_peak,
     measure_alone,
+    print_profile,
     print_table,
+    profile,
     rates,
     saved_for_backward,
     show_rates,
@@ -58,7 +60,7 @@ from torch.nn.functional import cross_entropy
 from vision_peers import COUNTED, LABELS, WAYS, PlainCct, make_config
 
 
-PARTS = ("training", "inference", "memory")
+PARTS = ("training", "inference", "memory", "profile")
 
 
 def make_model(name: str, options, image_size: int) -> nn.Module:
@@ -145,6 +147,17 @@ def measure_inference(options, pixels: torch.Tensor, peak: float) -> dict[str, d
     }
 
 
+def measure_profile(options, pixels: torch.Tensor) -> dict[str, dict[str, float]]:
+    """Where the time goes, in training and in inference."""
+    found = {}
+    for name in options.ways:
+        model = make_model(name, options, pixels.shape[-1])
+        found[f"{name}, training"] = profile(make_step(model.train(), pixels, options), options.device)
+        infer = torch.no_grad()(partial(logits_of, model.eval(), pixels, options))
+        found[f"{name}, inference"] = profile(infer, options.device)
+    return found
+
+
 def report(found: dict[str, dict[str, dict]]):
     """Ratios to the plain CCT and to the floor first, where those were measured."""
 
@@ -190,6 +203,9 @@ def report(found: dict[str, dict[str, dict]]):
         ]
         print_table(columns, rows)
 
+    if "profile" in found:
+        print_profile(found["profile"])
+
 
 def plot(found: dict[int, dict[str, dict[str, dict]]], path: str):
     """Images/s over the image's size, a panel for each part."""
@@ -225,7 +241,7 @@ def main(arguments: list[str] | None = None):
     parser.add_argument("--bf16", action="store_true", help="bf16 autocast")
     parser.add_argument("--compile", action="store_true", help="torch.compile for every way")
     parser.add_argument("--ways", nargs="+", choices=list(WAYS), default=list(WAYS))
-    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS[:3])
     parser.add_argument("--output_file", help="where to write every figure, as JSON")
     parser.add_argument("--plot_file", help="where to draw images/s over image sizes")
     parser.add_argument("--alone", help=argparse.SUPPRESS)
@@ -251,6 +267,8 @@ def main(arguments: list[str] | None = None):
             own = sys.argv[1:] if arguments is None else arguments
             measured["memory"] = each_alone(__file__, options.ways, [*own, "--image_sizes", str(image_size)])
         shown = "" if peak is None else f", the peak {peak:.3g} TFLOP/s"
+        if "profile" in options.parts:
+            measured["profile"] = measure_profile(options, pixels)
         print(f"\n{options.preset}, {image_size} pixels, {'bf16' if options.bf16 else 'fp32'}{shown}")
         report(measured)
     write_results(options, {"found": found, "peak_tflops": peak})

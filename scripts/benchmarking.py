@@ -29,6 +29,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 
 PRODUCT, GPU_PRODUCT = (4096, 5), (8192, 50)  # rows of the peak's products, and rounds
+PRODUCTS = ("mm", "mv", "linear_pointwise", "conv", "flash_attention", "gemm", "cudnn_rnn")  # of operations
 RATES = ["TFLOP/s", "of the peak"]  # the columns of `show_rates`
 
 
@@ -185,6 +186,31 @@ def show_rates(row: dict[str, list[float]]) -> list[str]:
     if "of_the_peak" not in row:
         return ["-", "-"]
     return [f"{statistics.median(row['tflops_per_second']):.3g}", f"{statistics.median(row['of_the_peak']):.1%}"]
+
+
+def profile(run: Callable[[], None], device: str) -> dict[str, float]:
+    """Shares of the operations' own time, products together and first, then the others, the longest first."""
+    run()
+    synchronize(device)
+    with torch.profiler.profile() as profiler:
+        run()
+        synchronize(device)
+    key = "self_cpu_time_total" if device == "cpu" else "self_device_time_total"
+    times = {"products": 0.0}
+    for event in profiler.key_averages():
+        name = "products" if any(part in event.key for part in PRODUCTS) else event.key.removeprefix("aten::")
+        times[name] = times.get(name, 0.0) + getattr(event, key)
+    total = sum(times.values())
+    others = sorted(times.items(), key=lambda item: (item[0] != "products", -item[1]))
+    return {name: value / total for name, value in others if value}
+
+
+def print_profile(found: dict[str, dict[str, float]], shown: int = 8):
+    rows = [
+        [name, *(f"{operation} {share:.1%}" for operation, share in list(shares.items())[:shown])]
+        for name, shares in found.items()
+    ]
+    print_table(["of the time of operations", *[""] * shown], rows)
 
 
 def spread(values: list[float], digits: int = 0) -> str:

@@ -282,7 +282,8 @@ class BahdanauEncoderLayer(GradientCheckpointingLayer):
 
 def take(sequence: torch.Tensor, order: torch.Tensor) -> torch.Tensor:
     """Rows of (B, S, D) in the order (B, S)."""
-    return sequence.gather(1, order.unsqueeze(-1).expand(-1, -1, sequence.shape[-1]))
+    first = torch.arange(len(order), device=order.device).unsqueeze(1) * order.shape[1]
+    return sequence.flatten(0, 1).index_select(0, (order + first).flatten()).view_as(sequence)
 
 
 def invert(order: torch.Tensor) -> torch.Tensor:
@@ -400,15 +401,19 @@ class BahdanauAttentiveLayer(GradientCheckpointingLayer):
             lengths = torch.full((batch_size,), length)
         packed = pack_padded_sequence(inputs, lengths, batch_first=True, enforce_sorted=is_full)
         gates = self.input_proj(packed.data)  # (N, 3 * H)
-        order, dtype = slice(None) if is_full else packed.sorted_indices, gates.dtype
-        mask = None if encoder_attention_mask is None else encoder_attention_mask[order] == 0
+        if not is_full:
+            state, keys, values, encoder_attention_mask = (
+                None if given is None else given.index_select(0, packed.sorted_indices)
+                for given in (state, keys, values, encoder_attention_mask)
+            )
+        mask, dtype = None if encoder_attention_mask is None else encoder_attention_mask == 0, gates.dtype
         parts = (self.cell.recurrent, self.attention.query_proj)
         biases = [gates.new_zeros(part.out_features) if part.bias is None else part.bias for part in parts]
         outputs = AttentiveGru.apply(
             gates,
-            state[order].to(dtype),
-            keys[order].to(dtype),
-            values[order].to(dtype),
+            state.to(dtype),
+            keys.to(dtype),
+            values.to(dtype),
             mask,
             packed.batch_sizes.tolist(),
             torch.cat([part.weight for part in parts]).to(dtype),

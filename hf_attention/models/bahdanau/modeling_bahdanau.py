@@ -676,8 +676,8 @@ class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, BahdanauGenerati
     ) -> torch.Tensor:
         """The loss of the readouts t_i, (B, T, R), as `ForCausalLMLoss` takes it of their logits."""
         if readout.device.type == "cpu":  # elsewhere choosing costs a synchronisation
-            is_wanted = labels != ignore_index
-            readout, labels = readout[is_wanted], labels[is_wanted]
+            wanted = (labels.flatten() != ignore_index).nonzero()[:, 0]
+            readout, labels = readout.flatten(0, 1).index_select(0, wanted), labels.flatten()[wanted]
         weight, bias = self.lm_head.weight, self.lm_head.bias
         total = LinearCrossEntropy.apply(
             readout.reshape(-1, readout.shape[-1]),
