@@ -12,6 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 import argparse
+import json
 import sys
 from contextlib import nullcontext
 from types import SimpleNamespace
@@ -167,3 +168,38 @@ def test_a_device_that_is_not_there(monkeypatch, capsys):
     for name in ("cuda:2", "meta", "gpu"):
         with pytest.raises(argparse.ArgumentTypeError, match="cpu, cuda, cuda:0, cuda:1"):
             benchmarking.known_device(name)
+
+
+def test_a_profile_tells_products_from_the_rest():
+    factor, row = torch.randn(256, 256), torch.randn(256)
+
+    def work():
+        (factor @ factor).addmm_(factor, factor).tanh_()
+        return factor @ row
+
+    found = benchmarking.profile(work, "cpu")
+    assert next(iter(found)) == "products" and 0.5 < found["products"] < 1 and found["tanh_"] > 0
+    assert sum(found.values()) == pytest.approx(1)
+    others = list(found.values())[1:]
+    assert others == sorted(others, reverse=True)
+    assert "products" not in benchmarking.profile(lambda: row.exp(), "cpu")
+
+
+@pytest.mark.parametrize("script", [benchmark_seq2seq, benchmark_vision])
+def test_profiles_of_training_and_of_use(script, tmp_path, capsys, monkeypatch):
+    sizes = {"embedding_size": 8, "hidden_size": 12, "encoder_hidden_size": 6, "attention_size": 10, "maxout_size": 5}
+    monkeypatch.setattr(seq2seq_peers, "SIZES", sizes)
+    monkeypatch.setattr(benchmark_seq2seq, "STEPS", 3)
+    if script is benchmark_seq2seq:
+        given = ["--vocab_size", "40", "--length", "4", "--ways", "ours", "plain loop"]
+        kinds = {"ours, training", "ours, greedy", "ours, beam 5", "plain loop, training", "plain loop, greedy"}
+    else:
+        given = ["--preset", "cct_2_3x2", "--image_sizes", "16", "--ways", "compact_vit"]
+        kinds = {"compact_vit, training", "compact_vit, inference"}
+    file = tmp_path / "profile.json"
+    common = ["--parts", "profile", "--batch_size", "3", "--num_threads", "1", "--output_file", str(file)]
+    script.main([*given, *common])
+    found = json.loads(file.read_text())
+    found = (found["found"]["16"] if script is benchmark_vision else found)["profile"]
+    assert set(found) == kinds and all(0 < shares["products"] < 1 for shares in found.values())
+    assert f"| {sorted(kinds)[0]} | products " in capsys.readouterr().out
