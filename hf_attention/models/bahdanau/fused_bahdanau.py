@@ -80,7 +80,8 @@ class AttentiveGru(torch.autograd.Function):
         wide = torch.promote_types(keys.dtype, torch.float32)
         exp_keys = torch.exp(keys.to(wide).clamp(-LIMIT, LIMIT).mul_(2))
         queries = exp_keys.new_empty(len(gates), keys.shape[2])
-        parameters = (state_weight, state_bias, context_weight, score.to(wide))
+        score = score.to(wide)
+        parameters = (state_weight, state_bias, context_weight, score)
         step, scratch = (compiled_steps()[0], None) if compiled else (step_forward, torch.empty_like(exp_keys))
         for now, before, rows in steps_of(batch_sizes):
             source = (of_rows(given, rows) for given in (exp_keys, values, mask, scratch))
@@ -89,17 +90,7 @@ class AttentiveGru(torch.autograd.Function):
             states[after] = step(gates[now], states[before], *source, *parameters, *found)
         ctx.batch_sizes, ctx.compiled = batch_sizes, compiled
         ctx.save_for_backward(
-            mask,
-            states,
-            contexts,
-            weights,
-            kept,
-            queries,
-            exp_keys,
-            values,
-            state_weight,
-            context_weight,
-            parameters[3],
+            mask, states, contexts, weights, kept, queries, exp_keys, values, state_weight, context_weight, score
         )
         return states[batch:], contexts, weights
 
