@@ -96,7 +96,7 @@ def plot(curve: list[dict[str, float]], last: float, num_beams: int, path: str):
     axis.plot(minutes, bleu, marker="o", label="greedy")
     axis.plot(minutes[-1:], [last], marker="*", markersize=12, linestyle="", label=f"{num_beams} beams")
     for x, y in zip(minutes, bleu):
-        axis.annotate(f"{y:.1f}", (x, y), textcoords="offset points", xytext=(0, -14), ha="center", fontsize=8)
+        axis.annotate(f"{y:.1f}", (x, y), textcoords="offset points", xytext=(-4, 5), ha="right", fontsize=8)
     axis.set(xlabel="minutes of training", ylabel="BLEU on the test split", ylim=(0, None))
     axis.grid(alpha=0.3)
     axis.legend(loc="lower right")
