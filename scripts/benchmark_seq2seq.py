@@ -21,8 +21,8 @@ Training and decoding speed of the recurrent family, beside a floor, loops and p
     python scripts/benchmark_seq2seq.py --parts scaling --plot scaling.png
     python scripts/benchmark_seq2seq.py --parts profile --ways ours      # where the time goes
 
-The floor, which no decoder with attention can reach, is the encoder, PyTorch's fused GRU over the target and the
-product for the logits, of the same sizes. The plain loop is the same model, step by step; the tutorial is that loop
+The floor is the encoder, PyTorch's fused GRU over the target and the product for the logits, of the same sizes, over
+padding too: no attention. The plain loop is the same model, step by step; the tutorial is that loop
 with an output layer from state, context and embedding. JoeyNMT and OpenNMT-py take part where they are installed.
 Every way takes its turn in every round, with an optimiser of its own; the ratios are of medians. TFLOP/s are those of
 the plain loop's products, its keys made once and padding left out, in training three times those of its forward pass:
@@ -155,7 +155,7 @@ def measure_training(
     names: list[str], batches: list[Batch], loader: DataLoader | None, options, peak: float
 ) -> dict[str, dict]:
     models = {name: make_model(name, options.vocab_size, options) for name in names}
-    if options.compile:
+    if options.compile and "ours" in names:
         models["ours, compiled"] = torch.compile(make_model("ours", options.vocab_size, options))
     given = dict.fromkeys(models, batches)
     if loader is not None:
@@ -206,7 +206,7 @@ def measure_decoding(names: list[str], batches: list[Batch], options, peak: floa
     ]
     takers = [name for name in names if hasattr(WAYS[name], "decode")]
     models = {name: make_model(name, options.vocab_size, options).eval() for name in takers}
-    if options.compile:
+    if options.compile and "ours" in names:
         models["ours, compiled"] = compiled = make_model("ours", options.vocab_size, options).eval()
         compiled.compile_config = CompileConfig(fullgraph=True)
     found = {}
@@ -252,7 +252,8 @@ def measure_profile(names: list[str], batches: list[Batch], options) -> dict[str
         found[f"{name}, training"] = profile(run, options.device)
         for kind, num_beams in (("greedy", 1), ("beam 5", 5)):
             if hasattr(model, "decode") and (num_beams == 1 or name in BEAM):
-                run = partial(decode, model.eval(), sources_of(batches), num_beams, options)
+                model = make_model(name, options.vocab_size, options).eval()  # peers keep the batches they have seen
+                run = partial(decode, model, sources_of(batches), num_beams, options)
                 found[f"{name}, {kind}"] = profile(run, options.device)
     return found
 

@@ -25,11 +25,14 @@ from pathlib import Path
 
 import torch
 from torch import nn
+from torch.autograd import DeviceType
 from torch.utils.flop_counter import FlopCounterMode
 
 
 PRODUCT, GPU_PRODUCT = (4096, 5), (8192, 50)  # rows of the peak's products, and rounds
-PRODUCTS = ("mm", "mv", "linear_pointwise", "conv", "flash_attention", "gemm", "cudnn_rnn")  # of operations
+# operations that are products
+PRODUCTS = ("mm", "mv", "linear_pointwise", "convolution", "conv2d", "flash_attention", "efficient_attention")
+PRODUCTS += ("cudnn_attention", "cudnn_rnn", "gemm")
 RATES = ["TFLOP/s", "of the peak"]  # the columns of `show_rates`
 
 
@@ -198,6 +201,8 @@ def profile(run: Callable[[], None], device: str) -> dict[str, float]:
     key = "self_cpu_time_total" if device == "cpu" else "self_device_time_total"
     times = {"products": 0.0}
     for event in profiler.key_averages():
+        if event.device_type != DeviceType.CPU or event.is_user_annotation:  # kernels, which their operators count too
+            continue
         name = "products" if any(part in event.key for part in PRODUCTS) else event.key.removeprefix("aten::")
         times[name] = times.get(name, 0.0) + getattr(event, key)
     total = sum(times.values())

@@ -29,6 +29,11 @@ from torch.utils.backend_registration import _DummyBackendModule, _setup_private
 
 
 aten = torch.ops.aten
+WAITING = {aten._local_scalar_dense, aten.nonzero, aten.masked_select, aten.equal, aten.unique_dim, aten._unique2}
+WAITING |= {aten.unique_consecutive, aten.bincount, aten.repeat_interleave, aten.linalg_inv_ex}
+# and which argument has the lengths
+PACKING = {aten._pack_padded_sequence.default: 1, aten._pack_padded_sequence_backward.default: 2}
+PACKING |= {aten._pad_packed_sequence.default: 1}
 
 
 class FarModule(_DummyBackendModule):
@@ -78,9 +83,9 @@ def waits_for_results(function, args, kwargs) -> bool:
         return not isinstance(args[0], FarTensor)
     if function is aten._to_copy.default:
         return torch.device(kwargs.get("device") or FAR).type != "far"
-    if function is aten.index.Tensor:
+    if function.overloadpacket in (aten.index, aten.index_put, aten.index_put_, aten._index_put_impl_):
         return any(index is not None and index.dtype == torch.bool for index in args[1])
-    return function in (aten._local_scalar_dense.default, aten.nonzero.default, aten.masked_select.default)
+    return function.overloadpacket in WAITING
 
 
 def flat(args):
@@ -91,9 +96,12 @@ def run(function, args, kwargs):
     given = [value for value in flat((args, kwargs)) if isinstance(value, torch.Tensor)]
     far = [value for value in given if isinstance(value, FarTensor)]
     moves = function in (aten._to_copy.default, aten.copy_.default)
-    # numbers of no dimension and the lengths of packed sequences belong on the CPU
-    near = [value for value in given if not isinstance(value, FarTensor) and value.dim() > 0]
-    if far and near and not moves and "pad" not in function.name():
+    near = [value for value in given if not isinstance(value, FarTensor)]
+    if function in PACKING:  # by lengths on the CPU
+        near = [value for value in far if value is args[PACKING[function]]]
+    elif torch.Tag.pointwise in function.tags:
+        near = [value for value in near if value.dim() > 0]
+    if far and near and not moves:
         shapes = [[tuple(value.shape) for value in values] for values in (far, near)]
         raise RuntimeError(f"{function}: of shapes {shapes[0]} on {FAR}, of shapes {shapes[1]} on the CPU")
 

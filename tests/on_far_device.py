@@ -97,14 +97,16 @@ def both_ways(model, given, **options):
     other = copy.deepcopy(model)
     torch.manual_seed(1)
     here = model(**given, **options).loss
-    here.backward()
+    if model.training:  # as cuDNN wants it
+        here.backward()
     torch.manual_seed(1)
     with on_far() as far:
         other.to("far")
         there = {name: value.to("far") for name, value in given.items()}
         far.waits.clear()
         loss = other(**there, **options).loss
-        loss.backward()
+        if model.training:
+            loss.backward()
     assert loss.device == FAR
     torch.testing.assert_close(near(loss), here)
     for (name, one), two in zip(model.named_parameters(), other.parameters()):
@@ -188,7 +190,8 @@ def test_generation(kind, search):
             torch.testing.assert_close(near(there.cross_attentions[-1][0]), here.cross_attentions[-1][0])
         here, there = here.sequences, there.sequences
     assert near(there).tolist() == here.tolist()
-    assert len(waits) <= 16, waits
+    # once a token, and at the beginning and end; transformers' own loops now and then twice
+    assert len(waits) <= (13 if search in ("greedy", "beams") else 16), waits
 
 
 def test_dropout_on_attention_waits_for_nothing():

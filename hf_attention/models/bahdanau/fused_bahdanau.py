@@ -20,6 +20,7 @@ tanh(W_a s + U_a h) = 1 - 2 u, where u = 1 / (1 + a b): a multiplication and a d
 size (B, S, A) is kept for each step: the backward pass makes u again, and the derivative of tanh is 4 u (1 - u).
 """
 
+from contextlib import nullcontext
 from functools import cache
 
 import torch
@@ -81,13 +82,14 @@ class AttentiveGru(torch.autograd.Function):
         exp_keys = torch.exp(keys.to(wide).clamp(-LIMIT, LIMIT).mul_(2))
         queries = exp_keys.new_empty(len(gates), keys.shape[2])
         score = score.to(wide)
-        parameters = (state_weight, state_bias, context_weight, score)
+        parameters = (state_weight, state_bias, context_weight, score, score.sum(), score.new_ones(()))
         step, scratch = (compiled_steps()[0], None) if compiled else (step_forward, torch.empty_like(exp_keys))
-        for now, before, rows in steps_of(batch_sizes):
-            source = (of_rows(given, rows) for given in (exp_keys, values, mask, scratch))
-            found = (contexts[now], weights[now], queries[now], kept[now])
-            after = slice(now.start + batch, now.stop + batch)
-            states[after] = step(gates[now], states[before], *source, *parameters, *found)
+        with limits(compiled):
+            for now, before, rows in steps_of(batch_sizes):
+                source = (of_rows(given, rows) for given in (exp_keys, values, mask, scratch))
+                found = (contexts[now], weights[now], queries[now], kept[now])
+                after = slice(now.start + batch, now.stop + batch)
+                states[after] = step(gates[now], states[before], *source, *parameters, *found)
         ctx.batch_sizes, ctx.compiled = batch_sizes, compiled
         ctx.save_for_backward(
             mask, states, contexts, weights, kept, queries, exp_keys, values, state_weight, context_weight, score
@@ -107,14 +109,16 @@ class AttentiveGru(torch.autograd.Function):
         d_all_contexts = torch.empty_like(contexts)
         d_keys, d_score = torch.zeros_like(exp_keys), torch.zeros_like(score)
         d_all_states = torch.zeros_like(states[:batch])  # of the targets that have begun, from the end
-        compiled, steps = ctx.compiled, steps_of(ctx.batch_sizes)
+        compiled, steps, one = ctx.compiled, steps_of(ctx.batch_sizes), score.new_ones(())
         step, scratch = (compiled_steps()[1], None) if compiled else (step_backward, torch.empty_like(exp_keys))
-        for now, before, rows in reversed(steps):
-            arrived = (d_states[now], d_contexts[now], d_weights[now])
-            step_kept = (states[before], weights[now], queries[now], kept[now])
-            source = (of_rows(given, rows) for given in (exp_keys, values, mask, scratch))
-            sums = (d_all_states[:rows], d_keys[:rows], d_score)
-            step(*arrived, *step_kept, *source, *parameters, *sums, d_gates[now], d_shares[now], d_all_contexts[now])
+        with limits(compiled):
+            for now, before, rows in reversed(steps):
+                arrived = (d_states[now], d_contexts[now], d_weights[now])
+                step_kept = (states[before], weights[now], queries[now], kept[now])
+                source = (of_rows(given, rows) for given in (exp_keys, values, mask, scratch))
+                sums = (d_all_states[:rows], d_keys[:rows], d_score)
+                found = (d_gates[now], d_shares[now], d_all_contexts[now])
+                step(*arrived, *step_kept, *source, *parameters, one, *sums, *found)
         d_keys = (4 * score * d_keys).to(values.dtype)
         d_values = torch.bmm(by_target(weights, steps, batch).transpose(1, 2), by_target(d_all_contexts, steps, batch))
         d_state_weight = d_shares.t() @ torch.cat([states[before] for _, before, _ in steps])
@@ -135,6 +139,8 @@ def step_forward(
     state_bias,
     context_weight,
     score,
+    total,
+    one,
     context,
     weight,
     query,
@@ -144,8 +150,8 @@ def step_forward(
     (rows, source_length, size), hidden = exp_keys.shape, state.shape[1]
     shares = linear(state, state_weight, state_bias)  # (rows, 3 * H + A)
     query.copy_(shares[:, 3 * hidden :]).clamp_(-LIMIT, LIMIT).mul_(2).exp_()
-    hidden_layer = inverses(exp_keys, query, scratch).view(-1, size)
-    scores = torch.addmv(score.sum(), hidden_layer, score, alpha=-2).view(rows, source_length)
+    hidden_layer = inverses(one, exp_keys, query, scratch).view(-1, size)
+    scores = torch.addmv(total, hidden_layer, score, alpha=-2).view(rows, source_length)
     if mask is not None:
         scores.masked_fill_(mask, torch.finfo(scores.dtype).min)
     weight.copy_(torch.softmax(scores, dim=-1))
@@ -173,6 +179,7 @@ def step_backward(
     state_weight,
     context_weight,
     score,
+    one,
     d_state,
     d_keys,
     d_score,
@@ -194,7 +201,7 @@ def step_backward(
     d_scores = weight * (d_weight - (weight * d_weight).sum(dim=-1, keepdim=True))  # (rows, S)
     if mask is not None:  # a row of padding alone has weights that no score changes
         d_scores.masked_fill_(mask, 0)
-    slopes = inverses(exp_keys, query, scratch)
+    slopes = inverses(one, exp_keys, query, scratch)
     d_score.addmv_(slopes.view(-1, size).t(), d_scores.view(-1), alpha=-2)
     slopes = torch.addcmul(slopes, slopes, slopes, value=-1, out=scratch)  # of tanh, but for a factor of 4
     d_query = torch.bmm(d_scores.unsqueeze(1), slopes).squeeze(1)
@@ -204,16 +211,21 @@ def step_backward(
     d_state.mul_(update).add_(linear(d_shares, state_weight.t()))
 
 
-def inverses(exp_keys, query, scratch):
+def inverses(one, exp_keys, query, scratch):
     """u = 1 / (1 + a b), (rows, S, A), in the scratch where there is one: the compiler needs none."""
     if scratch is None:
         return 1 / (1 + exp_keys * query.unsqueeze(1))
-    return torch.addcmul(exp_keys.new_ones(()), exp_keys, query.unsqueeze(1), out=scratch).reciprocal_()
+    return torch.addcmul(one, exp_keys, query.unsqueeze(1), out=scratch).reciprocal_()
 
 
 @cache
 def compiled_steps():
     return torch.compile(step_forward), torch.compile(step_backward)
+
+
+def limits(compiled: bool):
+    """Sizes, types and masks are of more kinds than the compiler's limit of eight."""
+    return torch._dynamo.config.patch(recompile_limit=64) if compiled else nullcontext()
 
 
 def of_rows(given: torch.Tensor | None, rows: int) -> torch.Tensor | None:

@@ -282,7 +282,7 @@ class BahdanauEncoderLayer(GradientCheckpointingLayer):
 
 def take(sequence: torch.Tensor, order: torch.Tensor) -> torch.Tensor:
     """Rows of (B, S, D) in the order (B, S)."""
-    first = torch.arange(len(order), device=order.device).unsqueeze(1) * order.shape[1]
+    first = torch.arange(order.shape[0], device=order.device).unsqueeze(1) * order.shape[1]
     return sequence.flatten(0, 1).index_select(0, (order + first).flatten()).view_as(sequence)
 
 
