@@ -31,7 +31,7 @@ from torch.utils.backend_registration import _DummyBackendModule, _setup_private
 aten = torch.ops.aten
 WAITING = {aten._local_scalar_dense, aten.nonzero, aten.masked_select, aten.equal, aten.unique_dim, aten._unique2}
 WAITING |= {aten.unique_consecutive, aten.bincount, aten.repeat_interleave, aten.linalg_inv_ex}
-# and which argument has the lengths
+# functions of lengths, which lie on the CPU, and which of their arguments these are
 PACKING = {aten._pack_padded_sequence.default: 1, aten._pack_padded_sequence_backward.default: 2}
 PACKING |= {aten._pad_packed_sequence.default: 1}
 
