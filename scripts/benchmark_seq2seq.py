@@ -22,11 +22,11 @@ Training and decoding speed of the recurrent family, beside a floor, loops and p
     python scripts/benchmark_seq2seq.py --parts profile --ways ours      # where the time goes
 
 The floor is the encoder, PyTorch's fused GRU over the target and the product for the logits, of the same sizes, over
-padding too: no attention. The plain loop is the same model, step by step; the tutorial is that loop
-with an output layer from state, context and embedding. JoeyNMT and OpenNMT-py take part where they are installed.
-Every way takes its turn in every round, with an optimiser of its own; the ratios are of medians. TFLOP/s are those of
-the plain loop's products, its keys made once and padding left out, in training three times those of its forward pass:
-the same for every way to run this model, whatever it makes twice. Models that differ from it have none.
+padding too: no attention. The plain loop is the same model, step by step; the tutorial is that loop with an output
+layer from state, context and embedding. JoeyNMT and OpenNMT-py take part where they are installed. Every way takes its
+turn in every round, with an optimiser of its own; the ratios are of medians. TFLOP/s are those of the plain loop's
+products, its keys made once and padding left out, in training three times those of its forward pass: the same for
+every way to run this model, whatever it makes twice. Models that differ from it have none.
 
 `by length` is training on batches as transformers' loader gives them to this project's recipes, its work and their way
 to the device included; the other batches are in the order of the file, and there before.

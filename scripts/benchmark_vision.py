@@ -266,9 +266,9 @@ def main(arguments: list[str] | None = None):
         if "memory" in options.parts:
             own = sys.argv[1:] if arguments is None else arguments
             measured["memory"] = each_alone(__file__, options.ways, [*own, "--image_sizes", str(image_size)])
-        shown = "" if peak is None else f", the peak {peak:.3g} TFLOP/s"
         if "profile" in options.parts:
             measured["profile"] = measure_profile(options, pixels)
+        shown = "" if peak is None else f", the peak {peak:.3g} TFLOP/s"
         print(f"\n{options.preset}, {image_size} pixels, {'bf16' if options.bf16 else 'fp32'}{shown}")
         report(measured)
     write_results(options, {"found": found, "peak_tflops": peak})

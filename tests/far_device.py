@@ -15,8 +15,8 @@
 A device of the tests' own, "far", where there is no accelerator: its tensors lie in the CPU's memory and are reckoned
 there, but mix with the CPU's as little as a GPU's do, and what waits for them is counted.
 
-PyTorch takes one such device in a process, and every library then sees it: hence `test_far_device.py` in processes of
-their own.
+PyTorch takes one such device in a process, and every library then sees it: hence `test_far_device.py` starts the tests
+in a process of their own.
 """
 
 from contextlib import contextmanager
@@ -24,7 +24,7 @@ from contextlib import contextmanager
 import torch
 from torch.utils._mode_utils import no_dispatch
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_map
+from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.backend_registration import _DummyBackendModule, _setup_privateuseone_for_python_backend
 
 
@@ -77,7 +77,7 @@ class Far(TorchDispatchMode):
 
 
 def waits_for_results(function, args, kwargs) -> bool:
-    if not any(isinstance(value, FarTensor) for value in flat(args)):
+    if not any(isinstance(value, FarTensor) for value in tree_leaves(args)):
         return False
     if function is aten.copy_.default:
         return not isinstance(args[0], FarTensor)
@@ -88,12 +88,8 @@ def waits_for_results(function, args, kwargs) -> bool:
     return function.overloadpacket in WAITING
 
 
-def flat(args):
-    return torch.utils._pytree.tree_leaves(args)
-
-
 def run(function, args, kwargs):
-    given = [value for value in flat((args, kwargs)) if isinstance(value, torch.Tensor)]
+    given = [value for value in tree_leaves((args, kwargs)) if isinstance(value, torch.Tensor)]
     far = [value for value in given if isinstance(value, FarTensor)]
     moves = function in (aten._to_copy.default, aten.copy_.default)
     near = [value for value in given if not isinstance(value, FarTensor)]

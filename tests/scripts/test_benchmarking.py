@@ -26,6 +26,9 @@ import torch
 import vision_peers
 
 
+SIZES = {"embedding_size": 8, "hidden_size": 12, "encoder_hidden_size": 6, "attention_size": 10, "maxout_size": 5}
+
+
 @pytest.fixture
 def meta(monkeypatch):
     """
@@ -41,8 +44,7 @@ def meta(monkeypatch):
     for name in ("Adam", "AdamW"):
         optimizer = getattr(torch.optim, name)
         monkeypatch.setattr(torch.optim, name, lambda *given, fused, make=optimizer, **others: make(*given, **others))
-    sizes = {"embedding_size": 8, "hidden_size": 12, "encoder_hidden_size": 6, "attention_size": 10, "maxout_size": 5}
-    monkeypatch.setattr(seq2seq_peers, "SIZES", sizes)
+    monkeypatch.setattr(seq2seq_peers, "SIZES", SIZES)
     vision = {"preset": "cct_2_3x2", "attention_dropout": 0.1, "compile": False, "data_dir": None, "batch_size": 2}
     return SimpleNamespace(device="meta", bf16=False, **vision)
 
@@ -187,8 +189,7 @@ def test_a_profile_tells_products_from_the_rest():
 
 @pytest.mark.parametrize("script", [benchmark_seq2seq, benchmark_vision])
 def test_profiles_of_training_and_of_use(script, tmp_path, capsys, monkeypatch):
-    sizes = {"embedding_size": 8, "hidden_size": 12, "encoder_hidden_size": 6, "attention_size": 10, "maxout_size": 5}
-    monkeypatch.setattr(seq2seq_peers, "SIZES", sizes)
+    monkeypatch.setattr(seq2seq_peers, "SIZES", SIZES)
     monkeypatch.setattr(benchmark_seq2seq, "STEPS", 3)
     if script is benchmark_seq2seq:
         given = ["--vocab_size", "40", "--length", "4", "--ways", "ours", "plain loop"]

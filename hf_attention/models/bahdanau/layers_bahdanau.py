@@ -387,7 +387,7 @@ class BahdanauAttentiveLayer(GradientCheckpointingLayer):
         device = inputs.device.type
         return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else inputs.dtype
 
-    @torch.compiler.disable  # traced whole, it would be unrolled anew for every length: its steps are compiled
+    @torch.compiler.disable  # traced, it would be unrolled anew for every length; its steps may be compiled
     def run_fused(self, inputs, state, keys, values, encoder_attention_mask, lengths, compiled):
         batch_size, length = inputs.shape[:2]
         share = batch_size // len(keys)

@@ -515,9 +515,8 @@ class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, BahdanauGenerati
 
     `torch.compile` makes graphs of what stands between PyTorch's recurrent units, the default decoder's recurrence and
     the loss of training, which run as they are; on accelerators it compiles the recurrence's steps, forward and back,
-    by the compiler's defaults, whatever backend and mode the model is compiled by.
-    The steps of other decoders that attend before they step are unrolled, and compiled for each length of target:
-    there it is not worth its while.
+    by the compiler's defaults, whatever backend and mode the model is compiled by. The steps of other decoders that
+    attend before they step are unrolled, and compiled for each length of target: there it is not worth its while.
     """
 
     smooths_labels = True  # `label_smoothing` is an argument of `forward`
