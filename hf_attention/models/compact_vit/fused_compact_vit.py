@@ -16,17 +16,19 @@ Attention on a CPU, a few images at a time: softmax(Q K^T / sqrt(d)) V and its g
 
 PyTorch's fused attention has no dropout on a CPU, so that 0.1, the paper's, sends `sdpa` to a path that keeps tensors
 of (B, heads, N, N); and its backward pass is no faster in bfloat16 than in float32. Here the weights of a few images
-stay in the processor's cache. Nothing of size N x N is kept: the backward pass makes the weights again, and draws the
-same dropout from the same seed. Every weight is dropped by itself, as `nn.functional.dropout` does. In bfloat16 scores
-are rounded before their softmax, as in eager attention.
+stay in the processor's cache. The backward pass makes the weights again: of size N x N a bit a weight is kept, which
+says what dropout left out. Every weight is dropped by itself, as `nn.functional.dropout` does. In bfloat16 scores are
+rounded before their softmax, as in eager attention.
 """
 
+import numpy
 import torch
 from torch.autograd.function import once_differentiable
 
 
 CACHE = 2**20  # bytes of attention weights a thread at a time: a core's second-level cache
 BYTE = 2**8  # dropout compares 8 random bits
+INTEGERS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 
 def is_faster_in_blocks(qkv: torch.Tensor, dropout: float) -> bool:
@@ -55,91 +57,103 @@ def blockwise_attention(qkv: torch.Tensor, scaling: float, dropout: float = 0.0)
 
 
 class Dropout:
-    """Draws, block after block, which weights stay: 1 or 0 in the weights' type, into one buffer."""
+    """Which weights are left out. On a CPU numpy draws faster than PyTorch: from a seed of PyTorch's generator."""
 
-    def __init__(self, rate: float, seed: int, weights: torch.Tensor):
-        self.rate, self.scale = rate, 1 / (1 - rate)
-        self.generator = torch.Generator().manual_seed(seed)
-        self.bits = torch.empty(-(-weights.numel() // 8), dtype=torch.long)
-        self.keep = torch.empty_like(weights)
+    def __init__(self, rate: float):
+        self.rate = rate
+        self.generator = numpy.random.Generator(numpy.random.SFC64(int(torch.randint(2**62, ()))))
 
-    def draw(self, count: int) -> torch.Tensor:
-        """(count, N, N)"""
-        keep = self.keep[:count]
+    def draw(self, count: int) -> numpy.ndarray:
+        """(count,) booleans"""
         # the bound is rounded up or down by chance, block by block, so that the rate is exact for every weight
-        bound = int(self.rate * BYTE + torch.rand((), generator=self.generator).item())
-        if bound == BYTE:
-            return keep.zero_()
-        self.bits.random_(-(2**63), None, generator=self.generator)  # all 64 bits: eight weights
-        lanes = self.bits.view(torch.int8)[: keep.numel()].view(keep.shape)
-        return torch.ge(lanes, bound - BYTE // 2, out=keep)
+        bound = int(self.rate * BYTE + self.generator.random())
+        numbers = self.generator.bit_generator.random_raw(-(-count // 8))  # of 64 bits: eight weights
+        return numbers.view(numpy.uint8)[:count] < bound
 
 
-def make_buffer(qkv: torch.Tensor) -> tuple[torch.Tensor, int]:
-    """Room for the weights of some images, (images * heads, N, N), and how many images."""
-    batch_size, length, _, heads, _ = qkv.shape
-    room = torch.get_num_threads() * CACHE // (heads * length * length * qkv.element_size())
-    images = min(max(room, 1), max(batch_size, 1))
-    return qkv.new_empty(images * heads, length, length), images
+def to_bits(left_out: numpy.ndarray) -> torch.Tensor:
+    """All bits where a weight stays, none where it is left out."""
+    return torch.from_numpy(left_out.view(numpy.int8)) - 1
+
+
+def keep(bits: torch.Tensor, weights: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
+    """"And" with all bits of a weight or none: faster than a product."""
+    integers = INTEGERS[weights.element_size()]
+    torch.bitwise_and(weights.view(integers), bits.view(weights.shape), out=out.view(integers))
+    return out
+
+
+def product(left: torch.Tensor, right: torch.Tensor, scale: float, out: torch.Tensor) -> torch.Tensor:
+    return torch.baddbmm(out, left, right, beta=0, alpha=scale, out=out)
 
 
 def attend(query: torch.Tensor, key: torch.Tensor, scaling: float, out: torch.Tensor) -> torch.Tensor:
-    torch.baddbmm(out, query, key.transpose(1, 2), beta=0, alpha=scaling, out=out)
-    return torch.softmax(out, dim=-1, out=out)
+    return torch.softmax(product(query, key.transpose(1, 2), scaling, out), dim=-1, out=out)
+
+
+def blocks_of(qkv: torch.Tensor) -> tuple[int, int]:
+    """How many blocks of how many images."""
+    batch_size, length, _, heads, _ = qkv.shape
+    room = torch.get_num_threads() * CACHE // (heads * length * length * qkv.element_size())
+    images = min(max(room, 1), max(batch_size, 1))
+    return -(-batch_size // images), images
 
 
 class BlockwiseAttention(torch.autograd.Function):
     @staticmethod
     def forward(ctx, qkv, scaling, dropout):
         batch_size, length, _, heads, size = qkv.shape
-        ctx.save_for_backward(qkv)
-        ctx.scaling, ctx.dropout = scaling, dropout
-        ctx.seed = int(torch.randint(2**62, ())) if dropout else None
+        blocks, images = blocks_of(qkv)
+        rows = images * heads
         outputs = qkv.new_empty(batch_size, length, heads, size)
-        buffer, images = make_buffer(qkv)
-        drop = Dropout(dropout, ctx.seed, buffer) if dropout else None
-        for start in range(0, batch_size, images):
-            block = qkv[start : start + images].permute(2, 0, 3, 1, 4)  # (3, b, heads, N, d)
+        every_weight, every_found = qkv.new_empty(rows, length, length), qkv.new_empty(rows, length, size)
+        left_out = qkv.new_empty(blocks, -(-every_weight.numel() // 8), dtype=torch.uint8) if dropout else None
+        drop = Dropout(dropout) if dropout else None
+        for index in range(blocks):
+            own = slice(index * images, (index + 1) * images)
+            block = qkv[own].permute(2, 0, 3, 1, 4)  # (3, b, heads, N, d)
             query, key, value = block.reshape(3, -1, length, size)
-            weights = attend(query, key, scaling, buffer[: len(query)])
+            weights = attend(query, key, scaling, every_weight[: len(query)])
             if drop is not None:
-                weights *= drop.draw(len(weights))
-            found = torch.bmm(weights, value)
-            if drop is not None:
-                found *= drop.scale
-            outputs[start : start + images] = found.view(-1, heads, length, size).transpose(1, 2)
+                dropped = drop.draw(weights.numel())
+                packed = torch.from_numpy(numpy.packbits(dropped))
+                left_out[index, : len(packed)] = packed
+                keep(to_bits(dropped), weights, out=weights)
+            found = product(weights, value, 1 / (1 - dropout), every_found[: len(query)])
+            outputs[own] = found.view(-1, heads, length, size).transpose(1, 2)
+        ctx.save_for_backward(qkv, left_out)
+        ctx.scaling, ctx.scale = scaling, 1 / (1 - dropout)
         return outputs
 
     @staticmethod
     @once_differentiable
     def backward(ctx, d_outputs):
-        (qkv,) = ctx.saved_tensors
-        batch_size, length, _, heads, size = qkv.shape
+        qkv, left_out = ctx.saved_tensors
+        _, length, _, heads, size = qkv.shape
+        blocks, images = blocks_of(qkv)
+        rows = images * heads
         d_qkv = torch.empty_like(qkv, memory_format=torch.contiguous_format)
-        buffer, images = make_buffer(qkv)
-        d_buffer = torch.empty_like(buffer)
-        drop = Dropout(ctx.dropout, ctx.seed, buffer) if ctx.dropout else None
-        for start in range(0, batch_size, images):
-            block = qkv[start : start + images].permute(2, 0, 3, 1, 4)
+        every_weight, every_kept, every_d_weight = (qkv.new_empty(rows, length, length) for _ in range(3))
+        every_found = qkv.new_empty(3, rows, length, size)
+        for index in range(blocks):
+            own = slice(index * images, (index + 1) * images)
+            block = qkv[own].permute(2, 0, 3, 1, 4)
             query, key, value = block.reshape(3, -1, length, size)
-            d_found = d_outputs[start : start + images].transpose(1, 2).reshape(-1, length, size)
-            weights = attend(query, key, ctx.scaling, buffer[: len(query)])
-            if drop is not None:
-                d_found = d_found * drop.scale
-                keep = drop.draw(len(weights))
-            d_weights = torch.bmm(d_found, value.transpose(1, 2), out=d_buffer[: len(query)])
-            kept = weights
-            if drop is not None:
-                d_weights *= keep
-                kept = keep.mul_(weights)
-            d_value = torch.bmm(kept.transpose(1, 2), d_found)
+            d_found = d_outputs[own].transpose(1, 2).reshape(-1, length, size)
+            weights = kept = attend(query, key, ctx.scaling, every_weight[: len(query)])
+            d_weights = product(d_found, value.transpose(1, 2), ctx.scale, every_d_weight[: len(query)])
+            if left_out is not None:
+                dropped = numpy.unpackbits(left_out[index].numpy(), count=weights.numel())
+                bits = to_bits(dropped)
+                keep(bits, d_weights, out=d_weights)
+                kept = keep(bits, weights, out=every_kept[: len(query)])
+            d_query, d_key, d_value = d_found_block = every_found[:, : len(query)]
+            product(kept.transpose(1, 2), d_found, ctx.scale, d_value)
             # the softmax's derivative: w * (d_w - sum of w * d_w)
             d_scores = torch._softmax_backward_data(d_weights, weights, -1, weights.dtype, grad_input=d_weights)
-            d_query = torch.bmm(d_scores, key).mul_(ctx.scaling)
-            d_key = torch.bmm(d_scores.transpose(1, 2), query).mul_(ctx.scaling)
-            d_block = d_qkv[start : start + images].permute(2, 0, 3, 1, 4)
-            for place, value in zip(d_block, (d_query, d_key, d_value)):
-                place.copy_(value.view(-1, heads, length, size))
+            product(d_scores, key, ctx.scaling, d_query)
+            product(d_scores.transpose(1, 2), query, ctx.scaling, d_key)
+            d_qkv[own].permute(2, 0, 3, 1, 4).copy_(d_found_block.unflatten(1, (-1, heads)))
         return d_qkv, None, None
 
 
