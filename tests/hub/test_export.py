@@ -35,12 +35,14 @@ from hf_attention import (
     AttentionCnnConfig,
     BahdanauConfig,
     BahdanauForConditionalGeneration,
+    CompactVitConfig,
     RecurrentAttentionConfig,
 )
 from hf_attention.hub.export import OnnxTranslator, export_onnx, open_session
 from hf_attention.hub.folder import list_shared
 
 
+SMALL_VIT = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 16}
 LUONG = {"attention_type": "general", "attention_query": "current", "input_feeding": True, "readout_type": "tanh"}
 
 
@@ -131,6 +133,9 @@ def test_image_classifiers(small_vision_run, tmp_path):
 @pytest.mark.parametrize(
     "config",
     [
+        CompactVitConfig(pooling_type="cls", **SMALL_VIT),
+        CompactVitConfig(pooling_type="mean", token_keep_rate=0.5, **SMALL_VIT),
+        CompactVitConfig(pooling_type="cls", token_keep_rate=0.5, **SMALL_VIT),
         AttentionCnnConfig(hidden_sizes=[4, 8], depths=[1, 1], attention_type="se", reduction_ratio=2),
         AttentionCnnConfig(
             hidden_sizes=[4, 8],
@@ -143,9 +148,9 @@ def test_image_classifiers(small_vision_run, tmp_path):
             num_channels=3, image_size=32, num_glimpses=3, num_scales=2, initial_location="center", hidden_size=16
         ),
     ],
-    ids=["se", "non_local and spatial_transformer", "recurrent_attention"],
+    ids=["class token", "pruned", "class token, pruned", "se", "non_local and spatial_transformer", "recurrent_attention"],
 )
-def test_the_lineage_in_any_batch(config, tmp_path):
+def test_vision_families_in_any_batch(config, tmp_path):
     torch.manual_seed(0)
     model = AutoModelForImageClassification.from_config(config).eval()
     with torch.no_grad():

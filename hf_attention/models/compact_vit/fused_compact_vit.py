@@ -18,7 +18,7 @@ PyTorch's fused attention has no dropout on a CPU, so that 0.1, the paper's, sen
 of (B, heads, N, N); and its backward pass is no faster in bfloat16 than in float32. Here the weights of a few images
 stay in the processor's cache. The backward pass makes the weights again: of size N x N a bit a weight is kept, which
 says what dropout left out. Every weight is dropped by itself, as `nn.functional.dropout` does. In bfloat16 scores are
-rounded before their softmax, as in eager attention.
+rounded before their softmax, as in eager attention. (No double backward, nor `torch.func`: eager attention has both.)
 """
 
 import numpy
@@ -57,18 +57,27 @@ def blockwise_attention(qkv: torch.Tensor, scaling: float, dropout: float = 0.0)
 
 
 class Dropout:
-    """Which weights are left out. On a CPU numpy draws faster than PyTorch: from a seed of PyTorch's generator."""
+    """
+    Which weights of every image are left out, each by itself, whatever images come together. On a CPU numpy draws
+    faster than PyTorch: from a seed of PyTorch's generator.
+    """
 
-    def __init__(self, rate: float):
-        self.rate = rate
-        self.generator = numpy.random.Generator(numpy.random.SFC64(int(torch.randint(2**62, ()))))
+    def __init__(self, rate: float, weights: int):
+        seed = int(torch.randint(2**62, (), device="cpu"))
+        # 8 random bits a weight; where they are neither below the rate nor above it, a number of its own decides
+        self.bound, self.rest = int(rate * BYTE), rate * BYTE % 1
+        self.weights, self.bits = weights, numpy.random.SFC64([seed, 0])
+        self.ties = numpy.random.Generator(numpy.random.SFC64([seed, 1]))
 
-    def draw(self, count: int) -> numpy.ndarray:
-        """(count,) booleans"""
-        # the bound is rounded up or down by chance, block by block, so that the rate is exact for every weight
-        bound = int(self.rate * BYTE + self.generator.random())
-        numbers = self.generator.bit_generator.random_raw(-(-count // 8))  # of 64 bits: eight weights
-        return numbers.view(numpy.uint8)[:count] < bound
+    def draw(self, images: int) -> numpy.ndarray:
+        """(images * weights,) booleans"""
+        numbers = self.bits.random_raw((images, -(-self.weights // 8)))  # of 64 bits: eight weights
+        lanes = numbers.view(numpy.uint8)[:, : self.weights].reshape(-1)
+        left_out = lanes < self.bound
+        if self.rest:
+            ties = numpy.flatnonzero(lanes == self.bound)
+            left_out[ties] = self.ties.random(len(ties)) < self.rest
+        return left_out
 
 
 def to_bits(left_out: numpy.ndarray) -> torch.Tensor:
@@ -108,21 +117,21 @@ class BlockwiseAttention(torch.autograd.Function):
         outputs = qkv.new_empty(batch_size, length, heads, size)
         every_weight, every_found = qkv.new_empty(rows, length, length), qkv.new_empty(rows, length, size)
         left_out = qkv.new_empty(blocks, -(-every_weight.numel() // 8), dtype=torch.uint8) if dropout else None
-        drop = Dropout(dropout) if dropout else None
+        drop = Dropout(dropout, heads * length * length) if dropout else None
         for index in range(blocks):
             own = slice(index * images, (index + 1) * images)
             block = qkv[own].permute(2, 0, 3, 1, 4)  # (3, b, heads, N, d)
             query, key, value = block.reshape(3, -1, length, size)
             weights = attend(query, key, scaling, every_weight[: len(query)])
             if drop is not None:
-                dropped = drop.draw(weights.numel())
+                dropped = drop.draw(len(weights) // heads)
                 packed = torch.from_numpy(numpy.packbits(dropped))
                 left_out[index, : len(packed)] = packed
                 keep(to_bits(dropped), weights, out=weights)
             found = product(weights, value, 1 / (1 - dropout), every_found[: len(query)])
             outputs[own] = found.view(-1, heads, length, size).transpose(1, 2)
         ctx.save_for_backward(qkv, left_out)
-        ctx.scaling, ctx.scale = scaling, 1 / (1 - dropout)
+        ctx.scaling, ctx.scale, ctx.blocks = scaling, 1 / (1 - dropout), (blocks, images)
         return outputs
 
     @staticmethod
@@ -130,7 +139,7 @@ class BlockwiseAttention(torch.autograd.Function):
     def backward(ctx, d_outputs):
         qkv, left_out = ctx.saved_tensors
         _, length, _, heads, size = qkv.shape
-        blocks, images = blocks_of(qkv)
+        blocks, images = ctx.blocks  # as many threads there may be now
         rows = images * heads
         d_qkv = torch.empty_like(qkv, memory_format=torch.contiguous_format)
         every_weight, every_kept, every_d_weight = (qkv.new_empty(rows, length, length) for _ in range(3))

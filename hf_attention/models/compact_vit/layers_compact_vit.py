@@ -123,7 +123,7 @@ class CompactVitEmbeddings(nn.Module):
                 raise ValueError("`bool_masked_pos` needs a model with a mask token: `use_mask_token=True`.")
             tokens = torch.where(bool_masked_pos.bool().unsqueeze(-1), self.mask_token.to(tokens.dtype), tokens)
         if self.num_prefix_tokens:
-            tokens = torch.cat([self.cls_token.expand(len(tokens), -1, -1), tokens], dim=1)
+            tokens = torch.cat([self.cls_token.expand(tokens.shape[0], -1, -1), tokens], dim=1)
         if self.config.position_embedding_type != "none":
             tokens = tokens + self.interpolate_pos_encoding(rows, columns).to(tokens.dtype)
         return self.dropout(tokens)
@@ -208,7 +208,7 @@ def keep_most_attended(
     count = max(1, round(rate * (hidden_states.shape[1] - prefix)))
     places = scores[:, prefix:].topk(count, dim=1).indices.sort(dim=1).values + prefix  # (B, count)
     if prefix:
-        first = torch.arange(prefix, device=places.device).expand(len(places), -1)
+        first = torch.arange(prefix, device=places.device).expand(places.shape[0], -1)
         places = torch.cat([first, places], dim=1)
     hidden_states = hidden_states.gather(1, places.unsqueeze(-1).expand(-1, -1, hidden_states.shape[2]))
     return hidden_states, kept_tokens.gather(1, places)

@@ -164,7 +164,7 @@ class CompactVitModel(CompactVitPreTrainedModel):
         if self.config.token_keep_rate < 1 and not self.training:
             pruning_layers = self.config.pruning_layers
             every = torch.arange(hidden_states.shape[1], device=hidden_states.device)
-            kept_tokens = (every.expand(len(hidden_states), -1),)
+            kept_tokens = (every.expand(hidden_states.shape[0], -1),)
         for index, layer in enumerate(self.layers):
             if index in pruning_layers:
                 hidden_states, kept = layer(hidden_states, kept_tokens[-1], **kwargs)
