@@ -204,6 +204,8 @@ def make_image_processor(
     size = {"height": height, "width": width}
     if getattr(processor_class, "do_center_crop", None):
         stats["crop_size"] = size
+    elif "shortest_edge" in (getattr(processor_class, "size", None) or {}):  # ConvNeXt's, which takes nothing else
+        size = {"shortest_edge": min(height, width)}
     return processor_class(size=size, **stats)
 
 
@@ -289,6 +291,11 @@ def train_image_classification(
             "`validation_share`."
         )
     names = next(iter(data.values())).features["label"].names
+    if len(names) < 2:
+        raise ValueError(
+            f"The data has one class, {shorten(names)}, and nothing to tell it from. `train_file` is a folder of folders, "
+            "one a class: name the one above, or below."
+        )
     model = make_model(model_args, names)
     config = model.config
     label2id = {name: index for index, name in config.id2label.items()}

@@ -14,7 +14,9 @@
 """What the `Trainer` lacks for images: augmentation on the device, soft labels for any model, averaged weights."""
 
 import os
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 
 import torch
 from torch import nn
@@ -74,7 +76,7 @@ class ImageClassificationTrainer(Trainer):
         self.mix_epochs = mix_epochs
         self.average = None
         if ema_decay is not None:
-            self.average = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(ema_decay))
+            self.average = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(ema_decay), use_buffers=True)
             self.add_callback(KeepAverage(self))
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
@@ -91,7 +93,7 @@ class ImageClassificationTrainer(Trainer):
         return [
             name
             for name in super().get_decay_parameter_names(model)
-            if len(shapes[name]) > 1 and not any(part in name for part in UNDECAYED)
+            if len(shapes.get(name, ())) > 1 and not any(part in name for part in UNDECAYED)
         ]
 
     def evaluation_loop(self, *args, **kwargs):
@@ -104,8 +106,8 @@ class ImageClassificationTrainer(Trainer):
         if self.average is None or self.average.n_averaged == 0:
             yield
             return
-        own = [parameter.detach().clone() for parameter in self.model.parameters()]
-        copy_weights(self.average.module.parameters(), self.model)
+        own = [value.detach().clone() for value in weights_of(self.model)]
+        copy_weights(weights_of(self.average.module), self.model)
         try:
             yield
         finally:
@@ -124,7 +126,7 @@ class ImageClassificationTrainer(Trainer):
             return
         if self.args.load_best_model_at_end and self.state.best_model_checkpoint is not None:
             self.load_average(self.state.best_model_checkpoint)
-        copy_weights(self.average.module.parameters(), self.model)
+        copy_weights(weights_of(self.average.module), self.model)
         self.average = None
 
 
@@ -144,7 +146,12 @@ class KeepAverage(TrainerCallback):
             torch.save(self.trainer.average.state_dict(), os.path.join(folder, AVERAGE_NAME))
 
 
+def weights_of(model: nn.Module) -> Iterator[torch.Tensor]:
+    """Parameters and buffers: with averaged weights belong averaged statistics of batch norms."""
+    return chain(model.parameters(), model.buffers())
+
+
 @torch.no_grad()
-def copy_weights(source, model: nn.Module):
-    for parameter, value in zip(model.parameters(), source):
-        parameter.copy_(value)
+def copy_weights(source: Iterable[torch.Tensor], model: nn.Module):
+    for own, value in zip(weights_of(model), source):
+        own.copy_(value)

@@ -259,16 +259,26 @@ def test_a_processor_that_does_not_normalize(folders, tmp_path):
 
 SWIN = "image_size=64,patch_size=2,embed_dim=12,window_size=4"
 RESNET = "embedding_size=8,layer_type=basic,hidden_sizes=[8,8,8,8],depths=[1,1,1,1]"
+CONVNEXT = "image_size=32,hidden_sizes=[8,8,8,8],depths=[1,1,1,1]"
 VIT = "image_size=8,patch_size=4,num_channels=1,hidden_size=16,num_hidden_layers=1,num_attention_heads=2"
 
 
-@pytest.mark.parametrize("model_type, overrides", [("swin", SWIN), ("resnet", RESNET), ("vit", VIT), ("deit", VIT)])
+MODELS = [("swin", SWIN), ("resnet", RESNET), ("convnext", CONVNEXT), ("vit", VIT), ("deit", VIT)]
+
+
+@pytest.mark.parametrize("model_type, overrides", MODELS)
 def test_other_models_of_transformers(model_type, overrides, tmp_path):
     arguments = ["--model_type", model_type, "--config_overrides", overrides, *FEW, "--max_eval_samples", "8"]
     results = main([*arguments, "--max_train_samples", "16", "--output_dir", str(tmp_path / "out")])
     card = (tmp_path / "out" / "README.md").read_text()
     assert "test_accuracy" in results
     assert ("assets/attention.png" in card) == (model_type in ("vit", "deit"))
+
+
+def test_one_class_is_nothing_to_learn(folders, tmp_path):
+    shutil.rmtree(folders / "train" / "dark")
+    with pytest.raises(ValueError, match="one class, light, and nothing to tell it from"):
+        main([*FEW, "--train_file", str(folders / "train"), "--output_dir", str(tmp_path / "out")])
 
 
 def test_as_many_other_classes_get_a_new_head(folders, tmp_path):
