@@ -16,6 +16,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from transformers import AutoConfig, AutoModel
 
 import hf_attention
 
@@ -40,6 +41,21 @@ def test_public_names():
         assert getattr(hf_attention, name).__name__ == name
     with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
         hf_attention.Nothing  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    "model_type, options",
+    [
+        ("bahdanau", {"dropout": 1.5}),
+        ("compact_vit", {"token_keep_rate": 70.0}),
+        ("attention_cnn", {"hidden_dropout_prob": -0.1}),
+        ("recurrent_attention", {"num_glimpses": 0}),
+    ],
+)
+def test_options_of_from_pretrained_are_checked(model_type, options, tmp_path):
+    AutoModel.from_config(AutoConfig.for_model(model_type)).save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match=f"`{next(iter(options))}`"):
+        AutoModel.from_pretrained(tmp_path, **options)
 
 
 def test_import_brings_nothing_heavy():

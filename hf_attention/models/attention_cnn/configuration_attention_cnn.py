@@ -101,9 +101,6 @@ class AttentionCnnConfig(PreTrainedConfig):
                 raise ValueError(f"`{name}` is not an option of {type(self).__name__}; did you mean `{meant[0]}`?")
         self.hidden_sizes, self.depths = list(self.hidden_sizes), list(self.depths)
         self.localization_sizes = list(self.localization_sizes)
-        if self.attention_stages is None:
-            last = len(self.hidden_sizes)
-            self.attention_stages = [last] if self.attention_type == "non_local" else list(range(1, last + 1))
         super().__post_init__(**kwargs)
 
     def validate_architecture(self):
@@ -124,14 +121,16 @@ class AttentionCnnConfig(PreTrainedConfig):
                 f"`hidden_dropout_prob` is a probability between 0 and 1, got {self.hidden_dropout_prob}."
             )
         stages = range(1, len(self.hidden_sizes) + 1)
-        if wrong := [stage for stage in self.attention_stages or [] if stage not in stages]:
+        if wrong := [stage for stage in self.attended_stages if stage not in stages]:
             raise ValueError(f"`attention_stages` has {wrong[0]}, but `hidden_sizes` has stages 1 to {stages[-1]}.")
+        if not self.attended_stages:
+            raise ValueError("`attention_stages` is empty. For no attention, set `attention_type='none'`.")
         if self.pooled_size > (positions := self.grid_size(self.image_size, stages[-1])):
             raise ValueError(
                 f"`pooled_size` ({self.pooled_size}) is more than the {positions} positions along a side of the last "
                 f"stage, for images of {self.image_size} pixels."
             )
-        for stage in self.attention_stages or []:
+        for stage in self.attended_stages:
             width = self.hidden_sizes[stage - 1]
             if self.attention_type == "se" and width < self.reduction_ratio:
                 raise ValueError(
@@ -141,11 +140,19 @@ class AttentionCnnConfig(PreTrainedConfig):
             if self.attention_type == "non_local" and width < 2:
                 raise ValueError(f"A non-local block halves the channels, but stage {stage} has {width}.")
 
+    @property
+    def attended_stages(self) -> list[int]:
+        """The stages that have the attention, where there is any."""
+        if self.attention_stages is not None:
+            return list(self.attention_stages)
+        last = len(self.hidden_sizes)
+        return [last] if self.attention_type == "non_local" else list(range(1, last + 1))
+
     def grid_size(self, size: int, stage: int | None = None) -> int:
         """Positions along a side of a stage, by default the last that has attention, for images of `size` pixels."""
         size = self.warped_size or size if self.spatial_transformer != "none" else size
         size = (size - 1) // self.embedding_stride + 1
-        for _ in range((max(self.attention_stages) if stage is None else stage) - 1):
+        for _ in range((max(self.attended_stages) if stage is None else stage) - 1):
             size = (size - 1) // 2 + 1
         return size
 

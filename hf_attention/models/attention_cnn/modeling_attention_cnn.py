@@ -98,7 +98,7 @@ class AttentionCnnStage(nn.Module):
     def __init__(self, config: AttentionCnnConfig, stage: int):
         super().__init__()
         in_channels, out_channels = config.hidden_sizes[max(stage - 2, 0)], config.hidden_sizes[stage - 1]
-        kind = config.attention_type if stage in config.attention_stages else "none"
+        kind = config.attention_type if stage in config.attended_stages else "none"
         self.blocks = nn.ModuleList(
             AttentionCnnBlock(
                 out_channels if block else in_channels,
@@ -132,6 +132,10 @@ class AttentionCnnPreTrainedModel(PreTrainedModel):
     input_modalities = ("image",)
     _no_split_modules = ["AttentionCnnStage"]
     _can_compile_fullgraph = True
+
+    def __init__(self, config: AttentionCnnConfig, *inputs, **kwargs):
+        config.validate_architecture()  # `from_pretrained` changes options of a config that is made
+        super().__init__(config, *inputs, **kwargs)
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module):

@@ -27,7 +27,7 @@ from transformers.generation.logits_process import MinLengthLogitsProcessor, Min
 from transformers.utils import logging
 
 from .fused_bahdanau import LIMIT, without_autocast
-from .layers_bahdanau import BahdanauAttentiveLayer, has_hooks, is_plain
+from .layers_bahdanau import BahdanauAttentiveLayer, is_changed, is_plain
 from .products_bahdanau import linear, pack
 
 
@@ -397,7 +397,7 @@ class BahdanauGenerationMixin(GenerationMixin):
         ):
             if next(cls for cls in type(self).__mro__ if name in vars(cls)).__name__ != owner:
                 return False
-        changed = (module.training or has_hooks(module) or "forward" in vars(module) for module in self.modules())
+        changed = (module.training or is_changed(module) for module in self.modules())
         return not (any(changed) or hasattr(self, "hf_device_map"))
 
     def make_step(

@@ -372,12 +372,14 @@ class BahdanauAttentiveLayer(GradientCheckpointingLayer):
 
     def can_fuse(self, inputs: torch.Tensor) -> bool:
         """
-        Whether [`AttentiveGru`] runs this loop: its linear maps are plain (not LoRA's, not hooked), and nothing wants
-        a graph of it.
+        Whether [`AttentiveGru`] runs this loop: its parts are as written (not LoRA's, not hooked), and nothing wants a
+        graph of it.
         """
         if self.cell.cell_type != "gru" or self.cell.reset_before or self.attention.attention_type != "additive":
             return False
         if inputs.shape[1] == 1 or self.dtype_of(inputs) == torch.float16 or torch.compiler.is_exporting():
+            return False
+        if is_changed(self.attention) or is_changed(self.cell):
             return False
         return all(
             map(is_plain, (self.cell.recurrent, self.context_proj, self.attention.query_proj, self.attention.score))
@@ -429,12 +431,13 @@ class BahdanauAttentiveLayer(GradientCheckpointingLayer):
 
 def is_plain(linear: nn.Module) -> bool:
     """Whether a linear map is no more than its weight and bias, which a fused function may then take."""
-    return type(linear) in (nn.Linear, BahdanauLinear) and not has_hooks(linear)
+    return type(linear) in (nn.Linear, BahdanauLinear) and not is_changed(linear)
 
 
-def has_hooks(module: nn.Module) -> bool:
+def is_changed(module: nn.Module) -> bool:
+    """Whether a module is hooked, or its `forward` replaced, as accelerate does to load weights late."""
     hooks = (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks)
-    return any(hooks)
+    return any(hooks) or "forward" in vars(module)
 
 
 def unpack(data: torch.Tensor, like: PackedSequence, length: int) -> torch.Tensor:

@@ -91,6 +91,10 @@ class BahdanauPreTrainedModel(PreTrainedModel):
     _is_stateful = True
     _no_split_modules = ["BahdanauEncoderLayer", "BahdanauAttentiveLayer", "BahdanauRecurrence"]
 
+    def __init__(self, config: BahdanauConfig, *inputs, **kwargs):
+        config.validate_architecture()  # `from_pretrained` changes options of a config that is made
+        super().__init__(config, *inputs, **kwargs)
+
     @torch.no_grad()
     def _init_weights(self, module: nn.Module):
         super()._init_weights(module)
@@ -164,6 +168,8 @@ class BahdanauPreTrainedModel(PreTrainedModel):
 
 def check_ids(name: str, ids: torch.Tensor | None, vocab_size: int):
     """Raises `ValueError` for ids no embedding has, on CPU, where looking does not cost a synchronisation."""
+    if ids is not None and ids.dim() != 2:
+        raise ValueError(f"`{name}` must be of shape (batch, length), got {tuple(ids.shape)}.")
     if ids is None or ids.numel() == 0 or ids.device.type != "cpu" or torch.compiler.is_compiling():
         return
     low, high = torch.aminmax(ids)
@@ -330,6 +336,11 @@ class BahdanauDecoder(BahdanauPreTrainedModel):
             raise ValueError(f"`past_key_values` must be a BahdanauCache, got {type(past_key_values).__name__}.")
 
         annotations = encoder_hidden_states
+        if not torch.compiler.is_compiling() and (not len(annotations) or len(inputs_embeds) % len(annotations)):
+            raise ValueError(
+                f"{len(inputs_embeds)} targets (`decoder_input_ids`) do not fit {len(annotations)} sources: give each "
+                "source as many targets, or one."
+            )
         is_first = past_key_values is None or past_key_values.get_seq_length() == 0
         source = None
         if is_first or not self.has_attention:
@@ -418,7 +429,7 @@ class BahdanauDecoder(BahdanauPreTrainedModel):
         """Step by step, each input beside the last step's readout (Luong et al. 2015, section 3.3)."""
         steps = []
         context, weights = None if source is None else source.unsqueeze(1), None
-        *states, feed = states
+        states, feed = list(states[:-1]), states[-1]
         for step in range(embeds.shape[1]):
             embed = embeds[:, step : step + 1]
             step_mask = None if mask is None else mask[:, step : step + 1]
@@ -539,6 +550,11 @@ class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, BahdanauGenerati
 
     def prepare_decoder_input_ids_from_labels(self, labels: torch.Tensor) -> torch.Tensor:
         """The labels shifted right behind `decoder_start_token_id`, -100 as padding. (B, T) to (B, T)."""
+        if self.config.pad_token_id is None:
+            raise ValueError(
+                "`pad_token_id` is None, and decoder inputs made from `labels` have it in the place of -100. Set "
+                "`model.config.pad_token_id`, or pass `decoder_input_ids`."
+            )
         start = labels.new_full((labels.shape[0], 1), self.config.decoder_start_token_id)
         shifted = torch.cat([start, labels[:, :-1]], dim=1)
         return shifted.masked_fill(shifted == -100, self.config.pad_token_id)
@@ -590,6 +606,8 @@ class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, BahdanauGenerati
         if labels is not None:
             known = labels.masked_fill(labels == -100, 0) if labels.device.type == "cpu" else labels
             check_ids("labels", known, self.config.vocab_size)
+            if labels.shape[1] == 0:
+                raise ValueError("The target is empty: `labels` must hold at least one token a row.")
             use_cache = False
             if decoder_input_ids is None and decoder_inputs_embeds is None:
                 decoder_input_ids = self.prepare_decoder_input_ids_from_labels(labels)
@@ -626,6 +644,11 @@ class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, BahdanauGenerati
             use_cache=use_cache,
             **kwargs,
         )
+        if labels is not None and labels.shape[0] != outputs.encoder_last_hidden_state.shape[0]:
+            raise ValueError(
+                f"`labels` have {labels.shape[0]} rows, but there are {outputs.encoder_last_hidden_state.shape[0]} "
+                "sources: give each source one target."
+            )
         readout, logits, loss = outputs.last_hidden_state, None, None
         if skip_logits:
             loss = self.loss_without_logits(readout, labels, **kwargs)

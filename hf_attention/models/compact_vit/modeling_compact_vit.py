@@ -96,6 +96,10 @@ class CompactVitPreTrainedModel(PreTrainedModel):
     _can_record_outputs = {"hidden_states": CompactVitLayer, "attentions": CompactVitAttention}
     _input_embed_layer = "patch_embeddings"
 
+    def __init__(self, config: CompactVitConfig, *inputs, **kwargs):
+        config.validate_architecture()  # `from_pretrained` changes options of a config that is made
+        super().__init__(config, *inputs, **kwargs)
+
     @torch.no_grad()
     def _init_weights(self, module: nn.Module):
         super()._init_weights(module)

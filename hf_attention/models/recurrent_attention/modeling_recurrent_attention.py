@@ -208,6 +208,10 @@ class RecurrentAttentionPreTrainedModel(PreTrainedModel):
     main_input_name = "pixel_values"
     input_modalities = ("image",)
 
+    def __init__(self, config: RecurrentAttentionConfig, *inputs, **kwargs):
+        config.validate_architecture()  # `from_pretrained` changes options of a config that is made
+        super().__init__(config, *inputs, **kwargs)
+
     @torch.no_grad()
     def _init_weights(self, module: nn.Module):
         super()._init_weights(module)

@@ -27,8 +27,8 @@ def test_round_trip(tmp_path):
 
 
 def test_where_attention_stands_by_default():
-    assert AttentionCnnConfig(attention_type="se").attention_stages == [1, 2, 3]
-    assert AttentionCnnConfig(attention_type="non_local").attention_stages == [3]
+    assert AttentionCnnConfig(attention_type="se").attended_stages == [1, 2, 3]
+    assert AttentionCnnConfig(attention_type="non_local").attended_stages == [3]
 
 
 @pytest.mark.parametrize(
@@ -53,6 +53,10 @@ def test_positions(options, size, positions):
         ({"depths": [1, 2]}, r"`depths` \(\[1, 2\]\) must be as many as `hidden_sizes`"),
         ({"hidden_sizes": [4, 0, 4]}, "`hidden_sizes` must be one or more numbers of at least 1"),
         ({"attention_type": "se", "reduction_ratio": 17}, r"`reduction_ratio` \(17\) is more than the 16 channels"),
+        (
+            {"attention_type": "se", "attention_stages": []},
+            "`attention_stages` is empty",
+        ),
         (
             {"attention_type": "se", "attention_stages": [4]},
             "`attention_stages` has 4, but `hidden_sizes` has stages 1 to 3",

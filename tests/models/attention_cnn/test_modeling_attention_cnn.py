@@ -60,7 +60,7 @@ def test_what_it_attended_to(options):
     model = make_model(**options)
     outputs = model(make_images(), labels=torch.tensor([0, 1, 2]), output_attentions=True, output_hidden_states=True)
     assert outputs.logits.shape == (3, 3) and outputs.loss.shape == ()
-    stages = model.config.attention_stages
+    stages = model.config.attended_stages
     if model.config.attention_type == "se":
         assert [tuple(gates.shape) for gates in outputs.gates] == [(3, 4), (3, 6), (3, 6)]
         assert all((gates > 0).all() and (gates < 1).all() for gates in outputs.gates)

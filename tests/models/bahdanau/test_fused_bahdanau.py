@@ -119,9 +119,13 @@ def test_is_used_where_it_can_be_and_nowhere_else(monkeypatch):
     assert not uses(make(cell_type="rnn"), inputs)
     one_step, _ = make_inputs(length=1)
     assert not uses(make(), one_step)
-    hooked = make()
-    hooked.cell.recurrent.register_forward_hook(lambda *_: None)
-    assert not uses(hooked, inputs)
+    for part in ("cell.recurrent", "cell", "attention", "attention.score"):
+        hooked, replaced = make(), make()
+        hooked.get_submodule(part).register_forward_hook(lambda *_: None)
+        assert not uses(hooked, inputs)
+        module = replaced.get_submodule(part)  # as accelerate does
+        module.forward = module.forward
+        assert not uses(replaced, inputs)
     # a mask over the target's steps
     calls.clear()
     make()(*inputs, mask, torch.ones(3, 5))

@@ -484,9 +484,20 @@ def test_lora():
         ({"attention_mask": torch.ones(2, 2)}, r"`attention_mask` must be of shape \(1, 2\)"),
         ({"decoder_attention_mask": torch.ones(1, 1)}, r"`decoder_attention_mask` must be of shape \(1, 2\)"),
         ({"past_key_values": DynamicCache()}, "must be a BahdanauCache, got DynamicCache"),
+        ({"input_ids": torch.tensor([5, 6])}, r"`input_ids` must be of shape \(batch, length\), got \(2,\)"),
+        ({"labels": torch.zeros(1, 0, dtype=torch.long)}, "target is empty"),
+        ({"labels": torch.tensor([[5, 6]] * 2)}, "`labels` have 2 rows, but there are 1 sources"),
+        ({"input_ids": torch.tensor([[5, 6]] * 2), "labels": torch.tensor([[5]] * 3)}, "3 targets .* 2 sources"),
+        ({"input_ids": torch.zeros(0, 2, dtype=torch.long)}, "1 targets .* do not fit 0 sources"),
     ],
 )
 def test_bad_input(change, message):
     batch = {"input_ids": torch.tensor([[5, 6]]), "labels": torch.tensor([[5, 6]]), **change}
     with pytest.raises(ValueError, match=message):
         make_model()(**batch)
+
+
+def test_labels_without_a_pad_token():
+    model = make_model(pad_token_id=None)
+    with pytest.raises(ValueError, match="`pad_token_id` is None"):
+        model(input_ids=torch.tensor([[5, 6]]), labels=torch.tensor([[5, 6]]))
