@@ -36,6 +36,7 @@ class ImageAttention:
         grid (`tuple[int, int]`): rows and columns of tokens.
         num_prefix_tokens (`int`): tokens before the grid: 1 with a class token.
         probabilities (`np.ndarray` of shape `(num_labels,)`, *optional*): of every class, with a head.
+        mean_pooled (`bool`): whether the classifier reads the mean of the grid though there is a class token, as BEiT's.
     """
 
     image: Image.Image
@@ -46,17 +47,30 @@ class ImageAttention:
     grid: tuple[int, int]
     num_prefix_tokens: int
     probabilities: np.ndarray | None = None
+    mean_pooled: bool = False
 
     @property
     def readout(self) -> np.ndarray:
-        """What the classifier reads of each token, (N,): the sequence pool's weights, the class token, or the mean."""
-        size = self.attentions.shape[-1]
+        """
+        What the classifier reads of each token, (N,): the sequence pool's weights, the mean of the grid, or, wherever
+        there is a class token and nothing else is known, that.
+        """
         if self.pooling_weights is not None:
             return self.pooling_weights
-        return np.eye(size)[0] if self.num_prefix_tokens else np.full(size, 1 / size)
+        size = self.attentions.shape[-1]
+        if self.num_prefix_tokens and not self.mean_pooled:
+            return np.eye(size)[0]
+        return np.where(np.arange(size) < self.num_prefix_tokens, 0, 1 / (size - self.num_prefix_tokens))
 
     def head_map(self, layer: int = -1, head: int | None = None) -> np.ndarray:
-        """What the classifier's reading looks at through a layer's head, or the mean of its heads. (rows, columns)."""
+        """
+        What the classifier's reading looks at through a layer's head, or the mean of its heads. (rows, columns).
+        `ValueError` for a layer or head that is not there.
+        """
+        layers, heads = self.attentions.shape[:2]
+        for name, given, count in (("layer", layer, layers), ("head", head or 0, heads)):
+            if not -count <= given < count:
+                raise ValueError(f"`{name}` = {given}, but the model has {count} {name}s: 0 to {count - 1}.")
         weights = self.attentions[layer].mean(axis=0) if head is None else self.attentions[layer, head]
         return self.on_grid(self.readout @ weights)
 
@@ -90,10 +104,11 @@ def attend(
     What a model attended to in images.
 
     Works on any vision transformer of transformers whose tokens stand on one grid through all layers (ours, ViT, DeiT,
-    ...).
+    BEiT, ...). Of non-local blocks on several grids it takes those on the last.
 
     Raises:
-        `ValueError`: for an image in place of a list, and for a model that returns no such attentions.
+        `ValueError`: for an image in place of a list, and for a model that returns no such attentions, prunes its
+            tokens, or attends inside a window of the image.
     """
     images = upright(images)
     found = []
@@ -104,6 +119,15 @@ def attend(
             with torch.no_grad(), eager_attention(model):
                 outputs = model(pixel_values=pixel_values, output_attentions=True)
             attentions = outputs.get("attentions")
+            if outputs.get("kept_tokens") is not None:
+                raise ValueError("The model prunes its tokens, and maps need all: load it with `token_keep_rate=1.0`.")
+            if attentions and outputs.get("theta") is not None:
+                raise ValueError(
+                    "The model attends inside the window that its spatial transformer cut, and not in the image. "
+                    "`look` shows the window."
+                )
+            if attentions and getattr(model.config, "attention_type", None) == "non_local":
+                attentions = [layer for layer in attentions if layer.shape == attentions[-1].shape]
             if not attentions or any(layer is None or layer.shape != attentions[0].shape for layer in attentions):
                 raise ValueError(
                     f"{type(model).__name__} returned no `attentions` of one shape (batch, heads, tokens, tokens) for "
@@ -130,6 +154,7 @@ def attend(
                         grid=grid,
                         num_prefix_tokens=attentions.shape[-1] - grid[0] * grid[1],
                         probabilities=probabilities,
+                        mean_pooled=getattr(model.config, "use_mean_pooling", False),
                     )
                 )
     return found

@@ -57,12 +57,16 @@ class ImageWindows:
         return (corners + 1) / 2 * np.array(self.image.size) - 0.5
 
 
-def find_windows(outputs: ModelOutput, config: PreTrainedConfig) -> torch.Tensor | None:
-    """The windows (B, T, 2, 3) that a model's output tells of, `locations` or `theta`; `None` where there are none."""
+def find_windows(outputs: ModelOutput, config: PreTrainedConfig, size: tuple[int, int]) -> torch.Tensor | None:
+    """
+    The windows (B, T, 2, 3) in images of `size` (height, width) that a model's output tells of, `locations` or
+    `theta`; `None` where there are none.
+    """
     if outputs.get("locations") is not None:
         locations = outputs["locations"].float()
         windows = locations.new_zeros(*locations.shape[:2], 2, 3)
-        windows[..., 0, 0] = windows[..., 1, 1] = config.glimpse_size * config.glimpse_stride / config.image_size
+        for axis, side in enumerate(reversed(size)):  # column, then row
+            windows[..., axis, axis] = config.glimpse_size * config.glimpse_stride / side
         windows[..., 2] = locations
         return windows
     return outputs["theta"].float().unsqueeze(1) if outputs.get("theta") is not None else None
@@ -79,15 +83,16 @@ def look(
     """
     images = upright(images)
     found = []
+    statistics = (image_processor.image_mean, image_processor.image_std) if image_processor.do_normalize else (0.0, 1.0)
     mean, std = (
-        torch.tensor(values if isinstance(values, (list, tuple)) else [values]).view(-1, 1, 1)
-        for values in (image_processor.image_mean, image_processor.image_std)
+        torch.tensor(values if isinstance(values, (list, tuple)) else [values]).view(-1, 1, 1) for values in statistics
     )
     with evaluation(model), torch.no_grad():
         for start in range(0, len(images), batch_size):
             chunk = images[start : start + batch_size]
-            outputs = model(image_processor(chunk, return_tensors="pt")["pixel_values"].to(model.device))
-            windows = find_windows(outputs, model.config)
+            pixel_values = image_processor(chunk, return_tensors="pt")["pixel_values"].to(model.device)
+            outputs = model(pixel_values)
+            windows = find_windows(outputs, model.config, pixel_values.shape[2:])
             if windows is None:
                 raise ValueError(
                     f"{type(model).__name__} returned no `locations` and no `theta`, so it looks through no window."

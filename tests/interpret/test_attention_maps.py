@@ -18,6 +18,8 @@ import pytest
 import torch
 from PIL import Image
 from transformers import (
+    BeitConfig,
+    BeitForImageClassification,
     SwinConfig,
     SwinForImageClassification,
     ViTConfig,
@@ -26,6 +28,8 @@ from transformers import (
 )
 
 from hf_attention import (
+    AttentionCnnConfig,
+    AttentionCnnForImageClassification,
     CompactVitConfig,
     CompactVitForImageClassification,
     CompactVitImageProcessorPil,
@@ -119,6 +123,26 @@ def test_transformers_vit(images):
         item.pooling_map()
 
 
+def test_beit_reads_the_mean_of_its_patches(images):
+    sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8}
+    model = BeitForImageClassification(BeitConfig(image_size=16, patch_size=4, **sizes))
+    item = attend(model, make()[1], images)[0]
+    np.testing.assert_allclose(item.readout, [0, *[1 / 16] * 16])
+    expected = item.attentions[0, 1, 1:, 1:].mean(axis=0).reshape(4, 4)
+    np.testing.assert_allclose(item.head_map(0, 1), expected, rtol=1e-5)
+
+
+def test_non_local_blocks_on_several_grids(images):
+    config = AttentionCnnConfig(
+        image_size=16, hidden_sizes=[4, 4, 4], depths=[1] * 3, attention_type="non_local", attention_stages=[2, 3]
+    )
+    item = attend(AttentionCnnForImageClassification(config), make()[1], images)[0]
+    assert item.grid == (4, 4) and item.attentions.shape == (1, 1, 16, 16)
+    config.spatial_transformer, config.warped_size = "affine", 8
+    with pytest.raises(ValueError, match="inside the window .* `look` shows"):
+        attend(AttentionCnnForImageClassification(config), make()[1], images)
+
+
 def test_a_model_without_a_head(images):
     model, processor = make()
     item = attend(CompactVitModel(model.config), processor, images)[0]
@@ -126,6 +150,13 @@ def test_a_model_without_a_head(images):
 
 
 def test_bad_input(images):
+    with pytest.raises(ValueError, match="load it with `token_keep_rate=1.0`"):
+        attend(*make(token_keep_rate=0.5), images)
+    item = attend(*make(), images)[0]
+    with pytest.raises(ValueError, match="`layer` = 3, but the model has 3 layers"):
+        item.head_map(3)
+    with pytest.raises(ValueError, match="`head` = 5, but the model has 2 heads"):
+        item.head_map(0, 5)
     model, processor = make()
     for wrong in (images[0], ["a.png"]):
         with pytest.raises(ValueError, match="must be a list of PIL images"):

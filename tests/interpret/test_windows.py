@@ -82,6 +82,15 @@ def test_glimpses_stand_where_the_model_looked(images):
     assert not model.training
 
 
+def test_glimpses_of_images_of_another_shape(images):
+    processor = CompactVitImageProcessorPil(num_channels=1, size={"height": 40, "width": 80}, do_normalize=False)
+    black = [Image.new("L", (160, 80))]
+    item = look(make_recurrent(glimpse_stride=2), processor, black)[0]
+    corners = item.corners()
+    np.testing.assert_allclose(np.ptp(corners, axis=1), [[16, 16]] * 3, rtol=1e-5)  # 8 pixels, twice as large there
+    assert not item.seen.any()
+
+
 @pytest.mark.parametrize("kind", ["glimpses", "window"])
 def test_pictures(images, kind, tmp_path):
     model = make_recurrent() if kind == "glimpses" else make_cnn(spatial_transformer="attention")

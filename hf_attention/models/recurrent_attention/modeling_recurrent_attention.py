@@ -337,7 +337,7 @@ class RecurrentAttentionForImageClassification(RecurrentAttentionPreTrainedModel
         loss = None
         if labels is not None:
             if not labels.is_floating_point():
-                labels = nn.functional.one_hot(labels, self.num_labels).to(log_probs.dtype)
+                labels = nn.functional.one_hot(labels.long(), self.num_labels).to(log_probs.dtype)
             if not self.training:
                 loss = nn.functional.cross_entropy(logits, labels)
             else:
