@@ -44,7 +44,8 @@ def load_cluttered_digits(
     seed: int = 0,
 ) -> DatasetDict:
     """
-    Makes canvases with one whole digit each, the same ones for the same arguments. A split takes its digits, and its
+    Makes canvases with one digit each, whole but for corners that are turned beyond the edge, the same ones for the
+    same arguments. A split takes its digits, and its
     clutter, from the same split of [`~hf_attention.data.images.load_digits`], so no two splits share a source digit.
 
     Args:
@@ -66,6 +67,9 @@ def load_cluttered_digits(
     sizes = {"train": 20_000, "validation": 1_000, "test": 3_000} if sizes is None else sizes
     if not 0 < scale[0] <= scale[1]:
         raise ValueError(f"`scale` is two factors, 0 < low <= high, got {scale}.")
+    for name, value in (("canvas_size", canvas_size), ("digit_size", digit_size), *sizes.items()):
+        if value <= 0:
+            raise ValueError(f"`{'sizes' if name in sizes else name}` must be above 0, got {value}.")
     if clutter < 0:
         raise ValueError(f"`clutter` must not be negative, got {clutter}.")
     if not 0 <= rotation <= 180:

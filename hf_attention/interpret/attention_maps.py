@@ -36,7 +36,7 @@ class ImageAttention:
         grid (`tuple[int, int]`): rows and columns of tokens.
         num_prefix_tokens (`int`): tokens before the grid: 1 with a class token.
         probabilities (`np.ndarray` of shape `(num_labels,)`, *optional*): of every class, with a head.
-        mean_pooled (`bool`): whether the classifier reads the mean of the grid though there is a class token, as BEiT's.
+        mean_pooled (`bool`): whether the classifier reads the mean of the grid beside a class token, as BEiT's does.
     """
 
     image: Image.Image

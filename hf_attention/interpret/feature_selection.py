@@ -39,6 +39,9 @@ def mutual_information(
     images = upright(images)
     if len(labels) != len(images):
         raise ValueError(f"`labels` ({len(labels)}) must be as many as `images` ({len(images)}).")
+    height, width = (min(sides) for sides in zip(*((image.height, image.width) for image in images)))
+    if not (1 <= grid[0] <= height and 1 <= grid[1] <= width):
+        raise ValueError(f"`grid` = {grid} must have a pixel for each patch of images of {height} x {width} pixels.")
     features = np.stack([patch_means(np.asarray(convert_mode(image, "L"), dtype=float), grid) for image in images])
     found = mutual_info_classif(features.reshape(len(images), -1), labels, random_state=seed)
     return found.reshape(grid)

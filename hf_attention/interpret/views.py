@@ -71,8 +71,10 @@ def view(
         shown (`int`, *optional*, defaults to 4): images in the picture.
 
     Raises:
-        `ValueError`: for a model that does not say what it attended to.
+        `ValueError`: for a model that does not say what it attended to, and without images.
     """
+    if not images:
+        raise ValueError("`images` is empty; there is nothing to show.")
     config, first = model.config, images[:shown]
     if getattr(config, "spatial_transformer", "none") != "none" or hasattr(config, "num_glimpses"):
         caption = GLIMPSES if hasattr(config, "num_glimpses") else WINDOW

@@ -83,7 +83,8 @@ def look(
     """
     images = upright(images)
     found = []
-    statistics = (image_processor.image_mean, image_processor.image_std) if image_processor.do_normalize else (0.0, 1.0)
+    normalized = image_processor.do_normalize
+    statistics = (image_processor.image_mean, image_processor.image_std) if normalized else (0.0, 1.0)
     mean, std = (
         torch.tensor(values if isinstance(values, (list, tuple)) else [values]).view(-1, 1, 1) for values in statistics
     )

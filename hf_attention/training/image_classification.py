@@ -293,8 +293,8 @@ def train_image_classification(
     names = next(iter(data.values())).features["label"].names
     if len(names) < 2:
         raise ValueError(
-            f"The data has one class, {shorten(names)}, and nothing to tell it from. `train_file` is a folder of folders, "
-            "one a class: name the one above, or below."
+            f"The data has one class, {shorten(names)}, and nothing to tell it from. `train_file` is a folder of "
+            "folders, one a class: name the one above, or below."
         )
     model = make_model(model_args, names)
     config = model.config

@@ -148,7 +148,7 @@ def test_image_classifiers(small_vision_run, tmp_path):
             num_channels=3, image_size=32, num_glimpses=3, num_scales=2, initial_location="center", hidden_size=16
         ),
     ],
-    ids=["class token", "pruned", "class token, pruned", "se", "non_local and spatial_transformer", "recurrent_attention"],
+    ids=["class token", "pruned", "class token, pruned", "se", "non_local, spatial_transformer", "recurrent"],
 )
 def test_vision_families_in_any_batch(config, tmp_path):
     torch.manual_seed(0)

@@ -113,3 +113,5 @@ def test_bad_input():
         accuracy_by_kept(model, processor, images, labels, np.zeros((4, 2, 3)), [1, 7])
     with pytest.raises(ValueError, match=r"`labels` \(1\) must be as many as `images` \(4\)"):
         mutual_information(images, [0], GRID)
+    with pytest.raises(ValueError, match=r"`grid` = \(2, 13\) must have a pixel for each patch of images of 8 x 12"):
+        mutual_information(images, labels, (2, 13))

@@ -90,6 +90,9 @@ class CompactVitImageProcessorPil(PilBackend):
         kwargs = super()._standardize_kwargs(**kwargs)
         if kwargs["num_channels"] not in MODES:
             raise ValueError(f"`num_channels` must be 1, 3 or 4, got {kwargs['num_channels']}.")
+        std = kwargs.get("image_std")
+        if std is not None and min([std] if isinstance(std, (int, float)) else std) <= 0:
+            raise ValueError(f"`image_std` must be above 0, got {std}.")
         for name in ("image_mean", "image_std"):  # one value is of all channels, however many they are
             values = kwargs.get(name)
             values = {float(values)} if isinstance(values, (int, float)) else set(values or ())

@@ -109,6 +109,10 @@ class CompactVitEmbeddings(nn.Module):
         interpolate_pos_encoding: bool = False,
     ) -> torch.Tensor:
         """(B, C, height, width) to (B, N, D)."""
+        if pixel_values.dim() != 4:
+            raise ValueError(
+                f"`pixel_values` must be of shape (batch, channels, height, width), got {tuple(pixel_values.shape)}."
+            )
         size = self.config.image_size
         if not interpolate_pos_encoding and tuple(pixel_values.shape[2:]) != (size, size):
             raise ValueError(
@@ -121,6 +125,11 @@ class CompactVitEmbeddings(nn.Module):
         if bool_masked_pos is not None:
             if self.mask_token is None:
                 raise ValueError("`bool_masked_pos` needs a model with a mask token: `use_mask_token=True`.")
+            if bool_masked_pos.shape != tokens.shape[:2]:
+                raise ValueError(
+                    f"`bool_masked_pos` must be of shape {tuple(tokens.shape[:2])} (batch, tokens), got "
+                    f"{tuple(bool_masked_pos.shape)}."
+                )
             tokens = torch.where(bool_masked_pos.bool().unsqueeze(-1), self.mask_token.to(tokens.dtype), tokens)
         if self.num_prefix_tokens:
             tokens = torch.cat([self.cls_token.expand(tokens.shape[0], -1, -1), tokens], dim=1)

@@ -280,6 +280,11 @@ class CompactVitForMaskedImageModeling(CompactVitPreTrainedModel):
 
         Returns a `MaskedImageModelingOutput` with `loss` and `reconstruction`, of the shape of `pixel_values`.
         """
+        if pixel_values is not None and any(side % self.encoder_stride for side in pixel_values.shape[2:]):
+            raise ValueError(
+                f"`pixel_values` of {tuple(pixel_values.shape[2:])} pixels are not whole tokens of "
+                f"{self.encoder_stride} x {self.encoder_stride}. Resize or crop the images."
+            )
         outputs = self.model(
             pixel_values, bool_masked_pos=bool_masked_pos, interpolate_pos_encoding=interpolate_pos_encoding, **kwargs
         )

@@ -260,22 +260,24 @@ class RecurrentAttentionModel(RecurrentAttentionPreTrainedModel):
             )
         sample = self.training if sample is None else sample
         pixel_values = pixel_values.to(self.dtype)
-        location = pixel_values.new_zeros(pixel_values.shape[0], 2)
+        # 16 bits would move the glimpses
+        wide = torch.promote_types(self.dtype, torch.float32)
+        location = pixel_values.new_zeros(pixel_values.shape[0], 2, dtype=wide)
         if sample and config.initial_location == "random":
             location = torch.rand_like(location) * 2 - 1
-        pyramid, state = make_pyramid(pixel_values, config.num_scales, config.glimpse_stride), None
+        pyramid, state = make_pyramid(pixel_values.to(wide), config.num_scales, config.glimpse_stride), None
         states, locations, glimpses, log_probs, baselines = [], [], [], [], []
         for step in range(config.num_glimpses):
             glimpse = extract_glimpses(
                 pyramid, location, config.glimpse_size, pixel_values.shape[2:], config.glimpse_stride
-            )
-            state = self.core(self.glimpse_network(glimpse, location), state)
+            ).to(self.dtype)
+            state = self.core(self.glimpse_network(glimpse, location.to(self.dtype)), state)
             states.append(state)
             locations.append(location)
             glimpses.append(glimpse)
             if step + 1 == config.num_glimpses:
                 break
-            mean = self.locator(state.detach() if config.detach_locator else state)
+            mean = self.locator(state.detach() if config.detach_locator else state).to(wide)
             chosen = mean.detach()
             if sample:
                 chosen = chosen + torch.randn_like(chosen) * config.location_std

@@ -119,6 +119,11 @@ def test_bad_number_of_channels():
         CompactVitImageProcessorPil(num_channels=2)
 
 
+def test_bad_deviation():
+    with pytest.raises(ValueError, match=r"`image_std` must be above 0, got \(?\[?0.5, 0"):
+        CompactVitImageProcessorPil(image_std=[0.5, 0.0, 0.5])
+
+
 def test_round_trip(tmp_path):
     processor = CompactVitImageProcessorPil(num_channels=1, size={"height": 8, "width": 8}, image_mean=[0.3])
     processor.save_pretrained(tmp_path)

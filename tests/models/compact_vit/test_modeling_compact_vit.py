@@ -309,6 +309,10 @@ def test_masked_image_modeling():
     assert not torch.allclose(outputs.reconstruction, model(images).reconstruction)
     with pytest.raises(ValueError, match="needs a model with a mask token"):
         make_model(CompactVitModel)(images, bool_masked_pos=mask)
+    with pytest.raises(ValueError, match=r"`bool_masked_pos` must be of shape \(3, 64\) .*, got \(3, 8\)"):
+        model(images, bool_masked_pos=mask[:, :8])
+    with pytest.raises(ValueError, match=r"\(17, 16\) pixels are not whole tokens of 2 x 2"):
+        model(torch.randn(1, 3, 17, 16), interpolate_pos_encoding=True)
     with pytest.raises(ValueError, match="tokens of whole pixels"):
         make_model(CompactVitForMaskedImageModeling, image_size=19)
 
@@ -372,6 +376,8 @@ def test_bad_input():
         model(torch.randn(1, 1, 16, 16))
     with pytest.raises(ValueError, match="specify `pixel_values`"):
         model()
+    with pytest.raises(ValueError, match=r"shape \(batch, channels, height, width\), got \(3, 16, 16\)"):
+        model(torch.randn(3, 16, 16))
     patches = make_model(tokenizer_type="patch")
     with pytest.raises(ValueError, match=r"3 x 16 pixels is smaller than a patch \(`patch_size` = 4\)"):
         patches(torch.randn(1, 3, 3, 16), interpolate_pos_encoding=True)
