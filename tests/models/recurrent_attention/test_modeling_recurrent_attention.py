@@ -269,7 +269,7 @@ def test_save_and_load(tmp_path, cell_type):
     torch.testing.assert_close(base(images).locations, model(images).locations)
     half = AutoModelForImageClassification.from_pretrained(tmp_path, dtype=torch.bfloat16)(images)
     assert half.glimpses.dtype == torch.bfloat16 and half.locations.dtype == torch.float32
-    torch.testing.assert_close(half.locations, model(images).locations, atol=0.05, rtol=0.05)
+    torch.testing.assert_close(half.locations, model(images).locations, atol=0.1, rtol=0)
 
 
 def test_sizes_and_channels():
