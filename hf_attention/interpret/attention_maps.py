@@ -62,17 +62,20 @@ class ImageAttention:
             return np.eye(size)[0]
         return np.where(np.arange(size) < self.num_prefix_tokens, 0, 1 / (size - self.num_prefix_tokens))
 
+    def weights(self, layer: int = -1, head: int | None = None) -> np.ndarray:
+        """The attention of a layer's head, or the mean of its heads. (N, N). `ValueError` for one that is not there."""
+        layers, heads = self.attentions.shape[:2]
+        for name, given, count in (("layer", layer, layers), ("head", head or 0, heads)):
+            if not -count <= given < count:
+                raise ValueError(f"`{name}` = {given}, but the model has {count} {name}s: 0 to {count - 1}.")
+        return self.attentions[layer].mean(axis=0) if head is None else self.attentions[layer, head]
+
     def head_map(self, layer: int = -1, head: int | None = None) -> np.ndarray:
         """
         What the classifier's reading looks at through a layer's head, or the mean of its heads. (rows, columns).
         `ValueError` for a layer or head that is not there.
         """
-        layers, heads = self.attentions.shape[:2]
-        for name, given, count in (("layer", layer, layers), ("head", head or 0, heads)):
-            if not -count <= given < count:
-                raise ValueError(f"`{name}` = {given}, but the model has {count} {name}s: 0 to {count - 1}.")
-        weights = self.attentions[layer].mean(axis=0) if head is None else self.attentions[layer, head]
-        return self.on_grid(self.readout @ weights)
+        return self.on_grid(self.readout @ self.weights(layer, head))
 
     def pooling_map(self) -> np.ndarray:
         """The sequence pool's weights on the grid. (rows, columns). `ValueError` where there are none."""

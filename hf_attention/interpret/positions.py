@@ -29,15 +29,14 @@ def position_map(attention: ImageAttention, pixel: tuple[int, int], layer: int =
         pixel (`tuple[int, int]`): column and row, in pixels of the image.
 
     Raises:
-        `ValueError`: for a pixel outside the image.
+        `ValueError`: for a pixel outside the image, and a layer that is not there.
     """
     (column, row), (width, height) = pixel, attention.image.size
     if not (0 <= column < width and 0 <= row < height):
         raise ValueError(f"`pixel` (column, row) = {pixel} lies outside the image of {width} x {height} pixels.")
     rows, columns = attention.grid
     position = row * rows // height * columns + column * columns // width
-    weights = attention.attentions[layer].mean(axis=0)[attention.num_prefix_tokens + position]
-    return attention.on_grid(weights)
+    return attention.on_grid(attention.weights(layer)[attention.num_prefix_tokens + position])
 
 
 def plot_positions(attentions: list[ImageAttention], pixels: list[list[tuple[int, int]]], cell: float = 1.8) -> Figure:

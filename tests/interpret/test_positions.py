@@ -42,6 +42,8 @@ def test_bad_input(images):  # noqa: F811
     attentions = attend(make_cnn(attention_type="non_local"), make_processor(), images[:1])
     with pytest.raises(ValueError, match=r"`pixel` \(column, row\) = \(24, 0\) lies outside the image of 24 x 20"):
         position_map(attentions[0], (24, 0))
+    with pytest.raises(ValueError, match="`layer` = 9, but the model has 1 layers"):
+        position_map(attentions[0], (0, 0), layer=9)
     with pytest.raises(ValueError, match="`pixels` must be a list of as many pixels"):
         plot_positions(attentions, [])
     with pytest.raises(ValueError, match="`attentions` is empty"):
