@@ -377,7 +377,7 @@ class BahdanauAttentiveLayer(GradientCheckpointingLayer):
         """
         if self.cell.cell_type != "gru" or self.cell.reset_before or self.attention.attention_type != "additive":
             return False
-        if inputs.shape[1] == 1 or self.dtype_of(inputs) == torch.float16 or torch.compiler.is_exporting():
+        if inputs.shape[1] == 1 or self.dtype_of(inputs) == torch.float16 or is_exporting():
             return False
         if is_changed(self.attention) or is_changed(self.cell):
             return False
@@ -432,6 +432,11 @@ class BahdanauAttentiveLayer(GradientCheckpointingLayer):
 def is_plain(linear: nn.Module) -> bool:
     """Whether a linear map is no more than its weight and bias, which a fused function may then take."""
     return type(linear) in (nn.Linear, BahdanauLinear) and not is_changed(linear)
+
+
+def is_exporting() -> bool:
+    """Whether one graph is to be made of it all. torch 2.11 says so of whatever Dynamo traces."""
+    return torch.compiler.is_exporting() and not torch.compiler.is_dynamo_compiling()
 
 
 def is_changed(module: nn.Module) -> bool:

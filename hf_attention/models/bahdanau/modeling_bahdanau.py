@@ -46,6 +46,7 @@ from .layers_bahdanau import (
     BahdanauLinear,
     BahdanauReadout,
     BahdanauRecurrence,
+    is_exporting,
     is_plain,
     reading_orders,
     unpack,
@@ -685,7 +686,7 @@ class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, BahdanauGenerati
     def can_skip_logits(self) -> bool:
         """Whether the loss is transformers' own and the output projection plain (not LoRA's, not hooked)."""
         is_default = self.loss_function is ForCausalLMLoss
-        return is_default and is_plain(self.lm_head) and not torch.compiler.is_exporting()
+        return is_default and is_plain(self.lm_head) and not is_exporting()
 
     @torch.compiler.disable  # it takes the labels that there are, whose number varies
     def loss_without_logits(
