@@ -15,7 +15,8 @@
 Train a sentencepiece model on text and hand it over as a plain fast tokenizer.
 
 The result is one `tokenizer.json` that `AutoTokenizer` loads with no code of ours and without sentencepiece, and its
-ids are sentencepiece's own (Kudo & Richardson 2018, arXiv 1808.06226).
+ids are sentencepiece's own (Kudo & Richardson 2018, arXiv 1808.06226), of decomposed text (NFD) too; only half-width
+katakana with a voicing mark differ.
 """
 
 import io
@@ -110,7 +111,8 @@ def convert_sentencepiece(serialized_model: bytes, extra_tokens: Iterable[str] =
 
     steps = [normalizers.Strip(), normalizers.Replace(Regex(r"\s{2,}"), " ")]
     if charsmap := proto.normalizer_spec.precompiled_charsmap:
-        steps.insert(0, normalizers.Precompiled(charsmap))
+        # `Precompiled` does not compose, as sentencepiece does with the same map
+        steps = [normalizers.NFC(), normalizers.Precompiled(charsmap), *steps]
     tokenizer.normalizer = normalizers.Sequence(steps)
     # the control pieces are in the vocabulary, so a literal one in a text is cut before it can match
     specials = "|".join(token.strip("<>") for token in (PAD, BOS, EOS, UNK))
