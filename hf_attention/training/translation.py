@@ -55,7 +55,7 @@ from .checkpoints import (
     write_options,
 )
 from .loader_share import LoaderShare
-from .translation_scores import alignment_error, as_key, compute_metrics
+from .translation_scores import alignment_error, compute_metrics
 from .translation_trainer import TARGET_TOKENIZER, SaveTargetTokenizer, TranslationTrainer
 
 
@@ -261,15 +261,15 @@ def train_translation(
                     data_args.max_target_length,
                     drop=split == "train",
                 )
+                if split != "train":  # batches of like lengths, the longest first
+                    lengths = list(features[split]["length"])
+                    order = sorted(range(len(lengths)), key=lengths.__getitem__, reverse=True)
+                    features[split] = features[split].select(order)
     if training_args.do_eval and "validation" not in features:
         raise ValueError("`eval_strategy` needs a validation split; the data has none. Name a `validation_file`.")
 
     target = target_tokenizer or tokenizer
-    references = {
-        split: {as_key(row["labels"], target.pad_token_id): row["target"] for row in features[split]}
-        for split in features
-        if split != "train"
-    }
+    references = {split: list(rows["target"]) for split, rows in features.items() if split != "train"}
     loader = LoaderShare()
     trainer = TranslationTrainer(
         model=model,

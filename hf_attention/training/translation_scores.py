@@ -21,29 +21,25 @@ from ..interpret.alignments import align
 from ..metrics import AlignmentError, Bleu, ChrF, ExactMatch
 
 
-def as_key(labels: list[int], pad_token_id: int) -> tuple[int, ...]:
-    """Labels without padding, be it the collator's (-100) or the Trainer's."""
-    return tuple(token_id for token_id in labels if token_id >= 0 and token_id != pad_token_id)
-
-
 def compute_metrics(
     prediction,
     tokenizer: PreTrainedTokenizerBase,
-    references: dict[tuple[int, ...], str],
+    references: list[str],
     bleu_tokenize: str,
     signature: bool = False,
 ) -> dict[str, float | str]:
     """
     BLEU, chrF and exact match of generated ids against the texts of the data, not against decoded labels.
 
-    `references` maps labels, as [`as_key`] sees them, to texts, since `group_by_length` evaluates in an order of its
-    own. `signature` adds sacrebleu's.
+    `references` stand in the order of the rows; what several processes add, to have as many rows each, comes after
+    them. `signature` adds sacrebleu's.
     """
     pad = tokenizer.pad_token_id
-    token_ids = np.where(prediction.predictions < 0, pad, prediction.predictions)
+    token_ids = prediction.predictions[: len(references)]
+    token_ids = np.where(token_ids < 0, pad, token_ids)
     texts = {
         "predictions": tokenizer.batch_decode(token_ids, skip_special_tokens=True),
-        "references": [references[as_key(row, pad)] for row in prediction.label_ids.tolist()],
+        "references": references,
     }
     bleu = Bleu().compute(**texts, tokenize=bleu_tokenize)
     if not signature:

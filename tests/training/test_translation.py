@@ -29,6 +29,9 @@ from transformers import (
     GenerationConfig,
 )
 
+from hf_attention.training import translation
+from hf_attention.training.translation_scores import compute_metrics
+
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "train_translation.py"
 
@@ -94,8 +97,8 @@ def test_resume_gives_the_weights_of_an_uninterrupted_run(small_run, tmp_path):
         torch.testing.assert_close(weights(tmp_path / "run")[name], value, msg=name)
 
 
-def test_two_processes_give_the_loss_of_one(tmp_path):
-    losses = []
+def test_two_processes_give_the_figures_of_one(tmp_path):
+    losses, scores = [], []
     for processes in (1, 2):
         arguments = [
             "--max_train_samples",
@@ -108,13 +111,40 @@ def test_two_processes_give_the_loss_of_one(tmp_path):
             "1",
         ]
         arguments += ["--per_device_train_batch_size", str(16 // processes), "--train_sampling_strategy", "random"]
+        arguments += ["--per_device_eval_batch_size", "3"]  # of 8 rows, so that two processes repeat some
         arguments += ["--use_cpu", "--output_dir", str(tmp_path / str(processes)), "--disable_tqdm", "true"]
         launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
         run = subprocess.run([*launcher, str(SCRIPT), *arguments], capture_output=True, text=True)
         assert run.returncode == 0, run.stderr[-3000:]
         history = json.loads((tmp_path / str(processes) / "trainer_state.json").read_text())["log_history"]
         losses.append([entry["loss"] for entry in history if "loss" in entry])
+        scores.append(json.loads((tmp_path / str(processes) / "test_results.json").read_text())["test_chrf"])
     assert losses[1] == pytest.approx(losses[0], rel=1e-4)
+    assert scores[1] == scores[0] > 0
+
+
+def test_a_row_is_compared_with_its_own_reference(pairs, tmp_path, monkeypatch):
+    texts = [
+        "eins zwei",
+        "e\u200bins zwei",
+        "eins  zwei",
+        "eins",
+        "zwei",
+        "drei vier fuenf",
+    ]  # three are alike as tokens
+    (tmp_path / "test.csv").write_text("\n".join(["de,en", *(f"{text},{text}" for text in texts)]) + "\n")
+    seen = []
+
+    def record(prediction, tokenizer, references, **kwargs):
+        labels = [[token_id for token_id in row if token_id > 0] for row in prediction.label_ids.tolist()]
+        seen.extend(zip(labels, tokenizer(references).input_ids, references))
+        return compute_metrics(prediction, tokenizer, references, **kwargs)
+
+    monkeypatch.setattr(translation, "compute_metrics", record)
+    arguments = [*pairs, *SMALL, "--test_file", str(tmp_path / "test.csv"), "--per_device_eval_batch_size", "2"]
+    main([*arguments, "--max_steps", "1", "--output_dir", str(tmp_path / "run")])
+    assert sorted(reference for *_, reference in seen) == sorted(texts)
+    assert all(labels == expected for labels, expected, _ in seen)
 
 
 def test_marian_from_scratch(pairs, tmp_path):
