@@ -47,6 +47,8 @@ from .checkpoints import (
     check_model_to_tune,
     check_output_dir,
     check_push,
+    check_same_model,
+    clear_output_dir,
     explained_full_disk,
     find_checkpoint,
     push,
@@ -91,9 +93,19 @@ def load_data(args: ParallelDataArguments, train: bool = True) -> dict[str, Data
 
 
 def make_tokenizers(
-    model_args: ModelArguments, data_args: ParallelDataArguments, data: dict[str, Dataset | IterableDataset]
+    model_args: ModelArguments,
+    data_args: ParallelDataArguments,
+    data: dict[str, Dataset | IterableDataset],
+    checkpoint: str | None = None,
 ) -> tuple[PreTrainedTokenizerBase, PreTrainedTokenizerBase | None]:
-    """The tokenizer, and the target's where it has one: loaded with the model, or trained on the training split."""
+    """
+    The tokenizer, and the target's where it has one: the checkpoint's, loaded with the model, or trained on the
+    training split.
+    """
+    if checkpoint is not None:
+        load = partial(AutoTokenizer.from_pretrained, trust_remote_code=model_args.trust_remote_code)
+        folder = os.path.join(checkpoint, TARGET_TOKENIZER)
+        return load(checkpoint), load(folder) if os.path.isdir(folder) else None
     name = model_args.tokenizer_name or model_args.model_name_or_path
     if name is not None:
         options = {"trust_remote_code": model_args.trust_remote_code}
@@ -176,6 +188,7 @@ def make_model(
             config.forced_eos_token_id = None
             config.decoder_vocab_size = len(target)
         model = AutoModelForSeq2SeqLM.from_config(config)
+    if model_args.model_name_or_path is None or tuple(languages.values()) != ("source", "target"):  # no names
         model.config.update(languages)
 
     generation = model.generation_config
@@ -239,15 +252,17 @@ def train_translation(
     data = load_data(data_args, training_args.do_train)
     if training_args.do_train and data_args.streaming and training_args.max_steps <= 0:
         raise ValueError("`streaming` has no end, so set `max_steps`.")
-    tokenizer, target_tokenizer = make_tokenizers(model_args, data_args, data)
+    resume = training_args.resume_from_checkpoint if training_args.do_train else None
+    checkpoint = find_checkpoint(training_args.output_dir, resume) if resume else None
+    tokenizer, target_tokenizer = make_tokenizers(model_args, data_args, data, checkpoint)
     model = make_model(model_args, data_args, tokenizer, target_tokenizer)
-    resume = training_args.resume_from_checkpoint
+    if checkpoint is not None:
+        check_same_model(checkpoint, model.config)
     if training_args.do_train:
         check_output_dir(
             training_args.output_dir, model.config, training_args.overwrite_output_dir, resume is not None
         )
         check_push(training_args, model.config)
-    checkpoint = find_checkpoint(training_args.output_dir, resume) if resume else None
 
     features = {}
     with training_args.main_process_first(desc="tokenizing"):
@@ -295,6 +310,7 @@ def train_translation(
 
     if training_args.do_train:
         with explained_full_disk(training_args.output_dir):
+            clear_output_dir(training_args)
             result = trainer.train(resume_from_checkpoint=checkpoint)
             save_model_whole(trainer)
             if trainer.is_world_process_zero():

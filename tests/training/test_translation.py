@@ -97,6 +97,26 @@ def test_resume_gives_the_weights_of_an_uninterrupted_run(small_run, tmp_path):
         torch.testing.assert_close(weights(tmp_path / "run")[name], value, msg=name)
 
 
+@pytest.mark.parametrize("separate", [[], ["--separate_vocabularies"]])
+def test_resume_takes_the_checkpoints_tokenizers(pairs, separate, tmp_path):
+    arguments = [*pairs, *separate, *SMALL, "--save_steps", "2", "--output_dir", str(tmp_path / "run")]
+    main([*arguments, "--max_steps", "2"])
+    names = ["tokenizer.json", *(["target_tokenizer/tokenizer.json"] if separate else [])]
+    before = [(tmp_path / "run" / name).read_bytes() for name in names]
+    with open(pairs[1], "a") as file:  # of which a tokenizer would be another
+        file.write("neunundneunzig acht,acht neunundneunzig\n" * 40)
+    main([*arguments, "--max_steps", "4", "--resume_from_checkpoint", "last"])
+    assert [(tmp_path / "run" / name).read_bytes() for name in names] == before
+    swapped = [{"de": "en", "en": "de"}.get(argument, argument) for argument in arguments]
+    with pytest.raises(ValueError, match="source_lang de instead of en, target_lang en instead of de"):
+        main([*swapped, "--max_steps", "6", "--resume_from_checkpoint", "last"])
+    with pytest.raises(
+        ValueError, match=r"checkpoint-4.config.json is of another model \(hidden_size 128 instead of 64"
+    ):
+        elsewhere = [*pairs, *separate, *SMALL, "--config_overrides", "hidden_size=64", "--output_dir"]
+        main([*elsewhere, str(tmp_path / "b"), "--resume_from_checkpoint", str(tmp_path / "run" / "checkpoint-4")])
+
+
 def test_two_processes_give_the_figures_of_one(tmp_path):
     losses, scores = [], []
     for processes in (1, 2):
@@ -269,6 +289,20 @@ def test_an_output_folder_with_another_run_is_left_alone(small_run, tmp_path):
     assert before == {file: file.stat().st_mtime_ns for file in folder.rglob("*")}
 
 
+def test_an_overwritten_run_leaves_no_checkpoint_and_no_figures(small_run, pairs, tmp_path):
+    run = shutil.copytree(small_run[0], tmp_path / "run")
+    (run / "checkpoint-best").mkdir()  # a person's
+    card = run / "README.md"
+    card.write_text(card.read_text() + "\n## Notes\n\nMine.\n")
+    arguments = [*pairs, *SMALL, "--max_steps", "1", "--save_strategy", "no", "--output_dir", str(run)]
+    results = main([*arguments, "--overwrite_output_dir"])
+    assert "eval_bleu" not in results and not (run / "eval_results.json").exists()
+    assert [folder.name for folder in run.glob("checkpoint-*")] == ["checkpoint-best"]
+    assert "Mine." in card.read_text() and "CLDR" not in card.read_text()
+    with pytest.raises(ValueError, match="holds no whole checkpoint"):
+        main([*arguments, "--resume_from_checkpoint", "last"])
+
+
 def test_a_model_cut_short(small_run, tmp_path):
     folder, _ = small_run
     shutil.copytree(folder, tmp_path / "cut")
@@ -285,6 +319,17 @@ def test_a_tokenizer_that_does_not_fit(small_run, pairs, tmp_path):
     arguments = [*pairs, *SMALL, "--output_dir", str(tmp_path / "out")]
     with pytest.raises(ValueError, match="The source tokenizer has .* tokens, the model"):
         main(["--model_name_or_path", str(tmp_path / "words"), "--tokenizer_name", str(folder), *arguments])
+
+
+def test_fine_tuning_on_other_languages(pairs, tmp_path):
+    main([*pairs, *SMALL, "--max_steps", "1", "--output_dir", str(tmp_path / "words")])
+    rows = [("de", "fr"), *[("eins", "zwei")] * 20]
+    (tmp_path / "french.csv").write_text("\n".join(map(",".join, rows)) + "\n")
+    tuned = ["--model_name_or_path", str(tmp_path / "words"), *SMALL, "--max_steps", "1"]
+    tuned += ["--train_file", str(tmp_path / "french.csv"), "--test_file", str(tmp_path / "french.csv")]
+    main([*tuned, "--source_lang", "de", "--target_lang", "fr", "--output_dir", str(tmp_path / "french")])
+    assert AutoConfig.from_pretrained(tmp_path / "french").target_lang == "fr"
+    assert "trained from de to fr" in (tmp_path / "french" / "README.md").read_text()
 
 
 def test_swapped_languages(pairs, tmp_path):
