@@ -219,6 +219,9 @@ class TranslationTrainingArguments(RunArguments, Seq2SeqTrainingArguments):
     default_run_name: ClassVar[str] = "translation"
 
     predict_with_generate: bool = field(default=True, metadata={"help": "Whether to generate in evaluation."})
+    generation_num_beams: int | None = field(
+        default=1, metadata={"help": "Beams of evaluations on the validation split; the test has `num_beams`."}
+    )
     train_sampling_strategy: str = field(
         default="group_by_length", metadata={"help": "Sampler: `random`, `sequential`, or `group_by_length`."}
     )

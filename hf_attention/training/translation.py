@@ -15,6 +15,7 @@
 
 import os
 from functools import partial
+from itertools import islice
 
 from datasets import Dataset, IterableDataset
 from transformers import (
@@ -320,7 +321,7 @@ def train_translation(
         trainer.save_metrics("train", {**result.metrics, "train_loader_share": round(loader.share, 4)})
         trainer.save_state()
     if "validation" in features:
-        metrics = trainer.evaluate(num_beams=1)
+        metrics = trainer.evaluate()
         trainer.log_metrics("eval", metrics)
         trainer.save_metrics("eval", metrics)
     if "test" in features:
@@ -359,16 +360,19 @@ def finish(
     tokenizer: PreTrainedTokenizerBase,
     target_tokenizer: PreTrainedTokenizerBase | None,
 ):
-    """Completes the folder: the pipeline that travels with the model, and, where there is a test split, the card."""
+    """
+    Completes the folder: the pipeline that travels with the model, and the card, with the figures of the test split or
+    else of the validation split, or with none.
+    """
     output_dir = trainer.args.output_dir
     model = trainer.accelerator.unwrap_model(trainer.model)
     if model.is_remote_code():  # its code travels, so the pipeline's does too
         TranslationWithAlignmentPipeline(
             model=model, tokenizer=tokenizer, target_tokenizer=target_tokenizer
         ).save_pretrained(output_dir)
-    if "test" not in data:
-        return
-    examples = [source for source in data["test"]["source"] if source.strip()][:3]
+    split = next((split for split in ("test", "validation") if split in data), None)
+    num_beams = data_args.num_beams if split == "test" else trainer.args.generation_num_beams or 1
+    examples = list(islice((row["source"] for row in data[split or "train"] if row["source"].strip()), 3))
     has_attention = getattr(model.config, "attention_type", None) != "none"
     parent = model_args.model_name_or_path
     languages = [language for language in (data_args.source_lang, data_args.target_lang) if len(language) == 2]
@@ -377,8 +381,10 @@ def finish(
         languages = sorted({locale.split("_")[0] for locale in LOCALES})
         description |= {"limits": DATES_LIMITS, "license": "apache-2.0"}
     elif data_args.train_file:
-        description["data_name"] = os.path.basename(os.path.dirname(os.path.abspath(data_args.train_file[0])))
-    elif not os.path.isdir(data_args.dataset_name):
+        description["data_name"] = os.path.basename(data_args.train_file[0])
+    elif os.path.isdir(data_args.dataset_name):
+        description["data_name"] = os.path.basename(os.path.abspath(data_args.dataset_name))
+    else:
         description["dataset"] = data_args.dataset_name
     write_translation_card(
         output_dir,
@@ -388,8 +394,9 @@ def finish(
         if has_attention
         else [],
         example=examples[0],
-        test_size=len(data["test"]),
-        num_beams=data_args.num_beams,
+        test_size=len(data[split]) if split else None,
+        num_beams=num_beams,
+        split=split,
         languages=languages or None,
         base_model=parent if parent and not os.path.isdir(parent) else None,  # the Hub knows no local folder
         **description,

@@ -167,6 +167,24 @@ def test_a_row_is_compared_with_its_own_reference(pairs, tmp_path, monkeypatch):
     assert all(labels == expected for labels, expected, _ in seen)
 
 
+def test_a_card_without_a_test_split(pairs, tmp_path):
+    train, languages = pairs[:2], pairs[4:]
+    arguments = [*train, *languages, *SMALL, "--max_steps", "2"]
+    main([*arguments, "--validation_file", train[1], "--output_dir", str(tmp_path / "validated")])
+    card = (tmp_path / "validated" / "README.md").read_text()
+    assert "On the validation split of pairs.csv (40 pairs), decoded with greedy search" in card
+    assert "| chrF |" in card and "split: validation" in card and "split: test" not in card
+    main([*arguments, "--output_dir", str(tmp_path / "neither")])
+    card = (tmp_path / "neither" / "README.md").read_text()
+    assert "## Results" not in card and "## How to use it" in card and "alignment.png" in card
+
+
+def test_every_evaluation_of_validation_pairs_searches_alike(small_run):
+    folder, results = small_run
+    history = json.loads((folder / "trainer_state.json").read_text())["log_history"]
+    assert [entry["eval_chrf"] for entry in history if "eval_chrf" in entry][-1] == results["eval_chrf"]
+
+
 def test_marian_from_scratch(pairs, tmp_path):
     overrides = "d_model=16,encoder_layers=1,decoder_layers=1,encoder_attention_heads=2,decoder_attention_heads=2"
     overrides += ",encoder_ffn_dim=16,decoder_ffn_dim=16"
