@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from huggingface_hub import HfApi
-from transformers import PreTrainedConfig, Trainer, TrainingArguments
+from transformers import PreTrainedConfig, Trainer, TrainerState, TrainingArguments
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, HubStrategy
 from transformers.utils import (
@@ -65,6 +65,8 @@ def check_model_to_tune(args: ModelArguments | ImageModelArguments):
         raise ValueError(
             "`config_overrides` and `preset` are for a new model; one of `model_name_or_path` has its config."
         )
+    if args.model_type != type(args).model_type:
+        raise ValueError(f"`model_type` ({args.model_type}) is for a new model; `model_name_or_path` has a type.")
     if os.path.isdir(args.model_name_or_path):
         check_weights(args.model_name_or_path)
         return
@@ -107,6 +109,11 @@ def check_checkpoint(folder: str):
     if not os.path.isfile(os.path.join(folder, TRAINER_STATE_NAME)):
         raise ValueError(f"{folder} is no whole checkpoint: it has no {TRAINER_STATE_NAME}.")
     check_weights(folder)
+
+
+def read_step(checkpoint: str) -> int:
+    """Of how many steps a checkpoint is."""
+    return TrainerState.load_from_json(os.path.join(checkpoint, TRAINER_STATE_NAME)).global_step
 
 
 def check_output_dir(output_dir: str, config: PreTrainedConfig, overwrite: bool, resume: bool):

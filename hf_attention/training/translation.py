@@ -54,11 +54,12 @@ from .checkpoints import (
     find_checkpoint,
     push,
     read_results,
+    read_step,
     save_model_whole,
     write_options,
 )
 from .loader_share import LoaderShare
-from .translation_scores import alignment_error, compute_metrics
+from .translation_scores import alignment_error, check_bleu_tokenize, compute_metrics
 from .translation_trainer import TARGET_TOKENIZER, SaveTargetTokenizer, TranslationTrainer
 
 
@@ -112,8 +113,9 @@ def make_tokenizers(
         options = {"trust_remote_code": model_args.trust_remote_code}
         if model_args.tokenizer_name is None:
             options["revision"] = model_args.model_revision
-        if data_args.separate_vocabularies:
-            raise ValueError(f"`separate_vocabularies` trains new tokenizers, but those of {name} are to be used.")
+        for option in ("separate_vocabularies", "tokenizer_type", "vocab_size"):
+            if getattr(data_args, option) != getattr(ParallelDataArguments, option):
+                raise ValueError(f"`{option}` is for a new tokenizer, but that of {name} is to be used.")
         tokenizer = AutoTokenizer.from_pretrained(name, **options)
         if model_args.model_name_or_path is None:
             return tokenizer, None
@@ -250,6 +252,8 @@ def train_translation(
     if not training_args.do_train and model_args.model_name_or_path is None:
         raise ValueError("Without `do_train` a model must be named: `model_name_or_path`.")
     check_model_to_tune(model_args)
+    if training_args.predict_with_generate:
+        check_bleu_tokenize(data_args.bleu_tokenize)
     data = load_data(data_args, training_args.do_train)
     if training_args.do_train and data_args.streaming and training_args.max_steps <= 0:
         raise ValueError("`streaming` has no end, so set `max_steps`.")
@@ -310,15 +314,20 @@ def train_translation(
         trainer.add_callback(EarlyStoppingCallback(training_args.early_stopping_patience))
 
     if training_args.do_train:
+        first_step = read_step(checkpoint) if checkpoint is not None else 0
         with explained_full_disk(training_args.output_dir):
             clear_output_dir(training_args)
+            trainer.first_step = first_step
             result = trainer.train(resume_from_checkpoint=checkpoint)
             save_model_whole(trainer)
             if trainer.is_world_process_zero():
                 write_options(training_args.output_dir, options)
                 if target_tokenizer is not None:
                     target_tokenizer.save_pretrained(os.path.join(training_args.output_dir, TARGET_TOKENIZER))
-        trainer.save_metrics("train", {**result.metrics, "train_loader_share": round(loader.share, 4)})
+        if result.global_step > first_step:  # of a finished run the figures stay
+            trainer.save_metrics("train", {**result.metrics, "train_loader_share": round(loader.share, 4)})
+        elif not read_results(training_args.output_dir):  # it was stopped before it had any
+            trainer.save_metrics("train", {"epoch": trainer.state.epoch})
         trainer.save_state()
     if "validation" in features:
         metrics = trainer.evaluate()

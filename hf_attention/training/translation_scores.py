@@ -15,10 +15,21 @@
 
 import numpy as np
 from datasets import Dataset
+from sacrebleu import BLEU
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from ..interpret.alignments import align
 from ..metrics import AlignmentError, Bleu, ChrF, ExactMatch
+
+
+def check_bleu_tokenize(name: str):
+    """Raises `ValueError` for a tokenizer that sacrebleu does not have, or that needs what is not installed."""
+    if name not in BLEU.TOKENIZERS:
+        raise ValueError(f"`bleu_tokenize` must be one of {', '.join(BLEU.TOKENIZERS)}, got {name!r}.")
+    try:
+        BLEU(tokenize=name)
+    except (OSError, RuntimeError) as error:
+        raise ValueError(f"`bleu_tokenize` {name!r} cannot be used: {' '.join(str(error).split())}") from error
 
 
 def compute_metrics(
@@ -31,15 +42,15 @@ def compute_metrics(
     """
     BLEU, chrF and exact match of generated ids against the texts of the data, not against decoded labels.
 
-    `references` stand in the order of the rows; what several processes add, to have as many rows each, comes after
-    them. `signature` adds sacrebleu's.
+    `references` stand in the order of the rows. At the end several processes add rows, to have as many each, and
+    `dataloader_drop_last` leaves some out: neither counts. `signature` adds sacrebleu's.
     """
     pad = tokenizer.pad_token_id
     token_ids = prediction.predictions[: len(references)]
     token_ids = np.where(token_ids < 0, pad, token_ids)
     texts = {
         "predictions": tokenizer.batch_decode(token_ids, skip_special_tokens=True),
-        "references": references,
+        "references": references[: len(token_ids)],
     }
     bleu = Bleu().compute(**texts, tokenize=bleu_tokenize)
     if not signature:

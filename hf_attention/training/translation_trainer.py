@@ -50,6 +50,14 @@ class TranslationTrainer(Seq2SeqTrainer):
     It evaluates in the data's order, be training's by length, so that a row finds its own reference.
     """
 
+    first_step = 0  # of the checkpoint that training goes on from
+
+    def set_initial_training_values(self, args, dataloader):
+        epochs, steps_per_epoch, *others, max_steps = super().set_initial_training_values(args, dataloader)
+        if self.first_step >= max_steps:  # there is nothing left to do, but the Trainer would do a step
+            epochs = self.first_step // steps_per_epoch
+        return epochs, steps_per_epoch, *others, max_steps
+
     def _get_eval_sampler(self, eval_dataset):
         return SequentialSampler(eval_dataset)
 

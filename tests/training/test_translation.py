@@ -15,6 +15,7 @@ import json
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -117,6 +118,17 @@ def test_resume_takes_the_checkpoints_tokenizers(pairs, separate, tmp_path):
         main([*elsewhere, str(tmp_path / "b"), "--resume_from_checkpoint", str(tmp_path / "run" / "checkpoint-4")])
 
 
+def test_resume_of_a_finished_run_trains_no_more(small_run, tmp_path):
+    folder, results = small_run
+    run = shutil.copytree(folder, tmp_path / "run")
+    before = weights(run)
+    arguments = [str(folder.parent / "recipe.yaml"), "--output_dir", str(run), *SMALL]
+    again = main([*arguments, "--resume_from_checkpoint", "last"])
+    assert json.loads((run / "trainer_state.json").read_text())["global_step"] == 30
+    assert all(torch.equal(value, before[name]) for name, value in weights(run).items())
+    assert again["train_loss"] == results["train_loss"] and again["train_runtime"] == results["train_runtime"]
+
+
 def test_two_processes_give_the_figures_of_one(tmp_path):
     losses, scores = [], []
     for processes in (1, 2):
@@ -143,15 +155,10 @@ def test_two_processes_give_the_figures_of_one(tmp_path):
     assert scores[1] == scores[0] > 0
 
 
-def test_a_row_is_compared_with_its_own_reference(pairs, tmp_path, monkeypatch):
-    texts = [
-        "eins zwei",
-        "e\u200bins zwei",
-        "eins  zwei",
-        "eins",
-        "zwei",
-        "drei vier fuenf",
-    ]  # three are alike as tokens
+@pytest.mark.parametrize("drop_last", [False, True])
+def test_a_row_is_compared_with_its_own_reference(pairs, drop_last, tmp_path, monkeypatch):
+    # three are alike as tokens
+    texts = ["eins zwei", "e\u200bins zwei", "eins  zwei", "eins", "zwei", "drei vier fuenf"]
     (tmp_path / "test.csv").write_text("\n".join(["de,en", *(f"{text},{text}" for text in texts)]) + "\n")
     seen = []
 
@@ -161,9 +168,10 @@ def test_a_row_is_compared_with_its_own_reference(pairs, tmp_path, monkeypatch):
         return compute_metrics(prediction, tokenizer, references, **kwargs)
 
     monkeypatch.setattr(translation, "compute_metrics", record)
-    arguments = [*pairs, *SMALL, "--test_file", str(tmp_path / "test.csv"), "--per_device_eval_batch_size", "2"]
-    main([*arguments, "--max_steps", "1", "--output_dir", str(tmp_path / "run")])
-    assert sorted(reference for *_, reference in seen) == sorted(texts)
+    arguments = [*pairs, *SMALL, "--test_file", str(tmp_path / "test.csv"), "--per_device_eval_batch_size", "4"]
+    arguments += ["--dataloader_drop_last", str(drop_last), "--max_steps", "1", "--output_dir", str(tmp_path / "run")]
+    main(arguments)
+    assert len({reference for *_, reference in seen}) == len(seen) == (4 if drop_last else 6)
     assert all(labels == expected for labels, expected, _ in seen)
 
 
@@ -218,7 +226,7 @@ def test_separate_vocabularies(pairs, tmp_path):
     assert config.encoder_vocab_size == len(source) and config.vocab_size == len(target)
     # and again from a checkpoint
     parent = tmp_path / "two" / "checkpoint-2"
-    arguments = ["--model_name_or_path", str(parent), "--max_steps", "2", *pairs, *SMALL]
+    arguments = ["--model_name_or_path", str(parent), "--max_steps", "2", *pairs[:-2], *SMALL]
     main([*arguments, "--output_dir", str(tmp_path / "three")])
     assert (tmp_path / "three" / "target_tokenizer" / "tokenizer.json").is_file()
     shutil.rmtree(parent / "target_tokenizer")
@@ -334,7 +342,7 @@ def test_a_model_cut_short(small_run, tmp_path):
 def test_a_tokenizer_that_does_not_fit(small_run, pairs, tmp_path):
     folder, _ = small_run
     main([*pairs, *SMALL, "--max_steps", "1", "--output_dir", str(tmp_path / "words")])
-    arguments = [*pairs, *SMALL, "--output_dir", str(tmp_path / "out")]
+    arguments = [*pairs[:-2], *SMALL, "--output_dir", str(tmp_path / "out")]
     with pytest.raises(ValueError, match="The source tokenizer has .* tokens, the model"):
         main(["--model_name_or_path", str(tmp_path / "words"), "--tokenizer_name", str(folder), *arguments])
 
@@ -352,7 +360,7 @@ def test_fine_tuning_on_other_languages(pairs, tmp_path):
 
 def test_swapped_languages(pairs, tmp_path):
     main([*pairs, *SMALL, "--max_steps", "1", "--output_dir", str(tmp_path / "words")])
-    swapped = [{"de": "en", "en": "de"}.get(argument, argument) for argument in pairs]
+    swapped = [{"de": "en", "en": "de"}.get(argument, argument) for argument in pairs[:-2]]
     with pytest.raises(ValueError, match="translates de to en, but `source_lang` is en"):
         main(
             ["--model_name_or_path", str(tmp_path / "words"), *swapped, *SMALL, "--output_dir", str(tmp_path / "out")]
@@ -373,9 +381,33 @@ def test_swapped_languages(pairs, tmp_path):
         (["--model_type", "marian", "--preset", "tiny"], "`preset` is for `bahdanau`"),
         (["--model_type", "marian", "--separate_vocabularies"], "`marian` has one vocabulary"),
         (["--train_file", "gone.csv"], "There is no data file 'gone.csv'"),
+        (["--train_file", "pairs.csv", "--dataset_name", "user/pairs"], "`dataset_name` is user/pairs, but files"),
+        (["--source_lang", "en", "--target_lang", "en"], "`source_lang` and `target_lang` are both 'en'"),
+        (["--tokenizer_type", "word"], "`tokenizer_type` must be unigram, bpe or char, got 'word'"),
+        (["--vocab_size", "0"], "`vocab_size` must be at least 1, got 0"),
+        (["--bleu_tokenize", "14a"], "`bleu_tokenize` must be one of .*13a.*, got '14a'"),
     ],
 )
 def test_bad_arguments(tmp_path, arguments, message):
     with pytest.raises((ValueError, FileNotFoundError, StrictDataclassError), match=message):
         main([*arguments, *SMALL, "--max_steps", "1", "--output_dir", str(tmp_path / "out")])
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("option", ["--num_beams", "--max_train_samples", "--max_eval_samples"])
+def test_numbers_that_are_none(tmp_path, option):
+    with pytest.raises(ValueError, match=f"`{option[2:]}` must be at least 1, got 0"):
+        main([*SMALL, option, "0", "--output_dir", str(tmp_path / "out")])
+
+
+@pytest.mark.skipif(find_spec("MeCab") is not None, reason="the tokenizer is installed")
+def test_a_bleu_tokenizer_that_is_not_installed(tmp_path):
+    with pytest.raises(ValueError, match=r"`bleu_tokenize` 'ja-mecab' cannot be used: .* pip install sacrebleu\[ja\]"):
+        main([*SMALL, "--bleu_tokenize", "ja-mecab", "--output_dir", str(tmp_path / "out")])
+
+
+def test_options_of_a_new_model_beside_one_to_tune(small_run, tmp_path):
+    arguments = ["--model_name_or_path", str(small_run[0]), *SMALL, "--output_dir", str(tmp_path / "out")]
+    for option, value in [("model_type", "marian"), ("tokenizer_type", "bpe"), ("vocab_size", "60")]:
+        with pytest.raises(ValueError, match=f"`{option}`.* is for a new"):
+            main([*arguments, f"--{option}", value])
