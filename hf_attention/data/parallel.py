@@ -70,13 +70,14 @@ def load_parallel(
         raise ValueError("Name a dataset (`dataset_name`) or files (`data_files`).")
     dataset = load_dataset(dataset_name, dataset_config_name, streaming=streaming, **kwargs)
     for name in dataset:
-        dataset[name] = select_pair(dataset[name], source_lang, target_lang)
+        with naming([f"{dataset_name} ({name})"]):
+            dataset[name] = select_pair(dataset[name], source_lang, target_lang)
     return dataset
 
 
 @contextmanager
-def naming(files: list[str]) -> Iterator[None]:
-    """Where these files cannot be read, raises a `ValueError` that names them and, where it is known, the remedy."""
+def naming(sources: list[str]) -> Iterator[None]:
+    """Where these cannot be read, raises a `ValueError` that names them and, where it is known, the remedy."""
     try:
         yield
     except (ValueError, DatasetGenerationError, csv.Error) as error:
@@ -86,7 +87,7 @@ def naming(files: list[str]) -> Iterator[None]:
             remedy = " Save it as UTF-8."
         elif isinstance(cause, (ParserError, csv.Error)):
             remedy = " Each row must have the first line's cells; in a csv, quote one that holds a comma or a quote."
-        raise ValueError(f"{', '.join(files)}: {str(cause).strip().rstrip('.')}.{remedy}") from error
+        raise ValueError(f"{', '.join(sources)}: {str(cause).strip().rstrip('.')}.{remedy}") from error
 
 
 def load_files(files: list[str], streaming: bool = False, **kwargs) -> Dataset | IterableDataset:

@@ -66,6 +66,8 @@ def test_saved_folder(tmp_path):
     )
     data = load_parallel(str(tmp_path), source_lang="de", target_lang="en")
     assert data["train"][0] == {"source": "ja", "target": "yes"}
+    with pytest.raises(ValueError, match=rf"{tmp_path.name} \(train\): The data has no column fr"):
+        load_parallel(str(tmp_path), source_lang="de", target_lang="fr")
 
 
 @pytest.mark.parametrize(
