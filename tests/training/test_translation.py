@@ -395,7 +395,7 @@ def test_bad_arguments(tmp_path, arguments, message):
 
 
 @pytest.mark.parametrize("option", ["--num_beams", "--max_train_samples", "--max_eval_samples"])
-def test_numbers_that_are_none(tmp_path, option):
+def test_numbers_that_are_zero(tmp_path, option):
     with pytest.raises(ValueError, match=f"`{option[2:]}` must be at least 1, got 0"):
         main([*SMALL, option, "0", "--output_dir", str(tmp_path / "out")])
 
