@@ -16,9 +16,12 @@
 import csv
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from datasets import Dataset, DatasetDict, Features, IterableDataset, IterableDatasetDict, Value, load_dataset
+from datasets.exceptions import DatasetGenerationError
+from pandas.errors import ParserError
 from transformers import PreTrainedTokenizerBase
 
 
@@ -53,18 +56,38 @@ def load_parallel(
 
     Raises:
         `FileNotFoundError`: for a missing file.
-        `ValueError`: for files of unknown format, text files of unequal length, or columns that are not there.
+        `ValueError`: for files of unknown or different formats, empty or unreadable, text files of unequal length, or
+        columns or texts that are not there.
     """
     if data_files:
-        splits = {name: load_files(files, streaming, **kwargs) for name, files in data_files.items()}
-        dataset = IterableDatasetDict(splits) if streaming else DatasetDict(splits)
-    elif dataset_name:
-        dataset = load_dataset(dataset_name, dataset_config_name, streaming=streaming, **kwargs)
-    else:
+        splits = {}
+        for name, files in data_files.items():
+            rows = load_files(files, streaming, **kwargs)
+            with naming(files):
+                splits[name] = select_pair(rows, source_lang, target_lang)
+        return IterableDatasetDict(splits) if streaming else DatasetDict(splits)
+    if not dataset_name:
         raise ValueError("Name a dataset (`dataset_name`) or files (`data_files`).")
+    dataset = load_dataset(dataset_name, dataset_config_name, streaming=streaming, **kwargs)
     for name in dataset:
-        dataset[name] = select_pair(dataset[name], source_lang, target_lang)
+        with naming([f"{dataset_name} ({name})"]):
+            dataset[name] = select_pair(dataset[name], source_lang, target_lang)
     return dataset
+
+
+@contextmanager
+def naming(sources: list[str]) -> Iterator[None]:
+    """Where these cannot be read, raises a `ValueError` that names them and, where it is known, the remedy."""
+    try:
+        yield
+    except (ValueError, DatasetGenerationError, csv.Error) as error:
+        cause = error.__cause__ or error
+        remedy = ""
+        if isinstance(cause, UnicodeDecodeError):
+            remedy = " Save it as UTF-8."
+        elif isinstance(cause, (ParserError, csv.Error)):
+            remedy = " Each row must have the first line's cells; in a csv, quote one that holds a comma or a quote."
+        raise ValueError(f"{', '.join(sources)}: {str(cause).strip().rstrip('.')}.{remedy}") from error
 
 
 def load_files(files: list[str], streaming: bool = False, **kwargs) -> Dataset | IterableDataset:
@@ -72,11 +95,16 @@ def load_files(files: list[str], streaming: bool = False, **kwargs) -> Dataset |
     for file in files:
         if not os.path.isfile(file):
             raise FileNotFoundError(f"There is no data file {file!r}.")
+    if not any(map(os.path.getsize, files)):
+        raise ValueError(f"{', '.join(files)} is empty.")
     extensions = {os.path.splitext(file)[1].lower() for file in files}
+    if len(extensions) > 1 and extensions & FORMATS.keys():
+        raise ValueError(f"{', '.join(files)} are of different formats: convert them to one, or name one of them.")
     if len(extensions) == 1 and (extension := extensions.pop()) in FORMATS:
         if FORMATS[extension] == "csv":
-            kwargs.update(csv_options(files[0], extension))
-        return load_dataset(FORMATS[extension], data_files=files, split="train", streaming=streaming, **kwargs)
+            kwargs.update(csv_options(files, extension))
+        with naming(files):
+            return load_dataset(FORMATS[extension], data_files=files, split="train", streaming=streaming, **kwargs)
     if len(files) == 2:
         if streaming:
             names = {"source_file": files[0], "target_file": files[1]}
@@ -89,39 +117,55 @@ def load_files(files: list[str], streaming: bool = False, **kwargs) -> Dataset |
     )
 
 
-def csv_options(file: str, extension: str) -> dict:
+def csv_options(files: list[str], extension: str) -> dict:
     """Every cell is text: `NA`, `None` and `007` are what they are, and a tsv has no quotes."""
     dialect = {"delimiter": "\t", "quoting": csv.QUOTE_NONE} if extension == ".tsv" else {}
-    with open(file, encoding="utf-8-sig", newline="") as lines:
-        header = next(csv.reader(lines, **dialect), None)
-    if not header:
-        raise ValueError(f"{file} is empty; its first line must name its columns.")
+    columns, has_rows = None, False
+    for file in files:
+        with naming([file]), open(file, encoding="utf-8-sig", newline="") as lines:
+            header = next(filter(None, csv.reader(lines, **dialect)), None)
+            has_rows = has_rows or any(line.strip() for line in lines)
+        if header is None:
+            raise ValueError(f"{file} is empty, but its first line must name its columns.")
+        columns = columns or header
+        if missing := set(columns) - set(header):
+            raise ValueError(
+                f"{file} has no column {', '.join(sorted(missing))}, which {files[0]} has; its columns are "
+                f"{', '.join(header)}. Give files of the same columns."
+            )
+    if not has_rows:
+        raise ValueError(f"{', '.join(files)}: there is no row below the first line, which names the columns.")
     options = {"sep": dialect["delimiter"], "quoting": csv.QUOTE_NONE} if dialect else {}
-    features = Features({column: Value("string") for column in header})
+    features = Features({column: Value("string") for column in columns})
     return {"keep_default_na": False, "encoding": "utf-8-sig", "features": features, **options}
 
 
 def read_text_pairs(source_file: str, target_file: str) -> Iterable[dict[str, str]]:
-    with open(source_file, encoding="utf-8-sig") as source, open(target_file, encoding="utf-8-sig") as target:
+    with (
+        naming([source_file, target_file]),
+        open(source_file, encoding="utf-8-sig") as source,
+        open(target_file, encoding="utf-8-sig") as target,
+    ):
         while True:
             source_line, target_line = source.readline(), target.readline()
             if not source_line and not target_line:
                 return
             if not source_line or not target_line:
                 shorter = source_file if not source_line else target_file
-                raise ValueError(
-                    f"{source_file} and {target_file} must have a line for each other; {shorter} ends first."
-                )
+                raise ValueError(f"They must have a line for each other; {shorter} ends first.")
             yield {"source": source_line.rstrip("\r\n"), "target": target_line.rstrip("\r\n")}
 
 
 def select_pair(dataset: Dataset | IterableDataset, source_lang: str, target_lang: str) -> Dataset | IterableDataset:
     """Brings a `translation` column or two text columns into columns `source` and `target`."""
-    columns = list(dataset.column_names or next(iter(dataset)))
+    first = next(iter(dataset), None)
+    if first is None:
+        raise ValueError("There is no row.")
+    columns = list(dataset.column_names or first)
     keep = [column for column in ("alignment",) if column in columns]
     if "translation" in columns:
-        languages = list(next(iter(dataset))["translation"])
-        if missing := {source_lang, target_lang} - set(languages):
+        languages = first["translation"]
+        if isinstance(languages, dict) and (missing := {source_lang, target_lang} - set(languages)):
             raise ValueError(
                 f"The `translation` column has no {', '.join(sorted(missing))}; its languages are "
                 f"{', '.join(languages)}. Set `source_lang` and `target_lang`."
@@ -129,6 +173,10 @@ def select_pair(dataset: Dataset | IterableDataset, source_lang: str, target_lan
 
         def read(row):
             pair = row["translation"]
+            if not isinstance(pair, dict) or not {source_lang, target_lang} <= set(pair):
+                raise ValueError(
+                    f"Every `translation` must hold a {source_lang!r} and a {target_lang!r}, but one is {pair!r}."
+                )
             return {"source": as_text(pair[source_lang]), "target": as_text(pair[target_lang])}
     else:
         if missing := {source_lang, target_lang} - set(columns):

@@ -15,7 +15,8 @@
 Train a sentencepiece model on text and hand it over as a plain fast tokenizer.
 
 The result is one `tokenizer.json` that `AutoTokenizer` loads with no code of ours and without sentencepiece, and its
-ids are sentencepiece's own (Kudo & Richardson 2018, arXiv 1808.06226).
+ids are sentencepiece's own (Kudo & Richardson 2018, arXiv 1808.06226), of decomposed text (NFD) too; only half-width
+katakana with a voicing mark differ.
 """
 
 import io
@@ -58,7 +59,8 @@ def train_tokenizer(
             Words such as `<en_US>` that are one token wherever they stand.
 
     Raises:
-        `ValueError`: for another `model_type`, or where `texts` has no text.
+        `ValueError`: for another `model_type`, a `vocab_size` below the number of characters, or where `texts` has no
+        text.
     """
     if model_type not in ("unigram", "bpe", "char"):
         raise ValueError(f"`model_type` must be 'unigram', 'bpe' or 'char', got {model_type!r}.")
@@ -69,25 +71,36 @@ def train_tokenizer(
         seen = "".join(texts)
         vocab_size = len({*seen, *unicodedata.normalize("NFKC", seen)}) + 8
     model = io.BytesIO()
-    sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(texts),
-        model_writer=model,
-        model_type=model_type,
-        vocab_size=vocab_size,
-        character_coverage=character_coverage,
-        hard_vocab_limit=False,
-        pad_id=0,
-        bos_id=1,
-        eos_id=2,
-        unk_id=3,
-        pad_piece=PAD,
-        bos_piece=BOS,
-        eos_piece=EOS,
-        unk_piece=UNK,
-        max_sentence_length=1 << 20,
-        num_threads=1,
-        minloglevel=2,
-    )
+    try:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(texts),
+            model_writer=model,
+            model_type=model_type,
+            vocab_size=vocab_size,
+            character_coverage=character_coverage,
+            hard_vocab_limit=False,
+            pad_id=0,
+            bos_id=1,
+            eos_id=2,
+            unk_id=3,
+            pad_piece=PAD,
+            bos_piece=BOS,
+            eos_piece=EOS,
+            unk_piece=UNK,
+            max_sentence_length=1 << 20,
+            num_threads=1,
+            minloglevel=2,
+        )
+    except RuntimeError as error:
+        if model_type == "char":
+            raise
+        least = len(train_tokenizer(texts, model_type="char", character_coverage=character_coverage))
+        if vocab_size >= least:
+            raise
+        raise ValueError(
+            f"`vocab_size` is {vocab_size}, but the characters of these texts alone take {least} pieces. Raise it, or "
+            "take a tokenizer of characters (`--tokenizer_type char`), which has one for each."
+        ) from error
     return convert_sentencepiece(model.getvalue(), extra_tokens)
 
 
@@ -110,7 +123,8 @@ def convert_sentencepiece(serialized_model: bytes, extra_tokens: Iterable[str] =
 
     steps = [normalizers.Strip(), normalizers.Replace(Regex(r"\s{2,}"), " ")]
     if charsmap := proto.normalizer_spec.precompiled_charsmap:
-        steps.insert(0, normalizers.Precompiled(charsmap))
+        # `Precompiled` does not compose, as sentencepiece does with the same map
+        steps = [normalizers.NFC(), normalizers.Precompiled(charsmap), *steps]
     tokenizer.normalizer = normalizers.Sequence(steps)
     # the control pieces are in the vocabulary, so a literal one in a text is cut before it can match
     specials = "|".join(token.strip("<>") for token in (PAD, BOS, EOS, UNK))

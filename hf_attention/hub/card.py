@@ -85,6 +85,7 @@ def write_card(
     data_name: str,
     limits: str,
     hyperparameters: dict[str, str],
+    split: str | None = "test",
     dataset: str | None = None,
     tags: list[str] | None = None,
     metadata: dict | None = None,
@@ -100,6 +101,7 @@ def write_card(
         task (`str`): the Hub's name of it.
         limits (`str`): what the model is not good for.
         hyperparameters (`dict[str, str]`): those of the task, beside the trainer's.
+        split (`str`, *optional*): of which figures are shown: `test`, `validation`, or none.
         dataset (`str`, *optional*): the data set's name on the Hub, where it is there.
         metadata (`dict`, *optional*): of `ModelCardData`.
         fields: what else the template names.
@@ -108,7 +110,8 @@ def write_card(
     results, state = read_run(output_dir)
     draw_curves(state["log_history"], folder / CURVES)
     model_name = folder.resolve().name
-    found = {key: results[f"test_{key}"] for key in METRICS if f"test_{key}" in results}
+    prefix = "eval" if split == "validation" else split
+    found = {key: results[f"{prefix}_{key}"] for key in METRICS if f"{prefix}_{key}" in results}
     card_data = ModelCardData(
         model_name=model_name,
         library_name="transformers",
@@ -121,7 +124,7 @@ def write_card(
                 task_type=task,
                 dataset_type=dataset or data_name.lower().replace(" ", "-"),
                 dataset_name=data_name,
-                dataset_split="test",
+                dataset_split=split,
                 metric_type=METRICS[key][2],
                 metric_name=METRICS[key][0],
                 metric_value=round(value, 6),
@@ -137,6 +140,7 @@ def write_card(
         repo_id=model_name,
         curves_figure=CURVES,
         data_name=data_name,
+        split=split,
         results=[(METRICS[key][0], format(value, METRICS[key][1])) for key, value in found.items()],
         hyperparameters=[*describe_training(training_args, results, state), *hyperparameters.items()],
         parameters=f"{model.num_parameters():,}",
@@ -150,7 +154,7 @@ def write_card(
     write_text(folder / CARD, text)
     results_file = folder / EVAL_RESULTS
     results_file.unlink(missing_ok=True)
-    if dataset is not None:
+    if dataset is not None and split == "test":
         entries = [EvalResultEntry(dataset, METRICS[key][2], value=round(value, 6)) for key, value in found.items()]
         write_text(results_file, yaml.safe_dump(eval_result_entries_to_yaml(entries), sort_keys=False))
     return ModelCard(text)

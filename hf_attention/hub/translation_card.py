@@ -36,8 +36,9 @@ def write_translation_card(
     example: str,
     data_name: str,
     data_description: str,
-    test_size: int,
+    test_size: int | None,
     num_beams: int,
+    split: str | None = "test",
     languages: list[str] | None = None,
     dataset: str | None = None,
     license: str | None = None,
@@ -53,6 +54,9 @@ def write_translation_card(
         alignments (`list[Alignment]`): examples for the figure; none for a model without attention.
         example (`str`): a source sentence for the widget and the code.
         data_name, data_description (`str`): the data's name in a sentence, and what it is, where from, in what split.
+        test_size (`int`, *optional*): pairs of `split`.
+        num_beams (`int`): of the search that gave the figures.
+        split (`str`, *optional*): of which figures are shown: `test`, `validation`, or none.
         languages (`list[str]`, *optional*): ISO 639 codes for the Hub.
         license (`str`, *optional*): of the model, which the data's may bind; unknown to the writer.
         dataset (`str`, *optional*): the data set's name on the Hub, where it is there.
@@ -71,6 +75,7 @@ def write_translation_card(
         task="translation",
         data_name=data_name,
         limits=limits or "Trained on one data set; on other text expect less. No test of bias or safety was made.",
+        split=split,
         hyperparameters={"label_smoothing_factor": str(training_args.label_smoothing_factor)},
         dataset=dataset,
         tags=["alignment"],

@@ -84,6 +84,14 @@ class ImageModelArguments(BaseModelArguments):
     )
 
 
+def check_positive(arguments: object, *names: str):
+    """Raises `ValueError` where one of these is given, but is no positive number."""
+    for name in names:
+        value = getattr(arguments, name)
+        if value is not None and value <= 0:
+            raise ValueError(f"`{name}` must be at least 1, got {value}.")
+
+
 @dataclass
 class ParallelDataArguments:
     """Which sentence pairs to train on; without a name or files, the embedded dates."""
@@ -113,6 +121,20 @@ class ParallelDataArguments:
     )
     bleu_tokenize: str = field(default="13a", metadata={"help": "sacrebleu's tokenizer: 13a, zh, ja-mecab, char, ..."})
     num_beams: int = field(default=5, metadata={"help": "Beams of the test and of the saved generation config."})
+
+    def __post_init__(self):
+        names = ("max_train_samples", "max_eval_samples", "max_source_length", "max_target_length")
+        check_positive(self, *names, "vocab_size", "num_beams")
+        if self.tokenizer_type not in (None, "unigram", "bpe", "char"):
+            raise ValueError(f"`tokenizer_type` must be unigram, bpe or char, got {self.tokenizer_type!r}.")
+        if self.source_lang == self.target_lang:
+            raise ValueError(
+                f"`source_lang` and `target_lang` are both {self.source_lang!r}: a model would learn to copy."
+            )
+        if self.dataset_name != "dates" and (self.train_file or self.validation_file or self.test_file):
+            raise ValueError(
+                f"`dataset_name` is {self.dataset_name}, but files are named too. Name one or the others."
+            )
 
     @property
     def uses_dates(self) -> bool:
@@ -165,6 +187,9 @@ class ImageDataArguments:
     mix_epochs: float | None = field(
         default=None, metadata={"help": "Epochs after which mixup and cutmix stop; without it they never do."}
     )
+
+    def __post_init__(self):
+        check_positive(self, "max_train_samples", "max_eval_samples")
 
     @property
     def embedded(self) -> EmbeddedImages | None:
@@ -219,6 +244,9 @@ class TranslationTrainingArguments(RunArguments, Seq2SeqTrainingArguments):
     default_run_name: ClassVar[str] = "translation"
 
     predict_with_generate: bool = field(default=True, metadata={"help": "Whether to generate in evaluation."})
+    generation_num_beams: int | None = field(
+        default=1, metadata={"help": "Beams of evaluations on the validation split; the test has `num_beams`."}
+    )
     train_sampling_strategy: str = field(
         default="group_by_length", metadata={"help": "Sampler: `random`, `sequential`, or `group_by_length`."}
     )

@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from huggingface_hub import HfApi
-from transformers import PreTrainedConfig, Trainer, TrainingArguments
+from transformers import PreTrainedConfig, Trainer, TrainerState, TrainingArguments
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, HubStrategy
 from transformers.utils import (
@@ -35,14 +35,17 @@ from transformers.utils import (
     logging,
 )
 
-from ..hub.card import CARD
+from ..hub.card import CARD, EVAL_RESULTS
 from ..hub.folder import check_secrets, check_weights, read_text, refuse_pickles, write_text
 from ..hub.publish import check_can_publish, publish_model
 from ..hub.renewal import read_card
-from .arguments import ImageModelArguments, ModelArguments
+from .arguments import ImageModelArguments, ImageTrainingArguments, ModelArguments, TranslationTrainingArguments
 
 
 logger = logging.get_logger(__name__)
+
+OF_A_RUN = ("all_results.json", "train_results.json", "eval_results.json", "test_results.json", TRAINER_STATE_NAME)
+OF_A_RUN += ("training_args.json", EVAL_RESULTS)
 
 
 def read_results(output_dir: str) -> dict:
@@ -62,6 +65,8 @@ def check_model_to_tune(args: ModelArguments | ImageModelArguments):
         raise ValueError(
             "`config_overrides` and `preset` are for a new model; one of `model_name_or_path` has its config."
         )
+    if args.model_type != type(args).model_type:
+        raise ValueError(f"`model_type` ({args.model_type}) is for a new model; `model_name_or_path` has a type.")
     if os.path.isdir(args.model_name_or_path):
         check_weights(args.model_name_or_path)
         return
@@ -82,8 +87,7 @@ def find_checkpoint(output_dir: str, wanted: str) -> str:
     if wanted.lower() not in ("last", "true"):
         check_checkpoint(wanted)
         return wanted
-    folders = [name for name in list_checkpoints(output_dir) if name.rsplit("-", 1)[1].isdigit()]
-    for folder in sorted(folders, key=lambda name: int(name.rsplit("-", 1)[1]), reverse=True):
+    for folder in sorted(numbered_checkpoints(output_dir), key=lambda name: int(name.rsplit("-", 1)[1]), reverse=True):
         try:
             check_checkpoint(folder)
             return folder
@@ -96,10 +100,20 @@ def list_checkpoints(output_dir: str) -> list[str]:
     return glob.glob(os.path.join(glob.escape(output_dir), f"{PREFIX_CHECKPOINT_DIR}-*"))
 
 
+def numbered_checkpoints(output_dir: str) -> list[str]:
+    """The Trainer's; one of another name is a person's."""
+    return [name for name in list_checkpoints(output_dir) if name.rsplit("-", 1)[1].isdigit()]
+
+
 def check_checkpoint(folder: str):
     if not os.path.isfile(os.path.join(folder, TRAINER_STATE_NAME)):
         raise ValueError(f"{folder} is no whole checkpoint: it has no {TRAINER_STATE_NAME}.")
     check_weights(folder)
+
+
+def read_step(checkpoint: str) -> int:
+    """Of how many steps a checkpoint is."""
+    return TrainerState.load_from_json(os.path.join(checkpoint, TRAINER_STATE_NAME)).global_step
 
 
 def check_output_dir(output_dir: str, config: PreTrainedConfig, overwrite: bool, resume: bool):
@@ -121,14 +135,34 @@ def check_output_dir(output_dir: str, config: PreTrainedConfig, overwrite: bool,
             "`--resume_from_checkpoint last`, or replace it with `--overwrite_output_dir`."
         )
     for file in configs:
-        found, _ = PreTrainedConfig.get_config_dict(os.path.dirname(file))
-        wanted = config.to_dict()
-        names = ("model_type", "vocab_size", "hidden_size", "d_model", "encoder_layers", "decoder_layers")
-        names += ("image_size", "num_channels", "num_hidden_layers", "tokenizer_type", "patch_size")
-        different = [name for name in names if name in found and found[name] != wanted.get(name)]
-        if different:
-            details = ", ".join(f"{name} {found[name]} instead of {wanted.get(name)}" for name in different)
-            raise ValueError(f"{file} is of another model ({details}), so this run cannot go on from it.")
+        check_same_model(os.path.dirname(file), config)
+
+
+def check_same_model(folder: str, config: PreTrainedConfig):
+    """Raises `ValueError` where the model in `folder` is another than `config`'s, or translates another way."""
+    found, _ = PreTrainedConfig.get_config_dict(folder)
+    wanted = config.to_dict()
+    names = ("model_type", "vocab_size", "hidden_size", "d_model", "encoder_layers", "decoder_layers")
+    names += ("image_size", "num_channels", "num_hidden_layers", "tokenizer_type", "patch_size")
+    names += ("encoder_vocab_size", "source_lang", "target_lang")
+    different = [name for name in names if name in found and found[name] != wanted.get(name)]
+    if different:
+        details = ", ".join(f"{name} {found[name]} instead of {wanted.get(name)}" for name in different)
+        file = os.path.join(folder, CONFIG_NAME)
+        raise ValueError(f"{file} is of another model ({details}), so this run cannot go on from it.")
+
+
+def clear_output_dir(args: ImageTrainingArguments | TranslationTrainingArguments):
+    """
+    Removes checkpoints and figures of the run that `overwrite_output_dir` replaces, as training begins. Its model
+    stays until the new one is saved, and so does its card, which is renewed but for what a person wrote.
+    """
+    if not args.overwrite_output_dir or args.resume_from_checkpoint is not None or not args.should_save:
+        return
+    for folder in numbered_checkpoints(args.output_dir):
+        shutil.rmtree(folder)
+    for name in OF_A_RUN:
+        Path(args.output_dir, name).unlink(missing_ok=True)
 
 
 def save_model_whole(trainer: Trainer):

@@ -58,6 +58,7 @@ from .checkpoints import (
     check_model_to_tune,
     check_output_dir,
     check_push,
+    clear_output_dir,
     explained_full_disk,
     find_checkpoint,
     push,
@@ -343,6 +344,7 @@ def train_image_classification(
         loader = LoaderShare()
         trainer.add_callback(loader)
         with explained_full_disk(training_args.output_dir):
+            clear_output_dir(training_args)
             result = trainer.train(resume_from_checkpoint=checkpoint)
             trainer.settle_on_average()
             save_model_whole(trainer)

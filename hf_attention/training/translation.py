@@ -15,6 +15,7 @@
 
 import os
 from functools import partial
+from itertools import islice
 
 from datasets import Dataset, IterableDataset
 from transformers import (
@@ -47,15 +48,18 @@ from .checkpoints import (
     check_model_to_tune,
     check_output_dir,
     check_push,
+    check_same_model,
+    clear_output_dir,
     explained_full_disk,
     find_checkpoint,
     push,
     read_results,
+    read_step,
     save_model_whole,
     write_options,
 )
 from .loader_share import LoaderShare
-from .translation_scores import alignment_error, as_key, compute_metrics
+from .translation_scores import alignment_error, check_bleu_tokenize, compute_metrics
 from .translation_trainer import TARGET_TOKENIZER, SaveTargetTokenizer, TranslationTrainer
 
 
@@ -91,16 +95,27 @@ def load_data(args: ParallelDataArguments, train: bool = True) -> dict[str, Data
 
 
 def make_tokenizers(
-    model_args: ModelArguments, data_args: ParallelDataArguments, data: dict[str, Dataset | IterableDataset]
+    model_args: ModelArguments,
+    data_args: ParallelDataArguments,
+    data: dict[str, Dataset | IterableDataset],
+    checkpoint: str | None = None,
 ) -> tuple[PreTrainedTokenizerBase, PreTrainedTokenizerBase | None]:
-    """The tokenizer, and the target's where it has one: loaded with the model, or trained on the training split."""
+    """
+    The tokenizer, and the target's where it has one: the checkpoint's, loaded with the model, or trained on the
+    training split.
+    """
+    if checkpoint is not None:
+        load = partial(AutoTokenizer.from_pretrained, trust_remote_code=model_args.trust_remote_code)
+        folder = os.path.join(checkpoint, TARGET_TOKENIZER)
+        return load(checkpoint), load(folder) if os.path.isdir(folder) else None
     name = model_args.tokenizer_name or model_args.model_name_or_path
     if name is not None:
         options = {"trust_remote_code": model_args.trust_remote_code}
         if model_args.tokenizer_name is None:
             options["revision"] = model_args.model_revision
-        if data_args.separate_vocabularies:
-            raise ValueError(f"`separate_vocabularies` trains new tokenizers, but those of {name} are to be used.")
+        for option in ("separate_vocabularies", "tokenizer_type", "vocab_size"):
+            if getattr(data_args, option) != getattr(ParallelDataArguments, option):
+                raise ValueError(f"`{option}` is for a new tokenizer, but that of {name} is to be used.")
         tokenizer = AutoTokenizer.from_pretrained(name, **options)
         if model_args.model_name_or_path is None:
             return tokenizer, None
@@ -176,6 +191,7 @@ def make_model(
             config.forced_eos_token_id = None
             config.decoder_vocab_size = len(target)
         model = AutoModelForSeq2SeqLM.from_config(config)
+    if model_args.model_name_or_path is None or tuple(languages.values()) != ("source", "target"):  # no names
         model.config.update(languages)
 
     generation = model.generation_config
@@ -236,18 +252,22 @@ def train_translation(
     if not training_args.do_train and model_args.model_name_or_path is None:
         raise ValueError("Without `do_train` a model must be named: `model_name_or_path`.")
     check_model_to_tune(model_args)
+    if training_args.predict_with_generate:
+        check_bleu_tokenize(data_args.bleu_tokenize)
     data = load_data(data_args, training_args.do_train)
     if training_args.do_train and data_args.streaming and training_args.max_steps <= 0:
         raise ValueError("`streaming` has no end, so set `max_steps`.")
-    tokenizer, target_tokenizer = make_tokenizers(model_args, data_args, data)
+    resume = training_args.resume_from_checkpoint if training_args.do_train else None
+    checkpoint = find_checkpoint(training_args.output_dir, resume) if resume else None
+    tokenizer, target_tokenizer = make_tokenizers(model_args, data_args, data, checkpoint)
     model = make_model(model_args, data_args, tokenizer, target_tokenizer)
-    resume = training_args.resume_from_checkpoint
+    if checkpoint is not None:
+        check_same_model(checkpoint, model.config)
     if training_args.do_train:
         check_output_dir(
             training_args.output_dir, model.config, training_args.overwrite_output_dir, resume is not None
         )
         check_push(training_args, model.config)
-    checkpoint = find_checkpoint(training_args.output_dir, resume) if resume else None
 
     features = {}
     with training_args.main_process_first(desc="tokenizing"):
@@ -261,15 +281,15 @@ def train_translation(
                     data_args.max_target_length,
                     drop=split == "train",
                 )
+                if split != "train":  # batches of like lengths, the longest first
+                    lengths = list(features[split]["length"])
+                    order = sorted(range(len(lengths)), key=lengths.__getitem__, reverse=True)
+                    features[split] = features[split].select(order)
     if training_args.do_eval and "validation" not in features:
         raise ValueError("`eval_strategy` needs a validation split; the data has none. Name a `validation_file`.")
 
     target = target_tokenizer or tokenizer
-    references = {
-        split: {as_key(row["labels"], target.pad_token_id): row["target"] for row in features[split]}
-        for split in features
-        if split != "train"
-    }
+    references = {split: list(rows["target"]) for split, rows in features.items() if split != "train"}
     loader = LoaderShare()
     trainer = TranslationTrainer(
         model=model,
@@ -294,17 +314,23 @@ def train_translation(
         trainer.add_callback(EarlyStoppingCallback(training_args.early_stopping_patience))
 
     if training_args.do_train:
+        first_step = read_step(checkpoint) if checkpoint is not None else 0
         with explained_full_disk(training_args.output_dir):
+            clear_output_dir(training_args)
+            trainer.first_step = first_step
             result = trainer.train(resume_from_checkpoint=checkpoint)
             save_model_whole(trainer)
             if trainer.is_world_process_zero():
                 write_options(training_args.output_dir, options)
                 if target_tokenizer is not None:
                     target_tokenizer.save_pretrained(os.path.join(training_args.output_dir, TARGET_TOKENIZER))
-        trainer.save_metrics("train", {**result.metrics, "train_loader_share": round(loader.share, 4)})
+        if result.global_step > first_step:  # of a finished run the figures stay
+            trainer.save_metrics("train", {**result.metrics, "train_loader_share": round(loader.share, 4)})
+        elif not read_results(training_args.output_dir):  # it was stopped before it had any
+            trainer.save_metrics("train", {"epoch": trainer.state.epoch})
         trainer.save_state()
     if "validation" in features:
-        metrics = trainer.evaluate(num_beams=1)
+        metrics = trainer.evaluate()
         trainer.log_metrics("eval", metrics)
         trainer.save_metrics("eval", metrics)
     if "test" in features:
@@ -343,16 +369,19 @@ def finish(
     tokenizer: PreTrainedTokenizerBase,
     target_tokenizer: PreTrainedTokenizerBase | None,
 ):
-    """Completes the folder: the pipeline that travels with the model, and, where there is a test split, the card."""
+    """
+    Completes the folder: the pipeline that travels with the model, and the card, with the figures of the test split or
+    else of the validation split, or with none.
+    """
     output_dir = trainer.args.output_dir
     model = trainer.accelerator.unwrap_model(trainer.model)
     if model.is_remote_code():  # its code travels, so the pipeline's does too
         TranslationWithAlignmentPipeline(
             model=model, tokenizer=tokenizer, target_tokenizer=target_tokenizer
         ).save_pretrained(output_dir)
-    if "test" not in data:
-        return
-    examples = [source for source in data["test"]["source"] if source.strip()][:3]
+    split = next((split for split in ("test", "validation") if split in data), None)
+    num_beams = data_args.num_beams if split == "test" else trainer.args.generation_num_beams or 1
+    examples = list(islice((row["source"] for row in data[split or "train"] if row["source"].strip()), 3))
     has_attention = getattr(model.config, "attention_type", None) != "none"
     parent = model_args.model_name_or_path
     languages = [language for language in (data_args.source_lang, data_args.target_lang) if len(language) == 2]
@@ -361,8 +390,10 @@ def finish(
         languages = sorted({locale.split("_")[0] for locale in LOCALES})
         description |= {"limits": DATES_LIMITS, "license": "apache-2.0"}
     elif data_args.train_file:
-        description["data_name"] = os.path.basename(os.path.dirname(os.path.abspath(data_args.train_file[0])))
-    elif not os.path.isdir(data_args.dataset_name):
+        description["data_name"] = os.path.basename(data_args.train_file[0])
+    elif os.path.isdir(data_args.dataset_name):
+        description["data_name"] = os.path.basename(os.path.abspath(data_args.dataset_name))
+    else:
         description["dataset"] = data_args.dataset_name
     write_translation_card(
         output_dir,
@@ -372,8 +403,9 @@ def finish(
         if has_attention
         else [],
         example=examples[0],
-        test_size=len(data["test"]),
-        num_beams=data_args.num_beams,
+        test_size=len(data[split]) if split else None,
+        num_beams=num_beams,
+        split=split,
         languages=languages or None,
         base_model=parent if parent and not os.path.isdir(parent) else None,  # the Hub knows no local folder
         **description,

@@ -15,35 +15,42 @@
 
 import numpy as np
 from datasets import Dataset
+from sacrebleu import BLEU
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from ..interpret.alignments import align
 from ..metrics import AlignmentError, Bleu, ChrF, ExactMatch
 
 
-def as_key(labels: list[int], pad_token_id: int) -> tuple[int, ...]:
-    """Labels without padding, be it the collator's (-100) or the Trainer's."""
-    return tuple(token_id for token_id in labels if token_id >= 0 and token_id != pad_token_id)
+def check_bleu_tokenize(name: str):
+    """Raises `ValueError` for a tokenizer that sacrebleu does not have, or that needs what is not installed."""
+    if name not in BLEU.TOKENIZERS:
+        raise ValueError(f"`bleu_tokenize` must be one of {', '.join(BLEU.TOKENIZERS)}, got {name!r}.")
+    try:
+        BLEU(tokenize=name)
+    except (OSError, RuntimeError) as error:
+        raise ValueError(f"`bleu_tokenize` {name!r} cannot be used: {' '.join(str(error).split())}") from error
 
 
 def compute_metrics(
     prediction,
     tokenizer: PreTrainedTokenizerBase,
-    references: dict[tuple[int, ...], str],
+    references: list[str],
     bleu_tokenize: str,
     signature: bool = False,
 ) -> dict[str, float | str]:
     """
     BLEU, chrF and exact match of generated ids against the texts of the data, not against decoded labels.
 
-    `references` maps labels, as [`as_key`] sees them, to texts, since `group_by_length` evaluates in an order of its
-    own. `signature` adds sacrebleu's.
+    `references` stand in the order of the rows. At the end several processes add rows, to have as many each, and
+    `dataloader_drop_last` leaves some out: neither counts. `signature` adds sacrebleu's.
     """
     pad = tokenizer.pad_token_id
-    token_ids = np.where(prediction.predictions < 0, pad, prediction.predictions)
+    token_ids = prediction.predictions[: len(references)]
+    token_ids = np.where(token_ids < 0, pad, token_ids)
     texts = {
         "predictions": tokenizer.batch_decode(token_ids, skip_special_tokens=True),
-        "references": [references[as_key(row, pad)] for row in prediction.label_ids.tolist()],
+        "references": references[: len(token_ids)],
     }
     bleu = Bleu().compute(**texts, tokenize=bleu_tokenize)
     if not signature:

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 
+from torch.utils.data import SequentialSampler
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, Seq2SeqTrainer, TrainerCallback
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
@@ -46,7 +47,19 @@ class TranslationTrainer(Seq2SeqTrainer):
     """
     A `Seq2SeqTrainer` that, in training, leaves smoothing the labels to a model that can: its loss needs no logits.
     And in mixed precision it generates as without: the model as it was written, encoder included, under autocast.
+    It evaluates in the data's order, be training's by length, so that a row finds its own reference.
     """
+
+    first_step = 0  # of the checkpoint that training goes on from
+
+    def set_initial_training_values(self, args, dataloader):
+        epochs, steps_per_epoch, *others, max_steps = super().set_initial_training_values(args, dataloader)
+        if self.first_step >= max_steps:  # there is nothing left to do, but the Trainer would do a step
+            epochs = self.first_step // steps_per_epoch
+        return epochs, steps_per_epoch, *others, max_steps
+
+    def _get_eval_sampler(self, eval_dataset):
+        return SequentialSampler(eval_dataset)
 
     def prediction_step(self, model, inputs, prediction_loss_only, ignore_keys=None, **gen_kwargs):
         step = partial(super().prediction_step, model, inputs, prediction_loss_only, ignore_keys, **gen_kwargs)

@@ -66,6 +66,8 @@ def test_saved_folder(tmp_path):
     )
     data = load_parallel(str(tmp_path), source_lang="de", target_lang="en")
     assert data["train"][0] == {"source": "ja", "target": "yes"}
+    with pytest.raises(ValueError, match=rf"{tmp_path.name} \(train\): The data has no column fr"):
+        load_parallel(str(tmp_path), source_lang="de", target_lang="fr")
 
 
 @pytest.mark.parametrize(
@@ -95,6 +97,39 @@ def test_bad_files(tmp_path):
         load_parallel()
 
 
+@pytest.mark.parametrize(
+    "files, message",
+    [
+        ({"a.csv": "de,en\na,b\n", "b.tsv": "de\ten\na\tb\n"}, "a.csv, .*b.tsv are of different formats"),
+        ({"a.csv": "de,en\na,b\n", "b.en": "b\n"}, "a.csv, .*b.en are of different formats"),
+        ({"a.csv": "de,en\na,b\n", "b.csv": "src,tgt\na,b\n"}, "b.csv has no column de, en, which .*a.csv has"),
+        ({"a.csv": "de,en\n\n"}, "a.csv: there is no row"),
+        ({"a.csv": "de,en\nschön,nice\n".encode("latin-1")}, "a.csv: .*codec can't decode.*Save it as UTF-8"),
+        ({"a.jsonl": '{"de": "나", "en": "I"}\n'.encode("cp949")}, "a.jsonl: .*codec can't decode.*Save it as UTF-8"),
+        ({"a.de": "나\n".encode("cp949"), "a.en": "I\n"}, "a.de, .*a.en: .*codec can't decode.*Save it as UTF-8"),
+        ({"a.csv": "de,en\na,b\nc,d,e\n"}, "a.csv: .*line 3, saw 3.*quote one that holds a comma"),
+        ({"a.csv": 'de,en\n"a,b\nc,d\n'}, "a.csv: .*EOF inside string"),
+        ({"a.jsonl": '{"de": "a"\n'}, "a.jsonl: JSON parse error"),
+        (
+            {"a.jsonl": '{"translation": {"de": "a", "en": "b"}}\n{"translation": null}\n'},
+            "a.jsonl: .* but one is None",
+        ),
+        (
+            {"a.jsonl": '{"translation": {"de": "a", "en": "b"}}\n{"translation": {"de": "c"}}\n'},
+            "a.jsonl: Every `translation` must hold a 'de' and a 'en', but one is {'de': 'c'",
+        ),
+        ({"a.jsonl": ""}, "a.jsonl is empty"),
+    ],
+)
+def test_files_that_cannot_be_read(tmp_path, files, message):
+    for name, text in files.items():
+        (tmp_path / name).write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(ValueError, match=message):
+        load_parallel(
+            data_files={"train": [str(tmp_path / name) for name in files]}, source_lang="de", target_lang="en"
+        )
+
+
 def test_every_cell_is_text(tmp_path):
     rows = [("None", "NA"), ("007", "3.50"), ("", "x"), ('say "hi"', "a, b")]
     lines = ["de,en", "None,NA", "007,3.50", ",x", '"say ""hi""","a, b"']
@@ -111,6 +146,9 @@ def test_every_cell_is_text(tmp_path):
     (tmp_path / "n.jsonl").write_text('{"de": 3, "en": "x"}\n')
     with pytest.raises(ValueError, match="must hold text, but one holds 3"):
         load_parallel(data_files={"train": [str(tmp_path / "n.jsonl")]}, source_lang="de", target_lang="en")
+    (tmp_path / "b.csv").write_text("\nde,en\na,b\n")
+    data = load_parallel(data_files={"train": [str(tmp_path / "b.csv")]}, source_lang="de", target_lang="en")
+    assert data["train"][:] == {"source": ["a"], "target": ["b"]}
     (tmp_path / "e.csv").write_text("")
     with pytest.raises(ValueError, match="e.csv is empty"):
         load_parallel(data_files={"train": [str(tmp_path / "e.csv")]})

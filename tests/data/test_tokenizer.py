@@ -11,6 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
+import unicodedata
 
 import pytest
 import sentencepiece
@@ -27,6 +28,7 @@ def texts():
         *load_dates(1500, 1, 1)["train"]["source"],
         "The cat sat on the mat, and the dog barked.",
         "나는 학교에 갑니다.",
+        "Tôi đang học tiếng Việt ở trường.",
     ]
 
 
@@ -40,6 +42,8 @@ HARD = [
     "unseen: ⛄ 日本語 ħ",
     "d\u200f/M\u200f/y",
     "cafe\u0301",
+    unicodedata.normalize("NFD", "학교에 갑니다."),
+    unicodedata.normalize("NFD", "tiếng Việt ở trường"),
     "-> <b> < s>",
     "",
 ]
@@ -103,3 +107,10 @@ def test_extra_tokens_are_one_token_each(texts):
 def test_bad_input(texts, model_type, message):
     with pytest.raises(ValueError, match=message):
         train_tokenizer(texts, 100, model_type)
+
+
+@pytest.mark.parametrize("vocab_size", [0, 3, 12])
+def test_a_vocabulary_too_small_for_the_characters(vocab_size):
+    with pytest.raises(ValueError, match=f"`vocab_size` is {vocab_size}, but .* alone take 13 pieces.*type char"):
+        train_tokenizer(["abcdefgh"] * 9, vocab_size, "bpe")
+    assert len(train_tokenizer(["abcdefgh"] * 9, 13, "bpe")) == 13

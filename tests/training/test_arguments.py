@@ -17,6 +17,7 @@ import os
 import pytest
 
 from hf_attention.training.arguments import (
+    ImageDataArguments,
     ModelArguments,
     ParallelDataArguments,
     TranslationTrainingArguments,
@@ -60,6 +61,11 @@ def test_values_of_a_file_are_checked(tmp_path):
         file.write_text(content)
         with pytest.raises(ValueError, match="must hold options, one a line"):
             parse(TYPES, [str(file)])
+
+
+def test_a_number_of_images_that_is_zero():
+    with pytest.raises(ValueError, match="`max_eval_samples` must be at least 1, got 0"):
+        parse([ImageDataArguments], ["--max_eval_samples", "0"])
 
 
 def test_unknown_options(tmp_path):

@@ -15,6 +15,7 @@ import json
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,9 @@ from transformers import (
     AutoTokenizer,
     GenerationConfig,
 )
+
+from hf_attention.training import translation
+from hf_attention.training.translation_scores import compute_metrics
 
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "train_translation.py"
@@ -94,8 +98,39 @@ def test_resume_gives_the_weights_of_an_uninterrupted_run(small_run, tmp_path):
         torch.testing.assert_close(weights(tmp_path / "run")[name], value, msg=name)
 
 
-def test_two_processes_give_the_loss_of_one(tmp_path):
-    losses = []
+@pytest.mark.parametrize("separate", [[], ["--separate_vocabularies"]])
+def test_resume_takes_the_checkpoints_tokenizers(pairs, separate, tmp_path):
+    arguments = [*pairs, *separate, *SMALL, "--save_steps", "2", "--output_dir", str(tmp_path / "run")]
+    main([*arguments, "--max_steps", "2"])
+    names = ["tokenizer.json", *(["target_tokenizer/tokenizer.json"] if separate else [])]
+    before = [(tmp_path / "run" / name).read_bytes() for name in names]
+    with open(pairs[1], "a") as file:  # of which a tokenizer would be another
+        file.write("neunundneunzig acht,acht neunundneunzig\n" * 40)
+    main([*arguments, "--max_steps", "4", "--resume_from_checkpoint", "last"])
+    assert [(tmp_path / "run" / name).read_bytes() for name in names] == before
+    swapped = [{"de": "en", "en": "de"}.get(argument, argument) for argument in arguments]
+    with pytest.raises(ValueError, match="source_lang de instead of en, target_lang en instead of de"):
+        main([*swapped, "--max_steps", "6", "--resume_from_checkpoint", "last"])
+    with pytest.raises(
+        ValueError, match=r"checkpoint-4.config.json is of another model \(hidden_size 128 instead of 64"
+    ):
+        elsewhere = [*pairs, *separate, *SMALL, "--config_overrides", "hidden_size=64", "--output_dir"]
+        main([*elsewhere, str(tmp_path / "b"), "--resume_from_checkpoint", str(tmp_path / "run" / "checkpoint-4")])
+
+
+def test_resume_of_a_finished_run_trains_no_more(small_run, tmp_path):
+    folder, results = small_run
+    run = shutil.copytree(folder, tmp_path / "run")
+    before = weights(run)
+    arguments = [str(folder.parent / "recipe.yaml"), "--output_dir", str(run), *SMALL]
+    again = main([*arguments, "--resume_from_checkpoint", "last"])
+    assert json.loads((run / "trainer_state.json").read_text())["global_step"] == 30
+    assert all(torch.equal(value, before[name]) for name, value in weights(run).items())
+    assert again["train_loss"] == results["train_loss"] and again["train_runtime"] == results["train_runtime"]
+
+
+def test_two_processes_give_the_figures_of_one(tmp_path):
+    losses, scores = [], []
     for processes in (1, 2):
         arguments = [
             "--max_train_samples",
@@ -108,13 +143,54 @@ def test_two_processes_give_the_loss_of_one(tmp_path):
             "1",
         ]
         arguments += ["--per_device_train_batch_size", str(16 // processes), "--train_sampling_strategy", "random"]
+        arguments += ["--per_device_eval_batch_size", "3"]  # of 8 rows, so that two processes repeat some
         arguments += ["--use_cpu", "--output_dir", str(tmp_path / str(processes)), "--disable_tqdm", "true"]
         launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
         run = subprocess.run([*launcher, str(SCRIPT), *arguments], capture_output=True, text=True)
         assert run.returncode == 0, run.stderr[-3000:]
         history = json.loads((tmp_path / str(processes) / "trainer_state.json").read_text())["log_history"]
         losses.append([entry["loss"] for entry in history if "loss" in entry])
+        scores.append(json.loads((tmp_path / str(processes) / "test_results.json").read_text())["test_chrf"])
     assert losses[1] == pytest.approx(losses[0], rel=1e-4)
+    assert scores[1] == scores[0] > 0
+
+
+@pytest.mark.parametrize("drop_last", [False, True])
+def test_a_row_is_compared_with_its_own_reference(pairs, drop_last, tmp_path, monkeypatch):
+    # three are alike as tokens
+    texts = ["eins zwei", "e\u200bins zwei", "eins  zwei", "eins", "zwei", "drei vier fuenf"]
+    (tmp_path / "test.csv").write_text("\n".join(["de,en", *(f"{text},{text}" for text in texts)]) + "\n")
+    seen = []
+
+    def record(prediction, tokenizer, references, **kwargs):
+        labels = [[token_id for token_id in row if token_id > 0] for row in prediction.label_ids.tolist()]
+        seen.extend(zip(labels, tokenizer(references).input_ids, references))
+        return compute_metrics(prediction, tokenizer, references, **kwargs)
+
+    monkeypatch.setattr(translation, "compute_metrics", record)
+    arguments = [*pairs, *SMALL, "--test_file", str(tmp_path / "test.csv"), "--per_device_eval_batch_size", "4"]
+    arguments += ["--dataloader_drop_last", str(drop_last), "--max_steps", "1", "--output_dir", str(tmp_path / "run")]
+    main(arguments)
+    assert len({reference for *_, reference in seen}) == len(seen) == (4 if drop_last else 6)
+    assert all(labels == expected for labels, expected, _ in seen)
+
+
+def test_a_card_without_a_test_split(pairs, tmp_path):
+    train, languages = pairs[:2], pairs[4:]
+    arguments = [*train, *languages, *SMALL, "--max_steps", "2"]
+    main([*arguments, "--validation_file", train[1], "--output_dir", str(tmp_path / "validated")])
+    card = (tmp_path / "validated" / "README.md").read_text()
+    assert "On the validation split of pairs.csv (40 pairs), decoded with greedy search" in card
+    assert "| chrF |" in card and "split: validation" in card and "split: test" not in card
+    main([*arguments, "--output_dir", str(tmp_path / "neither")])
+    card = (tmp_path / "neither" / "README.md").read_text()
+    assert "## Results" not in card and "## How to use it" in card and "alignment.png" in card
+
+
+def test_every_evaluation_of_validation_pairs_searches_alike(small_run):
+    folder, results = small_run
+    history = json.loads((folder / "trainer_state.json").read_text())["log_history"]
+    assert [entry["eval_chrf"] for entry in history if "eval_chrf" in entry][-1] == results["eval_chrf"]
 
 
 def test_marian_from_scratch(pairs, tmp_path):
@@ -150,7 +226,7 @@ def test_separate_vocabularies(pairs, tmp_path):
     assert config.encoder_vocab_size == len(source) and config.vocab_size == len(target)
     # and again from a checkpoint
     parent = tmp_path / "two" / "checkpoint-2"
-    arguments = ["--model_name_or_path", str(parent), "--max_steps", "2", *pairs, *SMALL]
+    arguments = ["--model_name_or_path", str(parent), "--max_steps", "2", *pairs[:-2], *SMALL]
     main([*arguments, "--output_dir", str(tmp_path / "three")])
     assert (tmp_path / "three" / "target_tokenizer" / "tokenizer.json").is_file()
     shutil.rmtree(parent / "target_tokenizer")
@@ -239,6 +315,20 @@ def test_an_output_folder_with_another_run_is_left_alone(small_run, tmp_path):
     assert before == {file: file.stat().st_mtime_ns for file in folder.rglob("*")}
 
 
+def test_an_overwritten_run_leaves_no_checkpoint_and_no_figures(small_run, pairs, tmp_path):
+    run = shutil.copytree(small_run[0], tmp_path / "run")
+    (run / "checkpoint-best").mkdir()  # a person's
+    card = run / "README.md"
+    card.write_text(card.read_text() + "\n## Notes\n\nMine.\n")
+    arguments = [*pairs, *SMALL, "--max_steps", "1", "--save_strategy", "no", "--output_dir", str(run)]
+    results = main([*arguments, "--overwrite_output_dir"])
+    assert "eval_bleu" not in results and not (run / "eval_results.json").exists()
+    assert [folder.name for folder in run.glob("checkpoint-*")] == ["checkpoint-best"]
+    assert "Mine." in card.read_text() and "CLDR" not in card.read_text()
+    with pytest.raises(ValueError, match="holds no whole checkpoint"):
+        main([*arguments, "--resume_from_checkpoint", "last"])
+
+
 def test_a_model_cut_short(small_run, tmp_path):
     folder, _ = small_run
     shutil.copytree(folder, tmp_path / "cut")
@@ -252,14 +342,25 @@ def test_a_model_cut_short(small_run, tmp_path):
 def test_a_tokenizer_that_does_not_fit(small_run, pairs, tmp_path):
     folder, _ = small_run
     main([*pairs, *SMALL, "--max_steps", "1", "--output_dir", str(tmp_path / "words")])
-    arguments = [*pairs, *SMALL, "--output_dir", str(tmp_path / "out")]
+    arguments = [*pairs[:-2], *SMALL, "--output_dir", str(tmp_path / "out")]
     with pytest.raises(ValueError, match="The source tokenizer has .* tokens, the model"):
         main(["--model_name_or_path", str(tmp_path / "words"), "--tokenizer_name", str(folder), *arguments])
 
 
+def test_fine_tuning_on_other_languages(pairs, tmp_path):
+    main([*pairs, *SMALL, "--max_steps", "1", "--output_dir", str(tmp_path / "words")])
+    rows = [("de", "fr"), *[("eins", "zwei")] * 20]
+    (tmp_path / "french.csv").write_text("\n".join(map(",".join, rows)) + "\n")
+    tuned = ["--model_name_or_path", str(tmp_path / "words"), *SMALL, "--max_steps", "1"]
+    tuned += ["--train_file", str(tmp_path / "french.csv"), "--test_file", str(tmp_path / "french.csv")]
+    main([*tuned, "--source_lang", "de", "--target_lang", "fr", "--output_dir", str(tmp_path / "french")])
+    assert AutoConfig.from_pretrained(tmp_path / "french").target_lang == "fr"
+    assert "trained from de to fr" in (tmp_path / "french" / "README.md").read_text()
+
+
 def test_swapped_languages(pairs, tmp_path):
     main([*pairs, *SMALL, "--max_steps", "1", "--output_dir", str(tmp_path / "words")])
-    swapped = [{"de": "en", "en": "de"}.get(argument, argument) for argument in pairs]
+    swapped = [{"de": "en", "en": "de"}.get(argument, argument) for argument in pairs[:-2]]
     with pytest.raises(ValueError, match="translates de to en, but `source_lang` is en"):
         main(
             ["--model_name_or_path", str(tmp_path / "words"), *swapped, *SMALL, "--output_dir", str(tmp_path / "out")]
@@ -280,9 +381,33 @@ def test_swapped_languages(pairs, tmp_path):
         (["--model_type", "marian", "--preset", "tiny"], "`preset` is for `bahdanau`"),
         (["--model_type", "marian", "--separate_vocabularies"], "`marian` has one vocabulary"),
         (["--train_file", "gone.csv"], "There is no data file 'gone.csv'"),
+        (["--train_file", "pairs.csv", "--dataset_name", "user/pairs"], "`dataset_name` is user/pairs, but files"),
+        (["--source_lang", "en", "--target_lang", "en"], "`source_lang` and `target_lang` are both 'en'"),
+        (["--tokenizer_type", "word"], "`tokenizer_type` must be unigram, bpe or char, got 'word'"),
+        (["--vocab_size", "0"], "`vocab_size` must be at least 1, got 0"),
+        (["--bleu_tokenize", "14a"], "`bleu_tokenize` must be one of .*13a.*, got '14a'"),
     ],
 )
 def test_bad_arguments(tmp_path, arguments, message):
     with pytest.raises((ValueError, FileNotFoundError, StrictDataclassError), match=message):
         main([*arguments, *SMALL, "--max_steps", "1", "--output_dir", str(tmp_path / "out")])
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("option", ["--num_beams", "--max_train_samples", "--max_eval_samples"])
+def test_numbers_that_are_zero(tmp_path, option):
+    with pytest.raises(ValueError, match=f"`{option[2:]}` must be at least 1, got 0"):
+        main([*SMALL, option, "0", "--output_dir", str(tmp_path / "out")])
+
+
+@pytest.mark.skipif(find_spec("MeCab") is not None, reason="the tokenizer is installed")
+def test_a_bleu_tokenizer_that_is_not_installed(tmp_path):
+    with pytest.raises(ValueError, match=r"`bleu_tokenize` 'ja-mecab' cannot be used: .* pip install sacrebleu\[ja\]"):
+        main([*SMALL, "--bleu_tokenize", "ja-mecab", "--output_dir", str(tmp_path / "out")])
+
+
+def test_options_of_a_new_model_beside_one_to_tune(small_run, tmp_path):
+    arguments = ["--model_name_or_path", str(small_run[0]), *SMALL, "--output_dir", str(tmp_path / "out")]
+    for option, value in [("model_type", "marian"), ("tokenizer_type", "bpe"), ("vocab_size", "60")]:
+        with pytest.raises(ValueError, match=f"`{option}`.* is for a new"):
+            main([*arguments, f"--{option}", value])
