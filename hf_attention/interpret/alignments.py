@@ -16,6 +16,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from numbers import Integral
 
 import numpy as np
 import torch
@@ -77,7 +78,7 @@ def align(
 
     Raises:
         `ValueError`: for a string in place of a list, an empty source, targets or `decoder_input_ids` that are not as
-        many as the sources, or a model without cross-attention.
+        many as the sources, `num_beams` that is no number from 1, or a model without cross-attention.
     """
     for name, texts in (("sources", sources), ("targets", targets)):
         if isinstance(texts, str):
@@ -131,6 +132,9 @@ def generated(
     model: PreTrainedModel, batch: BatchEncoding, layer: int, head: int | None, **generate_kwargs
 ) -> Iterator[Row]:
     """Generates, and follows each sequence back through the beams whose attention made its tokens."""
+    num_beams = generate_kwargs.get("num_beams")
+    if num_beams is not None and not (isinstance(num_beams, Integral) and num_beams > 0):
+        raise ValueError(f"`num_beams` must be a whole number from 1, got {num_beams!r}.")
     outputs = model.generate(
         **batch,
         **{
