@@ -125,6 +125,37 @@ def test_branch_and_pull_request(hub, folder, unchecked, capsys):
     assert repository.history == ["First", "initial commit"] and "refs/pr/1" in repository.refs
 
 
+def test_pull_requests_that_cannot_be(hub, folder, unchecked, caplog):
+    with pytest.raises(ValueError, match="alice/small is not on the Hub. Publish there once without `create_pr`"):
+        publish_model(str(folder), "alice/small", create_pr=True)
+    publish_model(str(folder), "alice/small")
+    publish_model(str(folder), "alice/small", create_pr=True)
+    assert "there was nothing to open a pull request for" in caplog.text
+    assert set(hub.repository("alice/small").refs) == {"refs/heads/main"}
+
+
+def test_tags_stay(hub, folder, unchecked):
+    publish_model(str(folder), "alice/small", tags=["mine"])
+    card = folder / "README.md"
+    for words in ("", "Once."):
+        card.write_text(card.read_text().replace("## Limits\n", f"## Limits\n\n{words}\n"))
+        publish_model(str(folder), "alice/small")
+        published = ModelCard(hub.read("alice/small", "README.md").decode())
+        assert "mine" in published.data.tags and words in published.text
+    assert "mine" not in ModelCard.load(card).data.tags
+
+
+def test_options_tell_nothing_of_the_machine(hub, folder, unchecked):
+    file = folder / "training_args.json"
+    options = {"train_file": ["/home/alice/a.de", "/home/alice/a.en"], "dataset_name": "alice/dates", "seed": 1}
+    file.write_text(json.dumps({**options, "model_name_or_path": "/home/alice/runs/parent/"}))
+    before = content(folder)
+    publish_model(str(folder), "alice/small")
+    options |= {"train_file": ["a.de", "a.en"], "model_name_or_path": "parent"}
+    assert json.loads(hub.read("alice/small", "training_args.json")) == options
+    assert content(folder) == before
+
+
 def test_a_card_edited_on_the_hub_stays(hub, folder, unchecked):
     publish_model(str(folder), "alice/small")
     edit_on_the_hub(hub, "alice/small", "## Limits", "## Thanks\n\nTo all.\n\n## Limits")
