@@ -28,6 +28,7 @@ from contextlib import nullcontext
 
 import hf_attention  # noqa: F401  (registers the models)
 from hf_attention.hub import publish_folder, publish_model, write_dates_dataset, write_space
+from hf_attention.hub.publish import check_models
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -75,6 +76,8 @@ def main(arguments: list[str] | None = None):
                     write_dates_dataset(folder, options.repo_id)
                 else:
                     write_space(folder, options.models)
+                    if not options.dry_run:  # which asks the Hub nothing
+                        check_models(options.models)
                 found = publish_folder(
                     folder, options.repo_id, kind, overwrite=options.overwrite, commit_message=message, **shared
                 )

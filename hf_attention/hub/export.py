@@ -119,12 +119,19 @@ def export_onnx(folder: str, output_dir: str | None = None, quantize: bool = Fal
         `list[Path]`: the files.
 
     Raises:
-        `ValueError`: for another kind of model, or where the files give something else than the model. Nothing is
-            written then.
+        `ValueError`: for another kind of model, for one whose evaluation is random, for a file as `output_dir`, or
+            where the files give something else than the model. Nothing is written then.
     """
     check_weights(folder)
     config = AutoConfig.from_pretrained(folder)
     target = Path(output_dir or Path(folder, "onnx"))
+    if target.is_file():
+        raise ValueError(f"`output_dir`: {target} is a file. Name a folder.")
+    if getattr(config, "num_eval_copies", 0) > 0:
+        raise ValueError(
+            f"{folder} has `num_eval_copies={config.num_eval_copies}`: it looks at random places in evaluation, too, "
+            "so no file gives what it gives. Save it with `num_eval_copies=0` in its config, and export that."
+        )
     with tempfile.TemporaryDirectory() as scratch:
         if config.model_type == "bahdanau":
             model = AutoModelForSeq2SeqLM.from_pretrained(folder, **LOADED).eval()
@@ -341,10 +348,18 @@ class OnnxTranslator:
         folder (`str`): what [`export_onnx`] wrote.
         quantized (`bool`): whether to run the int8 files.
         num_threads (`int`): of onnxruntime; 0 for as many as there are cores.
+
+    Raises:
+        `ValueError`: for a folder without these files.
     """
 
     def __init__(self, folder: str, quantized: bool = False, num_threads: int = 0):
         suffix = f"{QUANTIZED}.onnx" if quantized else ".onnx"
+        if not Path(folder, ENCODER + suffix).is_file():
+            inner = Path(folder, "onnx")
+            is_inner = Path(inner, ENCODER + suffix).is_file()
+            remedy = f"It is in {inner}: give that." if is_inner else "`scripts/export_onnx.py` writes it."
+            raise ValueError(f"{folder} holds no {ENCODER + suffix}. {remedy}")
         self.encoder, self.decoder = (
             open_session(Path(folder, name + suffix), num_threads) for name in (ENCODER, DECODER)
         )
@@ -357,9 +372,12 @@ class OnnxTranslator:
         Plain greedy search; what else a generation config may ask for (`no_repeat_ngram_size`, ...) is not done.
 
         `(B, S)` to the ids, `(B, T)`, of `max_length` at most (the config's, or 20), as `model.generate(num_beams=1)`
-        gives them, and the logits of every step, `(B, T - 1, vocab_size)`.
+        gives them, and the logits of every step, `(B, T - 1, vocab_size)`. Raises `ValueError` for a `max_length` that
+        leaves no step.
         """
-        max_length = max_length or self.config.max_length or 20
+        max_length = (self.config.max_length or 20) if max_length is None else max_length
+        if max_length < 2:
+            raise ValueError(f"`max_length` counts the start token, so it must be 2 at least, got {max_length}.")
         names = [output.name for output in self.encoder.get_outputs()]
         source = {"input_ids": input_ids, "attention_mask": attention_mask}
         fed = dict(zip(names, self.encoder.run(None, source)))

@@ -62,6 +62,7 @@ def probe(folder: str, **options) -> dict[str, torch.Tensor]:
         inputs = AutoTokenizer.from_pretrained(folder, **options)(
             TEXT, return_tensors="pt", return_token_type_ids=False
         )
+        model.generation_config.max_length = None  # which would be told to give way
         ids = model.generate(**inputs, num_beams=1, do_sample=False, max_new_tokens=12)
         logits = model(**inputs, decoder_input_ids=ids).logits.float()
         return {"input_ids": inputs["input_ids"], "ids": ids, "logits": logits}

@@ -48,6 +48,7 @@ logger = logging.get_logger(__name__)
 NAMING_CODE = (CONFIG_NAME, "tokenizer_config.json", "preprocessor_config.json", "processor_config.json")
 # where the client finds a token
 TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH", "HF_HUB_CACHE", "HF_STORED_TOKENS_PATH")
+TRAINING_ARGS = "training_args.json"
 OURS = Path(models.__file__).parent  # the code of the families
 
 
@@ -97,7 +98,7 @@ def publish_model(
         private (`bool`, *optional*): whether a repository made here is private.
         revision (`str`, *optional*): a branch, made where it is not there; `main`.
         create_pr (`bool`): whether to open a pull request in place of writing to the branch.
-        tags (`list[str]`, *optional*): added to the card's.
+        tags (`list[str]`, *optional*): added to the card there, where they stay.
         version (`str`, *optional*): a git tag for the commit.
         trust_remote_code (`bool`): whether to run, for the check, code in the folder that is not the plugin's own.
         overwrite (`bool`): whether to replace another kind of model, and a card that a person wrote there.
@@ -116,18 +117,22 @@ def publish_model(
         logger.warning(f"Only safetensors are uploaded; left out: {', '.join(file.name for file in pickles)}.")
     api = api or HfApi()
     check_secrets(folder, files, api)
+    training_args = encode_options(Path(folder, TRAINING_ARGS))
     check_code(folder, trust_remote_code)
     check_loads(folder, files, trust_remote_code)
     card = read_text(Path(folder, CARD))
     if card is None:
         logger.warning(f"{folder} has no card ({CARD}).")
     else:
-        card = add_tags(address_card(card, repo_id), tags or [])
+        card = address_card(card, repo_id)
 
     def make_operations(info: ModelInfo) -> list[CommitOperationAdd | CommitOperationDelete]:
         if not overwrite:
             check_same_kind(read_model_type(folder), repo_id, read_remote(api, info, CONFIG_NAME))
-        operations = [CommitOperationAdd(path, Path(folder, path)) for path in files if path != CARD]
+        contents = {path: Path(folder, path) for path in files if path != CARD}
+        if TRAINING_ARGS in contents:
+            contents[TRAINING_ARGS] = training_args
+        operations = [CommitOperationAdd(path, content) for path, content in contents.items()]
         # weights in another number of files, or of another form, would be loaded in place of these
         there = [file.rfilename for file in info.siblings]
         stale = [path for path in there if path not in files and is_weights(path)]
@@ -135,7 +140,7 @@ def publish_model(
 
     commit = None
     if not dry_run:
-        options = {"commit_message": commit_message, "revision": revision, "create_pr": create_pr}
+        options = {"commit_message": commit_message, "revision": revision, "create_pr": create_pr, "tags": tags}
         commit = upload(api, folder, repo_id, "model", make_operations, card, private, version, overwrite, **options)
     return Published.of(repo_id, files, left_out, commit)
 
@@ -179,6 +184,7 @@ def upload(
     overwrite: bool = False,
     revision: str | None = None,
     create_pr: bool = False,
+    tags: list[str] | None = None,
     **options,
 ) -> CommitInfo:
     """
@@ -194,13 +200,15 @@ def upload(
             raise ValueError(f"`version`: {repo_id} has a tag {version}. Name another.")
         if revision is not None and not create_pr:
             api.create_branch(**where, branch=revision, exist_ok=True)
+        if create_pr and not api.repo_exists(**where):
+            raise ValueError(f"`create_pr`: {repo_id} is not on the Hub. Publish there once without `create_pr`.")
         info = api.repo_info(**where, revision=revision)
         operations = make_operations(info)
         if card is not None:
             combined = card
             if not overwrite:
                 combined = combine_cards(read_text(known), card, read_remote(api, info, CARD, repo_type))
-            operations.append(CommitOperationAdd(CARD, combined.encode()))
+            operations.append(CommitOperationAdd(CARD, add_tags(combined, tags or []).encode()))
         commit = api.create_commit(
             **where,
             operations=operations,
@@ -209,6 +217,8 @@ def upload(
             create_pr=create_pr,
             **options,
         )
+    if create_pr and commit.pr_url is None:
+        logger.warning(f"{repo_id} holds all of this already: there was nothing to open a pull request for.")
     if card is not None and not create_pr:
         try:
             write_text(known, card)
@@ -236,6 +246,17 @@ def check_name(repo_id: str):
     validate_repo_id(repo_id)
     if "/" not in repo_id:
         raise ValueError(f"`repo_id` is `user/name`, but {repo_id!r} names no user.")
+
+
+def check_models(names: list[str], api: HfApi | None = None):
+    """Raises `ValueError` for a model that is not on the Hub, or not for this token to read."""
+    api = api or HfApi()
+    for name in names:
+        with explained(name):
+            if not api.repo_exists(name):
+                raise ValueError(
+                    f"`models`: {name} is not on the Hub, or is private to somebody else. Publish it first."
+                )
 
 
 def check_code(folder: str, trust_remote_code: bool):
@@ -301,6 +322,19 @@ def load_json(path: Path) -> dict:
     if not isinstance(found, dict):
         raise ValueError(f"{path} holds no JSON object. Save the model again.")
     return found
+
+
+def encode_options(file: Path) -> bytes:
+    """A run's options for elsewhere: an absolute path, which would tell of this machine, by its last part alone."""
+
+    def shorten(value):
+        if isinstance(value, list):
+            return [shorten(item) for item in value]
+        is_path = isinstance(value, str) and os.path.isabs(value)
+        return os.path.basename(os.path.normpath(value)) if is_path else value
+
+    options = {name: shorten(value) for name, value in load_json(file).items()}
+    return json.dumps(options, indent=2, ensure_ascii=False).encode()
 
 
 def check_can_publish(

@@ -16,10 +16,11 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from numbers import Integral
 
 import numpy as np
 import torch
-from transformers import BatchEncoding, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import BatchEncoding, GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging
 
 
@@ -68,14 +69,16 @@ def align(
         target_tokenizer (`PreTrainedTokenizerBase`, *optional*): where the target has a vocabulary of its own.
         layer (`int`, *optional*, defaults to -1), head (`int`, *optional*):
             Which cross-attention to read where a model has several; without `head` the mean over heads.
-        generate_kwargs: passed to `generate`, e.g. `num_beams=5`, `num_return_sequences=2`.
+        generate_kwargs:
+            Passed to `generate`, e.g. `num_beams=5`, `num_return_sequences=2`; of `decoder_input_ids`, a row a source,
+            or one for all of them.
 
     Returns:
         `list[Alignment]`: one a source, or `num_return_sequences` a source, in order.
 
     Raises:
-        `ValueError`: for a string in place of a list, an empty source, as many targets as sources not given, or a
-        model without cross-attention.
+        `ValueError`: for a string in place of a list, an empty source, targets or `decoder_input_ids` that are not as
+        many as the sources, `num_beams` that is no number from 1, or a model without cross-attention.
     """
     for name, texts in (("sources", sources), ("targets", targets)):
         if isinstance(texts, str):
@@ -84,6 +87,13 @@ def align(
         raise ValueError(f"`sources` holds no text at position {empty[0]}. Leave empty sentences out.")
     if targets is not None and len(targets) != len(sources):
         raise ValueError(f"`targets` ({len(targets)}) must be as many as `sources` ({len(sources)}).")
+    prompts = generate_kwargs.pop("decoder_input_ids", None)
+    if prompts is not None:
+        if len(prompts) not in (1, len(sources)):
+            raise ValueError(
+                f"`decoder_input_ids` has {len(prompts)} rows; give one, or {len(sources)} for `sources`."
+            )
+        prompts = prompts.expand(len(sources), -1)
     target_tokenizer = target_tokenizer or tokenizer
     alignments = []
     with evaluation(model):
@@ -92,6 +102,8 @@ def align(
             batch = tokenizer(chunk, return_tensors="pt", padding=True, return_token_type_ids=False).to(model.device)
             with torch.no_grad(), eager_attention(model):
                 if targets is None:
+                    if prompts is not None:
+                        generate_kwargs["decoder_input_ids"] = prompts[start : start + batch_size]
                     rows = generated(model, batch, layer, head, **generate_kwargs)
                 else:
                     labels = target_tokenizer(
@@ -120,6 +132,9 @@ def generated(
     model: PreTrainedModel, batch: BatchEncoding, layer: int, head: int | None, **generate_kwargs
 ) -> Iterator[Row]:
     """Generates, and follows each sequence back through the beams whose attention made its tokens."""
+    num_beams = generate_kwargs.get("num_beams")
+    if num_beams is not None and not (isinstance(num_beams, Integral) and num_beams > 0):
+        raise ValueError(f"`num_beams` must be a whole number from 1, got {num_beams!r}.")
     outputs = model.generate(
         **batch,
         **{
@@ -131,25 +146,32 @@ def generated(
         },
     )
     steps = [read_layer(step, layer, head)[:, -1] for step in outputs.cross_attentions]  # each (rows, S)
-    # beams may go on for longer than the sequence that wins
-    prompt = generate_kwargs["decoder_input_ids"].shape[1] if "decoder_input_ids" in generate_kwargs else 1
     beam_indices = outputs.get("beam_indices")
-    ends = generate_kwargs.get("eos_token_id", model.generation_config.eos_token_id)
-    ends = [] if ends is None else ends if isinstance(ends, list) else [ends]
-    ends = torch.tensor(ends, dtype=torch.long, device=outputs.sequences.device)
+    # beams may go on for longer than the sequence that wins
+    longest = len(steps) if beam_indices is None else beam_indices.shape[1]
+    prompt = outputs.sequences.shape[1] - longest  # `generate` may have put a start before the one given
+    ends = find_ends(model, **generate_kwargs).to(outputs.sequences.device)
     per_source = len(outputs.sequences) // len(batch["input_ids"])
     for row, sequence in enumerate(outputs.sequences):
         token_ids = sequence[prompt:]
-        stops = torch.isin(token_ids, ends).nonzero()
-        length = int(stops[0]) + 1 if len(stops) else len(token_ids)
         if beam_indices is None:
+            stops = torch.isin(token_ids, ends).nonzero()
+            length = int(stops[0]) + 1 if len(stops) else len(token_ids)
             weights = torch.stack([step[row] for step in steps[:length]])
             log_probs = torch.stack([step[row] for step in outputs.logits[:length]]).float().log_softmax(dim=-1)
             score = float(log_probs.gather(1, token_ids[:length, None]).sum())
         else:
+            length = int((beam_indices[row] >= 0).sum())
             weights = torch.stack([step[beam] for step, beam in zip(steps[:length], beam_indices[row])])
             score = float(outputs.sequences_scores[row])
         yield row // per_source, token_ids[:length], weights, score
+
+
+def find_ends(model: PreTrainedModel, generation_config: GenerationConfig | None = None, **kwargs) -> torch.Tensor:
+    """The `eos_token_id`s that `generate` goes by, of its arguments, of a config among them, or else of the model."""
+    ends = getattr(generation_config, "eos_token_id", None)
+    ends = kwargs.get("eos_token_id", model.generation_config.eos_token_id if ends is None else ends)
+    return torch.as_tensor([] if ends is None else ends, dtype=torch.long).view(-1)
 
 
 def forced(

@@ -13,6 +13,8 @@
 # limitations under the License.
 """An app that shows models: translation with its alignment, image classification with its attention maps."""
 
+import os
+
 import gradio as gr
 import torch
 from PIL import Image
@@ -53,19 +55,25 @@ def build_app(
     Args:
         model_names (`list[str]`): folders, or names on the Hub. No code of theirs runs; the plugin's does.
         texts (`list[str]`, *optional*), images (`list[PIL.Image.Image]`, *optional*): examples to try.
+
+    Over HTTP a model answers at `/translate` or `/classify`, and where several do so at `/translate_name`, of the
+    last part of its name.
     """
     configs = {name: AutoConfig.from_pretrained(name) for name in model_names}
+    tasks = {name: "translate" if config.is_encoder_decoder else "classify" for name, config in configs.items()}
     with gr.Blocks(title=TITLE, analytics_enabled=False) as app:
         gr.Markdown(f"# {TITLE}")
-        for name, config in configs.items():
-            if config.is_encoder_decoder:
-                add_translation(name, texts or [])
+        for name, task in tasks.items():
+            is_one_of_several = list(tasks.values()).count(task) > 1
+            api_name = f"{task}_{os.path.basename(os.path.normpath(name))}" if is_one_of_several else task
+            if task == "translate":
+                add_translation(name, texts or [], api_name)
             else:
-                add_classification(name, images or [])
+                add_classification(name, images or [], api_name)
     return app
 
 
-def add_translation(name: str, texts: list[str]):
+def add_translation(name: str, texts: list[str], api_name: str):
     model, tokenizer = (
         AutoModelForSeq2SeqLM.from_pretrained(name, use_safetensors=True),
         AutoTokenizer.from_pretrained(name),
@@ -99,11 +107,11 @@ def add_translation(name: str, texts: list[str]):
         translation = gr.Textbox(label="Target", interactive=False)
         gr.Markdown("Hover over a target token, or reach it by Tab, to see what it looked at.", visible=has_attention)
         view = gr.HTML()
-        for event in (button.click, text.submit):
-            event(translate, [text, num_beams], [translation, view], api_name="translate")
+        button.click(translate, [text, num_beams], [translation, view], api_name=api_name)
+        text.submit(translate, [text, num_beams], [translation, view], api_visibility="private")
 
 
-def add_classification(name: str, images: list[Image.Image]):
+def add_classification(name: str, images: list[Image.Image], api_name: str):
     model = AutoModelForImageClassification.from_pretrained(name, use_safetensors=True)
     processor = AutoImageProcessor.from_pretrained(name)
     mode = MODES.get(getattr(model.config, "num_channels", 3), "RGB")
@@ -151,9 +159,9 @@ def add_classification(name: str, images: list[Image.Image]):
             rollout = gr.Image(label="Rollout through all layers", interactive=False, height=260)
             pool = gr.Image(label="Sequence pool", interactive=False, height=260)
         found = gr.State()
-        button.click(classify, [image, layer, head], [scores, head_map, rollout, pool, found], api_name="classify")
+        button.click(classify, [image, layer, head], [scores, head_map, rollout, pool, found], api_name=api_name)
         for control in (layer, head):
-            control.change(show_head, [found, layer, head], head_map, api_name=False)
+            control.change(show_head, [found, layer, head], head_map, api_visibility="private")
 
 
 __all__ = ["build_app", "launch_app"]

@@ -13,6 +13,8 @@
 # limitations under the License.
 """The translation pipeline: text in; text, score and alignment out. It travels with a saved model."""
 
+import os
+
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, Pipeline
 from transformers.pipelines import PIPELINE_REGISTRY
 
@@ -33,13 +35,15 @@ class TranslationWithAlignmentPipeline(Pipeline):
 
     Args:
         target_tokenizer (`PreTrainedTokenizerBase`, *optional*): the target's, where it has a vocabulary of its own;
-            loaded from the model's folder `target_tokenizer` where it is not given.
+            loaded from the model's folder `target_tokenizer` where it is not given. Of a model on the Hub that is the
+            default branch's, read with the token in use: `pipeline` hands on neither its `revision` nor its `token`.
 
     A call takes a string or a list of them, and any argument of `generate`. Each text gives a list of dicts, one for
     each returned sequence: `translation_text`, `score` (log-probability, as [`Alignment`] defines it), and, unless
     `return_alignment=False`, `source_tokens` (S), `target_tokens` (T) and `weights` (T lists of S floats).
 
-    Raises `ValueError` for an empty text.
+    Raises `ValueError` for an empty text, for `num_beams` that is no number from 1, and for a model whose target's
+    tokenizer is not found, or is of another revision.
     """
 
     _load_processor = False
@@ -50,20 +54,37 @@ class TranslationWithAlignmentPipeline(Pipeline):
     def __init__(self, *args, target_tokenizer=None, **kwargs):
         super().__init__(*args, **kwargs)
         if target_tokenizer is None and getattr(self.model.config, "encoder_vocab_size", None) is not None:
-            if not self.model.config._name_or_path:
-                raise ValueError("The model's target has a vocabulary of its own: give its `target_tokenizer`.")
-            target_tokenizer = AutoTokenizer.from_pretrained(
-                self.model.config._name_or_path, subfolder="target_tokenizer"
-            )
+            target_tokenizer = self.load_target_tokenizer(self.model.config._name_or_path)
         self.target_tokenizer = target_tokenizer or self.tokenizer
+
+    def load_target_tokenizer(self, name: str):
+        remedy = 'give `target_tokenizer=AutoTokenizer.from_pretrained(..., subfolder="target_tokenizer")`.'
+        if not name:
+            raise ValueError(f"The model's target has a vocabulary of its own: {remedy}")
+        try:
+            found = AutoTokenizer.from_pretrained(name, subfolder="target_tokenizer")
+            # tokenizers of the two sides are trained together, so one of another revision tells of the other
+            beside = self.tokenizer if os.path.isdir(name) else AutoTokenizer.from_pretrained(name)
+        except (OSError, ValueError) as error:
+            raise ValueError(f"The target's tokenizer is not found in {name} ({error}); {remedy}") from error
+        if beside.get_vocab() != self.tokenizer.get_vocab():
+            raise ValueError(f"The model is of another `revision` than {name}'s default: of that, {remedy}")
+        return found
+
+    def __call__(self, inputs, *args, **kwargs):
+        if isinstance(inputs, list):
+            if not inputs:
+                return []
+            for index, text in enumerate(inputs):
+                check_text(text, f" at position {index}")
+        return super().__call__(inputs, *args, **kwargs)
 
     def _sanitize_parameters(self, return_alignment: bool | None = None, **generate_kwargs):
         postprocess = {} if return_alignment is None else {"return_alignment": return_alignment}
         return {}, generate_kwargs, postprocess
 
     def preprocess(self, text: str):
-        if not isinstance(text, str) or not text.strip():
-            raise ValueError(f"A text to translate must be a string that is not empty, got {text!r}.")
+        check_text(text)
         return self.tokenizer(text, return_tensors="pt", return_token_type_ids=False)
 
     def _forward(self, inputs, **generate_kwargs):
@@ -91,6 +112,11 @@ class TranslationWithAlignmentPipeline(Pipeline):
                 result["weights"] = weights.tolist()
             results.append(result)
         return results
+
+
+def check_text(text: str, where: str = ""):
+    if not isinstance(text, str) or not text.strip():
+        raise ValueError(f"A text to translate must be a string that is not empty, got {text!r}{where}.")
 
 
 def register():

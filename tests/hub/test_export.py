@@ -90,6 +90,17 @@ def test_greedy_output_and_logits(options, tmp_path):
         np.testing.assert_allclose(logits, outputs.logits.numpy(), atol=1e-3)
 
 
+def test_a_translator_used_wrongly(tmp_path):
+    make(tmp_path)
+    with pytest.raises(ValueError, match="holds no encoder_model.onnx. `scripts/export_onnx.py` writes it"):
+        OnnxTranslator(str(tmp_path))
+    export_onnx(str(tmp_path))
+    with pytest.raises(ValueError, match="holds no encoder_model.onnx. It is in .*onnx: give that"):
+        OnnxTranslator(str(tmp_path))
+    with pytest.raises(ValueError, match="`max_length` .*got 1"):
+        OnnxTranslator(str(tmp_path / "onnx")).generate(np.array([[5]]), np.array([[1]]), max_length=1)
+
+
 def test_a_trained_model_in_int8(small_run, tmp_path):
     files = export_onnx(str(small_run[0]), str(tmp_path), quantize=True)
     sizes = {file.name: file.stat().st_size for file in files}
@@ -190,6 +201,12 @@ def test_what_cannot_be_exported(small_run, tmp_path, monkeypatch):
         export_onnx(str(tmp_path))
     with pytest.raises(ValueError, match="is not a folder"):
         export_onnx(str(tmp_path / "nothing"))
+    with pytest.raises(ValueError, match="`output_dir`: .*config.json is a file"):
+        export_onnx(str(small_run[0]), str(tmp_path / "config.json"))
+    config = RecurrentAttentionConfig(hidden_size=16, num_eval_copies=2)
+    AutoModelForImageClassification.from_config(config).save_pretrained(tmp_path / "random")
+    with pytest.raises(ValueError, match="`num_eval_copies=2`: it looks at random places"):
+        export_onnx(str(tmp_path / "random"))
     # a file that gives something else is not written
     monkeypatch.setattr("hf_attention.hub.export.TOLERANCE", -1.0)
     with pytest.raises(ValueError, match="onnxruntime's logits differ from the model's"):

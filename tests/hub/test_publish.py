@@ -91,9 +91,10 @@ def test_everything_goes_up_in_one_commit(hub, small_run):
         publish_model(str(folder), "alice/dates-model", version="v1")
 
 
-def test_the_clean_process_is_believed_and_not_the_plugin(folder):
+def test_the_clean_process_is_believed_and_not_the_plugin(folder, caplog):
     files, _ = list_shared(str(folder))
     publishing.check_loads(str(folder), files, trust_remote_code=False)
+    assert "max_length" not in caplog.text
     code = folder / "layers_bahdanau.py"
     written = code.read_text()
     code.write_text(written.replace("(-1, 2)).amax(dim=-1)", "(-1, 2)).amin(dim=-1)"))
@@ -123,6 +124,37 @@ def test_branch_and_pull_request(hub, folder, unchecked, capsys):
     main([str(folder), "alice/small", "--create_pr", "--tags", "other"])
     assert "/alice/small/discussions/1" in capsys.readouterr().out
     assert repository.history == ["First", "initial commit"] and "refs/pr/1" in repository.refs
+
+
+def test_pull_requests_that_cannot_be(hub, folder, unchecked, caplog):
+    with pytest.raises(ValueError, match="alice/small is not on the Hub. Publish there once without `create_pr`"):
+        publish_model(str(folder), "alice/small", create_pr=True)
+    publish_model(str(folder), "alice/small")
+    publish_model(str(folder), "alice/small", create_pr=True)
+    assert "there was nothing to open a pull request for" in caplog.text
+    assert set(hub.repository("alice/small").refs) == {"refs/heads/main"}
+
+
+def test_tags_stay(hub, folder, unchecked):
+    publish_model(str(folder), "alice/small", tags=["mine"])
+    card = folder / "README.md"
+    for words in ("", "Once."):
+        card.write_text(card.read_text().replace("## Limits\n", f"## Limits\n\n{words}\n"))
+        publish_model(str(folder), "alice/small")
+        published = ModelCard(hub.read("alice/small", "README.md").decode())
+        assert "mine" in published.data.tags and words in published.text
+    assert "mine" not in ModelCard.load(card).data.tags
+
+
+def test_options_tell_nothing_of_the_machine(hub, folder, unchecked):
+    file = folder / "training_args.json"
+    options = {"train_file": ["/home/alice/a.de", "/home/alice/a.en"], "dataset_name": "alice/dates", "seed": 1}
+    file.write_text(json.dumps({**options, "model_name_or_path": "/home/alice/runs/parent/"}))
+    before = content(folder)
+    publish_model(str(folder), "alice/small")
+    options |= {"train_file": ["a.de", "a.en"], "model_name_or_path": "parent"}
+    assert json.loads(hub.read("alice/small", "training_args.json")) == options
+    assert content(folder) == before
 
 
 def test_a_card_edited_on_the_hub_stays(hub, folder, unchecked):

@@ -84,6 +84,14 @@ def test_names(tmp_path, monkeypatch):
     assert not (tmp_path / "space").exists()
 
 
+def test_models_that_are_not_there(hub, tmp_path):
+    arguments = [str(tmp_path / "space"), "alice/space", "--space", "--models", "alice/nothing"]
+    with pytest.raises(SystemExit, match=r"`models`: alice/nothing is not on the Hub"):
+        main(arguments)
+    assert not hub.repositories
+    main([*arguments, "--dry_run"])
+
+
 def test_making_it_again_leaves_nothing_behind(hub, tmp_path):
     write_space(tmp_path / "space", ["alice/model"])
     (tmp_path / "space" / "hf_attention" / "old.py").write_text("")

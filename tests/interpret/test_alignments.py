@@ -14,7 +14,7 @@
 import numpy as np
 import pytest
 import torch
-from transformers import MarianConfig, MarianMTModel
+from transformers import GenerationConfig, MarianConfig, MarianMTModel
 
 from hf_attention import BahdanauConfig, BahdanauForConditionalGeneration
 from hf_attention.data.tokenizer import train_tokenizer
@@ -97,6 +97,38 @@ def test_beams_that_go_on_after_the_best_has_ended(tokenizer):
         tokens = tokenizer.convert_ids_to_tokens(sequence[1:].tolist())
         assert alignment.target_tokens == tokens[: tokens.index("</s>") + 1]
         assert alignment.weights.shape[0] == len(alignment.target_tokens)
+
+
+def test_the_end_of_a_generation_config(tokenizer):
+    model = make(tokenizer)
+    whole = align(model, tokenizer, SOURCES, max_new_tokens=9, eos_token_id=None)
+    end = whole[0].target_tokens[2]
+    config = GenerationConfig(eos_token_id=tokenizer.convert_tokens_to_ids(end), max_new_tokens=9)
+    for before, found in zip(whole, align(model, tokenizer, SOURCES, generation_config=config)):
+        tokens = before.target_tokens
+        assert found.target_tokens == tokens[: tokens.index(end) + 1 if end in tokens else None]
+    alone = align(model, tokenizer, SOURCES[2:], generation_config=config)[0]
+    assert found.score == pytest.approx(alone.score, abs=1e-4)
+    for alignment in align(model, tokenizer, SOURCES, generation_config=config, num_beams=3):
+        assert end not in alignment.target_tokens[:-1] and "<pad>" not in alignment.target_tokens
+
+
+@pytest.mark.parametrize("kind", ["bahdanau", "marian"])
+@pytest.mark.parametrize("options", [{}, {"num_beams": 3}], ids=str)
+def test_targets_that_begin_as_given(tokenizer, kind, options):
+    model, options = make(tokenizer, kind), {"max_new_tokens": 6, "batch_size": 2, **options}
+    prompts = torch.tensor([[1, 5, 6], [1, 6, 7], [1, 7, 5]])
+    expected = align(model, tokenizer, SOURCES, decoder_input_ids=prompts, **options)
+    without_start = align(model, tokenizer, SOURCES, decoder_input_ids=prompts[:, 1:], **options)
+    for index, (one, other) in enumerate(zip(expected, without_start)):
+        alone = align(model, tokenizer, [SOURCES[index]], decoder_input_ids=prompts[index : index + 1], **options)[0]
+        assert one.target_tokens == other.target_tokens == alone.target_tokens
+        np.testing.assert_allclose(one.weights, other.weights, atol=1e-5)
+        np.testing.assert_allclose(one.weights, alone.weights, atol=1e-5)
+    align(model, tokenizer, SOURCES, decoder_input_ids=prompts[:1], **options)
+    align(model, tokenizer, SOURCES, decoder_input_ids=None, **options)
+    with pytest.raises(ValueError, match="`decoder_input_ids` has 2 rows; give one, or 3"):
+        align(model, tokenizer, SOURCES, decoder_input_ids=prompts[:2], **options)
 
 
 @pytest.mark.parametrize("kind", ["bahdanau", "marian"])

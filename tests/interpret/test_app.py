@@ -63,6 +63,15 @@ def test_as_an_api(app, small_run, small_vision_run, tmp_path):
         client.predict(None, "layer 1", "head 1", api_name="/classify")
 
 
+def test_several_models_of_a_kind(small_run, tmp_path):
+    names = [str(shutil.copytree(small_run[0], tmp_path / name)) for name in ("one.v1", "two")]
+    for order in (names, names[::-1]):
+        api_names = [
+            function.api_name for function in build_app(order).fns.values() if function.api_visibility == "public"
+        ]
+        assert sorted(api_names) == ["translate_one.v1", "translate_two"]
+
+
 def test_models_of_other_kinds(tmp_path):
     """One layer, no attention at all, and images of every mode."""
     vit = ViTConfig(image_size=8, patch_size=4, hidden_size=16, num_hidden_layers=1, num_attention_heads=2)

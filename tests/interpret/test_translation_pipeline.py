@@ -11,10 +11,15 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
+import shutil
+
 import numpy as np
 import pytest
+from huggingface_hub import create_branch, create_repo, upload_folder
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, pipeline
 
+from hf_attention import BahdanauConfig, BahdanauForConditionalGeneration
+from hf_attention.data.tokenizer import train_tokenizer
 from hf_attention.interpret import align
 
 
@@ -52,5 +57,41 @@ def test_one_text_and_no_alignment(translator):
 
 @pytest.mark.parametrize("text", ["", "  ", 3])
 def test_bad_text(translator, text):
+    with pytest.raises(ValueError, match="must be a string that is not empty, got .* at position 1"):
+        translator([TEXTS[0], text])
     with pytest.raises(ValueError, match="must be a string that is not empty"):
-        translator([text])
+        translator(text)
+
+
+def test_no_texts(translator):
+    assert translator([]) == []
+
+
+@pytest.mark.parametrize("num_beams", [0, "3", 2.5])
+def test_bad_beams(translator, num_beams):
+    with pytest.raises(ValueError, match=f"`num_beams` must be a whole number from 1, got {num_beams!r}"):
+        translator(TEXTS, num_beams=num_beams)
+
+
+def test_vocabularies_of_their_own(hub, tmp_path):
+    """The default branch's are found; another revision's must be given."""
+    sizes = {"embedding_size": 8, "hidden_size": 8, "attention_size": 8, "maxout_size": 8}
+    for revision, source, target in (("main", "ein Hund", "a dog"), ("next", "ein Ding", "a thing")):
+        tokenizer, target_tokenizer = (train_tokenizer([text], 60, "char") for text in (source, target))
+        config = BahdanauConfig(vocab_size=len(target_tokenizer), encoder_vocab_size=len(tokenizer), **sizes)
+        BahdanauForConditionalGeneration(config).save_pretrained(tmp_path / revision)
+        tokenizer.save_pretrained(tmp_path / revision)
+        target_tokenizer.save_pretrained(tmp_path / revision / "target_tokenizer")
+        create_repo("alice/pair", private=True, exist_ok=True)
+        create_branch("alice/pair", branch=revision, exist_ok=True)
+        upload_folder(repo_id="alice/pair", folder_path=tmp_path / revision, revision=revision)
+    for name in ("alice/pair", str(tmp_path / "main")):
+        found = pipeline("translation-with-alignment", model=name).target_tokenizer
+        assert "g" in found.get_vocab() and "t" not in found.get_vocab()
+    options = {"task": "translation-with-alignment", "model": "alice/pair", "revision": "next"}
+    with pytest.raises(ValueError, match=r"of another `revision` than alice/pair's default: .*`target_tokenizer="):
+        pipeline(**options)
+    pipeline(**options, target_tokenizer=target_tokenizer)
+    shutil.rmtree(tmp_path / "main" / "target_tokenizer")
+    with pytest.raises(ValueError, match=r"is not found in .*main \((.|\n)*; give `target_tokenizer="):
+        pipeline("translation-with-alignment", model=str(tmp_path / "main"))
