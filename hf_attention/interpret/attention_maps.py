@@ -63,7 +63,7 @@ class ImageAttention:
         return np.where(np.arange(size) < self.num_prefix_tokens, 0, 1 / (size - self.num_prefix_tokens))
 
     def weights(self, layer: int = -1, head: int | None = None) -> np.ndarray:
-        """The attention of a layer's head, or the mean of its heads. (N, N). `ValueError` for one that is not there."""
+        """The attention of a layer's head, or the mean of its heads, (N, N). `ValueError` where there is no such."""
         layers, heads = self.attentions.shape[:2]
         for name, given, count in (("layer", layer, layers), ("head", head or 0, heads)):
             if not -count <= given < count:

@@ -152,15 +152,17 @@ def check_same_model(folder: str, config: PreTrainedConfig):
         raise ValueError(f"{file} is of another model ({details}), so this run cannot go on from it.")
 
 
-def clear_output_dir(args: ImageTrainingArguments | TranslationTrainingArguments):
+def clear_output_dir(args: ImageTrainingArguments | TranslationTrainingArguments, parent: str | None = None):
     """
     Removes checkpoints and figures of the run that `overwrite_output_dir` replaces, as training begins. Its model
-    stays until the new one is saved, and so does its card, which is renewed but for what a person wrote.
+    stays until the new one is saved, and so does its card, which is renewed but for what a person wrote, and the
+    checkpoint that is trained on (`parent`).
     """
     if not args.overwrite_output_dir or args.resume_from_checkpoint is not None or not args.should_save:
         return
     for folder in numbered_checkpoints(args.output_dir):
-        shutil.rmtree(folder)
+        if parent is None or os.path.realpath(parent) != os.path.realpath(folder):
+            shutil.rmtree(folder)
     for name in OF_A_RUN:
         Path(args.output_dir, name).unlink(missing_ok=True)
 

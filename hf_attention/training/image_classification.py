@@ -58,6 +58,7 @@ from .checkpoints import (
     check_model_to_tune,
     check_output_dir,
     check_push,
+    check_same_model,
     clear_output_dir,
     explained_full_disk,
     find_checkpoint,
@@ -309,6 +310,8 @@ def train_image_classification(
         check_output_dir(training_args.output_dir, config, training_args.overwrite_output_dir, resume is not None)
         check_push(training_args, config)
     checkpoint = find_checkpoint(training_args.output_dir, resume) if resume else None
+    if checkpoint is not None:
+        check_same_model(checkpoint, config)
     num_channels = getattr(config, "num_channels", 3)
     if data_args.verify_images and training_args.local_process_index == 0:
         for split, rows in data.items():
@@ -344,7 +347,7 @@ def train_image_classification(
         loader = LoaderShare()
         trainer.add_callback(loader)
         with explained_full_disk(training_args.output_dir):
-            clear_output_dir(training_args)
+            clear_output_dir(training_args, model_args.model_name_or_path)
             result = trainer.train(resume_from_checkpoint=checkpoint)
             trainer.settle_on_average()
             save_model_whole(trainer)
@@ -367,6 +370,10 @@ def train_image_classification(
     if training_args.do_train and predictions is not None and trainer.is_world_process_zero():
         with explained_full_disk(training_args.output_dir):
             write_card(trainer, model_args, data_args, data, predictions.predictions, predictions.label_ids)
+    if training_args.do_train and predictions is None:
+        logger.warning(
+            f"Without a test split no card is written: one in {training_args.output_dir} is an earlier run's."
+        )
     if training_args.do_train and trainer.is_world_process_zero():
         push(trainer, model_args.trust_remote_code)
     return read_results(training_args.output_dir)

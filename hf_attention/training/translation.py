@@ -316,7 +316,7 @@ def train_translation(
     if training_args.do_train:
         first_step = read_step(checkpoint) if checkpoint is not None else 0
         with explained_full_disk(training_args.output_dir):
-            clear_output_dir(training_args)
+            clear_output_dir(training_args, model_args.model_name_or_path)
             trainer.first_step = first_step
             result = trainer.train(resume_from_checkpoint=checkpoint)
             save_model_whole(trainer)

@@ -327,6 +327,11 @@ def test_an_overwritten_run_leaves_no_checkpoint_and_no_figures(small_run, pairs
     assert "Mine." in card.read_text() and "CLDR" not in card.read_text()
     with pytest.raises(ValueError, match="holds no whole checkpoint"):
         main([*arguments, "--resume_from_checkpoint", "last"])
+    # a checkpoint of the same folder, trained on
+    own = shutil.copytree(small_run[0], run / "checkpoint-7")
+    arguments = [argument for argument in arguments if argument not in ("--vocab_size", "60")]
+    main([*arguments, "--model_name_or_path", str(own), "--overwrite_output_dir"])
+    assert own.is_dir()
 
 
 def test_a_model_cut_short(small_run, tmp_path):
