@@ -13,6 +13,7 @@
 # limitations under the License.
 """Arguments that the training scripts share: from the command line, or from one YAML or JSON file."""
 
+import difflib
 import json
 import os
 import re
@@ -23,7 +24,13 @@ from typing import ClassVar
 
 import torch
 import yaml
-from transformers import HfArgumentParser, PreTrainedConfig, Seq2SeqTrainingArguments, TrainingArguments
+from transformers import (
+    CONFIG_MAPPING,
+    HfArgumentParser,
+    PreTrainedConfig,
+    Seq2SeqTrainingArguments,
+    TrainingArguments,
+)
 
 from ..data.embedded import EMBEDDED_IMAGES, EmbeddedImages
 
@@ -49,6 +56,12 @@ class BaseModelArguments:
     trust_remote_code: bool = field(
         default=False, metadata={"help": "Whether to run code that comes with a model of the Hub."}
     )
+
+    def __post_init__(self):
+        if self.model_type not in CONFIG_MAPPING:
+            close = difflib.get_close_matches(self.model_type, CONFIG_MAPPING, n=1)
+            meant = f"; did you mean {close[0]!r}?" if close else "."
+            raise ValueError(f"`model_type`: transformers knows no {self.model_type!r}{meant}")
 
 
 @dataclass

@@ -210,6 +210,7 @@ def test_two_processes(tmp_path):
         (["--streaming", "--max_steps", "1"], "'digits' is in memory"),
         (["--streaming"], "`streaming` has no end"),
         (["--preset", "cct_3"], "There is no preset 'cct_3'"),
+        (["--model_type", "compact_vitt"], "knows no 'compact_vitt'; did you mean 'compact_vit'?"),
         (["--model_type", "vit", "--preset", "cct_7_3x1"], "`preset` is for `compact_vit`"),
         (["--config_overrides", "num_labels=3"], "`num_labels` comes from the tokenizer or the data"),
         (["--config_overrides", "hiden_size=3"], "CompactVitConfig has no option hiden_size"),

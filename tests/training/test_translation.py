@@ -380,6 +380,7 @@ def test_swapped_languages(pairs, tmp_path):
         (["--config_overrides", "hiden_size=3"], "BahdanauConfig has no option hiden_size"),
         (["--config_overrides", "hidden_size"], "has no `=`"),
         (["--config_overrides", "hidden_size=big"], "'big' is no value for `hidden_size`"),
+        (["--model_type", "mairan"], "`model_type`: transformers knows no 'mairan'; did you mean 'marian'?"),
         (["--config_overrides", "vocab_size=10"], "`vocab_size` comes from the tokenizer"),
         (["--config_overrides", "tie_word_embeddings=true,embedding_size=32"], "needs `embedding_size`"),
         (["--do_train", "false"], "a model must be named"),
