@@ -86,7 +86,7 @@ def to_bits(left_out: numpy.ndarray) -> torch.Tensor:
 
 
 def keep(bits: torch.Tensor, weights: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
-    """ "And" with all bits of a weight or none: faster than a product."""
+    """`weights`, 0 where one is left out: by "and" with all of its bits or none, which is faster than a product."""
     integers = INTEGERS[weights.element_size()]
     torch.bitwise_and(weights.view(integers), bits.view(weights.shape), out=out.view(integers))
     return out
