@@ -45,8 +45,8 @@ def load_cluttered_digits(
 ) -> DatasetDict:
     """
     Makes canvases with one digit each, whole but for corners that are turned beyond the edge, the same ones for the
-    same arguments. A split takes its digits, and its
-    clutter, from the same split of [`~hf_attention.data.images.load_digits`], so no two splits share a source digit.
+    same arguments. A split takes its digits, and its clutter, from the same split of
+    [`~hf_attention.data.images.load_digits`], so no two splits share a source digit.
 
     Args:
         sizes (`dict[str, int]`, *optional*):

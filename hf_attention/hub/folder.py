@@ -27,6 +27,7 @@ from transformers.utils import CONFIG_NAME, SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHT
 
 logger = logging.get_logger(__name__)
 
+TRAINING_ARGS = "training_args.json"
 PUBLISHED = ".published"  # the folder's card as it was when it was uploaded last, by repository
 WEIGHTS_DIGEST = "weights.sha256"  # beside an export: of which weights it is
 
@@ -57,7 +58,7 @@ SHARED = (
     "README.md",
     "assets/*",
     ".eval_results/*.yaml",
-    "training_args.json",
+    TRAINING_ARGS,
     "all_results.json",
     "onnx/*.onnx",
     "onnx/*.json",

@@ -39,7 +39,16 @@ from transformers.utils import CONFIG_NAME, logging
 from .. import models
 from . import probe
 from .card import CARD
-from .folder import PUBLISHED, check_secrets, check_weights, find_pickles, list_shared, read_text, write_text
+from .folder import (
+    PUBLISHED,
+    TRAINING_ARGS,
+    check_secrets,
+    check_weights,
+    find_pickles,
+    list_shared,
+    read_text,
+    write_text,
+)
 from .renewal import add_tags, address_card, combine_cards
 
 
@@ -48,7 +57,6 @@ logger = logging.get_logger(__name__)
 NAMING_CODE = (CONFIG_NAME, "tokenizer_config.json", "preprocessor_config.json", "processor_config.json")
 # where the client finds a token
 TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH", "HF_HUB_CACHE", "HF_STORED_TOKENS_PATH")
-TRAINING_ARGS = "training_args.json"
 OURS = Path(models.__file__).parent  # the code of the families
 
 

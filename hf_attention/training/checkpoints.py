@@ -36,7 +36,7 @@ from transformers.utils import (
 )
 
 from ..hub.card import CARD, EVAL_RESULTS
-from ..hub.folder import check_secrets, check_weights, read_text, refuse_pickles, write_text
+from ..hub.folder import TRAINING_ARGS, check_secrets, check_weights, read_text, refuse_pickles, write_text
 from ..hub.publish import check_can_publish, publish_model
 from ..hub.renewal import read_card
 from .arguments import ImageModelArguments, ImageTrainingArguments, ModelArguments, TranslationTrainingArguments
@@ -45,7 +45,7 @@ from .arguments import ImageModelArguments, ImageTrainingArguments, ModelArgumen
 logger = logging.get_logger(__name__)
 
 OF_A_RUN = ("all_results.json", "train_results.json", "eval_results.json", "test_results.json", TRAINER_STATE_NAME)
-OF_A_RUN += ("training_args.json", EVAL_RESULTS)
+OF_A_RUN += (TRAINING_ARGS, EVAL_RESULTS)
 
 
 def read_results(output_dir: str) -> dict:
@@ -181,7 +181,7 @@ def save_model_whole(trainer: Trainer):
 
 
 def write_options(output_dir: str, options: dict):
-    write_text(Path(output_dir, "training_args.json"), json.dumps(options, indent=2, ensure_ascii=False))
+    write_text(Path(output_dir, TRAINING_ARGS), json.dumps(options, indent=2, ensure_ascii=False))
 
 
 def check_push(args: TrainingArguments, config: PreTrainedConfig):

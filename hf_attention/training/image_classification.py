@@ -367,14 +367,14 @@ def train_image_classification(
             predictions.metrics.update({f"test_{name}": value for name, value in covered.items()})
         trainer.log_metrics("test", predictions.metrics)
         trainer.save_metrics("test", predictions.metrics)
-    if training_args.do_train and predictions is not None and trainer.is_world_process_zero():
-        with explained_full_disk(training_args.output_dir):
-            write_card(trainer, model_args, data_args, data, predictions.predictions, predictions.label_ids)
-    if training_args.do_train and predictions is None:
-        logger.warning(
-            f"Without a test split no card is written: one in {training_args.output_dir} is an earlier run's."
-        )
     if training_args.do_train and trainer.is_world_process_zero():
+        if predictions is None:
+            logger.warning(
+                f"Without a test split no card is written: one in {training_args.output_dir} is an earlier run's."
+            )
+        else:
+            with explained_full_disk(training_args.output_dir):
+                write_card(trainer, model_args, data_args, data, predictions.predictions, predictions.label_ids)
         push(trainer, model_args.trust_remote_code)
     return read_results(training_args.output_dir)
 
