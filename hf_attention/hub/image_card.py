@@ -35,10 +35,11 @@ def write_image_classification_card(
     training_args: TrainingArguments,
     attention: View | None,
     regularization: dict[str, object],
-    predictions: np.ndarray,
-    references: np.ndarray,
+    predictions: np.ndarray | None,
+    references: np.ndarray | None,
     data_name: str,
     data_description: str,
+    split: str | None = "test",
     dataset: str | None = None,
     license: str | None = None,
     base_model: str | None = None,
@@ -52,8 +53,9 @@ def write_image_classification_card(
     Args:
         attention (`View`, *optional*): what the model attended to; none for one that does not say.
         regularization (`dict[str, object]`): arguments of augmentation and the like, and their values.
-        predictions, references (`np.ndarray` of shape `(images,)`): classes of the test split, found and true.
+        predictions, references (`np.ndarray` of shape `(images,)`, *optional*): classes of `split`, found and true.
         data_name, data_description (`str`): the data's name in a sentence, and what it is, where from, in what split.
+        split (`str`, *optional*): of which figures are shown: `test`, `validation`, or none.
         license (`str`, *optional*): of the model, which the data's may bind; unknown to the writer.
         dataset (`str`, *optional*): the data set's name on the Hub, where it is there.
 
@@ -63,10 +65,11 @@ def write_image_classification_card(
     read_run(output_dir)
     folder = Path(output_dir)
     names = [model.config.id2label[index] for index in range(model.config.num_labels)]
-    matrix = confusion_matrix(references, predictions, labels=range(len(names)))
+    matrix = confusion_matrix(references, predictions, labels=range(len(names))) if split else None
+    shows_confusion = matrix is not None and len(names) <= MAX_CLASSES
     if attention is not None:
         attention.figure.savefig(folder / ATTENTION, dpi=100)
-    if len(names) <= MAX_CLASSES:
+    if shows_confusion:
         draw_confusion(matrix, names, folder / CONFUSION)
     return write_card(
         output_dir,
@@ -75,6 +78,7 @@ def write_image_classification_card(
         template="image_classification_card.md",
         task="image-classification",
         data_name=data_name,
+        split=split,
         limits=limits or "Trained on one data set; on other images expect less. No test of bias or safety was made.",
         hyperparameters={name: str(value) for name, value in regularization.items()},
         dataset=dataset,
@@ -84,10 +88,10 @@ def write_image_classification_card(
         attention_figure=None if attention is None else ATTENTION,
         attention_caption=None if attention is None else attention.caption,
         has_tokens=model.config.model_type not in ("attention_cnn", "recurrent_attention"),
-        confusion_figure=CONFUSION if len(names) <= MAX_CLASSES else None,
-        confused=find_confused(matrix, names),
+        confusion_figure=CONFUSION if shows_confusion else None,
+        confused=find_confused(matrix, names) if split else [],
         data_description=data_description,
-        test_size=int(matrix.sum()),
+        test_size=len(references) if split else None,
     )
 
 

@@ -15,8 +15,8 @@
 
 import os
 from functools import partial
+from itertools import islice
 
-import numpy as np
 import torch
 from datasets import Dataset, IterableDataset
 from transformers import (
@@ -31,6 +31,7 @@ from transformers import (
     set_seed,
 )
 from transformers.models.auto.image_processing_auto import IMAGE_PROCESSOR_MAPPING
+from transformers.trainer_utils import PredictionOutput
 from transformers.utils import logging
 
 from ..data.augmentation import ImageAugmentation
@@ -74,7 +75,7 @@ from .loader_share import LoaderShare
 
 logger = logging.get_logger(__name__)
 
-SHOWN = 256  # images of the test split that a card's picture may draw on
+SHOWN = 256  # images that a card's picture may draw on
 Splits = dict[str, Dataset | IterableDataset]
 
 
@@ -353,28 +354,26 @@ def train_image_classification(
             save_model_whole(trainer)
             if trainer.is_world_process_zero():
                 write_options(training_args.output_dir, options)
-        trainer.save_metrics("train", {**result.metrics, "train_loader_share": round(loader.share, 4)})
+        trainer.save_train_metrics(result, train_loader_share=round(loader.share, 4))
         trainer.save_state()
     if "validation" in features:
         metrics = trainer.evaluate()
         trainer.log_metrics("eval", metrics)
         trainer.save_metrics("eval", metrics)
+    split = next((split for split in ("test", "validation") if split in features), None)
     predictions = None
-    if "test" in features:
-        predictions = trainer.predict(features["test"], metric_key_prefix="test")
+    if split is not None and (split == "test" or training_args.do_train):
+        prefix = "test" if split == "test" else "eval"
+        predictions = trainer.predict(features[split], metric_key_prefix=prefix)
+    if split == "test":
         if trainer.is_world_process_zero():
             covered = measure_coverage(trainer.accelerator.unwrap_model(model), image_processor, data["test"])
             predictions.metrics.update({f"test_{name}": value for name, value in covered.items()})
         trainer.log_metrics("test", predictions.metrics)
         trainer.save_metrics("test", predictions.metrics)
     if training_args.do_train and trainer.is_world_process_zero():
-        if predictions is None:
-            logger.warning(
-                f"Without a test split no card is written: one in {training_args.output_dir} is an earlier run's."
-            )
-        else:
-            with explained_full_disk(training_args.output_dir):
-                write_card(trainer, model_args, data_args, data, predictions.predictions, predictions.label_ids)
+        with explained_full_disk(training_args.output_dir):
+            write_card(trainer, model_args, data_args, data, split, predictions)
         push(trainer, model_args.trust_remote_code)
     return read_results(training_args.output_dir)
 
@@ -384,13 +383,14 @@ def write_card(
     model_args: ImageModelArguments,
     data_args: ImageDataArguments,
     data: Splits,
-    predictions: np.ndarray,
-    references: np.ndarray,
+    split: str | None,
+    predictions: PredictionOutput | None,
 ):
+    """With the figures of `split` (`test`, or else `validation`), or with none."""
     model = trainer.accelerator.unwrap_model(trainer.model)
     mode = MODES[getattr(model.config, "num_channels", 3)]
-    first = data["test"].take(min(SHOWN, len(data["test"])))
-    images = [convert_mode(open_image(cell), mode) for cell in first["image"]]
+    shown = islice(data[split or "train"], SHOWN)
+    images = [convert_mode(open_image(row["image"]), mode) for row in shown]
     try:
         attention = view(model, trainer.processing_class, images)
     except ValueError as error:
@@ -416,8 +416,9 @@ def write_card(
         trainer.args,
         attention=attention,
         regularization=describe_regularization(data_args, trainer.args, trainer.augmentation.label_smoothing),
-        predictions=predictions,
-        references=references,
+        predictions=None if predictions is None else predictions.predictions,
+        references=None if predictions is None else predictions.label_ids,
+        split=split,
         data_name=data_name,
         data_description=f"{origin}{sizes} images, of {model.config.num_labels} classes.",
         base_model=parent if parent and not os.path.isdir(parent) else None,  # the Hub knows no local folder

@@ -26,6 +26,7 @@ from transformers.modeling_outputs import ImageClassifierOutput
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from ..data.augmentation import ImageAugmentation
+from .resuming import ResumingMixin
 
 
 AVERAGE_NAME = "averaged_weights.pt"
@@ -45,7 +46,7 @@ def classification_loss(
     return nn.functional.cross_entropy(logits, labels, reduction="sum") / num_items_in_batch
 
 
-class ImageClassificationTrainer(Trainer):
+class ImageClassificationTrainer(ResumingMixin, Trainer):
     """
     A `Trainer` for any image classifier whose output has `logits`. The loss is [`classification_loss`], or, where a
     model has `makes_own_loss`, as one that learns by reinforcement, what its `forward` returns.

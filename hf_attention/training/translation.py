@@ -17,6 +17,7 @@ import os
 from functools import partial
 from itertools import islice
 
+from babel import Locale
 from datasets import Dataset, IterableDataset
 from transformers import (
     AutoConfig,
@@ -54,7 +55,6 @@ from .checkpoints import (
     find_checkpoint,
     push,
     read_results,
-    read_step,
     save_model_whole,
     write_options,
 )
@@ -314,20 +314,15 @@ def train_translation(
         trainer.add_callback(EarlyStoppingCallback(training_args.early_stopping_patience))
 
     if training_args.do_train:
-        first_step = read_step(checkpoint) if checkpoint is not None else 0
         with explained_full_disk(training_args.output_dir):
             clear_output_dir(training_args, model_args.model_name_or_path)
-            trainer.first_step = first_step
             result = trainer.train(resume_from_checkpoint=checkpoint)
             save_model_whole(trainer)
             if trainer.is_world_process_zero():
                 write_options(training_args.output_dir, options)
                 if target_tokenizer is not None:
                     target_tokenizer.save_pretrained(os.path.join(training_args.output_dir, TARGET_TOKENIZER))
-        if result.global_step > first_step:  # of a finished run the figures stay
-            trainer.save_metrics("train", {**result.metrics, "train_loader_share": round(loader.share, 4)})
-        elif not read_results(training_args.output_dir):  # it was stopped before it had any
-            trainer.save_metrics("train", {"epoch": trainer.state.epoch})
+        trainer.save_train_metrics(result, train_loader_share=round(loader.share, 4))
         trainer.save_state()
     if "validation" in features:
         metrics = trainer.evaluate()
@@ -384,10 +379,10 @@ def finish(
     examples = list(islice((row["source"] for row in data[split or "train"] if row["source"].strip()), 3))
     has_attention = getattr(model.config, "attention_type", None) != "none"
     parent = model_args.model_name_or_path
-    languages = [language for language in (data_args.source_lang, data_args.target_lang) if len(language) == 2]
+    languages = find_languages(data_args.source_lang, data_args.target_lang)
     description = {"data_name": data_args.dataset_name, "data_description": describe_data(data_args, data)}
     if data_args.uses_dates:
-        languages = sorted({locale.split("_")[0] for locale in LOCALES})
+        languages = sorted(find_languages(*LOCALES))
         description |= {"limits": DATES_LIMITS, "license": "apache-2.0"}
     elif data_args.train_file:
         description["data_name"] = os.path.basename(data_args.train_file[0])
@@ -417,6 +412,12 @@ DATES_LIMITS = (
     "text that is no date, other calendars and misspellings were not in the data. A date in digits alone, such as "
     "3/4/05, means different days in different places: put the locale before it (`<en_US> 3/4/05`)."
 )
+
+
+def find_languages(*names: str) -> list[str]:
+    """The ISO 639 codes that names such as `de`, `pt_BR` and `ckb` begin with; none of those CLDR does not know."""
+    codes = dict.fromkeys(name.replace("-", "_").split("_")[0].lower() for name in names)
+    return [code for code in codes if code in Locale("en").languages]
 
 
 def describe_data(data_args: ParallelDataArguments, data: dict[str, Dataset | IterableDataset]) -> str:

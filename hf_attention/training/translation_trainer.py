@@ -22,6 +22,8 @@ from torch.utils.data import SequentialSampler
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, Seq2SeqTrainer, TrainerCallback
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
+from .resuming import ResumingMixin
+
 
 TARGET_TOKENIZER = "target_tokenizer"  # sub-folder of a model whose sides have vocabularies of their own
 
@@ -43,20 +45,12 @@ def own_forward(model: PreTrainedModel) -> Iterator[None]:
         model.forward = wrapper
 
 
-class TranslationTrainer(Seq2SeqTrainer):
+class TranslationTrainer(ResumingMixin, Seq2SeqTrainer):
     """
     A `Seq2SeqTrainer` that, in training, leaves smoothing the labels to a model that can: its loss needs no logits.
     And in mixed precision it generates as without: the model as it was written, encoder included, under autocast.
     It evaluates in the data's order, be training's by length, so that a row finds its own reference.
     """
-
-    first_step = 0  # of the checkpoint that training goes on from
-
-    def set_initial_training_values(self, args, dataloader):
-        epochs, steps_per_epoch, *others, max_steps = super().set_initial_training_values(args, dataloader)
-        if self.first_step >= max_steps:  # there is nothing left to do, but the Trainer would do a step
-            epochs = self.first_step // steps_per_epoch
-        return epochs, steps_per_epoch, *others, max_steps
 
     def _get_eval_sampler(self, eval_dataset):
         return SequentialSampler(eval_dataset)

@@ -162,6 +162,31 @@ def test_a_bad_image_in_the_middle_of_a_run_leaves_the_last_checkpoint_whole(fol
     assert results["train_loss"] > 0 and (tmp_path / "out" / "model.safetensors").is_file()
 
 
+def test_resume_of_a_finished_run_trains_no_more(folders, tmp_path):
+    arguments = [*files(folders), *FEW, "--config_overrides", TINY, "--ema_decay", "0.5"]
+    arguments += ["--output_dir", str(tmp_path / "run")]
+    first = main([*arguments, "--save_steps", "1"])
+    weights = (tmp_path / "run" / "model.safetensors").read_bytes()
+    again = main([*arguments, "--resume_from_checkpoint", "last"])
+    assert (tmp_path / "run" / "model.safetensors").read_bytes() == weights
+    assert json.loads((tmp_path / "run" / "trainer_state.json").read_text())["global_step"] == 2
+    for name in ("train_runtime", "train_loss", "train_loader_share", "test_accuracy"):
+        assert again[name] == first[name]
+
+
+def test_a_card_without_a_test_split(folders, tmp_path):
+    arguments = ["--train_file", str(folders / "train"), *FEW, "--config_overrides", TINY]
+    results = main([*arguments, "--output_dir", str(tmp_path / "validated")])
+    card = (tmp_path / "validated" / "README.md").read_text()
+    assert "On the validation split of images (5 images)" in card and "](assets/confusion.png)" in card
+    assert f"| accuracy | {results['eval_accuracy']:.4f} |" in card
+    assert "split: validation" in card and "split: test" not in card
+    main([*arguments, "--validation_share", "0", "--output_dir", str(tmp_path / "neither")])
+    card = (tmp_path / "neither" / "README.md").read_text()
+    assert "## Results" not in card and "## How to use it" in card and "](assets/attention.png)" in card
+    assert "confusion" not in card and not (tmp_path / "neither" / "assets" / "confusion.png").exists()
+
+
 def test_resumed_run_equals_an_uninterrupted_one(tmp_path):
     arguments = [*SMALL_VISION, "--save_steps", "4", "--ema_decay", "0.5", "--crop_padding", "1"]
     arguments += ["--mixup_alpha", "0.2", "--learning_rate", "1e-3", "--lr_scheduler_type", "constant"]

@@ -187,6 +187,12 @@ def test_a_card_without_a_test_split(pairs, tmp_path):
     assert "## Results" not in card and "## How to use it" in card and "alignment.png" in card
 
 
+def test_languages_of_a_card():
+    assert translation.find_languages("de", "ckb") == ["de", "ckb"]
+    assert translation.find_languages("pt_BR", "EN-us", "pt") == ["pt", "en"]
+    assert translation.find_languages("source", "tgt", "src", "xx") == []
+
+
 def test_every_evaluation_of_validation_pairs_searches_alike(small_run):
     folder, results = small_run
     history = json.loads((folder / "trainer_state.json").read_text())["log_history"]
