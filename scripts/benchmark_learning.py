@@ -95,9 +95,12 @@ def plot(curve: list[dict[str, float]], last: float, num_beams: int, path: str):
     minutes, bleu = ([point[name] for point in curve] for name in ("minutes", "bleu"))
     axis.plot(minutes, bleu, marker="o", label="greedy")
     axis.plot(minutes[-1:], [last], marker="*", markersize=12, linestyle="", label=f"{num_beams} beams")
-    for x, y in zip(minutes, bleu):
+    for x, y in zip(minutes[:-1], bleu):
         axis.annotate(f"{y:.1f}", (x, y), textcoords="offset points", xytext=(-4, 5), ha="right", fontsize=8)
-    axis.set(xlabel="minutes of training", ylabel="BLEU on the test split", ylim=(0, None))
+    for y, above in ((bleu[-1], -7), (last, 1)):  # at the end, where there are two, beside them
+        axis.annotate(f"{y:.1f}", (minutes[-1], y), textcoords="offset points", xytext=(8, above), fontsize=8)
+    axis.set(xlabel="minutes of training", ylabel="BLEU on the test split")
+    axis.set(xlim=(0, 1.08 * minutes[-1]), ylim=(0, 1.08 * max(*bleu, last)))
     axis.grid(alpha=0.3)
     axis.legend(loc="lower right")
     figure.tight_layout()
@@ -105,10 +108,8 @@ def plot(curve: list[dict[str, float]], last: float, num_beams: int, path: str):
 
 
 def main(arguments: list[str] | None = None):
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, add_help=False
-    )
-    parser.add_argument("--minutes", type=float, default=9.0)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=9.0, help="of training, without evaluation")
     parser.add_argument("--plot", help="where to draw the curve, as PNG")
     options, rest = parser.parse_known_args(arguments)
     given = parse([ModelArguments, ParallelDataArguments, TranslationTrainingArguments], rest)

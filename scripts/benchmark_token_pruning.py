@@ -59,18 +59,14 @@ def classify(model: PreTrainedModel, pixels: torch.Tensor, options) -> torch.Ten
 def plot(found: list[dict], path: str):
     from matplotlib import pyplot
 
-    figure, axis = pyplot.subplots(figsize=(5, 3.4))
-    speeds = [row["times_the_speed"] for row in found]
-    axis.plot(speeds, [100 * row["accuracy"] for row in found], marker="o")
-    for row, speed in zip(found, speeds):
-        axis.annotate(
-            f"{row['keep_rate']:g}",
-            (speed, 100 * row["accuracy"]),
-            textcoords="offset points",
-            xytext=(5, 5),
-            fontsize=8,
-        )
-    axis.set(xlabel="times the speed with all tokens", ylabel="accuracy, %", title="by keep rate")
+    figure, axes = pyplot.subplots(1, 2, figsize=(7, 3))
+    rates = [row["keep_rate"] for row in found]
+    axes[0].plot(rates, [100 * row["accuracy"] for row in found], marker="o")
+    axes[1].plot(rates, [row["times_the_speed"] for row in found], marker="o")
+    for axis, label in zip(axes, ("accuracy, %", "times the speed with all tokens")):
+        axis.set(xlabel="share of the tokens that a layer keeps", ylabel=label)
+        axis.invert_xaxis()
+        axis.grid(alpha=0.3)
     figure.tight_layout()
     figure.savefig(path, dpi=110)
 
@@ -88,7 +84,7 @@ def main(arguments: list[str] | None = None):
     parser.add_argument("--num_threads", type=int, default=2)
     parser.add_argument("--bf16", action="store_true", help="bf16 autocast")
     parser.add_argument("--output_file", help="where to write every figure, as JSON")
-    parser.add_argument("--plot_file", help="where to draw accuracy over speed")
+    parser.add_argument("--plot_file", help="where to draw accuracy and speed over the keep rate")
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.num_threads)
     rates = sorted({1.0, *options.keep_rates}, reverse=True)

@@ -353,7 +353,7 @@ def parse_overrides(defaults: PreTrainedConfig, overrides: str | None, from_data
             else:
                 options[name] = yaml.safe_load(value)
                 kinds = (int, float, list if isinstance(default, tuple) else type(default))
-                if not isinstance(options[name], kinds):
+                if default is not None and not isinstance(options[name], kinds):  # else the config knows
                     raise TypeError
         except (KeyError, TypeError, yaml.YAMLError):
             raise ValueError(f"`config_overrides`: {value!r} is no value for `{name}` (as in {default!r}).") from None

@@ -15,7 +15,9 @@ import json
 import os
 
 import pytest
+from huggingface_hub.errors import StrictDataclassError
 
+from hf_attention import AttentionCnnConfig, CompactVitConfig
 from hf_attention.training.arguments import (
     ImageDataArguments,
     ModelArguments,
@@ -23,6 +25,7 @@ from hf_attention.training.arguments import (
     TranslationTrainingArguments,
     describe_options,
     parse,
+    parse_overrides,
 )
 
 
@@ -66,6 +69,14 @@ def test_values_of_a_file_are_checked(tmp_path):
 def test_a_number_of_images_that_is_zero():
     with pytest.raises(ValueError, match="`max_eval_samples` must be at least 1, got 0"):
         parse([ImageDataArguments], ["--max_eval_samples", "0"])
+
+
+def test_overrides_of_options_without_a_default():
+    found = parse_overrides(AttentionCnnConfig(), "attention_type=se,attention_stages=[2,3],reduction_ratio=4", [])
+    assert found == {"attention_type": "se", "attention_stages": [2, 3], "reduction_ratio": 4}
+    assert AttentionCnnConfig(**found).attention_stages == [2, 3]
+    with pytest.raises(StrictDataclassError, match="token_pruning_layers"):
+        CompactVitConfig(**parse_overrides(CompactVitConfig(), "token_pruning_layers=first", []))
 
 
 def test_unknown_options(tmp_path):
