@@ -183,7 +183,7 @@ def write_page(output_dir: Path, page_dir: Path):
     assets.mkdir(parents=True, exist_ok=True)
     data = load_cluttered_digits({"train": 2000, "test": 3000})
     images = [open_image(cell) for cell in data["test"][:256]["image"]]
-    rows = []
+    rows, captions = [], {}
     runs = {name: file for name in CHAPTERS if (file := output_dir / name / "all_results.json").exists()}
     runs = {name: json.loads(file.read_text()) for name, file in runs.items()}
     runs = {name: results for name, results in runs.items() if "threads" in results}  # those that came to their end
@@ -194,7 +194,9 @@ def write_page(output_dir: Path, page_dir: Path):
         if name == "pooled-residual":
             plot_pixels(model, processor, images[:3]).savefig(assets / "saliency.png", dpi=90)
         elif name not in ("plain", "residual"):
-            view(model, processor, images, shown=3).figure.savefig(assets / f"{name}.png", dpi=90)
+            found = view(model, processor, images, shown=3)
+            found.figure.savefig(assets / f"{name}.png", dpi=90)
+            captions[name] = found.caption
         if name == "compact-vit":
             plot_selection(model, processor, data).savefig(assets / "selection.png", dpi=90)
         seen = round(results["train_samples_per_second"] * results["train_runtime"])
@@ -237,6 +239,7 @@ def write_page(output_dir: Path, page_dir: Path):
     page = template.render(
         rows=rows,
         chapters=chapters,
+        captions=captions,
         missing=missing,
         cifar=cifar,
         threads=torch.get_num_threads(),
