@@ -123,8 +123,9 @@ def csv_options(files: list[str], extension: str) -> dict:
     columns, has_rows = None, False
     for file in files:
         with naming([file]), open(file, encoding="utf-8-sig", newline="") as lines:
-            header = next(filter(None, csv.reader(lines, **dialect)), None)
-            has_rows = has_rows or any(line.strip() for line in lines)
+            rows = csv.reader(lines, **dialect)
+            header = next(filter(None, rows), None)
+            has_rows = check_cells(rows, header) or has_rows
         if header is None:
             raise ValueError(f"{file} is empty, but its first line must name its columns.")
         columns = columns or header
@@ -138,6 +139,25 @@ def csv_options(files: list[str], extension: str) -> dict:
     options = {"sep": dialect["delimiter"], "quoting": csv.QUOTE_NONE} if dialect else {}
     features = Features({column: Value("string") for column in columns})
     return {"keep_default_na": False, "encoding": "utf-8-sig", "features": features, **options}
+
+
+def check_cells(rows, header: list[str] | None) -> bool:
+    """
+    Whether there is a row. Raises `csv.Error` for one with more or fewer cells than the header: pandas would shift the
+    columns by those that the first row has too many, and fill those that are missing.
+    """
+    has_rows = False
+    limit = csv.field_size_limit(2**31 - 1)
+    try:
+        for row in rows:
+            if not any(map(str.strip, row)):
+                continue
+            has_rows = True
+            if len(row) != len(header):
+                raise csv.Error(f"line {rows.line_num} has {len(row)} cells, the first line {len(header)}")
+    finally:
+        csv.field_size_limit(limit)
+    return has_rows
 
 
 def read_text_pairs(source_file: str, target_file: str) -> Iterable[dict[str, str]]:
@@ -243,10 +263,15 @@ def tokenize_pairs(
         return dataset
     kept = dataset.filter(is_fit)
     if isinstance(dataset, Dataset) and len(kept) < len(dataset):
+        empty = sum(
+            not (source.strip() and target.strip()) for source, target in zip(dataset["source"], dataset["target"])
+        )
         logger.warning(
-            "Left out %d of %d pairs: a side is empty, or longer than %d (source) or %d (target) tokens.",
+            "Left out %d of %d pairs: of %d a side is empty, of %d longer than %d (source) or %d (target) tokens.",
             len(dataset) - len(kept),
             len(dataset),
+            empty,
+            len(dataset) - len(kept) - empty,
             max_source_length,
             max_target_length,
         )

@@ -78,13 +78,17 @@ def align(
 
     Raises:
         `ValueError`: for a string in place of a list, an empty source, targets or `decoder_input_ids` that are not as
-        many as the sources, `num_beams` that is no number from 1, or a model without cross-attention.
+        many as the sources, `num_beams` that is no number from 1, a model without cross-attention, or a layer or head
+        that it has not.
     """
     for name, texts in (("sources", sources), ("targets", targets)):
         if isinstance(texts, str):
             raise ValueError(f"`{name}` must be a list of sentences, got one string. Put it in a list.")
-    if empty := [index for index, source in enumerate(sources) if not source.strip()]:
-        raise ValueError(f"`sources` holds no text at position {empty[0]}. Leave empty sentences out.")
+    for index, source in enumerate(sources):
+        if not isinstance(source, str) or not source.strip():
+            raise ValueError(f"`sources` holds no text at position {index}, but {source!r}. Leave it out.")
+    if batch_size < 1:
+        raise ValueError(f"`batch_size` must be at least 1, got {batch_size}.")
     if targets is not None and len(targets) != len(sources):
         raise ValueError(f"`targets` ({len(targets)}) must be as many as `sources` ({len(sources)}).")
     prompts = generate_kwargs.pop("decoder_input_ids", None)
@@ -106,8 +110,11 @@ def align(
                         generate_kwargs["decoder_input_ids"] = prompts[start : start + batch_size]
                     rows = generated(model, batch, layer, head, **generate_kwargs)
                 else:
-                    labels = target_tokenizer(
-                        text_target=targets[start : start + batch_size], return_tensors="pt", padding=True
+                    labels = target_tokenizer(  # on the right, or the decoder would read padding first
+                        text_target=targets[start : start + batch_size],
+                        return_tensors="pt",
+                        padding=True,
+                        padding_side="right",
                     )
                     rows = forced(model, batch, labels.to(model.device), layer, head)
                 for index, token_ids, weights, score in rows:
@@ -193,7 +200,11 @@ def read_layer(cross_attentions: tuple[torch.Tensor] | None, layer: int, head: i
             "The model returned no `cross_attentions`: it has no attention between source and target "
             "(`attention_type='none'`?), so there is nothing to align."
         )
+    if not -len(cross_attentions) <= layer < len(cross_attentions):
+        raise ValueError(f"`layer` is {layer}, but the model has {len(cross_attentions)} layers of cross-attention.")
     weights = cross_attentions[layer]
+    if head is not None and not -weights.shape[1] <= head < weights.shape[1]:
+        raise ValueError(f"`head` is {head}, but the layer has {weights.shape[1]} heads.")
     return weights.mean(dim=1) if head is None else weights[:, head]
 
 

@@ -37,17 +37,17 @@ class View:
 
 
 GLIMPSES = (
-    "Each row begins with an image, the class found, and where the model looked, in order; then what each look saw, fine "
-    "at the top, coarser and wider below."
+    "Each row begins with an image, the class found, and where the model looked, in order; then what each look saw, "
+    "fine at the top, coarser and wider below."
 )
 WINDOW = (
-    "Each row is an image with the class found, the window that the spatial transformer cut (red is its upper edge), and "
-    "what the network saw through it."
+    "Each row is an image with the class found, the window that the spatial transformer cut (red is its upper edge), "
+    "and what the network saw through it."
 )
 GATES = "How far each block's gates let its channels through, on average, for each class found, over {count} images."
 POSITIONS = (
-    "Each row is an image with the class found, and what two of its positions, the one that stands out most and the one "
-    "in the middle, related themselves to. Bright is where they looked."
+    "Each row is an image with the class found, and what two of its positions, the one that stands out most and the "
+    "one in the middle, related themselves to. Bright is where they looked."
 )
 TRANSFORMER = (
     "Each row is an image with the class found: what the layers' heads, on average, let the classifier see, attention "

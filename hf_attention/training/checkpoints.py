@@ -138,6 +138,14 @@ def check_output_dir(output_dir: str, config: PreTrainedConfig, overwrite: bool,
         check_same_model(os.path.dirname(file), config)
 
 
+def check_figures(output_dir: str):
+    """Raises `ValueError` where an evaluation alone would write over the figures of a run that trained."""
+    if os.path.isfile(os.path.join(output_dir, TRAINER_STATE_NAME)):
+        raise ValueError(
+            f"`output_dir` ({output_dir}) holds the figures of a run that trained. Without `do_train`, name another."
+        )
+
+
 def check_same_model(folder: str, config: PreTrainedConfig):
     """Raises `ValueError` where the model in `folder` is another than `config`'s, or translates another way."""
     found, _ = PreTrainedConfig.get_config_dict(folder)

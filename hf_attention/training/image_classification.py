@@ -56,6 +56,7 @@ from .arguments import (
     parse_overrides,
 )
 from .checkpoints import (
+    check_figures,
     check_model_to_tune,
     check_output_dir,
     check_push,
@@ -310,6 +311,8 @@ def train_image_classification(
     if training_args.do_train:
         check_output_dir(training_args.output_dir, config, training_args.overwrite_output_dir, resume is not None)
         check_push(training_args, config)
+    else:
+        check_figures(training_args.output_dir)
     checkpoint = find_checkpoint(training_args.output_dir, resume) if resume else None
     if checkpoint is not None:
         check_same_model(checkpoint, config)

@@ -30,6 +30,7 @@ from transformers import (
     TrainerCallback,
     set_seed,
 )
+from transformers.utils import logging
 
 from ..data.dates import FIRST, LAST, LOCALES, load_dates
 from ..data.parallel import load_parallel, tokenize_pairs
@@ -46,6 +47,7 @@ from .arguments import (
     parse_overrides,
 )
 from .checkpoints import (
+    check_figures,
     check_model_to_tune,
     check_output_dir,
     check_push,
@@ -59,8 +61,11 @@ from .checkpoints import (
     write_options,
 )
 from .loader_share import LoaderShare
-from .translation_scores import alignment_error, check_bleu_tokenize, compute_metrics
+from .translation_scores import alignment_error, can_have_bleu, check_bleu_tokenize, compute_metrics
 from .translation_trainer import TARGET_TOKENIZER, SaveTargetTokenizer, TranslationTrainer
+
+
+logger = logging.get_logger(__name__)
 
 
 def load_data(args: ParallelDataArguments, train: bool = True) -> dict[str, Dataset | IterableDataset]:
@@ -227,6 +232,22 @@ def check_fit(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, target
             )
 
 
+def check_bleu(references: dict[str, list[str]], tokenize: str, args: TranslationTrainingArguments):
+    """Raises `ValueError` where the best model is to have the best BLEU, which these targets are too short for."""
+    if not args.predict_with_generate:
+        return
+    short = [split for split, texts in references.items() if not can_have_bleu(texts, tokenize)]
+    if not short:
+        return
+    reason = f"No target of {' and '.join(short)} has the four tokens that BLEU counts"
+    if "validation" in short and (args.metric_for_best_model or "").removeprefix("eval_") == "bleu":
+        raise ValueError(
+            f"{reason}, so `metric_for_best_model` cannot be `bleu`: take `chrf` or `exact_match`, or count "
+            "characters with `bleu_tokenize` `char`."
+        )
+    logger.warning(f"{reason}, so there is none: see chrF and exact match, or set `bleu_tokenize` to `char`.")
+
+
 def train_translation(
     model_args: ModelArguments,
     data_args: ParallelDataArguments,
@@ -260,6 +281,8 @@ def train_translation(
     resume = training_args.resume_from_checkpoint if training_args.do_train else None
     checkpoint = find_checkpoint(training_args.output_dir, resume) if resume else None
     tokenizer, target_tokenizer = make_tokenizers(model_args, data_args, data, checkpoint)
+    for side in filter(None, (tokenizer, target_tokenizer)):
+        side.padding_side = "right"  # or a decoder would read the padding before its target
     model = make_model(model_args, data_args, tokenizer, target_tokenizer)
     if checkpoint is not None:
         check_same_model(checkpoint, model.config)
@@ -268,6 +291,8 @@ def train_translation(
             training_args.output_dir, model.config, training_args.overwrite_output_dir, resume is not None
         )
         check_push(training_args, model.config)
+    else:
+        check_figures(training_args.output_dir)
 
     features = {}
     with training_args.main_process_first(desc="tokenizing"):
@@ -290,6 +315,7 @@ def train_translation(
 
     target = target_tokenizer or tokenizer
     references = {split: list(rows["target"]) for split, rows in features.items() if split != "train"}
+    check_bleu(references, data_args.bleu_tokenize, training_args)
     loader = LoaderShare()
     trainer = TranslationTrainer(
         model=model,

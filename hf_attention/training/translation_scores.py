@@ -32,6 +32,12 @@ def check_bleu_tokenize(name: str):
         raise ValueError(f"`bleu_tokenize` {name!r} cannot be used: {' '.join(str(error).split())}") from error
 
 
+def can_have_bleu(references: list[str], tokenize: str) -> bool:
+    """Whether a reference has the four tokens without which corpus BLEU is 0, whatever is found."""
+    tokenizer = BLEU(tokenize=tokenize).tokenizer
+    return any(len(tokenizer(reference).split()) >= BLEU.MAX_NGRAM_ORDER for reference in references)
+
+
 def compute_metrics(
     prediction,
     tokenizer: PreTrainedTokenizerBase,
@@ -40,7 +46,8 @@ def compute_metrics(
     signature: bool = False,
 ) -> dict[str, float | str]:
     """
-    BLEU, chrF and exact match of generated ids against the texts of the data, not against decoded labels.
+    BLEU, chrF and exact match of generated ids against the texts of the data, not against decoded labels; no BLEU
+    where every reference is too short for one.
 
     `references` stand in the order of the rows. At the end several processes add rows, to have as many each, and
     `dataloader_drop_last` leaves some out: neither counts. `signature` adds sacrebleu's.
@@ -52,10 +59,12 @@ def compute_metrics(
         "predictions": tokenizer.batch_decode(token_ids, skip_special_tokens=True),
         "references": references[: len(token_ids)],
     }
-    bleu = Bleu().compute(**texts, tokenize=bleu_tokenize)
-    if not signature:
-        bleu.pop("signature")
-    return {**bleu, **ChrF().compute(**texts), **ExactMatch().compute(**texts)}
+    scores = {**ChrF().compute(**texts), **ExactMatch().compute(**texts)}
+    if can_have_bleu(references, bleu_tokenize):
+        scores = {**Bleu().compute(**texts, tokenize=bleu_tokenize), **scores}
+        if not signature:
+            scores.pop("signature")
+    return scores
 
 
 def alignment_error(

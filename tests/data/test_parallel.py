@@ -107,8 +107,15 @@ def test_bad_files(tmp_path):
         ({"a.csv": "de,en\nschön,nice\n".encode("latin-1")}, "a.csv: .*codec can't decode.*Save it as UTF-8"),
         ({"a.jsonl": '{"de": "나", "en": "I"}\n'.encode("cp949")}, "a.jsonl: .*codec can't decode.*Save it as UTF-8"),
         ({"a.de": "나\n".encode("cp949"), "a.en": "I\n"}, "a.de, .*a.en: .*codec can't decode.*Save it as UTF-8"),
-        ({"a.csv": "de,en\na,b\nc,d,e\n"}, "a.csv: .*line 3, saw 3.*quote one that holds a comma"),
-        ({"a.csv": 'de,en\n"a,b\nc,d\n'}, "a.csv: .*EOF inside string"),
+        (
+            {"a.csv": "de,en\na,b\nc,d,e\n"},
+            "a.csv: line 3 has 3 cells, the first line 2.*quote one that holds a comma",
+        ),
+        ({"a.csv": "de,en\nhello, you,a\nb,c\n"}, "a.csv: line 2 has 3 cells, the first line 2"),
+        ({"a.csv": "de,en\na,b,\nc,d,\n"}, "a.csv: line 2 has 3 cells, the first line 2"),
+        ({"a.tsv": "de\ten\na\tb\tCC-BY\nc\td\tCC-BY\n"}, "a.tsv: line 2 has 3 cells, the first line 2"),
+        ({"a.tsv": "de\ten\na\tb\n\nc d\n"}, "a.tsv: line 4 has 1 cells, the first line 2"),
+        ({"a.csv": 'de,en\n"a,b\nc,d\n'}, "a.csv: line 3 has 1 cells, .*quote one that holds a comma or a quote"),
         ({"a.jsonl": '{"de": "a"\n'}, "a.jsonl: JSON parse error"),
         (
             {"a.jsonl": '{"translation": {"de": "a", "en": "b"}}\n{"translation": null}\n'},
@@ -149,6 +156,11 @@ def test_every_cell_is_text(tmp_path):
     (tmp_path / "b.csv").write_text("\nde,en\na,b\n")
     data = load_parallel(data_files={"train": [str(tmp_path / "b.csv")]}, source_lang="de", target_lang="en")
     assert data["train"][:] == {"source": ["a"], "target": ["b"]}
+    (tmp_path / "l.csv").write_text(
+        'de,en\n"two\nlines",b\n  \n' + f"{'a' * 200_000},b\n"
+    )  # a blank line, a long cell
+    data = load_parallel(data_files={"train": [str(tmp_path / "l.csv")]}, source_lang="de", target_lang="en")
+    assert data["train"]["source"][:] == ["two\nlines", "a" * 200_000]
     (tmp_path / "e.csv").write_text("")
     with pytest.raises(ValueError, match="e.csv is empty"):
         load_parallel(data_files={"train": [str(tmp_path / "e.csv")]})
@@ -186,6 +198,12 @@ def test_separate_target_tokenizer(tokenizer):
     target = train_tokenizer([en for _, en in PAIRS], 60, "char")
     row = tokenize_pairs(make_dataset(PAIRS), tokenizer, target)[0]
     assert row["labels"] == target("a dog").input_ids != tokenizer("a dog").input_ids
+
+
+def test_pairs_left_out_are_counted(tokenizer, caplog):
+    pairs = [*PAIRS, ("x", " "), ("ein Hund " * 9, "x")]
+    assert len(tokenize_pairs(make_dataset(pairs), tokenizer, max_source_length=30)) == 3
+    assert "Left out 3 of 6 pairs: of 2 a side is empty, of 1 longer than 30 (source)" in caplog.text
 
 
 def test_bad_pairs(tokenizer):

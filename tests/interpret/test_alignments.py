@@ -11,6 +11,8 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -132,8 +134,11 @@ def test_targets_that_begin_as_given(tokenizer, kind, options):
 
 
 @pytest.mark.parametrize("kind", ["bahdanau", "marian"])
-def test_given_targets(tokenizer, kind):
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_given_targets(tokenizer, kind, side):
     model = make(tokenizer, kind).train()
+    tokenizer = copy.deepcopy(tokenizer)
+    tokenizer.padding_side = side
     targets = ["Hund", "eine Katze", "x"]
     found = align(model, tokenizer, SOURCES, targets, batch_size=2)
     assert model.training
@@ -141,9 +146,10 @@ def test_given_targets(tokenizer, kind):
         assert alignment.target_tokens == tokenizer.convert_ids_to_tokens(tokenizer(target).input_ids)
         assert alignment.weights.shape == (len(tokenizer(target).input_ids), len(tokenizer(source).input_ids))
         np.testing.assert_allclose(alignment.weights.sum(1), 1, rtol=1e-5)
-    alone = align(model, tokenizer, SOURCES[1:2], targets[1:2])[0]
-    np.testing.assert_allclose(alone.weights, found[1].weights, atol=1e-5)
-    assert alone.score == pytest.approx(found[1].score, rel=1e-4)
+    for row, alignment in enumerate(found):
+        alone = align(model, tokenizer, SOURCES[row : row + 1], targets[row : row + 1])[0]
+        np.testing.assert_allclose(alone.weights, alignment.weights, atol=1e-5)
+        assert alone.score == pytest.approx(alignment.score, rel=1e-4)
 
 
 def test_layers_heads_and_restored_implementation(tokenizer):
@@ -163,12 +169,26 @@ def test_layers_heads_and_restored_implementation(tokenizer):
         ("one string", None, "`sources` must be a list of sentences"),
         (["a", "b"], "ab", "`targets` must be a list of sentences"),
         (["a", " "], None, "no text at position 1"),
+        ([None], None, "no text at position 0, but None"),
         (["a", "b"], ["c"], r"`targets` \(1\) must be as many as `sources` \(2\)"),
     ],
 )
 def test_bad_input(tokenizer, sources, targets, message):
     with pytest.raises(ValueError, match=message):
         align(make(tokenizer), tokenizer, sources, targets)
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"layer": 2}, "`layer` is 2, but the model has 2 layers"),
+        ({"head": -3}, "`head` is -3, but the layer has 2 heads"),
+        ({"batch_size": 0}, "`batch_size` must be at least 1"),
+    ],
+)
+def test_bad_options(tokenizer, options, message):
+    with pytest.raises(ValueError, match=message):
+        align(make(tokenizer, "marian"), tokenizer, SOURCES[:1], ["Hund"], **options)
 
 
 def test_without_an_end(tokenizer):

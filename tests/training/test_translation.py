@@ -30,6 +30,7 @@ from transformers import (
     GenerationConfig,
 )
 
+from hf_attention.data.tokenizer import train_tokenizer
 from hf_attention.training import translation
 from hf_attention.training.translation_scores import compute_metrics
 
@@ -291,6 +292,35 @@ def test_evaluation_alone(small_run, tmp_path):
     again = main([*arguments, *SMALL])
     assert again["test_bleu"] == pytest.approx(results["test_bleu"])
     assert not (tmp_path / "out" / "model.safetensors").exists()
+
+
+def test_evaluation_alone_leaves_a_runs_figures(small_run):
+    folder, results = small_run
+    with pytest.raises(ValueError, match="holds the figures of a run that trained. Without `do_train`, name another"):
+        main(["--model_name_or_path", str(folder), "--do_train", "false", "--output_dir", str(folder), *SMALL])
+    assert json.loads((folder / "all_results.json").read_text()) == results
+
+
+def test_targets_that_are_too_short_for_bleu(pairs, tmp_path, caplog):
+    arguments = [*pairs, *SMALL, "--validation_file", pairs[1], "--max_steps", "1", "--eval_strategy", "steps"]
+    arguments += ["--eval_steps", "1", "--save_steps", "1", "--load_best_model_at_end", "true"]
+    best = ["--metric_for_best_model", "bleu", "--output_dir", str(tmp_path / "run")]
+    with pytest.raises(ValueError, match="No target of validation and test has the four tokens.*`chrf`"):
+        main([*arguments, *best])
+    assert not (tmp_path / "run").exists()
+    results = main([*arguments, "--metric_for_best_model", "chrf", "--output_dir", str(tmp_path / "run")])
+    assert "test_chrf" in results and "test_bleu" not in results and "eval_bleu" not in results
+    assert "BLEU" not in (tmp_path / "run" / "README.md").read_text()
+    assert "test_bleu" in main([*arguments, *best[:2], "--bleu_tokenize", "char", "--output_dir", str(tmp_path / "c")])
+
+
+def test_a_tokenizer_that_pads_on_the_left(pairs, tmp_path):
+    tokenizer = train_tokenizer(["eins zwei drei vier fuenf sechs"], 40, "char")
+    tokenizer.padding_side = "left"
+    tokenizer.save_pretrained(tmp_path / "tokenizer")
+    arguments = [*pairs[:-2], *SMALL, "--tokenizer_name", str(tmp_path / "tokenizer"), "--max_steps", "1"]
+    main([*arguments, "--output_dir", str(tmp_path / "run")])
+    assert AutoTokenizer.from_pretrained(tmp_path / "run").padding_side == "right"
 
 
 def test_without_generation(small_run, tmp_path):
