@@ -34,8 +34,8 @@ def check_bleu_tokenize(name: str):
 
 def can_have_bleu(references: list[str], tokenize: str) -> bool:
     """Whether a reference has the four tokens without which corpus BLEU is 0, whatever is found."""
-    tokenizer = BLEU(tokenize=tokenize).tokenizer
-    return any(len(tokenizer(reference).split()) >= BLEU.MAX_NGRAM_ORDER for reference in references)
+    metric = BLEU(tokenize=tokenize)
+    return any(len(metric.tokenizer(reference).split()) >= metric.max_ngram_order for reference in references)
 
 
 def compute_metrics(
