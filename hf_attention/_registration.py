@@ -144,7 +144,6 @@ def register_configs():
     for model_type, (package, config_name, _) in FAMILIES.items():
         config_class = getattr(importlib.import_module(package), config_name)
         auto_config.register(model_type, config_class, exist_ok=True)
-        config_class.register_for_auto_class()
 
 
 def register_family(model_type: str):
@@ -154,7 +153,6 @@ def register_family(model_type: str):
     for auto_name, model_name in model_names.items():
         model_class = getattr(module, model_name)
         getattr(modeling_auto, auto_name).register(getattr(module, config_name), model_class, exist_ok=True)
-        model_class.register_for_auto_class(auto_name)
 
 
 def register_image_processors():
@@ -163,8 +161,6 @@ def register_image_processors():
         package, config_name, _ = FAMILIES[model_type]
         module = importlib.import_module(processor_package)
         classes = {backend: getattr(module, name) for backend, name in names.items()}
-        for processor_class in classes.values():
-            processor_class.register_for_auto_class()
         config_class = getattr(importlib.import_module(package), config_name)
         auto_image_processor.register(config_class, image_processor_classes=classes, exist_ok=True)
 

@@ -170,7 +170,8 @@ def load_files(
 
 def check_folder(path: str, nested: bool = False) -> list[str]:
     """The classes of a folder; raises `ValueError` where one has no image, which `datasets` would leave out."""
-    classes = sorted(entry.name for entry in os.scandir(path) if entry.is_dir() and not entry.name.startswith("."))
+    hidden = (".", "__MACOSX")  # the latter comes out of archives made on a Mac
+    classes = sorted(entry.name for entry in os.scandir(path) if entry.is_dir() and not entry.name.startswith(hidden))
     held = {name: [file for _, _, files in os.walk(os.path.join(path, name)) for file in files] for name in classes}
     suffixes = tuple(ImageFolder.EXTENSIONS)
     empty = [
@@ -206,8 +207,10 @@ def select_columns(
         "image_column": (image_column, [name for name, kind in features.items() if isinstance(kind, Image)]),
         "label_column": (label_column, [name for name, kind in features.items() if isinstance(kind, ClassLabel)]),
     }
-    if not columns["label_column"][1]:
-        columns["label_column"][1].extend(name for name in ("label", "labels") if name in features)
+    usual = {"image_column": ("image", "img"), "label_column": ("label", "labels")}
+    for argument, (_, candidates) in columns.items():
+        if not candidates:  # a table that another library wrote has no features of the kind
+            candidates.extend(name for name in usual[argument] if name in features)
     chosen = {}
     for argument, (wanted, candidates) in columns.items():
         if wanted is not None and wanted not in features:

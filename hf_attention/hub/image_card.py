@@ -21,6 +21,7 @@ from matplotlib.figure import Figure
 from sklearn.metrics import confusion_matrix
 from transformers import PreTrainedModel, TrainingArguments
 
+from ..interpret.plots import find_fonts
 from ..interpret.views import View
 from .card import read_run, write_card
 
@@ -127,8 +128,9 @@ def draw_confusion(matrix: np.ndarray, names: list[str], path: Path):
     figure = Figure(figsize=(side, side), layout="constrained")
     ax = figure.subplots()
     ax.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    ax.set_xticks(range(len(names)), names, rotation=90 if max(map(len, names)) > 2 else 0, parse_math=False)
-    ax.set_yticks(range(len(names)), names, parse_math=False)
+    style = {"fontfamily": find_fonts("".join(names)), "parse_math": False}
+    ax.set_xticks(range(len(names)), names, rotation=90 if max(map(len, names)) > 2 else 0, **style)
+    ax.set_yticks(range(len(names)), names, **style)
     ax.set(xlabel="found", ylabel="true")
     if len(names) <= 20:
         for row, column in zip(*np.nonzero(matrix)):

@@ -29,14 +29,15 @@ class ImageAttention:
     One image and the attention between its tokens: N of them, `rows * columns` on a grid after `num_prefix_tokens`.
 
     Attributes:
-        image (`PIL.Image.Image`): as it was given, upright.
+        image (`PIL.Image.Image`): what the model was shown of the one given; see [`as_seen`].
         label (`str`), score (`float`): the class found and its probability; empty and 0 for a model without a head.
         attentions (`np.ndarray` of shape `(layers, heads, N, N)`, float32): row i says what token i looked at.
         pooling_weights (`np.ndarray` of shape `(N,)`, *optional*): what the sequence pool looked at; sums to 1.
         grid (`tuple[int, int]`): rows and columns of tokens.
-        num_prefix_tokens (`int`): tokens before the grid: 1 with a class token.
+        num_prefix_tokens (`int`): tokens before the grid: a class token, registers, ...
         probabilities (`np.ndarray` of shape `(num_labels,)`, *optional*): of every class, with a head.
-        mean_pooled (`bool`): whether the classifier reads the mean of the grid beside a class token, as BEiT's does.
+        num_class_tokens (`int`): of the prefix tokens, the first, those that a classifier may read.
+        class_share (`float`): how much of what the classifier reads they are; the mean of the grid is the rest.
     """
 
     image: Image.Image
@@ -47,20 +48,22 @@ class ImageAttention:
     grid: tuple[int, int]
     num_prefix_tokens: int
     probabilities: np.ndarray | None = None
-    mean_pooled: bool = False
+    num_class_tokens: int = 1
+    class_share: float = 1.0
 
     @property
     def readout(self) -> np.ndarray:
         """
-        What the classifier reads of each token, (N,): the sequence pool's weights, the mean of the grid, or, wherever
-        there is a class token and nothing else is known, that.
+        What the classifier reads of each token, (N,): the sequence pool's weights, class tokens, the mean of the grid,
+        or both of the last.
         """
         if self.pooling_weights is not None:
             return self.pooling_weights
-        size = self.attentions.shape[-1]
-        if self.num_prefix_tokens and not self.mean_pooled:
-            return np.eye(size)[0]
-        return np.where(np.arange(size) < self.num_prefix_tokens, 0, 1 / (size - self.num_prefix_tokens))
+        size, share = self.attentions.shape[-1], self.class_share if self.num_prefix_tokens else 0.0
+        read = np.zeros(size)
+        read[: self.num_class_tokens] = share / self.num_class_tokens
+        read[self.num_prefix_tokens :] = (1 - share) / (size - self.num_prefix_tokens)
+        return read
 
     def weights(self, layer: int = -1, head: int | None = None) -> np.ndarray:
         """The attention of a layer's head, or the mean of its heads, (N, N). `ValueError` where there is no such."""
@@ -88,9 +91,15 @@ class ImageAttention:
         Attention rollout (Abnar and Zuidema 2020, arXiv 2005.00928, section 4): attention through all layers, the mean
         of the heads mixed with `residual` parts of the identity for the residual path, up to what the classifier
         reads: the sequence pool's weights, or the class token. (rows, columns).
+
+        Raises `ValueError` for a `residual` that is no share, and for weights that are none.
         """
         if not 0 <= residual < 1:
             raise ValueError(f"`residual` is the share of the residual path, 0 <= residual < 1, got {residual}.")
+        if self.attentions.min() < 0:
+            raise ValueError(
+                "Rollout is of shares that sum to 1, but the model's weights (`dot_product`) are below 0."
+            )
         reached = self.readout
         for weights in self.attentions.mean(axis=1)[::-1]:
             reached = (1 - residual) * reached @ weights + residual * reached
@@ -107,7 +116,7 @@ def attend(
     What a model attended to in images.
 
     Works on any vision transformer of transformers whose tokens stand on one grid through all layers (ours, ViT, DeiT,
-    BEiT, ...). Of non-local blocks on several grids it takes those on the last.
+    BEiT, DINOv2, CLIP's, ...). Of non-local blocks on several grids it takes those on the last.
 
     Raises:
         `ValueError`: for an image in place of a list, and for a model that returns no such attentions, prunes its
@@ -118,7 +127,7 @@ def attend(
     with evaluation(model):
         for start in range(0, len(images), batch_size):
             chunk = images[start : start + batch_size]
-            pixel_values = image_processor(chunk, return_tensors="pt")["pixel_values"].to(model.device)
+            pixel_values = image_processor(chunk, return_tensors="pt")["pixel_values"].to(model.device, model.dtype)
             with torch.no_grad(), eager_attention(model):
                 outputs = model(pixel_values=pixel_values, output_attentions=True)
             attentions = outputs.get("attentions")
@@ -139,6 +148,7 @@ def attend(
             attentions = torch.stack(attentions, dim=1).float().cpu().numpy()  # (B, layers, heads, N, N)
             grid = find_grid(model.config, pixel_values.shape[2:], attentions.shape[-1])
             logits, pooling_weights = outputs.get("logits"), outputs.get("pooling_weights")
+            num_class_tokens, class_share = find_readout(model)
             if pooling_weights is not None:
                 pooling_weights = pooling_weights.float().cpu().numpy()
             for row, image in enumerate(chunk):
@@ -149,7 +159,7 @@ def attend(
                     label = model.config.id2label[index]
                 found.append(
                     ImageAttention(
-                        image=image,
+                        image=as_seen(image, image_processor),
                         label=label,
                         score=score,
                         attentions=attentions[row],
@@ -157,7 +167,8 @@ def attend(
                         grid=grid,
                         num_prefix_tokens=attentions.shape[-1] - grid[0] * grid[1],
                         probabilities=probabilities,
-                        mean_pooled=getattr(model.config, "use_mean_pooling", False),
+                        num_class_tokens=num_class_tokens,
+                        class_share=class_share,
                     )
                 )
     return found
@@ -170,8 +181,41 @@ def upright(images: list[Image.Image]) -> list[Image.Image]:
     return [ImageOps.exif_transpose(image) for image in images]
 
 
+def as_seen(image: Image.Image, image_processor: BaseImageProcessor) -> Image.Image:
+    """
+    What a processor shows the model of an upright image, in the image's own pixels: all of it, or, where it crops
+    (`do_center_crop`), the middle, with black where the crop is larger. Maps lie over this.
+    """
+    if not getattr(image_processor, "do_center_crop", False):
+        return image
+    scale = [1.0, 1.0]  # of width and height
+    if getattr(image_processor, "do_resize", False):
+        size = {name: side for name, side in dict(image_processor.size).items() if side}
+        if "shortest_edge" in size:
+            scale = [size["shortest_edge"] / min(image.size)] * 2
+            if "longest_edge" in size:
+                scale = [min(scale[0], size["longest_edge"] / max(image.size))] * 2
+        else:
+            scale = [size["width"] / image.width, size["height"] / image.height]
+    crop = image_processor.crop_size
+    width, height = crop["width"] / scale[0], crop["height"] / scale[1]
+    left, top = (image.width - width) / 2, (image.height - height) / 2
+    return image.crop(tuple(round(side) for side in (left, top, left + width, top + height)))
+
+
+def find_readout(model: PreTrainedModel) -> tuple[int, float]:
+    """How many class tokens a model's classifier reads, and how much of what it reads they are."""
+    if hasattr(model, "distillation_classifier"):  # DeiT's with a teacher
+        return 2, 1.0
+    model_type = model.config.model_type
+    if getattr(model.config, "use_mean_pooling", False) or model_type == "clip":  # BEiT's too
+        return 1, 0.0
+    return 1, 0.5 if model_type.startswith("dinov2") else 1.0
+
+
 def find_grid(config: PreTrainedConfig, size: tuple[int, int], length: int) -> tuple[int, int]:
     """Rows and columns of the tokens of an image of `size` (height, width), of which there are `length` in all."""
+    config = getattr(config, "vision_config", config)
     if hasattr(config, "grid_size"):
         rows, columns = (config.grid_size(side) for side in size)
     elif isinstance(getattr(config, "patch_size", None), int):
@@ -183,4 +227,4 @@ def find_grid(config: PreTrainedConfig, size: tuple[int, int], length: int) -> t
     return rows, columns
 
 
-__all__ = ["ImageAttention", "attend"]
+__all__ = ["ImageAttention", "as_seen", "attend"]

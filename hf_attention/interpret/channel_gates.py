@@ -22,6 +22,7 @@ from transformers import BaseImageProcessor, PreTrainedModel
 
 from .alignments import evaluation
 from .attention_maps import upright
+from .plots import find_fonts
 
 
 def gates_by_class(
@@ -50,7 +51,7 @@ def gates_by_class(
     with evaluation(model), torch.no_grad():
         for start in range(0, len(images), batch_size):
             pixel_values = image_processor(images[start : start + batch_size], return_tensors="pt")["pixel_values"]
-            outputs = model(pixel_values.to(model.device))
+            outputs = model(pixel_values.to(model.device, model.dtype))
             if not outputs.get("gates"):
                 raise ValueError(f"{type(model).__name__} returned no `gates` (`attention_type='se'` has them).")
             gates.append([block.float().cpu().numpy() for block in outputs["gates"]])
@@ -81,7 +82,7 @@ def plot_gates(gates: list[np.ndarray], names: list[str], width: float = 9.0) ->
         ax.set_axis_on()
         order = np.argsort(-np.nan_to_num(values).std(axis=0))
         picture = ax.imshow(values[:, order], cmap="viridis", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
-        ax.set_yticks(range(len(names)), names, fontsize=7, parse_math=False)
+        ax.set_yticks(range(len(names)), names, fontsize=7, fontfamily=find_fonts("".join(names)), parse_math=False)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         ax.tick_params(axis="x", labelsize=7)
         ax.set_title(f"block {number + 1}: {values.shape[1]} channels", fontsize=9)

@@ -137,7 +137,7 @@ def accuracy_by_kept(
             part = slice(start, start + batch_size)
             pixel_values = image_processor(images[part], return_tensors="pt")["pixel_values"]
             for index, number in enumerate(kept):
-                shown = keep_patches(pixel_values, scores[part], number).to(model.device)
+                shown = keep_patches(pixel_values, scores[part], number).to(model.device, model.dtype)
                 found = model(pixel_values=shown)["logits"].argmax(dim=-1).cpu().numpy()
                 hits[index] += (found == np.asarray(labels[part])).sum()
     return (hits / len(images)).tolist()

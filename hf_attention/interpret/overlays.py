@@ -20,6 +20,7 @@ from PIL import Image
 
 from ..models.compact_vit.image_processing_pil_compact_vit import convert_mode
 from .attention_maps import ImageAttention, upright
+from .plots import find_fonts
 
 
 def overlay(
@@ -34,6 +35,7 @@ def overlay(
         opacity (`float`, *optional*, defaults to 0.6): of the map, 0 to 1.
         cmap (`str`, *optional*, defaults to `"magma"`): matplotlib colour map.
     """
+    values = np.asarray(values)
     if values.ndim != 2:
         raise ValueError(f"`values` must have the shape (rows, columns), got {values.shape}.")
     image = convert_mode(upright([image])[0], "RGB")
@@ -67,7 +69,7 @@ def plot_attention_grid(attentions: list[ImageAttention], cell: float = 1.6) -> 
     for row, (item, views) in enumerate(zip(attentions, rows)):
         axes[row, 0].imshow(np.asarray(convert_mode(item.image, "RGB")))
         title = f"{item.label} ({item.score:.2f})" if item.label else ""
-        axes[row, 0].set_title(title, fontsize=8, parse_math=False)
+        axes[row, 0].set_title(title, fontsize=8, fontfamily=find_fonts(title), parse_math=False)
         for ax, (name, values) in zip(axes[row, 1:], views):
             ax.imshow(np.asarray(overlay(item.image, values)))
             ax.set_title(name, fontsize=8)

@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from ..models.compact_vit.image_processing_pil_compact_vit import convert_mode
 from .attention_maps import ImageAttention
 from .overlays import overlay
+from .plots import find_fonts
 
 
 def position_map(attention: ImageAttention, pixel: tuple[int, int], layer: int = -1) -> np.ndarray:
@@ -26,7 +27,7 @@ def position_map(attention: ImageAttention, pixel: tuple[int, int], layer: int =
     What the position over a pixel looked at, the mean of the heads: (rows, columns).
 
     Args:
-        pixel (`tuple[int, int]`): column and row, in pixels of the image.
+        pixel (`tuple[int, int]`): column and row, in pixels of `attention.image`.
 
     Raises:
         `ValueError`: for a pixel outside the image, and a layer that is not there.
@@ -54,7 +55,7 @@ def plot_positions(attentions: list[ImageAttention], pixels: list[list[tuple[int
     for row, (item, chosen) in enumerate(zip(attentions, pixels)):
         axes[row, 0].imshow(np.asarray(convert_mode(item.image, "RGB")))
         title = f"found: {item.label} ({item.score:.2f})" if item.label else ""
-        axes[row, 0].set_title(title, fontsize=8, parse_math=False)
+        axes[row, 0].set_title(title, fontsize=8, fontfamily=find_fonts(title), parse_math=False)
         for number, (ax, pixel) in enumerate(zip(axes[row, 1:], chosen), 1):
             picture = overlay(item.image, position_map(item, pixel))
             factor = picture.width / item.image.width

@@ -49,11 +49,11 @@ def saliency(
         steps (`int`, *optional*, defaults to 32): of the integral.
 
     Returns:
-        `list[np.ndarray]`: one map (height, width) an image.
+        `list[np.ndarray]`: one map (height, width) an image, of what the processor shows the model ([`as_seen`]).
 
     Raises:
-        `ValueError`: for an unknown method, an image in place of a list, or targets that are not as many as images or
-        not among the model's classes.
+        `ValueError`: for an unknown method, an image in place of a list, targets that are not as many as images or not
+        among the model's classes, or a model without a head.
     """
     images = upright(images)
     targets = None if targets is None else [int(target) for target in targets]
@@ -67,7 +67,10 @@ def saliency(
         raise ValueError(f"`targets` has {wrong[0]}, but the model's classes are 0 to {model.config.num_labels - 1}.")
 
     def logits(pixel_values):
-        return model(pixel_values=pixel_values)["logits"].float()
+        outputs = model(pixel_values=pixel_values.to(model.dtype))
+        if outputs.get("logits") is None:
+            raise ValueError(f"{type(model).__name__} returned no `logits`: saliency is of a class that was found.")
+        return outputs["logits"].float()
 
     maps = []
     with evaluation(model):

@@ -83,7 +83,8 @@ def view(
     if kind != "non_local":
         return View(plot_attention_grid(attentions), TRANSFORMER)
     pixels = []
-    for image, values in zip(first, pixel_saliency(first)):
+    seen = [found.image for found in attentions]
+    for image, values in zip(seen, pixel_saliency(seen)):
         row, column = np.unravel_index(values.argmax(), values.shape)
         pixels.append([(int(column), int(row)), (image.width // 2, image.height // 2)])
     return View(plot_positions(attentions, pixels), POSITIONS)

@@ -26,7 +26,8 @@ from transformers.utils import ModelOutput
 
 from ..models.compact_vit.image_processing_pil_compact_vit import convert_mode
 from .alignments import evaluation
-from .attention_maps import upright
+from .attention_maps import as_seen, upright
+from .plots import find_fonts
 
 
 @dataclass
@@ -35,7 +36,8 @@ class ImageWindows:
     One image and the windows that a model looked through, in their order: T of them.
 
     Attributes:
-        image (`PIL.Image.Image`): as it was given, upright.
+        image (`PIL.Image.Image`): what the model was shown of the one given; see
+            [`~hf_attention.interpret.as_seen`].
         label (`str`), score (`float`): the class found and its probability.
         windows (`np.ndarray` of shape `(T, 2, 3)`):
             Maps from coordinates of the window to those of the image, column then row, -1 to 1 from edge to edge. Of a
@@ -91,7 +93,7 @@ def look(
     with evaluation(model), torch.no_grad():
         for start in range(0, len(images), batch_size):
             chunk = images[start : start + batch_size]
-            pixel_values = image_processor(chunk, return_tensors="pt")["pixel_values"].to(model.device)
+            pixel_values = image_processor(chunk, return_tensors="pt")["pixel_values"].to(model.device, model.dtype)
             outputs = model(pixel_values)
             windows = find_windows(outputs, model.config, pixel_values.shape[2:])
             if windows is None:
@@ -105,7 +107,11 @@ def look(
             scores, classes = outputs["logits"].float().softmax(dim=-1).max(dim=-1)
             found += [
                 ImageWindows(
-                    image, model.config.id2label[int(label)], float(score), window.cpu().numpy(), patches.numpy()
+                    as_seen(image, image_processor),
+                    model.config.id2label[int(label)],
+                    float(score),
+                    window.cpu().numpy(),
+                    patches.numpy(),
                 )
                 for image, label, score, window, patches in zip(chunk, classes, scores, windows, seen)
             ]
@@ -141,7 +147,8 @@ def plot_windows(items: list[ImageWindows], cell: float = 1.5) -> Figure:
                 ax.plot(*corners[:2].T, color="red", linewidth=3)
         ax.set(xlim=(-0.5, item.image.width - 0.5), ylim=(item.image.height - 0.5, -0.5))
         ax.set_axis_off()
-        ax.set_title(f"where it looked; found: {item.label} ({item.score:.2f})", fontsize=9, parse_math=False)
+        title = f"where it looked; found: {item.label} ({item.score:.2f})"
+        ax.set_title(title, fontsize=9, fontfamily=find_fonts(title), parse_math=False)
         grid = details.subplots(scales, steps, squeeze=False)
         for step in range(steps):
             name = f"look {step + 1}" if steps > 1 else "what it saw"

@@ -108,6 +108,10 @@ def numbered_checkpoints(output_dir: str) -> list[str]:
 def check_checkpoint(folder: str):
     if not os.path.isfile(os.path.join(folder, TRAINER_STATE_NAME)):
         raise ValueError(f"{folder} is no whole checkpoint: it has no {TRAINER_STATE_NAME}.")
+    try:
+        read_step(folder)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{folder} is no whole checkpoint: its {TRAINER_STATE_NAME} cannot be read.") from error
     check_weights(folder)
 
 

@@ -23,7 +23,6 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from transformers import Trainer, TrainerCallback
 from transformers.modeling_outputs import ImageClassifierOutput
-from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from ..data.augmentation import ImageAugmentation
 from .resuming import ResumingMixin
@@ -121,6 +120,15 @@ class ImageClassificationTrainer(ResumingMixin, Trainer):
             raise ValueError(f"`ema_decay` is set, but {checkpoint} has no {AVERAGE_NAME}. Resume without it.")
         self.average.load_state_dict(torch.load(file, map_location=self.args.device, weights_only=True))
 
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False):
+        """With the average, so that no checkpoint is whole without it: the Trainer writes its state last."""
+        super().save_model(output_dir, _internal_call)
+        if self.average is not None and self.args.should_save:
+            folder = output_dir or self.args.output_dir
+            scratch = os.path.join(folder, f".{AVERAGE_NAME}")
+            torch.save(self.average.state_dict(), scratch)
+            os.replace(scratch, os.path.join(folder, AVERAGE_NAME))
+
     def settle_on_average(self):
         """Makes the averaged weights, those of the best checkpoint where that is wanted, the model's own."""
         if self.average is None:
@@ -132,7 +140,7 @@ class ImageClassificationTrainer(ResumingMixin, Trainer):
 
 
 class KeepAverage(TrainerCallback):
-    """Updates the average after each step and saves it with each checkpoint."""
+    """Updates the average after each step."""
 
     def __init__(self, trainer: ImageClassificationTrainer):
         self.trainer = trainer
@@ -140,11 +148,6 @@ class KeepAverage(TrainerCallback):
     def on_step_end(self, args, state, control, **kwargs):
         if self.trainer.average is not None:
             self.trainer.average.update_parameters(self.trainer.model)
-
-    def on_save(self, args, state, control, **kwargs):
-        if self.trainer.average is not None and state.is_world_process_zero:
-            folder = os.path.join(args.output_dir, f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}")
-            torch.save(self.trainer.average.state_dict(), os.path.join(folder, AVERAGE_NAME))
 
 
 def weights_of(model: nn.Module) -> Iterator[torch.Tensor]:

@@ -14,6 +14,8 @@
 import io
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from datasets import ClassLabel, Dataset, Features, Value
 from datasets import Image as ImageFeature
@@ -92,6 +94,14 @@ def test_parquet_with_names_numbers_or_strings(tmp_path):
         data = load_images(data_files={"train": str(tmp_path / f"{name}.parquet")})["train"]
         assert data.column_names == ["image", "label"] and data.features["label"].names == names
         assert data["label"] == [1, 0, 1] and open_image(data[2]["image"]).getpixel((0, 0)) == 3
+
+
+def test_a_table_of_another_library(folders, tmp_path):
+    """Its columns have no features of datasets' own, only names."""
+    cells = [(folders / "train" / name / "3.png").read_bytes() for name in ("bee", "ant")]
+    pq.write_table(pa.table({"id": [7, 8], "image": cells, "label": ["bee", "ant"]}), tmp_path / "plain.parquet")
+    data = load_images(data_files={"train": str(tmp_path / "plain.parquet")})["train"]
+    assert data["label"] == [1, 0] and open_image(data[1]["image"]).getpixel((0, 0)) == (50, 3, 0)
 
 
 def parquet(path, labels, kind):
@@ -208,6 +218,11 @@ def test_a_stray_image_is_no_class(folders):
     Image.new("RGB", (9, 7)).save(folders / "train" / "stray.png")
     with pytest.raises(ValueError, match=r"stand in folders .*train.*, but the classes' folders are ant, bee, cow"):
         load_images(data_files={"train": str(folders / "train")})
+
+
+def test_what_archives_of_a_mac_hold_is_no_class(folders):
+    (folders / "train" / "__MACOSX").mkdir()
+    assert load_images(data_files={"train": str(folders / "train")})["train"].features["label"].num_classes == 3
 
 
 def test_names_that_look_like_patterns(folders):

@@ -137,10 +137,10 @@ def test_targets_that_begin_as_given(tokenizer, kind, options):
 @pytest.mark.parametrize("side", ["left", "right"])
 def test_given_targets(tokenizer, kind, side):
     model = make(tokenizer, kind).train()
-    tokenizer = copy.deepcopy(tokenizer)
-    tokenizer.padding_side = side
+    target_tokenizer = copy.deepcopy(tokenizer)
+    target_tokenizer.padding_side = side
     targets = ["Hund", "eine Katze", "x"]
-    found = align(model, tokenizer, SOURCES, targets, batch_size=2)
+    found = align(model, tokenizer, SOURCES, targets, target_tokenizer, batch_size=2)
     assert model.training
     for alignment, source, target in zip(found, SOURCES, targets):
         assert alignment.target_tokens == tokenizer.convert_ids_to_tokens(tokenizer(target).input_ids)

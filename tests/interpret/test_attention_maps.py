@@ -20,6 +20,10 @@ from PIL import Image
 from transformers import (
     BeitConfig,
     BeitForImageClassification,
+    CLIPConfig,
+    CLIPForImageClassification,
+    Dinov2Config,
+    Dinov2ForImageClassification,
     SwinConfig,
     SwinForImageClassification,
     ViTConfig,
@@ -35,7 +39,7 @@ from hf_attention import (
     CompactVitImageProcessorPil,
     CompactVitModel,
 )
-from hf_attention.interpret import attend
+from hf_attention.interpret import as_seen, attend, saliency
 
 
 def make(**options):
@@ -179,3 +183,67 @@ def test_a_turned_photo_and_its_maps_are_both_upright(images):
     found, expected = attend(model, processor, [turned]), attend(model, processor, [upright])
     assert found[0].image.size == upright.size == (20, 24)
     np.testing.assert_array_equal(found[0].attentions, expected[0].attentions)
+
+
+@pytest.mark.parametrize(
+    "size, crop, box",
+    [
+        (None, (16, 32), (44, 8, 76, 24)),
+        ({"shortest_edge": 16}, (16, 16), (44, 0, 76, 32)),
+        ({"height": 32, "width": 30}, (16, 15), (30, 8, 90, 24)),
+        ({"shortest_edge": 32, "longest_edge": 60}, (16, 60), (0, 0, 120, 32)),
+        (None, (40, 120), (0, -4, 120, 36)),
+    ],
+)
+def test_the_image_is_what_the_model_was_shown(size, crop, box):
+    """A ramp, each pixel its own column: what the processor gives tells which columns it took."""
+    columns = np.tile(np.arange(120, dtype=np.uint8), (32, 1))
+    image = Image.fromarray(np.stack([columns] * 3, axis=-1))
+    crop_size = {"height": crop[0], "width": crop[1]}
+    options = {"do_resize": size is not None, **({"size": size} if size else {}), "resample": Image.Resampling.BOX}
+    processor = CompactVitImageProcessorPil(do_center_crop=True, crop_size=crop_size, do_normalize=False, **options)
+    seen = as_seen(image, processor)
+    assert seen.size == (box[2] - box[0], box[3] - box[1])
+    given = 255 * processor(image, return_tensors="pt")["pixel_values"][0, 0].numpy()
+    middle, step = given.shape[0] // 2, seen.width / given.shape[1]
+    expected = box[0] + step * (np.arange(given.shape[1]) + 0.5) - 0.5
+    np.testing.assert_allclose(given[middle], expected, atol=0.6)
+    assert np.asarray(seen)[seen.height // 2, [0, -1], 0].tolist() == [max(box[0], 0), box[2] - 1]
+
+
+def test_maps_lie_over_what_the_model_was_shown(images):
+    model, _ = make()
+    processor = CompactVitImageProcessorPil(
+        do_center_crop=True, size={"shortest_edge": 16}, crop_size={"height": 16, "width": 16}
+    )
+    found = attend(model, processor, images[:1])[0]
+    assert found.image.size == (20, 20) and images[0].size == (24, 20)
+    np.testing.assert_array_equal(np.asarray(found.image), np.asarray(images[0])[:, 2:22])
+
+
+def test_what_else_classifiers_read(images):
+    sizes = {"image_size": 16, "patch_size": 8, "hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2}
+    processor = ViTImageProcessorPil(size={"height": 16, "width": 16})
+    found = attend(Dinov2ForImageClassification(Dinov2Config(**sizes)), processor, images[:1])[0]
+    assert found.readout.tolist() == [0.5, *[0.125] * 4]
+    clip = CLIPForImageClassification(CLIPConfig(vision_config={**sizes, "intermediate_size": 8}, num_labels=2))
+    found = attend(clip, processor, images[:1])[0]
+    assert found.readout.tolist() == [0, *[0.25] * 4] and found.grid == (2, 2)
+
+
+def test_models_in_half_precision(images):
+    config = BeitConfig(
+        image_size=16, patch_size=8, hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8
+    )
+    model = BeitForImageClassification(config).to(torch.bfloat16)
+    processor = ViTImageProcessorPil(size={"height": 16, "width": 16})
+    assert attend(model, processor, images[:1])[0].grid == (2, 2)
+    assert saliency(model, processor, images[:1])[0].shape == (16, 16)
+
+
+def test_rollout_of_weights_that_are_no_shares(images):
+    options = {"num_labels": 2, "hidden_sizes": [8], "depths": [1]}
+    config = AttentionCnnConfig(attention_type="non_local", pairwise_function="dot_product", **options)
+    found = attend(AttentionCnnForImageClassification(config), make()[1], images[:1])[0]
+    with pytest.raises(ValueError, match="shares that sum to 1"):
+        found.rollout()

@@ -50,6 +50,9 @@ def test_the_last_whole_checkpoint(run):
     assert find_checkpoint(str(run), "last") == str(run / "checkpoint-15")
     with pytest.raises(ValueError, match="cut short"):
         find_checkpoint(str(run), str(run / "checkpoint-30"))
+    cut(run / "checkpoint-15" / "trainer_state.json")
+    with pytest.raises(ValueError, match="no whole checkpoint: its trainer_state.json cannot be read"):
+        find_checkpoint(str(run), str(run / "checkpoint-15"))
     (run / "checkpoint-15" / "trainer_state.json").unlink()
     with pytest.raises(ValueError, match="holds no whole checkpoint"):
         find_checkpoint(str(run), "last")

@@ -13,7 +13,7 @@
 # limitations under the License.
 import pytest
 import torch
-from transformers import TrainingArguments, ViTConfig, ViTForImageClassification
+from transformers import TrainerState, TrainingArguments, ViTConfig, ViTForImageClassification
 
 from hf_attention import (
     AttentionCnnConfig,
@@ -184,6 +184,20 @@ def test_the_average_goes_on_where_it_stopped(tmp_path):
     (tmp_path / "half" / "run" / "checkpoint-2" / AVERAGE_NAME).unlink()
     with pytest.raises(ValueError, match="`ema_decay` is set, but .* has no averaged_weights.pt"):
         resumed.load_average(checkpoint)
+
+
+def test_no_checkpoint_is_whole_without_its_average(tmp_path, monkeypatch):
+    """The state, which a whole checkpoint has, is written after the average."""
+    trainer = make_trainer(tmp_path, ema_decay=0.7, max_steps=2)
+
+    def stop(self, file):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(TrainerState, "save_to_json", stop)
+    with pytest.raises(KeyboardInterrupt):
+        trainer.train()
+    (checkpoint,) = (tmp_path / "run").glob("checkpoint-*")
+    assert (checkpoint / AVERAGE_NAME).is_file() and not (checkpoint / "trainer_state.json").exists()
 
 
 def test_bad_decay(tmp_path):

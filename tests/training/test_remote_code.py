@@ -189,3 +189,37 @@ def test_the_plugin_asks_nobody_to_trust_its_code(small_vision_run, tmp_path):
     arguments = [sys.executable, "-c", code, str(small_vision_run[0]), str(tmp_path / "digit.png")]
     run = subprocess.run(arguments, capture_output=True, text=True)
     assert run.returncode == 0 and "score" in run.stdout, run.stderr[-3000:]
+
+
+ALONE = {
+    "bahdanau": "from hf_attention import BahdanauConfig as C, BahdanauForConditionalGeneration as M\n"
+    "M(C.from_preset('tiny', vocab_size=9)).save_pretrained(folder)",
+    "compact_vit": "from hf_attention import CompactVitConfig as C, CompactVitForImageClassification as M\n"
+    "M(C.from_preset('cct_2_3x2')).save_pretrained(folder)",
+    "attention_cnn": "from hf_attention import AttentionCnnConfig as C, AttentionCnnForImageClassification as M\n"
+    "M(C()).save_pretrained(folder)",
+    "recurrent_attention": "from hf_attention import RecurrentAttentionConfig as C\n"
+    "from hf_attention import RecurrentAttentionForImageClassification as M\nM(C()).save_pretrained(folder)",
+    "processor": "from transformers import Trainer\nfrom hf_attention import CompactVitImageProcessorPil as P\n"
+    "P().save_pretrained(folder)",
+}
+LOADED = """
+import sys
+sys.modules["hf_attention"] = None
+from pathlib import Path
+from transformers import AutoImageProcessor, AutoModel
+for folder in sys.argv[1:]:
+    auto_class = AutoImageProcessor if Path(folder).name == "processor" else AutoModel
+    found = auto_class.from_pretrained(folder, trust_remote_code=True)
+    assert type(found).__module__.startswith("transformers_modules"), type(found).__module__
+"""
+
+
+def test_code_travels_whatever_else_was_imported(tmp_path):
+    for name, code in ALONE.items():
+        start = f"import sys\nfolder = {str(tmp_path / name)!r}\n"
+        run = subprocess.run([sys.executable, "-c", start + code], capture_output=True, text=True)
+        assert run.returncode == 0, run.stderr[-3000:]
+    folders = [str(tmp_path / name) for name in ALONE]
+    run = subprocess.run([sys.executable, "-c", LOADED, *folders], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr[-3000:]

@@ -244,7 +244,7 @@ def test_separate_vocabularies(pairs, tmp_path):
 @pytest.mark.parametrize("kind", ["unigram", "bpe", "char"])
 def test_streaming_and_tokenizer_types(pairs, tmp_path, kind):
     arguments = ["--streaming", "--max_steps", "3", "--tokenizer_type", kind, *pairs, *SMALL]
-    assert "test_bleu" in main([*arguments, "--output_dir", str(tmp_path / "stream")])
+    assert "test_chrf" in main([*arguments, "--output_dir", str(tmp_path / "stream")])
 
 
 def test_label_smoothing_scheduled_sampling_and_early_stopping(pairs, tmp_path):
@@ -336,7 +336,7 @@ def test_an_empty_test_sentence_and_an_empty_alignment(tmp_path):
     file.write_text("\n".join(map(json.dumps, rows)))
     arguments = ["--train_file", str(file), "--test_file", str(file), "--vocab_size", "40", "--max_steps", "2"]
     results = main([*arguments, *SMALL, "--output_dir", str(tmp_path / "run")])
-    assert "test_bleu" in results and "test_alignment_error" not in results
+    assert "test_chrf" in results and "test_alignment_error" not in results
     assert (tmp_path / "run" / "README.md").is_file()
 
 

@@ -76,6 +76,7 @@ class AttentionCnnConfig(PreTrainedConfig):
     ```"""
 
     model_type = "attention_cnn"
+    _auto_class = "AutoConfig"
     keys_to_ignore_at_inference = ["gates", "attentions", "theta", "warped_pixel_values"]
 
     image_size: int = 32
@@ -157,13 +158,12 @@ class AttentionCnnConfig(PreTrainedConfig):
         return size
 
     def save_pretrained(self, save_directory, push_to_hub: bool = False, **kwargs):
-        if self._auto_class is not None:
-            # transformers writes only the entry of the class that is saved; any Auto class may load the folder
-            self.auto_map = {
-                "AutoConfig": "configuration_attention_cnn.AttentionCnnConfig",
-                "AutoModel": "modeling_attention_cnn.AttentionCnnModel",
-                "AutoModelForImageClassification": "modeling_attention_cnn.AttentionCnnForImageClassification",
-            }
+        # transformers writes only the entry of the class that is saved; any Auto class may load the folder
+        self.auto_map = {
+            "AutoConfig": "configuration_attention_cnn.AttentionCnnConfig",
+            "AutoModel": "modeling_attention_cnn.AttentionCnnModel",
+            "AutoModelForImageClassification": "modeling_attention_cnn.AttentionCnnForImageClassification",
+        }
         super().save_pretrained(save_directory, push_to_hub=push_to_hub, **kwargs)
 
 

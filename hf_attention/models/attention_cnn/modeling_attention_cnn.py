@@ -152,6 +152,8 @@ class AttentionCnnPreTrainedModel(PreTrainedModel):
 
 
 class AttentionCnnModel(AttentionCnnPreTrainedModel):
+    _auto_class = "AutoModel"
+
     def __init__(self, config: AttentionCnnConfig):
         super().__init__(config)
         has_window = config.spatial_transformer != "none"
@@ -217,6 +219,7 @@ class AttentionCnnModel(AttentionCnnPreTrainedModel):
 
 class AttentionCnnForImageClassification(AttentionCnnPreTrainedModel):
     # batches of images are of equal size, and soft labels would be counted once a class
+    _auto_class = "AutoModelForImageClassification"
     accepts_loss_kwargs = False
 
     def __init__(self, config: AttentionCnnConfig):

@@ -176,6 +176,7 @@ class BahdanauConfig(PreTrainedConfig):
     ```"""
 
     model_type = "bahdanau"
+    _auto_class = "AutoConfig"
     keys_to_ignore_at_inference = ["past_key_values"]
     attribute_map = {"num_hidden_layers": "encoder_layers"}
 
@@ -301,13 +302,12 @@ class BahdanauConfig(PreTrainedConfig):
         return cls(**{**PRESETS[name], **overrides})
 
     def save_pretrained(self, save_directory, push_to_hub: bool = False, **kwargs):
-        if self._auto_class is not None:
-            # transformers writes only the entry of the class that is saved; any Auto class may load the folder
-            self.auto_map = {
-                "AutoConfig": "configuration_bahdanau.BahdanauConfig",
-                "AutoModel": "modeling_bahdanau.BahdanauModel",
-                "AutoModelForSeq2SeqLM": "modeling_bahdanau.BahdanauForConditionalGeneration",
-            }
+        # transformers writes only the entry of the class that is saved; any Auto class may load the folder
+        self.auto_map = {
+            "AutoConfig": "configuration_bahdanau.BahdanauConfig",
+            "AutoModel": "modeling_bahdanau.BahdanauModel",
+            "AutoModelForSeq2SeqLM": "modeling_bahdanau.BahdanauForConditionalGeneration",
+        }
         # a pipeline saves its file first; without it the entry would lead nowhere
         pipelines = getattr(self, "custom_pipelines", None) or {}
         files = {f"{pipeline['impl'].split('.')[0]}.py" for pipeline in pipelines.values()}

@@ -452,6 +452,8 @@ class BahdanauDecoder(BahdanauPreTrainedModel):
 
 
 class BahdanauModel(BahdanauPreTrainedModel):
+    _auto_class = "AutoModel"
+
     def __init__(self, config: BahdanauConfig):
         super().__init__(config)
         if config.share_encoder_decoder_embeddings:
@@ -531,6 +533,7 @@ class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, BahdanauGenerati
     attend before they step are unrolled, and compiled for each length of target: there it is not worth its while.
     """
 
+    _auto_class = "AutoModelForSeq2SeqLM"
     smooths_labels = True  # `label_smoothing` is an argument of `forward`
 
     def __init__(self, config: BahdanauConfig):

@@ -132,6 +132,7 @@ class CompactVitConfig(BackboneConfigMixin, PreTrainedConfig):
     ```"""
 
     model_type = "compact_vit"
+    _auto_class = "AutoConfig"
     keys_to_ignore_at_inference = ["pooling_weights", "kept_tokens"]
 
     image_size: int = 32
@@ -245,15 +246,14 @@ class CompactVitConfig(BackboneConfigMixin, PreTrainedConfig):
         return cls(**{**PRESETS[name], **overrides})
 
     def save_pretrained(self, save_directory, push_to_hub: bool = False, **kwargs):
-        if self._auto_class is not None:
-            # transformers writes only the entry of the class that is saved; any Auto class may load the folder
-            self.auto_map = {
-                "AutoConfig": "configuration_compact_vit.CompactVitConfig",
-                "AutoModel": "modeling_compact_vit.CompactVitModel",
-                "AutoBackbone": "modeling_compact_vit.CompactVitBackbone",
-                "AutoModelForImageClassification": "modeling_compact_vit.CompactVitForImageClassification",
-                "AutoModelForMaskedImageModeling": "modeling_compact_vit.CompactVitForMaskedImageModeling",
-            }
+        # transformers writes only the entry of the class that is saved; any Auto class may load the folder
+        self.auto_map = {
+            "AutoConfig": "configuration_compact_vit.CompactVitConfig",
+            "AutoModel": "modeling_compact_vit.CompactVitModel",
+            "AutoBackbone": "modeling_compact_vit.CompactVitBackbone",
+            "AutoModelForImageClassification": "modeling_compact_vit.CompactVitForImageClassification",
+            "AutoModelForMaskedImageModeling": "modeling_compact_vit.CompactVitForMaskedImageModeling",
+        }
         super().save_pretrained(save_directory, push_to_hub=push_to_hub, **kwargs)
 
 

@@ -25,11 +25,14 @@ import re
 import torch
 from torch import nn
 from transformers.image_utils import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
+from transformers.utils import logging
 
 from .configuration_compact_vit import CompactVitConfig
 from .image_processing_pil_compact_vit import CompactVitImageProcessorPil
 from .modeling_compact_vit import CompactVitForImageClassification
 
+
+logger = logging.get_logger(__name__)
 
 # their names -> ours; the tokenizer's are made below
 NAMES = (
@@ -55,7 +58,7 @@ def convert_shi_labs_state_dict(state_dict: dict[str, torch.Tensor]) -> dict[str
     """
     converted = {}
     for key, value in state_dict.items():
-        key = key.removeprefix("module.")  # as DataParallel saves it
+        key = key.removeprefix("module.").removeprefix("_orig_mod.")  # of DataParallel and `torch.compile`
         if match := re.match(r"^tokenizer\.conv_layers\.(\d+)\.0\.(weight|bias)$", key):
             # a convolution of ours is followed by its ReLU and its pooling
             name = f"model.embeddings.patch_embeddings.projection.{3 * int(match[1])}.{match[2]}"
@@ -88,16 +91,26 @@ def resize_position_embeddings(positions: torch.Tensor, config: CompactVitConfig
     return torch.cat([positions[:, :prefix], grid.flatten(2).transpose(1, 2)], dim=1)
 
 
-def convert_shi_labs_checkpoint(file: str, config: CompactVitConfig) -> CompactVitForImageClassification:
+def convert_shi_labs_checkpoint(
+    file: str, config: CompactVitConfig, ema: bool = True
+) -> CompactVitForImageClassification:
     """
     A model with the weights of a SHI-Labs checkpoint file, its positions resized where `config.image_size` differs.
+
+    Args:
+        ema (`bool`, *optional*, defaults to `True`):
+            Whether to take the averaged weights of a file that has both, as timm's training writes it.
 
     Raises:
         `ValueError`: where the weights are not of `config`'s sizes.
     """
-    checkpoint = torch.load(file, map_location="cpu", weights_only=True)
-    checkpoint = checkpoint.get("state_dict", checkpoint.get("model", checkpoint))
-    state_dict = convert_shi_labs_state_dict(checkpoint)
+    with torch.serialization.safe_globals([argparse.Namespace]):  # timm keeps the run's options beside the weights
+        checkpoint = torch.load(file, map_location="cpu", weights_only=True)
+    names = ("state_dict_ema", "model_ema") if ema else ()
+    name = next((name for name in (*names, "state_dict", "model") if checkpoint.get(name) is not None), None)
+    if name in names:
+        logger.warning(f"{file}: converting its averaged weights ({name}). `ema=False` takes the others.")
+    state_dict = convert_shi_labs_state_dict(checkpoint if name is None else checkpoint[name])
     positions = "model.embeddings.position_embeddings"
     if positions in state_dict:
         state_dict[positions] = resize_position_embeddings(state_dict[positions], config)
@@ -116,6 +129,7 @@ def main(arguments: list[str] | None = None):
     parser.add_argument("--preset", required=True, help="cct_7_3x1, cct_14_7x2, cvt_7_4, ...")
     parser.add_argument("--num_labels", type=int, required=True)
     parser.add_argument("--image_size", type=int, help="of the new model; positions are resized to it")
+    parser.add_argument("--no_ema", action="store_true", help="take the raw weights of a file that has averaged ones")
     parser.add_argument("--no_positions", action="store_true", help="the checkpoint was made without positions")
     for name, default in (("image_mean", IMAGENET_DEFAULT_MEAN), ("image_std", IMAGENET_DEFAULT_STD)):
         described = "of each channel, with which the checkpoint was trained; ImageNet's without it"
@@ -125,7 +139,7 @@ def main(arguments: list[str] | None = None):
     if options.no_positions:
         changes["position_embedding_type"] = "none"
     config = CompactVitConfig.from_preset(options.preset, num_labels=options.num_labels, **changes)
-    convert_shi_labs_checkpoint(options.checkpoint, config).save_pretrained(options.output_dir)
+    convert_shi_labs_checkpoint(options.checkpoint, config, not options.no_ema).save_pretrained(options.output_dir)
     CompactVitImageProcessorPil(
         num_channels=config.num_channels,
         size={"height": config.image_size, "width": config.image_size},

@@ -53,6 +53,7 @@ class CompactVitImageProcessorPil(PilBackend):
         known range (32-bit integers and floats).
     """
 
+    _auto_class = "AutoImageProcessor"
     valid_kwargs = CompactVitImageProcessorKwargs
     model_input_names = ["pixel_values"]
     num_channels = 3

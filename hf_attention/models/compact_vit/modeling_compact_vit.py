@@ -126,6 +126,8 @@ class CompactVitModel(CompactVitPreTrainedModel):
         use_mask_token (`bool`, *optional*, defaults to `False`): whether to have a mask token.
     """
 
+    _auto_class = "AutoModel"
+
     def __init__(self, config: CompactVitConfig, add_pooling_layer: bool = True, use_mask_token: bool = False):
         super().__init__(config)
         self.embeddings = CompactVitEmbeddings(config, use_mask_token)
@@ -193,6 +195,7 @@ def check_keeps_all(config: CompactVitConfig):
 
 class CompactVitForImageClassification(CompactVitPreTrainedModel):
     # batches of images are of equal size, and soft labels would be counted once a class
+    _auto_class = "AutoModelForImageClassification"
     accepts_loss_kwargs = False
 
     def __init__(self, config: CompactVitConfig):
@@ -246,6 +249,8 @@ class CompactVitForMaskedImageModeling(CompactVitPreTrainedModel):
     Predicts the pixels of masked tokens (SimMIM, Xie et al. 2021, arXiv 2111.09886). A convolutional tokenizer sees
     over a token's edges, so part of a masked token is in its neighbours.
     """
+
+    _auto_class = "AutoModelForMaskedImageModeling"
 
     def __init__(self, config: CompactVitConfig):
         super().__init__(config)
@@ -307,6 +312,8 @@ class CompactVitForMaskedImageModeling(CompactVitPreTrainedModel):
 
 class CompactVitBackbone(BackboneMixin, CompactVitPreTrainedModel):
     """Feature maps of the layers named by `out_features`, for detection and segmentation heads."""
+
+    _auto_class = "AutoBackbone"
 
     def __init__(self, config: CompactVitConfig):
         super().__init__(config)

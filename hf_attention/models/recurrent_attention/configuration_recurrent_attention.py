@@ -77,6 +77,7 @@ class RecurrentAttentionConfig(PreTrainedConfig):
     ```"""
 
     model_type = "recurrent_attention"
+    _auto_class = "AutoConfig"
     keys_to_ignore_at_inference = ["locations", "glimpses", "hidden_states"]
 
     image_size: int = 60
@@ -139,14 +140,13 @@ class RecurrentAttentionConfig(PreTrainedConfig):
             )
 
     def save_pretrained(self, save_directory, push_to_hub: bool = False, **kwargs):
-        if self._auto_class is not None:
-            # transformers writes only the entry of the class that is saved; any Auto class may load the folder
-            modeling = "modeling_recurrent_attention.RecurrentAttention"
-            self.auto_map = {
-                "AutoConfig": "configuration_recurrent_attention.RecurrentAttentionConfig",
-                "AutoModel": f"{modeling}Model",
-                "AutoModelForImageClassification": f"{modeling}ForImageClassification",
-            }
+        # transformers writes only the entry of the class that is saved; any Auto class may load the folder
+        modeling = "modeling_recurrent_attention.RecurrentAttention"
+        self.auto_map = {
+            "AutoConfig": "configuration_recurrent_attention.RecurrentAttentionConfig",
+            "AutoModel": f"{modeling}Model",
+            "AutoModelForImageClassification": f"{modeling}ForImageClassification",
+        }
         super().save_pretrained(save_directory, push_to_hub=push_to_hub, **kwargs)
 
 

@@ -43,10 +43,13 @@ from transformers import PreTrainedModel
 from transformers import initialization as init
 from transformers.modeling_outputs import BaseModelOutputWithPooling, ImageClassifierOutput
 from transformers.processing_utils import Unpack
-from transformers.utils import TransformersKwargs
+from transformers.utils import TransformersKwargs, logging
 from transformers.utils.generic import can_return_tuple
 
 from .configuration_recurrent_attention import RecurrentAttentionConfig
+
+
+logger = logging.get_logger(__name__)
 
 
 @dataclass
@@ -226,6 +229,8 @@ class RecurrentAttentionPreTrainedModel(PreTrainedModel):
 
 
 class RecurrentAttentionModel(RecurrentAttentionPreTrainedModel):
+    _auto_class = "AutoModel"
+
     def __init__(self, config: RecurrentAttentionConfig):
         super().__init__(config)
         self.glimpse_network = RecurrentAttentionGlimpseNetwork(config)
@@ -299,6 +304,7 @@ class RecurrentAttentionModel(RecurrentAttentionPreTrainedModel):
 
 
 class RecurrentAttentionForImageClassification(RecurrentAttentionPreTrainedModel):
+    _auto_class = "AutoModelForImageClassification"
     accepts_loss_kwargs = False
     # cross-entropy alone would not learn where to look: a trainer with a loss of its own leaves it to `forward`
     makes_own_loss = True
@@ -337,6 +343,11 @@ class RecurrentAttentionForImageClassification(RecurrentAttentionPreTrainedModel
         batch_size = log_probs.shape[0] // copies
         logits = log_probs.unflatten(0, (copies, batch_size)).logsumexp(dim=0) - math.log(copies)
         loss = None
+        if labels is None and self.training and config.num_glimpses > 1:
+            logger.warning_once(
+                "In training the model was given no `labels`: a loss made outside of it, as the Trainer's with "
+                "`label_smoothing_factor`, does not learn where to look. Give probabilities as `labels` instead."
+            )
         if labels is not None:
             if not labels.is_floating_point():
                 labels = nn.functional.one_hot(labels.long(), self.num_labels).to(log_probs.dtype)

@@ -11,6 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
+import argparse
 from itertools import pairwise
 
 import pytest
@@ -20,7 +21,11 @@ from torch import nn
 from transformers import AutoImageProcessor, AutoModelForImageClassification
 
 from hf_attention import CompactVitConfig, CompactVitForImageClassification
-from hf_attention.models.compact_vit.convert_shi_labs import convert_shi_labs_state_dict, main
+from hf_attention.models.compact_vit.convert_shi_labs import (
+    convert_shi_labs_checkpoint,
+    convert_shi_labs_state_dict,
+    main,
+)
 
 
 class Attention(nn.Module):
@@ -136,6 +141,18 @@ def test_command_and_another_image_size(tmp_path):
     large = AutoModelForImageClassification.from_pretrained(tmp_path / "large")
     images = torch.randn(2, 3, 48, 48)
     torch.testing.assert_close(large(images).logits, model(images, interpolate_pos_encoding=True).logits)
+
+
+def test_averaged_weights(tmp_path):
+    raw, averaged = (Theirs(CompactVitConfig.from_preset("cct_2_3x2", num_labels=5)).state_dict() for _ in range(2))
+    averaged = {f"_orig_mod.{name}": value for name, value in averaged.items()}
+    saved = {"state_dict": raw, "state_dict_ema": averaged, "args": argparse.Namespace(model="cct_2")}
+    torch.save(saved, tmp_path / "best.pth")
+    config = CompactVitConfig.from_preset("cct_2_3x2", num_labels=5)
+    found = convert_shi_labs_checkpoint(str(tmp_path / "best.pth"), config)
+    torch.testing.assert_close(found.classifier.weight, averaged["_orig_mod.classifier.fc.weight"])
+    found = convert_shi_labs_checkpoint(str(tmp_path / "best.pth"), config, ema=False)
+    torch.testing.assert_close(found.classifier.weight, raw["classifier.fc.weight"])
 
 
 def test_other_checkpoints(tmp_path):

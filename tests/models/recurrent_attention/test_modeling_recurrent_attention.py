@@ -11,6 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
+import logging
 import math
 
 import pytest
@@ -204,6 +205,16 @@ def test_what_learns_from_what(detach_locator):
     reinforce_loss(torch.tensor([1.0, 0.0, 1.0]), outputs.log_probs, outputs.baselines).backward()
     assert learned(base.locator) and learned(base.baseline)
     assert learned(base.core) != detach_locator and learned(base.glimpse_network) != detach_locator
+
+
+def test_a_loss_made_elsewhere_is_warned_of(caplog):
+    logging.Logger.warning_once.cache_clear()
+    model, images = make_model(), make_images()
+    model(images)
+    model.train()(images, labels=torch.tensor([0, 1, 2]))
+    assert not caplog.text
+    model(images)
+    assert "does not learn where to look" in caplog.text
 
 
 def test_copies():
