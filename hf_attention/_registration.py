@@ -92,12 +92,13 @@ class ImportWatch(MetaPathFinder):
     def find_spec(self, fullname, path=None, target=None):
         if fullname in self.running or not (fullname in self.watched or fullname.startswith(self.ours)):
             return None
-        self.running.add(fullname)
+        self.running.add(fullname)  # the search below asks here too
         try:
             spec = find_spec(fullname)
-        except BaseException:
+        finally:
             self.running.discard(fullname)
-            raise
+        if spec is None or spec.loader is None:  # no such module, or a folder without code
+            return spec
         exec_module = spec.loader.exec_module
 
         def exec_module_and_register(module):
@@ -158,6 +159,9 @@ def register_family(model_type: str):
 
 
 def register_image_processors():
+    is_vision_available = importlib.import_module("transformers.utils").is_vision_available
+    if not is_vision_available():  # without Pillow the processor is a dummy, which raises whatever it is asked
+        return
     auto_image_processor = importlib.import_module(AUTO_IMAGE_PROCESSOR).AutoImageProcessor
     for model_type, (processor_package, names) in IMAGE_PROCESSORS.items():
         package, config_name, _ = FAMILIES[model_type]
