@@ -17,6 +17,7 @@ import glob
 import io
 import os
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
@@ -246,13 +247,15 @@ def select_columns(
 
 def align_labels(dataset: Dataset | IterableDataset, label2id: dict[str, int]) -> Dataset | IterableDataset:
     """Gives the classes of a data set the numbers that a model has for them."""
-    names = dataset.features["label"].names
+    numbers = [label2id[name] for name in dataset.features["label"].names]
     kind = ClassLabel(names=sorted(label2id, key=label2id.get))
     return dataset.map(
-        lambda rows: {"label": [label2id[names[label]] for label in rows["label"]]},
-        batched=True,
-        features=Features({**dataset.features, "label": kind}),
+        partial(renumber, numbers=numbers), batched=True, features=Features({**dataset.features, "label": kind})
     )
+
+
+def renumber(rows: dict, numbers: list[int]) -> dict:
+    return {"label": [numbers[label] for label in rows["label"]]}
 
 
 def open_image(cell: dict, where: str = "An image") -> PILImage.Image:
@@ -298,13 +301,14 @@ def make_transform(image_processor: BaseImageProcessor, num_channels: int, **kwa
 
     `kwargs` go to the image processor; with `do_normalize=False` pixels stay from 0 to 1, as augmentation takes them.
     """
+    # workers that are spawned get it pickled
+    return partial(transform_rows, image_processor=image_processor, mode=MODES[num_channels], options=kwargs)
 
-    def transform(rows: dict) -> dict:
-        images = [convert_mode(open_image(cell), MODES[num_channels]) for cell in rows["image"]]
-        pixel_values = image_processor(images, return_tensors="pt", **kwargs)["pixel_values"]
-        return {"pixel_values": pixel_values, "labels": torch.tensor(rows["label"])}
 
-    return transform
+def transform_rows(rows: dict, image_processor: BaseImageProcessor, mode: str, options: dict) -> dict:
+    images = [convert_mode(open_image(cell), mode) for cell in rows["image"]]
+    pixel_values = image_processor(images, return_tensors="pt", **options)["pixel_values"]
+    return {"pixel_values": pixel_values, "labels": torch.tensor(rows["label"])}
 
 
 def processed_size(image_processor: BaseImageProcessor) -> dict[str, int]:

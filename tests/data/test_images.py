@@ -12,14 +12,17 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 import io
+import pickle
 
 import numpy as np
 import pytest
+import torch
 from datasets import ClassLabel, Dataset, Features, Value
 from datasets import Image as ImageFeature
 from PIL import Image
 from sklearn.datasets import load_digits as sklearn_digits
-from transformers import ViTImageProcessorPil
+from torch.utils.data import DataLoader
+from transformers import ViTImageProcessorPil, default_data_collator
 
 from hf_attention.data.images import (
     align_labels,
@@ -191,6 +194,21 @@ def test_transform(num_channels):
     plain = rows.with_transform(make_transform(processor, num_channels, do_normalize=False))[:]["pixel_values"]
     assert plain.min() >= 0 and plain.max() <= 1
     np.testing.assert_allclose((plain - 0.2) / 0.5, evaluated["pixel_values"], atol=1e-5)
+
+
+def test_rows_of_a_worker_that_is_spawned():
+    processor = ViTImageProcessorPil(size={"height": 16, "width": 16}, image_mean=[0.2], image_std=[0.5])
+    rows = load_digits()["test"].take(4)
+    transformed = rows.with_transform(make_transform(processor, 1))
+    given = {"batch_size": 4, "collate_fn": default_data_collator}
+    batch = next(iter(DataLoader(transformed, num_workers=1, multiprocessing_context="spawn", **given)))
+    assert batch["labels"].tolist() == rows["label"]
+    torch.testing.assert_close(batch["pixel_values"], transformed[:]["pixel_values"])
+    # and so do rows that are read while training
+    label2id = {str(digit): 9 - digit for digit in range(10)}
+    streamed = align_labels(rows.to_iterable_dataset(), label2id)
+    again = pickle.loads(pickle.dumps(streamed))
+    assert [row["label"] for row in again] == [9 - label for label in rows["label"]]
 
 
 @pytest.mark.parametrize("by_name", [False, True])
