@@ -14,6 +14,7 @@
 import ast
 import json
 import os
+import pickle
 import subprocess
 import sys
 
@@ -186,6 +187,14 @@ def test_separate_target_tokenizer(tokenizer):
     target = train_tokenizer([en for _, en in PAIRS], 60, "char")
     row = tokenize_pairs(make_dataset(PAIRS), tokenizer, target)[0]
     assert row["labels"] == target("a dog").input_ids != tokenizer("a dog").input_ids
+
+
+@pytest.mark.parametrize("kind", ["csv", "json"])
+def test_streamed_pairs_reach_a_worker_that_is_spawned(tmp_path, tokenizer, kind):
+    files = write(tmp_path, kind)
+    data = load_parallel(data_files={"train": files}, streaming=True, source_lang="de", target_lang="en")["train"]
+    streamed = tokenize_pairs(data, tokenizer, tokenizer)
+    assert list(pickle.loads(pickle.dumps(streamed))) == list(streamed)
 
 
 def test_bad_pairs(tokenizer):
