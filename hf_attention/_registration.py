@@ -16,13 +16,15 @@ Registers every model, image processor and pipeline with transformers, without i
 
 `import transformers` alone brings no torch; its Auto classes do. So what transformers has not imported yet is
 registered once it has: a finder notes when the modules named here begin and end, and nothing of ours is imported while
-one that our files import, or one of ours, is still half made.
+one that our files import, or one of ours, is still half made. It also names the extra that a module of ours lacks.
 """
 
 import importlib
 import sys
 from importlib.abc import MetaPathFinder
 from importlib.util import find_spec
+
+from ._extras import name_extra
 
 
 # model type -> its package, its config class, and its class for each Auto class
@@ -105,6 +107,10 @@ class ImportWatch(MetaPathFinder):
             self.running.add(fullname)
             try:
                 exec_module(module)
+            except ModuleNotFoundError as error:
+                if fullname.startswith(self.ours):
+                    name_extra(fullname, error)
+                raise
             finally:
                 self.running.discard(fullname)
             self.register()

@@ -42,7 +42,8 @@ from transformers import (
 import hf_attention  # noqa: F401  (registers the models)
 from hf_attention.data.dates import load_dates
 from hf_attention.data.images import load_digits, open_image
-from hf_attention.hub.export import MODEL, QUANTIZED, OnnxTranslator, export_onnx, open_session
+from hf_attention.hub.export import export_onnx
+from hf_attention.hub.onnx_translator import MODEL, QUANTIZED, OnnxTranslator, open_session
 
 
 BATCH = 64

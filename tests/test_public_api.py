@@ -12,21 +12,13 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 import importlib
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from fresh_process import run, without
 from transformers import AutoConfig, AutoModel
 
 import hf_attention
-
-
-def run(code: str) -> str:
-    """The output of code in a fresh process."""
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr
-    return result.stdout.strip()
 
 
 def test_public_names():
@@ -115,11 +107,8 @@ def test_pipeline_is_registered(first):
     assert "translation-with-alignment" in run(code)
 
 
-BLOCKED = "import sys; sys.modules.update(dict.fromkeys({!r})); "  # as if these were not installed
-
-
 def test_pipelines_without_pillow():
-    code = BLOCKED.format(["PIL"]) + "import hf_attention; from transformers import AutoImageProcessor, pipeline; "
+    code = without(["PIL"]) + "import hf_attention; from transformers import AutoImageProcessor, pipeline; "
     code += f"from transformers import AutoConfig, AutoModel; print(type(AutoModel.from_config({CONFIG})).__name__)"
     assert run(code) == "BahdanauModel"
 

@@ -309,9 +309,3 @@ def transform_rows(rows: dict, image_processor: BaseImageProcessor, mode: str, o
     images = [convert_mode(open_image(cell), mode) for cell in rows["image"]]
     pixel_values = image_processor(images, return_tensors="pt", **options)["pixel_values"]
     return {"pixel_values": pixel_values, "labels": torch.tensor(rows["label"])}
-
-
-def processed_size(image_processor: BaseImageProcessor) -> dict[str, int]:
-    """What a processor brings images to: `height` and `width`, or `shortest_edge`; its crop, where it makes one."""
-    is_cropped = getattr(image_processor, "do_center_crop", None)
-    return dict(image_processor.crop_size if is_cropped else image_processor.size)

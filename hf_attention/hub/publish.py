@@ -433,3 +433,6 @@ def explain(error: Exception, repo_id: str) -> str:
         return f"The Hub refused ({status}): {error.server_message or error}. The repository is as it was."
     reason = f"error {status}" if status else f"{type(error).__name__}: {error}"
     return f"The Hub did not confirm the upload to {repo_id} ({reason}). {again}"
+
+
+__all__ = ["Published", "publish_folder", "publish_model"]

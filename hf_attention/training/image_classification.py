@@ -35,13 +35,13 @@ from transformers.trainer_utils import PredictionOutput
 from transformers.utils import logging
 
 from ..data.augmentation import ImageAugmentation
+from ..data.image_size import processed_size
 from ..data.images import (
     align_labels,
     check_images,
     load_images,
     make_transform,
     open_image,
-    processed_size,
 )
 from ..hub.image_card import write_image_classification_card
 from ..interpret.views import view
