@@ -1,4 +1,3 @@
-#!/usr/bin/env python
 # Copyright 2026 The hf_attention authors.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -149,7 +148,7 @@ def main(arguments: list[str] | None = None):
         report(folder, found[folder])
     if options.output_file:
         settings = {"num_threads": options.num_threads, "batch": BATCH, "torch": torch.__version__}
-        Path(options.output_file).write_text(json.dumps({**settings, "found": found}, indent=2))
+        Path(options.output_file).write_text(json.dumps({**settings, "found": found}, indent=2), "utf-8")
 
 
 if __name__ == "__main__":

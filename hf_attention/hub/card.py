@@ -70,8 +70,8 @@ CITATIONS = {
 def read_run(output_dir: str) -> tuple[dict, dict]:
     """The results and the trainer's state; `FileNotFoundError` where the folder holds no finished run."""
     folder = Path(output_dir)
-    results = json.loads((folder / "all_results.json").read_text())
-    state = json.loads((folder / "trainer_state.json").read_text())
+    results = json.loads((folder / "all_results.json").read_text("utf-8"))
+    state = json.loads((folder / "trainer_state.json").read_text("utf-8"))
     (folder / "assets").mkdir(exist_ok=True)
     return results, state
 
