@@ -72,15 +72,9 @@ def load_digits() -> DatasetDict:
     splits = {}
     for name, (images, labels) in split_digits().items():
         pixels = (images.double() * 255).round().byte().numpy()
-        cells = [{"bytes": encode_png(PILImage.fromarray(image)), "path": None} for image in pixels]
-        splits[name] = Dataset.from_dict({"image": cells, "label": labels.tolist()}, features=features)
+        rows = {"image": [PILImage.fromarray(image) for image in pixels], "label": labels.tolist()}
+        splits[name] = Dataset.from_dict(rows, features=features)
     return DatasetDict(splits)
-
-
-def encode_png(image: PILImage.Image) -> bytes:
-    with io.BytesIO() as file:
-        image.save(file, "PNG")
-        return file.getvalue()
 
 
 def load_images(

@@ -27,7 +27,6 @@ from transformers import ViTImageProcessorPil, default_data_collator
 from hf_attention.data.images import (
     align_labels,
     check_images,
-    encode_png,
     load_digits,
     load_images,
     make_transform,
@@ -82,7 +81,7 @@ def test_a_split_without_one_of_the_classes_keeps_the_others_numbers(folders):
 
 
 def test_parquet_with_names_numbers_or_strings(tmp_path):
-    cells = [{"bytes": encode_png(Image.new("L", (4, 4), shade)), "path": None} for shade in (1, 2, 3)]
+    images = [Image.new("L", (4, 4), shade) for shade in (1, 2, 3)]
     for name, kind, labels, names in (
         ("classes", ClassLabel(names=["x", "y"]), [1, 0, 1], ["x", "y"]),
         ("numbers", Value("int64"), [10, 9, 10], ["9", "10"]),
@@ -90,7 +89,7 @@ def test_parquet_with_names_numbers_or_strings(tmp_path):
         ("strings", Value("string"), ["b", "a", "b"], ["a", "b"]),
     ):
         features = Features({"img": ImageFeature(), "label": kind, "other": Value("string")})
-        rows = Dataset.from_dict({"img": cells, "label": labels, "other": ["?"] * 3}, features=features)
+        rows = Dataset.from_dict({"img": images, "label": labels, "other": ["?"] * 3}, features=features)
         rows.to_parquet(tmp_path / f"{name}.parquet")
         data = load_images(data_files={"train": str(tmp_path / f"{name}.parquet")})["train"]
         assert data.column_names == ["image", "label"] and data.features["label"].names == names
@@ -98,9 +97,9 @@ def test_parquet_with_names_numbers_or_strings(tmp_path):
 
 
 def parquet(path, labels, kind):
-    cells = [{"bytes": encode_png(Image.new("L", (4, 4))), "path": None}] * len(labels)
+    images = [Image.new("L", (4, 4))] * len(labels)
     features = Features({"image": ImageFeature(), "label": kind})
-    Dataset.from_dict({"image": cells, "label": labels}, features=features).to_parquet(path)
+    Dataset.from_dict({"image": images, "label": labels}, features=features).to_parquet(path)
     return str(path)
 
 
@@ -165,10 +164,11 @@ def test_an_image_that_cannot_be_read_is_named(tmp_path, kind):
         open_image({"bytes": None, "path": None}, "Image 3 of test")
 
 
-def test_a_decompression_bomb(monkeypatch):
+def test_a_decompression_bomb(monkeypatch, tmp_path):
+    Image.new("L", (100, 100)).save(tmp_path / "large.png")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
     with pytest.raises(ValueError, match="cannot be read .*exceeds limit of 2000 pixels"):
-        open_image({"bytes": encode_png(Image.new("L", (100, 100))), "path": None})
+        open_image({"bytes": None, "path": str(tmp_path / "large.png")})
 
 
 def test_check_images_lists_the_bad_ones():
