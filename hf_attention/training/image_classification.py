@@ -118,7 +118,7 @@ def load_data(args: ImageDataArguments, train: bool, seed: int = 0) -> Splits:
         elif limit is not None:
             data[split] = data[split].shuffle(seed=0)
         if limit is not None:
-            data[split] = data[split].take(limit if args.streaming else min(limit, len(data[split])))
+            data[split] = data[split].take(limit)
     if args.streaming:  # every evaluation reads these again
         data = {
             split: rows if split == "train" else Dataset.from_list(list(rows), features=rows.features)
