@@ -16,13 +16,15 @@ Registers every model, image processor and pipeline with transformers, without i
 
 `import transformers` alone brings no torch; its Auto classes do. So what transformers has not imported yet is
 registered once it has: a finder notes when the modules named here begin and end, and nothing of ours is imported while
-one that our files import, or one of ours, is still half made.
+one that our files import, or one of ours, is still half made. It also names the extra that a module of ours lacks.
 """
 
 import importlib
 import sys
 from importlib.abc import MetaPathFinder
 from importlib.util import find_spec
+
+from ._extras import name_extra
 
 
 # model type -> its package, its config class, and its class for each Auto class
@@ -92,18 +94,23 @@ class ImportWatch(MetaPathFinder):
     def find_spec(self, fullname, path=None, target=None):
         if fullname in self.running or not (fullname in self.watched or fullname.startswith(self.ours)):
             return None
-        self.running.add(fullname)
+        self.running.add(fullname)  # the search below asks here too
         try:
             spec = find_spec(fullname)
-        except BaseException:
+        finally:
             self.running.discard(fullname)
-            raise
+        if spec is None or spec.loader is None:  # no such module, or a folder without code
+            return spec
         exec_module = spec.loader.exec_module
 
         def exec_module_and_register(module):
             self.running.add(fullname)
             try:
                 exec_module(module)
+            except ModuleNotFoundError as error:
+                if fullname.startswith(self.ours):
+                    name_extra(fullname, error)
+                raise
             finally:
                 self.running.discard(fullname)
             self.register()
@@ -156,6 +163,9 @@ def register_family(model_type: str):
 
 
 def register_image_processors():
+    is_vision_available = importlib.import_module("transformers.utils").is_vision_available
+    if not is_vision_available():  # without Pillow the processor is a dummy, which raises whatever it is asked
+        return
     auto_image_processor = importlib.import_module(AUTO_IMAGE_PROCESSOR).AutoImageProcessor
     for model_type, (processor_package, names) in IMAGE_PROCESSORS.items():
         package, config_name, _ = FAMILIES[model_type]

@@ -1,4 +1,3 @@
-#!/usr/bin/env python
 # Copyright 2026 The hf_attention authors.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -119,7 +118,7 @@ def main(arguments: list[str] | None = None):
         raise ValueError("The curve is of a test split; the data has none. Name a `test_file`.")
     curve = CurveByMinute(data["test"], options.minutes, data_args.max_target_length)
     results = train_translation(*given, callbacks=[curve])
-    Path(training_args.output_dir, "learning_curve.json").write_text(json.dumps(curve.curve, indent=2))
+    Path(training_args.output_dir, "learning_curve.json").write_text(json.dumps(curve.curve, indent=2), "utf-8")
     if options.plot:
         plot(curve.curve, results["test_bleu"], data_args.num_beams, options.plot)
 

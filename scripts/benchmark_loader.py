@@ -1,4 +1,3 @@
-#!/usr/bin/env python
 # Copyright 2026 The hf_attention authors.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");

@@ -1,4 +1,3 @@
-#!/usr/bin/env python
 # Copyright 2026 The hf_attention authors.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -42,7 +41,8 @@ from transformers import (
 import hf_attention  # noqa: F401  (registers the models)
 from hf_attention.data.dates import load_dates
 from hf_attention.data.images import load_digits, open_image
-from hf_attention.hub.export import MODEL, QUANTIZED, OnnxTranslator, export_onnx, open_session
+from hf_attention.hub.export import export_onnx
+from hf_attention.hub.onnx_translator import MODEL, QUANTIZED, OnnxTranslator, open_session
 
 
 BATCH = 64
@@ -148,7 +148,7 @@ def main(arguments: list[str] | None = None):
         report(folder, found[folder])
     if options.output_file:
         settings = {"num_threads": options.num_threads, "batch": BATCH, "torch": torch.__version__}
-        Path(options.output_file).write_text(json.dumps({**settings, "found": found}, indent=2))
+        Path(options.output_file).write_text(json.dumps({**settings, "found": found}, indent=2), "utf-8")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,3 @@
-#!/usr/bin/env python
 # Copyright 2026 The hf_attention authors.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -44,7 +43,7 @@ def read_images(options, model: PreTrainedModel) -> tuple[torch.Tensor, torch.Te
     trained = list(model.config.id2label.values())
     if names != trained:
         raise ValueError(f"The data's classes are {names}, the model's {trained}. Name the data it was trained on.")
-    rows = rows.shuffle(seed=0).take(min(options.max_samples, len(rows)))
+    rows = rows.shuffle(seed=0).take(options.max_samples)
     processor = AutoImageProcessor.from_pretrained(options.model_name_or_path)
     batch = make_transform(processor, model.config.num_channels)(rows[:])
     return batch["pixel_values"], batch["labels"]

@@ -15,7 +15,6 @@
 
 import argparse
 import json
-import resource
 import statistics
 import subprocess
 import sys
@@ -116,8 +115,10 @@ def peak_memory(device: str) -> float:
     # on Linux `ru_maxrss` counts the process that started it too
     status = Path("/proc/self/status")
     if status.exists():
-        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        line = next(line for line in status.read_text("utf-8").splitlines() if line.startswith("VmHWM"))
         return int(line.split()[1]) / 2**10
+    import resource  # Unix has it
+
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # macOS counts bytes
 
 
@@ -146,7 +147,8 @@ def each_alone(script: str, names: list[str], arguments: list[str]) -> dict[str,
     """What `script --alone NAME` prints last, of each name, in a process of its own."""
     found = {}
     for name in names:
-        run = subprocess.run([sys.executable, script, *arguments, "--alone", name], capture_output=True, text=True)
+        command = [sys.executable, "-X", "utf8", script, *arguments, "--alone", name]
+        run = subprocess.run(command, capture_output=True, encoding="utf-8")
         if run.returncode:
             raise RuntimeError(f"{name} in a process of its own failed:\n{run.stderr[-2000:]}")
         found[name] = json.loads(run.stdout.splitlines()[-1])
@@ -227,7 +229,7 @@ def write_results(options: argparse.Namespace, found: dict):
     """What was found, beside the options it was found with, to `options.output_file` where there is one."""
     if options.output_file:
         results = {"options": vars(options), "torch": torch.__version__, **found}
-        Path(options.output_file).write_text(json.dumps(results, indent=2))
+        Path(options.output_file).write_text(json.dumps(results, indent=2), "utf-8")
 
 
 def print_table(columns: list[str], rows: list[list[str]]):

@@ -126,9 +126,9 @@ def train_cluttered_digits(output_dir: Path, chapters: list[str], others: list[s
     for name in chapters:
         folder = ["--output_dir", str(output_dir / name), "--overwrite_output_dir"]
         train([recipe, *as_arguments(CHAPTERS[name]), *folder, *others])
-        results = json.loads((output_dir / name / "all_results.json").read_text())
+        results = json.loads((output_dir / name / "all_results.json").read_text("utf-8"))
         results["threads"] = torch.get_num_threads()
-        (output_dir / name / "all_results.json").write_text(json.dumps(results, indent=4))
+        (output_dir / name / "all_results.json").write_text(json.dumps(results, indent=4), "utf-8")
 
 
 def train_cifar10(output_dir: Path, seeds: list[int], others: list[str]):
@@ -185,7 +185,7 @@ def write_page(output_dir: Path, page_dir: Path):
     images = [open_image(cell) for cell in data["test"][:256]["image"]]
     rows, captions = [], {}
     runs = {name: file for name in CHAPTERS if (file := output_dir / name / "all_results.json").exists()}
-    runs = {name: json.loads(file.read_text()) for name, file in runs.items()}
+    runs = {name: json.loads(file.read_text("utf-8")) for name, file in runs.items()}
     runs = {name: results for name, results in runs.items() if "threads" in results}  # those that came to their end
     loaded = {name: load(output_dir / name) for name in runs}
     speeds = measure_speeds({name: model for name, (model, _) in loaded.items()})
@@ -218,7 +218,7 @@ def write_page(output_dir: Path, page_dir: Path):
     cifar = []
     for name in CIFAR10:
         folders = sorted(file.parent for file in output_dir.glob(f"cifar10-{name}-*/all_results.json"))
-        ended = [json.loads((folder / "all_results.json").read_text()) for folder in folders]
+        ended = [json.loads((folder / "all_results.json").read_text("utf-8")) for folder in folders]
         ended = [run for run in ended if "test_accuracy" in run]  # those that came to their end
         if ended:
             found = [100 * run["test_accuracy"] for run in ended]

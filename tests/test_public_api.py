@@ -11,21 +11,14 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-import subprocess
-import sys
+import importlib
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from fresh_process import run, without
 from transformers import AutoConfig, AutoModel
 
 import hf_attention
-
-
-def run(code: str) -> str:
-    """The output of code in a fresh process."""
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr
-    return result.stdout.strip()
 
 
 def test_public_names():
@@ -112,6 +105,28 @@ def test_beside_another_plugin():
 def test_pipeline_is_registered(first):
     code = f"{first}from transformers.pipelines import PIPELINE_REGISTRY as r; print(r.get_supported_tasks())"
     assert "translation-with-alignment" in run(code)
+
+
+def test_pipelines_without_pillow():
+    code = without(["PIL"]) + "import hf_attention; from transformers import AutoImageProcessor, pipeline; "
+    code += f"from transformers import AutoConfig, AutoModel; print(type(AutoModel.from_config({CONFIG})).__name__)"
+    assert run(code) == "BahdanauModel"
+
+
+@pytest.mark.parametrize("name", ["hf_attention.nope", "hf_attention.hub.nope"])
+def test_module_that_is_not_there(name):
+    with pytest.raises(ModuleNotFoundError, match=f"No module named '{name}'"):
+        importlib.import_module(name)
+
+
+def test_folder_without_code():
+    assert importlib.import_module("hf_attention.hub.templates").__path__
+
+
+def test_registered_after_a_search():
+    code = "import importlib.util, hf_attention; importlib.util.find_spec('hf_attention.models'); "
+    code += f"from transformers import AutoConfig; print(type({CONFIG}).__name__)"
+    assert run(code) == "BahdanauConfig"
 
 
 FIRST_FOR_IMAGES = [

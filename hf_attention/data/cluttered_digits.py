@@ -27,7 +27,7 @@ from datasets import ClassLabel, Dataset, DatasetDict, Features, Image, List, Va
 from PIL import Image as PILImage
 from torch import nn
 
-from .images import encode_png, split_digits
+from .images import split_digits
 
 
 PART = 512  # canvases drawn at once
@@ -105,7 +105,7 @@ def load_cluttered_digits(
                 size = digit_size * PIECE / digits.shape[-1]
                 canvas = canvas.maximum(place(pieces, canvas_size, size, scale, rotation, generator))
             pixels = (canvas * 255).round().byte().numpy()
-            rows["image"] += [{"bytes": encode_png(PILImage.fromarray(image)), "path": None} for image in pixels]
+            rows["image"] += [PILImage.fromarray(image) for image in pixels]
             rows["label"] += labels[chosen].tolist()
             rows["box"] += [find_box(digit) for digit in placed.numpy()]
         splits[split] = Dataset.from_dict(rows, features=features)

@@ -17,6 +17,7 @@ import glob
 import io
 import os
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
@@ -71,15 +72,9 @@ def load_digits() -> DatasetDict:
     splits = {}
     for name, (images, labels) in split_digits().items():
         pixels = (images.double() * 255).round().byte().numpy()
-        cells = [{"bytes": encode_png(PILImage.fromarray(image)), "path": None} for image in pixels]
-        splits[name] = Dataset.from_dict({"image": cells, "label": labels.tolist()}, features=features)
+        rows = {"image": [PILImage.fromarray(image) for image in pixels], "label": labels.tolist()}
+        splits[name] = Dataset.from_dict(rows, features=features)
     return DatasetDict(splits)
-
-
-def encode_png(image: PILImage.Image) -> bytes:
-    with io.BytesIO() as file:
-        image.save(file, "PNG")
-        return file.getvalue()
 
 
 def load_images(
@@ -249,13 +244,15 @@ def select_columns(
 
 def align_labels(dataset: Dataset | IterableDataset, label2id: dict[str, int]) -> Dataset | IterableDataset:
     """Gives the classes of a data set the numbers that a model has for them."""
-    names = dataset.features["label"].names
+    numbers = [label2id[name] for name in dataset.features["label"].names]
     kind = ClassLabel(names=sorted(label2id, key=label2id.get))
     return dataset.map(
-        lambda rows: {"label": [label2id[names[label]] for label in rows["label"]]},
-        batched=True,
-        features=Features({**dataset.features, "label": kind}),
+        partial(renumber, numbers=numbers), batched=True, features=Features({**dataset.features, "label": kind})
     )
+
+
+def renumber(rows: dict, numbers: list[int]) -> dict:
+    return {"label": [numbers[label] for label in rows["label"]]}
 
 
 def open_image(cell: dict, where: str = "An image") -> PILImage.Image:
@@ -301,16 +298,11 @@ def make_transform(image_processor: BaseImageProcessor, num_channels: int, **kwa
 
     `kwargs` go to the image processor; with `do_normalize=False` pixels stay from 0 to 1, as augmentation takes them.
     """
-
-    def transform(rows: dict) -> dict:
-        images = [convert_mode(open_image(cell), MODES[num_channels]) for cell in rows["image"]]
-        pixel_values = image_processor(images, return_tensors="pt", **kwargs)["pixel_values"]
-        return {"pixel_values": pixel_values, "labels": torch.tensor(rows["label"])}
-
-    return transform
+    # workers that are spawned get it pickled
+    return partial(transform_rows, image_processor=image_processor, mode=MODES[num_channels], options=kwargs)
 
 
-def processed_size(image_processor: BaseImageProcessor) -> dict[str, int]:
-    """What a processor brings images to: `height` and `width`, or `shortest_edge`; its crop, where it makes one."""
-    is_cropped = getattr(image_processor, "do_center_crop", None)
-    return dict(image_processor.crop_size if is_cropped else image_processor.size)
+def transform_rows(rows: dict, image_processor: BaseImageProcessor, mode: str, options: dict) -> dict:
+    images = [convert_mode(open_image(cell), mode) for cell in rows["image"]]
+    pixel_values = image_processor(images, return_tensors="pt", **options)["pixel_values"]
+    return {"pixel_values": pixel_values, "labels": torch.tensor(rows["label"])}

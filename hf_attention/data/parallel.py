@@ -18,6 +18,7 @@ import logging
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from datasets import Dataset, DatasetDict, Features, IterableDataset, IterableDatasetDict, Value, load_dataset
 from datasets.exceptions import DatasetGenerationError
@@ -190,25 +191,31 @@ def select_pair(dataset: Dataset | IterableDataset, source_lang: str, target_lan
                 f"The `translation` column has no {', '.join(sorted(missing))}; its languages are "
                 f"{', '.join(languages)}. Set `source_lang` and `target_lang`."
             )
-
-        def read(row):
-            pair = row["translation"]
-            if not isinstance(pair, dict) or not {source_lang, target_lang} <= set(pair):
-                raise ValueError(
-                    f"Every `translation` must hold a {source_lang!r} and a {target_lang!r}, but one is {pair!r}."
-                )
-            return {"source": as_text(pair[source_lang]), "target": as_text(pair[target_lang])}
+        read = read_translation
     else:
         if missing := {source_lang, target_lang} - set(columns):
             raise ValueError(
                 f"The data has no column {', '.join(sorted(missing))}; its columns are {', '.join(columns)}. Set "
                 "`source_lang` and `target_lang` to two of them."
             )
+        read = read_columns
+    return dataset.map(  # whole functions: what is streamed goes, pickled, to workers that are spawned
+        partial(read, source_lang=source_lang, target_lang=target_lang),
+        remove_columns=[column for column in columns if column not in keep],
+    )
 
-        def read(row):
-            return {"source": as_text(row[source_lang]), "target": as_text(row[target_lang])}
 
-    return dataset.map(read, remove_columns=[column for column in columns if column not in keep])
+def read_translation(row: dict, source_lang: str, target_lang: str) -> dict[str, str]:
+    pair = row["translation"]
+    if not isinstance(pair, dict) or not {source_lang, target_lang} <= set(pair):
+        raise ValueError(
+            f"Every `translation` must hold a {source_lang!r} and a {target_lang!r}, but one is {pair!r}."
+        )
+    return read_columns(pair, source_lang, target_lang)
+
+
+def read_columns(row: dict, source_lang: str, target_lang: str) -> dict[str, str]:
+    return {"source": as_text(row[source_lang]), "target": as_text(row[target_lang])}
 
 
 def as_text(value) -> str:
@@ -240,28 +247,18 @@ def tokenize_pairs(
     Raises:
         `ValueError`: where nothing is left.
     """
-
-    def tokenize(rows):
-        features = dict(tokenizer(rows["source"], truncation=not drop, max_length=None if drop else max_source_length))
-        features.pop("token_type_ids", None)
-        if target_tokenizer is None:
-            features["labels"] = tokenizer(text_target=rows["target"])["input_ids"]
-        else:
-            features["labels"] = target_tokenizer(rows["target"])["input_ids"]
-        features["length"] = [max(map(len, pair)) for pair in zip(features["input_ids"], features["labels"])]
-        return features
-
-    def is_fit(row):
-        return (
-            bool(row["source"].strip() and row["target"].strip())
-            and 0 < len(row["input_ids"]) <= max_source_length
-            and 0 < len(row["labels"]) <= max_target_length
-        )
-
-    dataset = dataset.map(tokenize, batched=True)
+    dataset = dataset.map(
+        partial(
+            tokenize,
+            tokenizer=tokenizer,
+            target_tokenizer=target_tokenizer,
+            max_source_length=None if drop else max_source_length,
+        ),
+        batched=True,
+    )
     if not drop:
         return dataset
-    kept = dataset.filter(is_fit)
+    kept = dataset.filter(partial(is_fit, max_source_length=max_source_length, max_target_length=max_target_length))
     if isinstance(dataset, Dataset) and len(kept) < len(dataset):
         empty = sum(
             not (source.strip() and target.strip()) for source, target in zip(dataset["source"], dataset["target"])
@@ -281,3 +278,28 @@ def tokenize_pairs(
             "`max_target_length`, or look at the data."
         )
     return kept
+
+
+def tokenize(
+    rows: dict,
+    tokenizer: PreTrainedTokenizerBase,
+    target_tokenizer: PreTrainedTokenizerBase | None,
+    max_source_length: int | None,
+) -> dict[str, list]:
+    """A batch of pairs, the sources cut to `max_source_length`, or, without it, whole."""
+    features = dict(tokenizer(rows["source"], truncation=max_source_length is not None, max_length=max_source_length))
+    features.pop("token_type_ids", None)
+    if target_tokenizer is None:
+        features["labels"] = tokenizer(text_target=rows["target"])["input_ids"]
+    else:
+        features["labels"] = target_tokenizer(rows["target"])["input_ids"]
+    features["length"] = [max(map(len, pair)) for pair in zip(features["input_ids"], features["labels"])]
+    return features
+
+
+def is_fit(row: dict, max_source_length: int, max_target_length: int) -> bool:
+    return (
+        bool(row["source"].strip() and row["target"].strip())
+        and 0 < len(row["input_ids"]) <= max_source_length
+        and 0 < len(row["labels"]) <= max_target_length
+    )

@@ -13,19 +13,22 @@
 # limitations under the License.
 """Sharing: cards filled from real runs, publishing, and what is made to be published."""
 
-from .dataset import write_dates_dataset
-from .image_card import write_image_classification_card
-from .publish import Published, publish_folder, publish_model
-from .space import write_space
-from .translation_card import write_translation_card
+from typing import TYPE_CHECKING
+
+from transformers.utils import _LazyModule
+from transformers.utils.import_utils import define_import_structure
 
 
-__all__ = [
-    "Published",
-    "publish_model",
-    "publish_folder",
-    "write_dates_dataset",
-    "write_image_classification_card",
-    "write_space",
-    "write_translation_card",
-]
+if TYPE_CHECKING:
+    from .dataset import *
+    from .export import *
+    from .image_card import *
+    from .onnx_translator import *
+    from .publish import *
+    from .space import *
+    from .translation_card import *
+else:
+    import sys
+
+    _file = globals()["__file__"]
+    sys.modules[__name__] = _LazyModule(__name__, _file, define_import_structure(_file), module_spec=__spec__)

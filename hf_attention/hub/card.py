@@ -14,15 +14,16 @@
 """What every model card has, filled from what a run left in its folder: nothing in it is typed by hand."""
 
 import json
-import os
 from importlib.metadata import version
 from pathlib import Path
 
+import torch
 import yaml
 from huggingface_hub import EvalResult, EvalResultEntry, ModelCard, ModelCardData, eval_result_entries_to_yaml
 from matplotlib.figure import Figure
 from transformers import PreTrainedModel, TrainingArguments
 
+from .. import __version__
 from .folder import read_text, write_text
 from .renewal import renew_card, sign_card
 
@@ -70,8 +71,8 @@ CITATIONS = {
 def read_run(output_dir: str) -> tuple[dict, dict]:
     """The results and the trainer's state; `FileNotFoundError` where the folder holds no finished run."""
     folder = Path(output_dir)
-    results = json.loads((folder / "all_results.json").read_text())
-    state = json.loads((folder / "trainer_state.json").read_text())
+    results = json.loads((folder / "all_results.json").read_text("utf-8"))
+    state = json.loads((folder / "trainer_state.json").read_text("utf-8"))
     (folder / "assets").mkdir(exist_ok=True)
     return results, state
 
@@ -184,12 +185,17 @@ def describe_options(model: PreTrainedModel) -> list[tuple[str, object]]:
 
 
 def describe_versions() -> str:
-    names = ("hf_attention", "transformers", "torch", "datasets", "tokenizers", "sacrebleu", "kornia")
-    return ", ".join(f"{name} {version(name)}" for name in names)
+    names = ("transformers", "torch", "datasets", "tokenizers", "sacrebleu", "kornia")
+    # of a copy on PYTHONPATH nothing but the package itself knows its version
+    return ", ".join([f"hf_attention {__version__}", *(f"{name} {version(name)}" for name in names)])
 
 
 def describe_device(training_args: TrainingArguments) -> str:
-    return "GPU" if training_args.device.type == "cuda" else f"{os.cpu_count()} CPU cores"
+    device = training_args.device
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    threads = torch.get_num_threads()
+    return f"{threads} CPU thread{'s' * (threads > 1)}" if device.type == "cpu" else device.type.upper()
 
 
 def draw_curves(history: list[dict], path: Path):

@@ -73,3 +73,6 @@ def write_dates_dataset(folder: str, repo_id: str, data: DatasetDict | None = No
     text = renew_card(read_text(Path(folder, CARD)), sign_card(card))
     write_text(Path(folder, CARD), text)
     return DatasetCard(text)
+
+
+__all__ = ["write_dates_dataset"]

@@ -137,3 +137,6 @@ def draw_confusion(matrix: np.ndarray, names: list[str], path: Path):
             ink = "white" if shares[row, column] > 0.5 else "black"
             ax.text(column, row, str(matrix[row, column]), ha="center", va="center", color=ink, fontsize=8)
     figure.savefig(path, dpi=100)
+
+
+__all__ = ["write_image_classification_card"]

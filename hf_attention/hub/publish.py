@@ -21,6 +21,7 @@ import fnmatch
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -32,7 +33,7 @@ import torch
 from huggingface_hub import CommitInfo, CommitOperationAdd, CommitOperationDelete, HfApi, ModelInfo
 from huggingface_hub.errors import HfHubHTTPError, HTTPError, LocalEntryNotFoundError, LocalTokenNotFoundError
 from huggingface_hub.utils import validate_repo_id
-from safetensors.torch import load_file
+from safetensors.torch import load
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 from transformers.utils import CONFIG_NAME, logging
 
@@ -291,21 +292,21 @@ def check_loads(folder: str, files: list[str], trust_remote_code: bool):
     something else than the plugin, or transformers, does here.
     """
     whole = "A folder to share holds model, code, and tokenizer or image processor."
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:  # Windows keeps what is still mapped
         for path in files:
             Path(scratch, "model", path).parent.mkdir(parents=True, exist_ok=True)
-            os.symlink(os.path.abspath(Path(folder, path)), Path(scratch, "model", path))
+            link_or_copy(Path(folder, path), Path(scratch, "model", path))
         shared, output = os.path.join(scratch, "model"), os.path.join(scratch, "outputs.safetensors")
         command = [sys.executable, probe.__file__, shared, output]
         command += ["--trust_remote_code"] if any(path.endswith(".py") for path in files) or trust_remote_code else []
         environment = {name: value for name, value in os.environ.items() if name not in TOKENS}
-        environment |= {"HF_HOME": scratch, "HF_HUB_OFFLINE": "1", "PYTHONSAFEPATH": "1"}
-        run = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=scratch)
+        environment |= {"HF_HOME": scratch, "HF_HUB_OFFLINE": "1", "PYTHONSAFEPATH": "1", "PYTHONUTF8": "1"}
+        run = subprocess.run(command, capture_output=True, encoding="utf-8", env=environment, cwd=scratch)
         if run.returncode:
             # the exception, which may go over several lines, without the way to it
             reason = re.split(r"\n(?=\w[\w.]*(?:Error|Exception)\b)", run.stderr.strip())[-1]
             raise ValueError(f"{folder} does not load in a process without the plugin: {reason}\n({whole})")
-        there = load_file(output)
+        there = load(Path(output).read_bytes())
         if read_model_type(folder) not in CONFIG_MAPPING:
             return  # there is no other code to compare with
         try:
@@ -315,6 +316,13 @@ def check_loads(folder: str, files: list[str], trust_remote_code: bool):
     for name, value in here.items():
         if value.shape != there[name].shape or not torch.allclose(value.float(), there[name].float(), atol=1e-4):
             raise ValueError(f"{folder} gives other {name} in a process without the plugin. Save the model again.")
+
+
+def link_or_copy(file: Path, target: Path):
+    try:
+        os.symlink(os.path.abspath(file), target)
+    except OSError:  # Windows grants links to few
+        shutil.copy(file, target)
 
 
 def read_model_type(folder: str) -> str | None:
@@ -433,3 +441,6 @@ def explain(error: Exception, repo_id: str) -> str:
         return f"The Hub refused ({status}): {error.server_message or error}. The repository is as it was."
     reason = f"error {status}" if status else f"{type(error).__name__}: {error}"
     return f"The Hub did not confirm the upload to {repo_id} ({reason}). {again}"
+
+
+__all__ = ["Published", "publish_folder", "publish_model"]

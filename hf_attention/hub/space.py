@@ -91,3 +91,6 @@ def write_space(folder: str, model_names: list[str]):
     Path(folder, "app.py").write_text(APP.format(title=TITLE, models=model_names), encoding="utf-8")
     pinned = [f"{name}=={version(name).split('+')[0]}" for name in REQUIREMENTS]
     Path(folder, "requirements.txt").write_text("\n".join(pinned) + "\n", encoding="utf-8")
+
+
+__all__ = ["write_space"]

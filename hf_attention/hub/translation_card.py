@@ -115,3 +115,6 @@ def draw_alignments(alignments: list[Alignment], path: Path):
     for alignment, ax in zip(alignments, axes):
         plot_alignment(alignment, ax)
     figure.savefig(path, dpi=100)
+
+
+__all__ = ["write_translation_card"]

@@ -239,10 +239,9 @@ class RunArguments:
             self.hub_token = None
         if self.output_dir is None:
             self.output_dir = os.path.join("outputs", self.run_name or self.default_run_name)
-        if self.bf16 and not torch.cuda.is_available():
-            self.use_cpu = True  # a CPU has bf16 too; transformers asks to be told
-        if not torch.cuda.is_available():
+        if not torch.accelerator.is_available():
             self.dataloader_pin_memory = False
+            self.use_cpu = self.use_cpu or self.bf16  # a CPU has bf16 too; transformers asks to be told
         if self.early_stopping_patience is not None:
             if self.eval_strategy == "no":
                 raise ValueError("`early_stopping_patience` counts evaluations; set `eval_strategy`.")

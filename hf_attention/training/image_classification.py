@@ -35,13 +35,13 @@ from transformers.trainer_utils import PredictionOutput
 from transformers.utils import logging
 
 from ..data.augmentation import ImageAugmentation
+from ..data.image_size import processed_size
 from ..data.images import (
     align_labels,
     check_images,
     load_images,
     make_transform,
     open_image,
-    processed_size,
 )
 from ..hub.image_card import write_image_classification_card
 from ..interpret.views import view
@@ -119,7 +119,7 @@ def load_data(args: ImageDataArguments, train: bool, seed: int = 0) -> Splits:
         elif limit is not None:
             data[split] = data[split].shuffle(seed=0)
         if limit is not None:
-            data[split] = data[split].take(limit if args.streaming else min(limit, len(data[split])))
+            data[split] = data[split].take(limit)
     if args.streaming:  # every evaluation reads these again
         data = {
             split: rows if split == "train" else Dataset.from_list(list(rows), features=rows.features)

@@ -33,9 +33,9 @@ class LoaderShare(TrainerCallback):
 
     @property
     def share(self) -> float:
-        """Waiting over waiting and steps together, from 0 to 1; NaN before the first step."""
+        """Waiting over waiting and steps together, from 0 to 1; 0 before the first step."""
         total = self.waited + self.worked
-        return self.waited / total if total else float("nan")
+        return self.waited / total if total else 0.0
 
     def start_waiting(self, args, state, control, **kwargs):
         self.mark = time.perf_counter()

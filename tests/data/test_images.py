@@ -12,21 +12,23 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 import io
+import pickle
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 from datasets import ClassLabel, Dataset, Features, Value
 from datasets import Image as ImageFeature
 from PIL import Image
 from sklearn.datasets import load_digits as sklearn_digits
-from transformers import ViTImageProcessorPil
+from torch.utils.data import DataLoader
+from transformers import ViTImageProcessorPil, default_data_collator
 
 from hf_attention.data.images import (
     align_labels,
     check_images,
-    encode_png,
     load_digits,
     load_images,
     make_transform,
@@ -81,7 +83,7 @@ def test_a_split_without_one_of_the_classes_keeps_the_others_numbers(folders):
 
 
 def test_parquet_with_names_numbers_or_strings(tmp_path):
-    cells = [{"bytes": encode_png(Image.new("L", (4, 4), shade)), "path": None} for shade in (1, 2, 3)]
+    images = [Image.new("L", (4, 4), shade) for shade in (1, 2, 3)]
     for name, kind, labels, names in (
         ("classes", ClassLabel(names=["x", "y"]), [1, 0, 1], ["x", "y"]),
         ("numbers", Value("int64"), [10, 9, 10], ["9", "10"]),
@@ -89,7 +91,7 @@ def test_parquet_with_names_numbers_or_strings(tmp_path):
         ("strings", Value("string"), ["b", "a", "b"], ["a", "b"]),
     ):
         features = Features({"img": ImageFeature(), "label": kind, "other": Value("string")})
-        rows = Dataset.from_dict({"img": cells, "label": labels, "other": ["?"] * 3}, features=features)
+        rows = Dataset.from_dict({"img": images, "label": labels, "other": ["?"] * 3}, features=features)
         rows.to_parquet(tmp_path / f"{name}.parquet")
         data = load_images(data_files={"train": str(tmp_path / f"{name}.parquet")})["train"]
         assert data.column_names == ["image", "label"] and data.features["label"].names == names
@@ -105,9 +107,9 @@ def test_a_table_of_another_library(folders, tmp_path):
 
 
 def parquet(path, labels, kind):
-    cells = [{"bytes": encode_png(Image.new("L", (4, 4))), "path": None}] * len(labels)
+    images = [Image.new("L", (4, 4))] * len(labels)
     features = Features({"image": ImageFeature(), "label": kind})
-    Dataset.from_dict({"image": cells, "label": labels}, features=features).to_parquet(path)
+    Dataset.from_dict({"image": images, "label": labels}, features=features).to_parquet(path)
     return str(path)
 
 
@@ -172,10 +174,11 @@ def test_an_image_that_cannot_be_read_is_named(tmp_path, kind):
         open_image({"bytes": None, "path": None}, "Image 3 of test")
 
 
-def test_a_decompression_bomb(monkeypatch):
+def test_a_decompression_bomb(monkeypatch, tmp_path):
+    Image.new("L", (100, 100)).save(tmp_path / "large.png")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
     with pytest.raises(ValueError, match="cannot be read .*exceeds limit of 2000 pixels"):
-        open_image({"bytes": encode_png(Image.new("L", (100, 100))), "path": None})
+        open_image({"bytes": None, "path": str(tmp_path / "large.png")})
 
 
 def test_check_images_lists_the_bad_ones():
@@ -201,6 +204,21 @@ def test_transform(num_channels):
     plain = rows.with_transform(make_transform(processor, num_channels, do_normalize=False))[:]["pixel_values"]
     assert plain.min() >= 0 and plain.max() <= 1
     np.testing.assert_allclose((plain - 0.2) / 0.5, evaluated["pixel_values"], atol=1e-5)
+
+
+def test_rows_of_a_worker_that_is_spawned():
+    processor = ViTImageProcessorPil(size={"height": 16, "width": 16}, image_mean=[0.2], image_std=[0.5])
+    rows = load_digits()["test"].take(4)
+    transformed = rows.with_transform(make_transform(processor, 1))
+    given = {"batch_size": 4, "collate_fn": default_data_collator}
+    batch = next(iter(DataLoader(transformed, num_workers=1, multiprocessing_context="spawn", **given)))
+    assert batch["labels"].tolist() == rows["label"]
+    torch.testing.assert_close(batch["pixel_values"], transformed[:]["pixel_values"])
+    # and so do rows that are read while training
+    label2id = {str(digit): 9 - digit for digit in range(10)}
+    streamed = align_labels(rows.to_iterable_dataset(), label2id)
+    again = pickle.loads(pickle.dumps(streamed))
+    assert [row["label"] for row in again] == [9 - label for label in rows["label"]]
 
 
 @pytest.mark.parametrize("by_name", [False, True])

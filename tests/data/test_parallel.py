@@ -14,6 +14,7 @@
 import ast
 import json
 import os
+import pickle
 import subprocess
 import sys
 
@@ -204,6 +205,14 @@ def test_pairs_left_out_are_counted(tokenizer, caplog):
     pairs = [*PAIRS, ("x", " "), ("ein Hund " * 9, "x")]
     assert len(tokenize_pairs(make_dataset(pairs), tokenizer, max_source_length=30)) == 3
     assert "Left out 3 of 6 pairs: of 2 a side is empty, of 1 longer than 30 (source)" in caplog.text
+
+
+@pytest.mark.parametrize("kind", ["csv", "json"])
+def test_streamed_pairs_reach_a_worker_that_is_spawned(tmp_path, tokenizer, kind):
+    files = write(tmp_path, kind)
+    data = load_parallel(data_files={"train": files}, streaming=True, source_lang="de", target_lang="en")["train"]
+    streamed = tokenize_pairs(data, tokenizer, tokenizer)
+    assert list(pickle.loads(pickle.dumps(streamed))) == list(streamed)
 
 
 def test_bad_pairs(tokenizer):

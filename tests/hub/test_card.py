@@ -12,12 +12,16 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 import json
+from types import SimpleNamespace
 
 import pytest
+import torch
+from fresh_process import run
 from huggingface_hub import ModelCard
 from PIL import Image
 
-from hf_attention.hub.card import describe_versions
+import hf_attention
+from hf_attention.hub.card import describe_device, describe_versions
 from hf_attention.hub.translation_card import write_translation_card
 from hf_attention.training.arguments import TranslationTrainingArguments
 
@@ -44,6 +48,24 @@ def test_card_says_what_the_run_measured(small_run):
     assert describe_versions() in text
     assert 'model="bahdanau-small"' in text and "trust_remote_code=True" in text
     assert "{{" not in text and "{%" not in text and "More information needed" not in text
+
+
+@pytest.mark.parametrize(
+    "device, expected", [("cpu", "3 CPU threads"), ("cuda:0", "NVIDIA H200"), ("mps", "MPS"), ("xpu:1", "XPU")]
+)
+def test_device(device, expected, monkeypatch):
+    monkeypatch.setattr("torch.get_num_threads", lambda: 3)
+    monkeypatch.setattr("torch.cuda.get_device_name", lambda device: "NVIDIA H200")
+    assert describe_device(SimpleNamespace(device=torch.device(device))) == expected
+
+
+def test_versions_of_a_copy_that_is_not_installed():
+    """As where the package is on PYTHONPATH, or in a Space."""
+    code = "import importlib.metadata as metadata; find = metadata.Distribution.from_name\n"
+    code += "def from_name(name):\n    if name == 'hf_attention':\n        raise metadata.PackageNotFoundError(name)\n"
+    code += "    return find(name)\nmetadata.Distribution.from_name = from_name\n"
+    code += "from hf_attention.hub.card import describe_versions; print(describe_versions())"
+    assert run(code).startswith(f"hf_attention {hf_attention.__version__}, transformers ")
 
 
 def test_pictures_are_there(small_run):

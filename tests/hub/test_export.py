@@ -38,8 +38,9 @@ from hf_attention import (
     CompactVitConfig,
     RecurrentAttentionConfig,
 )
-from hf_attention.hub.export import OnnxTranslator, export_onnx, open_session
+from hf_attention.hub.export import export_onnx
 from hf_attention.hub.folder import list_shared
+from hf_attention.hub.onnx_translator import OnnxTranslator, open_session
 
 
 SMALL_VIT = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 16}
@@ -88,17 +89,6 @@ def test_greedy_output_and_logits(options, tmp_path):
             assert ids.tolist() == expected.tolist()
             outputs = model(input_ids=input_ids, attention_mask=mask, decoder_input_ids=torch.tensor(ids[:, :-1]))
         np.testing.assert_allclose(logits, outputs.logits.numpy(), atol=1e-3)
-
-
-def test_a_translator_used_wrongly(tmp_path):
-    make(tmp_path)
-    with pytest.raises(ValueError, match="holds no encoder_model.onnx. `scripts/export_onnx.py` writes it"):
-        OnnxTranslator(str(tmp_path))
-    export_onnx(str(tmp_path))
-    with pytest.raises(ValueError, match="holds no encoder_model.onnx. It is in .*onnx: give that"):
-        OnnxTranslator(str(tmp_path))
-    with pytest.raises(ValueError, match="`max_length` .*got 1"):
-        OnnxTranslator(str(tmp_path / "onnx")).generate(np.array([[5]]), np.array([[1]]), max_length=1)
 
 
 def test_a_trained_model_in_int8(small_run, tmp_path):

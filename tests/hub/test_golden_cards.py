@@ -45,7 +45,7 @@ HISTORY = [{"epoch": 1, "loss": 2.0}, {"epoch": 1, "eval_loss": 1.5, "eval_accur
 def folder(tmp_path, monkeypatch):
     """A run that was never run; its figures are nobody's."""
     monkeypatch.setattr(writer, "describe_versions", lambda: "hf_attention 0.1.0, transformers 5.23.0")
-    monkeypatch.setattr(writer, "describe_device", lambda args: "2 CPU cores")
+    monkeypatch.setattr(writer, "describe_device", lambda args: "2 CPU threads")
     results = {"test_bleu": 12.345, "test_chrf": 34.5, "test_exact_match": 0.25, "test_alignment_error": 0.125}
     results |= {"test_accuracy": 0.75, "test_signature": "nrefs:1|case:mixed", "train_runtime": 61.2, "epoch": 2.0}
     folder = tmp_path / "my-model"

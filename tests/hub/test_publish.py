@@ -108,6 +108,16 @@ def test_the_clean_process_is_believed_and_not_the_plugin(folder, caplog):
         publishing.check_loads(str(folder), files, trust_remote_code=False)
 
 
+def test_where_links_are_not_granted(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError("A required privilege is not held by the client")
+
+    monkeypatch.setattr("os.symlink", refuse)
+    (tmp_path / "config.json").write_text("{}")
+    publishing.link_or_copy(tmp_path / "config.json", tmp_path / "copy.json")
+    assert (tmp_path / "copy.json").read_text() == "{}"
+
+
 def test_dry_run_asks_the_hub_nothing(hub, folder, unchecked, capsys):
     main([str(folder), "alice/small", "--dry_run"])
     shown = capsys.readouterr().out

@@ -20,8 +20,6 @@ from datasets import ClassLabel, Dataset, Features
 from datasets import Image as ImageFeature
 from PIL import Image
 
-from hf_attention.data.images import encode_png
-
 
 FEW = ["--max_steps", "4", "--warmup_steps", "1", "--max_train_samples", "64", "--max_eval_samples", "40"]
 FEW += ["--per_device_train_batch_size", "8", "--disable_tqdm", "true"]
@@ -52,8 +50,8 @@ def test_seeds_of_cifar10(monkeypatch, tmp_path):
     names = [str(label) for label in range(10)]
     features = Features({"img": ImageFeature(), "label": ClassLabel(names=names)})
     pixels = random.integers(0, 256, (60, 32, 32, 3), dtype=np.uint8)
-    cells = [{"bytes": encode_png(Image.fromarray(image)), "path": None} for image in pixels]
-    rows = Dataset.from_dict({"img": cells, "label": [index % 10 for index in range(60)]}, features=features)
+    images = [Image.fromarray(image) for image in pixels]
+    rows = Dataset.from_dict({"img": images, "label": [index % 10 for index in range(60)]}, features=features)
     rows.to_parquet(tmp_path / "rows.parquet")
     files = ["--train_file", str(tmp_path / "rows.parquet"), "--test_file", str(tmp_path / "rows.parquet")]
     page = run(monkeypatch, tmp_path, "cifar10", *files, *FEW, "--seeds", "3", "5")

@@ -32,6 +32,15 @@ from hf_attention.training.arguments import (
 TYPES = [ModelArguments, ParallelDataArguments, TranslationTrainingArguments]
 
 
+@pytest.mark.parametrize("is_available", [False, True])
+def test_bf16_stays_on_an_accelerator(tmp_path, monkeypatch, is_available):
+    """Of whatever kind, as Apple's."""
+    monkeypatch.setattr("torch.accelerator.is_available", lambda: is_available)
+    monkeypatch.setattr("transformers.training_args.is_torch_bf16_gpu_available", lambda: is_available)
+    args = TranslationTrainingArguments(output_dir=str(tmp_path), bf16=True)
+    assert args.use_cpu != is_available and args.dataloader_pin_memory == is_available
+
+
 @pytest.mark.parametrize("kind", ["yaml", "json"])
 def test_a_file_and_options_after_it(tmp_path, kind):
     file = tmp_path / f"recipe.{kind}"

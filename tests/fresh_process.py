@@ -1,0 +1,34 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Code in a process of its own, with packages as if they were not installed."""
+
+import subprocess
+import sys
+from collections.abc import Iterable
+
+
+def run(code: str) -> str:
+    """The output of code in a fresh process."""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    return result.stdout.strip()
+
+
+def without(names: Iterable[str]) -> str:
+    """Code, to come first, after which these modules are not found."""
+    return f"""
+from importlib.machinery import PathFinder
+find, absent = PathFinder.find_spec, {sorted(names)}
+PathFinder.find_spec = lambda name, *rest: None if name in absent else find(name, *rest)
+"""

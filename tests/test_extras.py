@@ -1,0 +1,71 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+import tomllib
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+from fresh_process import run, without
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from hf_attention._extras import EXTRAS
+
+
+@pytest.mark.parametrize(
+    "absent, imports, extra",
+    [
+        ("babel", "from hf_attention.hub import write_dates_dataset", "training"),
+        ("matplotlib", "from hf_attention.interpret import plot_alignment", "training"),
+        ("datasets", "import hf_attention.metrics", "training"),
+        ("onnx", "from hf_attention.hub import export_onnx", "onnx"),
+        ("gradio", "from hf_attention.interpret import launch_app", "app"),
+        ("rich", "from hf_attention.interpret.terminal import *", "demo"),
+    ],
+)
+def test_what_is_missing_is_named_with_its_extra(absent, imports, extra):
+    code = f"""
+try:
+    {imports}
+except ImportError as error:
+    print(error)
+"""
+    expected = f"needs {absent}, which is not installed: pip install 'hf_attention[{extra}]'."
+    assert run(without([absent]) + code).endswith(expected)
+
+
+def test_publishing_a_model_needs_no_babel():
+    run(without(["babel"]) + "from hf_attention.hub import publish_model")
+
+
+def test_another_module_is_not_taken_for_an_extra():
+    code = """
+try:
+    from hf_attention.hub.dataset import write_dates_dataset
+except ModuleNotFoundError as error:
+    print(error)
+"""
+    assert run(without(["babel.dates"]) + code) == "No module named 'babel.dates'"
+
+
+def test_every_package_of_an_extra_is_known():
+    project = tomllib.loads(Path(__file__, "../../pyproject.toml").resolve().read_text("utf-8"))["project"]
+    modules = {}
+    for module, names in packages_distributions().items():
+        for name in names:
+            modules.setdefault(canonicalize_name(name), set()).add(module)
+    for extra, known in EXTRAS.items():
+        tops = {name.partition(".")[0] for name in known}
+        named = {canonicalize_name(Requirement(line).name) for line in project["optional-dependencies"][extra]}
+        assert not [name for name in named - {"hf-attention"} if not modules[name] & tops]
