@@ -35,10 +35,8 @@ from .layers_bahdanau import (
     BahdanauEncoderLayer,
     BahdanauReadout,
     BahdanauRecurrence,
-    reading_orders,
-    unpack,
-    worthwhile_lengths,
 )
+from .padding_bahdanau import reading_orders, unpack, worthwhile_lengths
 
 
 class BahdanauEncoder(BahdanauPreTrainedModel):
