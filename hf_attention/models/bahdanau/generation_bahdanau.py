@@ -210,13 +210,15 @@ class BahdanauGenerationMixin(GenerationMixin):
         if not self.can_search(input_ids, logits_processor, stopping_criteria, generation_config, kwargs):
             return super()._sample(input_ids, logits_processor, stopping_criteria, generation_config, **kwargs)
         pad, eos = special_tokens(generation_config)
+        pad = 0 if pad is None else int(pad)
         step = self.make_step(input_ids, generation_config, kwargs)
-        return greedy_search(step, input_ids, generation_config.max_length, eos, pad or 0, logits_processor)
+        return greedy_search(step, input_ids, generation_config.max_length, eos, pad, logits_processor)
 
     def _beam_search(self, input_ids, logits_processor, stopping_criteria, generation_config, **kwargs):
         if not self.can_search(input_ids, logits_processor, stopping_criteria, generation_config, kwargs):
             return super()._beam_search(input_ids, logits_processor, stopping_criteria, generation_config, **kwargs)
         pad, eos = special_tokens(generation_config)
+        pad = 0 if pad is None else int(pad)
         fill = -1 if eos is None else pad or int(eos[0])  # as in `generate`
         step = self.make_step(input_ids, generation_config, kwargs)
         return beam_search(step, input_ids, generation_config, eos, fill, logits_processor)
@@ -231,7 +233,10 @@ class BahdanauGenerationMixin(GenerationMixin):
             return False
         if len(input_ids) != len(kwargs["encoder_outputs"][0]) * generation_config.num_beams:
             return False
-        eos = generation_config._eos_token_tensor
+        tokens = special_tokens(generation_config)
+        if tokens is None:
+            return False
+        _, eos = tokens
         ends = [one.eos_token_id for one in stopping_criteria if isinstance(one, EosTokenCriteria)]
         if any(eos is None or not torch.equal(end.to(eos.device), eos) for end in ends):
             return False
@@ -268,9 +273,12 @@ class BahdanauGenerationMixin(GenerationMixin):
         return step if config is None else CompiledStep(step, config)
 
 
-def special_tokens(generation_config) -> tuple[int | None, torch.Tensor | None]:
-    pad = generation_config._pad_token_tensor
-    return None if pad is None else int(pad), generation_config._eos_token_tensor
+def special_tokens(generation_config) -> tuple[torch.Tensor | None, torch.Tensor | None] | None:
+    """The token that pads and those that end, or `None` where `generate` does not keep them under these names."""
+    try:
+        return generation_config._pad_token_tensor, generation_config._eos_token_tensor
+    except AttributeError:  # the names are transformers' own
+        return None
 
 
 __all__ = ["BahdanauGenerationMixin"]

@@ -280,6 +280,30 @@ def test_a_model_that_was_changed_is_left_to_generate(no_search, monkeypatch):
             changed.generate(**inputs, max_new_tokens=3, num_beams=num_beams)
 
 
+@pytest.mark.parametrize(
+    "names", [("_pad_token_tensor",), ("_eos_token_tensor",), ("_pad_token_tensor", "_eos_token_tensor")]
+)
+def test_without_the_names_that_transformers_keeps_its_tokens_under(names, no_search, monkeypatch):
+    model, inputs = make_ending_model()
+    can_search, answers = type(model).can_search, []
+
+    def can_search_without(model, *given):
+        with monkeypatch.context() as patch:  # transformers' own search still has them
+            for name in names:
+                patch.delattr(given[3], name)
+            answers.append(can_search(model, *given))
+        return answers[-1]
+
+    for num_beams in (1, 2):
+        asked = {**inputs, "num_beams": num_beams, "max_new_tokens": 6}
+        found = []
+        for stand_in in (can_search_without, lambda *_: False):
+            monkeypatch.setattr(type(model), "can_search", stand_in)
+            found.append(model.generate(**asked))
+        assert torch.equal(*found)
+    assert answers == [False, False]
+
+
 def test_several_prompts_of_one_source_and_ids_of_32_bits():
     model, inputs = make_ending_model()
     one = {name: value[:1] for name, value in inputs.items()}
