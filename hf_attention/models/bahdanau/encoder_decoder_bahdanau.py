@@ -18,6 +18,8 @@ The two sides of the Bahdanau model: the encoder reads the source, the decoder w
 Symbols and shapes are those of `layers_bahdanau`.
 """
 
+from typing import NamedTuple
+
 import torch
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence
@@ -88,6 +90,15 @@ class BahdanauEncoder(BahdanauPreTrainedModel):
         return BaseModelOutput(
             last_hidden_state=hidden_states, hidden_states=all_hidden_states if output_hidden_states else None
         )
+
+
+class BahdanauSource(NamedTuple):
+    """What the decoder reads of its source."""
+
+    annotations: torch.Tensor  # h_j, (B, S, D)
+    mask: torch.Tensor | None  # (B, S)
+    keys: torch.Tensor  # U_a h_j, (B, S, A)
+    ends: torch.Tensor | None  # `read_ends` for each target; without attention every step reads it, else the first
 
 
 class BahdanauDecoder(BahdanauPreTrainedModel):
@@ -182,22 +193,21 @@ class BahdanauDecoder(BahdanauPreTrainedModel):
                 "source as many targets, or one."
             )
         is_first = past_key_values is None or past_key_values.get_seq_length() == 0
-        source = None
+        ends = None
         if is_first or not self.has_attention:
-            source = self.read_ends(annotations, encoder_attention_mask)
+            ends = self.read_ends(annotations, encoder_attention_mask)
             # several targets may read one source: those of `num_beams` or `num_return_sequences`
-            source = source.repeat_interleave(inputs_embeds.shape[0] // source.shape[0], dim=0)
+            ends = ends.repeat_interleave(inputs_embeds.shape[0] // ends.shape[0], dim=0)
         if is_first:
-            states, keys = self.start(source), self.project_keys(annotations)
+            states, keys = self.start(ends), self.project_keys(annotations)
         else:
             cached = past_key_values.layers[0]
             states, keys = cached.keys[:, 0, 0].split(self.state_sizes, dim=-1), cached.values[:, 0]
 
         embeds = self.dropout(inputs_embeds)  # (B, T, E)
+        source = BahdanauSource(annotations, encoder_attention_mask, keys, ends)
         run = self.run_steps if self.config.input_feeding else self.run_layers
-        hidden_states, states, weights, readout = run(
-            embeds, list(states), keys, annotations, source, encoder_attention_mask, attention_mask, lengths
-        )
+        hidden_states, states, weights, readout = run(embeds, list(states), source, attention_mask, lengths)
 
         if use_cache:
             if past_key_values is None:
@@ -211,9 +221,9 @@ class BahdanauDecoder(BahdanauPreTrainedModel):
             cross_attentions=(weights.unsqueeze(1),) if output_attentions and weights is not None else None,
         )
 
-    def start(self, source: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    def start(self, ends: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """s_0 = tanh(W_s bwd_1), or of fwd_S where there is one direction; nothing is fed to the first step."""
-        end = source[:, -self.config.encoder_hidden_size :]
+        end = ends[:, -self.config.encoder_hidden_size :]
         states = torch.tanh(self.initial_state(end)).split(self.state_sizes[: self.config.decoder_layers], dim=-1)
         if self.config.input_feeding:
             states = (*states, end.new_zeros(end.shape[0], self.config.readout_size))
@@ -226,7 +236,7 @@ class BahdanauDecoder(BahdanauPreTrainedModel):
         attention = self.layers[0].attention if self.attends_first else self.attention
         return attention.project_keys(annotations)
 
-    def run_layers(self, embeds, states, keys, annotations, source, source_mask, mask, lengths):
+    def run_layers(self, embeds, states, source: BahdanauSource, mask, lengths):
         """
         Layer by layer, each over the whole target.
 
@@ -234,23 +244,24 @@ class BahdanauDecoder(BahdanauPreTrainedModel):
         the readout, `(B, T, R)`. [`~BahdanauDecoder.run_steps`] does the same.
         """
         first_query = states[-1][:, None, : self.config.hidden_size]
-        contexts = None if source is None else source.unsqueeze(1).expand(-1, embeds.shape[1], -1)  # (B, T, D)
-        weights, all_hidden_states = None, []
+        contexts, weights, all_hidden_states = None, None, []
         hidden_states = embeds
-        if not self.has_attention and self.config.attention_query == "previous":
-            hidden_states = torch.cat([embeds, contexts], dim=-1)
+        if not self.has_attention:
+            contexts = source.ends.unsqueeze(1).expand(-1, embeds.shape[1], -1)  # (B, T, D)
+            if self.config.attention_query == "previous":
+                hidden_states = torch.cat([embeds, contexts], dim=-1)
         for index, layer in enumerate(self.layers):
             if index:
                 hidden_states = self.dropout(hidden_states)
             if isinstance(layer, BahdanauAttentiveLayer):
                 hidden_states, states[index], contexts, weights = layer(
-                    hidden_states, states[index], keys, annotations, source_mask, mask, lengths
+                    hidden_states, states[index], source.keys, source.annotations, source.mask, mask, lengths
                 )
             else:
                 hidden_states, states[index] = layer(hidden_states, states[index], mask)
             all_hidden_states.append(hidden_states)  # (B, T, H)
         if self.has_attention and not self.attends_first:
-            contexts, weights = self.attention(hidden_states, keys, annotations, source_mask)
+            contexts, weights = self.attention(hidden_states, source.keys, source.annotations, source.mask)
         if self.config.attention_query == "previous" and self.config.readout_type == "maxout":
             # the paper's readout reads s_{i-1}
             hidden_states = torch.cat([first_query, hidden_states[:, :-1]], dim=1)
@@ -265,10 +276,10 @@ class BahdanauDecoder(BahdanauPreTrainedModel):
         readout = self.dropout(readout)
         return all_hidden_states, states, weights, readout
 
-    def run_steps(self, embeds, states, keys, annotations, source, source_mask, mask, lengths):
+    def run_steps(self, embeds, states, source: BahdanauSource, mask, lengths):
         """Step by step, each input beside the last step's readout (Luong et al. 2015, section 3.3)."""
         steps = []
-        context, weights = None if source is None else source.unsqueeze(1), None
+        context, weights = None if self.has_attention else source.ends.unsqueeze(1), None
         states, feed = list(states[:-1]), states[-1]
         for step in range(embeds.shape[1]):
             embed = embeds[:, step : step + 1]
@@ -280,7 +291,7 @@ class BahdanauDecoder(BahdanauPreTrainedModel):
                 hidden_states, states[index] = layer(hidden_states, states[index], step_mask)
                 layer_outputs.append(hidden_states)
             if self.has_attention:
-                context, weights = self.attention(hidden_states, keys, annotations, source_mask)
+                context, weights = self.attention(hidden_states, source.keys, source.annotations, source.mask)
             readout = self.dropout(self.readout(hidden_states, embed, context))
             feed = readout[:, 0] if mask is None else torch.where(step_mask > 0, readout[:, 0], feed)
             steps.append((*layer_outputs, readout, weights))

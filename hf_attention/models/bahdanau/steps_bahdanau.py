@@ -24,6 +24,7 @@ from torch import nn
 from transformers import CompileConfig
 from transformers.utils import logging
 
+from .encoder_decoder_bahdanau import BahdanauSource
 from .fused_bahdanau import LIMIT, without_autocast
 from .layers_bahdanau import BahdanauAttentiveLayer, is_plain
 from .products_bahdanau import linear, pack
@@ -39,14 +40,12 @@ class BahdanauStep:
 
     def __init__(self, model: nn.Module, annotations: torch.Tensor, mask: torch.Tensor | None, share: int):
         self.decoder, self.head = model.model.decoder, model.lm_head
-        self.annotations, self.mask = annotations, mask
-        self.keys = self.decoder.project_keys(annotations)
-        self.source = self.decoder.read_ends(annotations, mask).repeat_interleave(share, dim=0)
-        self.has_source = not self.decoder.has_attention
+        ends = self.decoder.read_ends(annotations, mask).repeat_interleave(share, dim=0)
+        self.source = BahdanauSource(annotations, mask, self.decoder.project_keys(annotations), ends)
 
     def start(self) -> torch.Tensor:
         """The state before the first token, (n * k, state)."""
-        return torch.cat(self.decoder.start(self.source), dim=-1)
+        return torch.cat(self.decoder.start(self.source.ends), dim=-1)
 
     def __call__(self, tokens: torch.Tensor, state: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Tokens, (n * k), and the state before them, to logits, (n * k, V), and the state after."""
@@ -54,14 +53,14 @@ class BahdanauStep:
         run = decoder.run_steps if decoder.config.input_feeding else decoder.run_layers
         embeds = decoder.embed_tokens(tokens).unsqueeze(1)
         states = list(state.split(decoder.state_sizes, dim=-1))
-        source = self.source if self.has_source else None
-        _, states, _, readout = run(embeds, states, self.keys, self.annotations, source, self.mask, None, None)
+        _, states, _, readout = run(embeds, states, self.source, None, None)
         return self.head(readout[:, -1]), torch.cat(states, dim=-1)
 
     def select(self, sources: torch.Tensor, targets: torch.Tensor):
         """Leaves the other sources, and their targets, out."""
-        self.annotations, self.keys, self.source = self.annotations[sources], self.keys[sources], self.source[targets]
-        self.mask = None if self.mask is None else self.mask[sources]
+        annotations, mask, keys, ends = self.source
+        mask = None if mask is None else mask[sources]
+        self.source = BahdanauSource(annotations[sources], mask, keys[sources], ends[targets])
 
 
 class FusedStep:
