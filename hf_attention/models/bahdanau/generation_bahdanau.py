@@ -25,6 +25,7 @@ from transformers import GenerationMixin
 from transformers.generation import EosTokenCriteria, MaxLengthCriteria
 from transformers.generation.logits_process import MinLengthLogitsProcessor, MinNewTokensLengthLogitsProcessor
 
+from .base_bahdanau import check_ids, check_mask
 from .layers_bahdanau import is_changed
 from .steps_bahdanau import BahdanauStep, CompiledStep, FusedStep, can_fuse
 
@@ -263,7 +264,8 @@ class BahdanauGenerationMixin(GenerationMixin):
         self, input_ids: torch.Tensor, generation_config, kwargs: dict
     ) -> BahdanauStep | FusedStep | CompiledStep:
         annotations, mask = kwargs["encoder_outputs"][0], kwargs.get("attention_mask")
-        self.check_decoder_inputs(input_ids, annotations, mask)
+        check_ids("decoder_input_ids", input_ids, self.config.vocab_size)
+        check_mask("attention_mask", mask, annotations)
         share = len(input_ids) // len(annotations)
         config = None if generation_config.disable_compile else generation_config.compile_config
         if not can_fuse(self):

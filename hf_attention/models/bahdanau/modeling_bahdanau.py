@@ -27,7 +27,7 @@ from transformers.modeling_outputs import BaseModelOutput, Seq2SeqLMOutput, Seq2
 from transformers.processing_utils import Unpack
 from transformers.utils import TransformersKwargs, can_return_tuple
 
-from .base_bahdanau import BahdanauPreTrainedModel, check_ids, check_mask
+from .base_bahdanau import BahdanauPreTrainedModel, check_ids
 from .cache_bahdanau import BahdanauCache
 from .configuration_bahdanau import BahdanauConfig
 from .encoder_decoder_bahdanau import BahdanauDecoder, BahdanauEncoder
@@ -260,10 +260,6 @@ class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, BahdanauLossMixi
         if skip_logits:
             found.make_logits = partial(self.make_logits, readout, torch.is_autocast_enabled(readout.device.type))
         return found
-
-    def check_decoder_inputs(self, input_ids: torch.Tensor, annotations: torch.Tensor, mask: torch.Tensor | None):
-        check_ids("decoder_input_ids", input_ids, self.config.vocab_size)
-        check_mask("attention_mask", mask, annotations)
 
     @torch.no_grad()
     def sample_decoder_inputs(
