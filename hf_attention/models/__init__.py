@@ -11,4 +11,4 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""One folder a model family; importing a family registers it with the Auto classes."""
+"""One folder a model family. Importing `hf_attention` registers them all with the Auto classes."""

@@ -102,9 +102,10 @@ class BahdanauConfig(PreTrainedConfig):
     r"""
     The configuration of a recurrent encoder-decoder with or without attention: RNNsearch (Bahdanau et al. 2014), the
     global attention of Luong et al. 2015, and the encoder-decoders before them (Cho et al. 2014; Sutskever et al.
-    2014). The defaults are RNNsearch-50's sizes with PyTorch's GRU; [`~BahdanauConfig.from_preset`] gives each system
-    to the letter. A misspelt option or sizes that do not fit raise an error; other unknown options are kept as
-    attributes, as in every [`PreTrainedConfig`].
+    2014). The defaults are RNNsearch-50's sizes with PyTorch's GRU; [`~BahdanauConfig.from_preset`] gives the options
+    and sizes of each system. (The decoder starts from tanh(W h) in all of them, where Luong et al. and Sutskever et
+    al. copy the encoder's state.) A misspelt option or sizes that do not fit raise an error; other unknown options are
+    kept as attributes, as in every [`PreTrainedConfig`].
 
     Args:
         vocab_size (`int`, *optional*, defaults to 30000):

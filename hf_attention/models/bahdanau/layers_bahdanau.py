@@ -24,11 +24,12 @@ import math
 
 import torch
 from torch import nn
-from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
+from torch.nn.utils.rnn import pack_padded_sequence
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 from .configuration_bahdanau import BahdanauConfig
 from .fused_bahdanau import AdditiveScores, AttentiveGru
+from .padding_bahdanau import invert, take, unpack
 
 
 class BahdanauLinear(nn.Linear):
@@ -280,42 +281,6 @@ class BahdanauEncoderLayer(GradientCheckpointingLayer):
         return torch.cat(directions, dim=-1)
 
 
-def take(sequence: torch.Tensor, order: torch.Tensor) -> torch.Tensor:
-    """Rows of (B, S, D) in the order (B, S)."""
-    first = torch.arange(order.shape[0], device=order.device).unsqueeze(1) * order.shape[1]
-    return sequence.flatten(0, 1).index_select(0, (order + first).flatten()).view_as(sequence)
-
-
-def invert(order: torch.Tensor) -> torch.Tensor:
-    """Rows of permutations undone, without sorting. (B, S) to (B, S)."""
-    positions = torch.arange(order.shape[1], device=order.device).expand_as(order)
-    return torch.zeros_like(order).scatter(1, order, positions)
-
-
-def reading_orders(mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """
-    Positions in which each direction reads rows padded on any side: tokens first, from the left or from the right,
-    padding last, where it cannot touch a token's state. (B, S) to two (B, S).
-    """
-    tokens = (mask != 0).long()
-    length = tokens.sum(dim=1, keepdim=True)
-    forward = invert(torch.where(tokens > 0, tokens.cumsum(dim=1) - 1, length + (1 - tokens).cumsum(dim=1) - 1))
-    positions = torch.arange(mask.shape[1], device=mask.device).expand_as(mask)
-    mirrored = length - 1 - positions
-    return forward, forward.gather(1, torch.where(mirrored >= 0, mirrored, positions))
-
-
-def worthwhile_lengths(mask: torch.Tensor) -> torch.Tensor | None:
-    """
-    How many tokens the rows have, at least 1, where leaving padding out is worth its while: on CPU, and where a fifth
-    is padding. (B, S) to (B).
-    """
-    if mask.device.type != "cpu" or torch.compiler.is_compiling():
-        return None
-    lengths = (mask != 0).sum(dim=1).clamp_min(1)
-    return lengths if lengths.sum() < 0.8 * mask.numel() else None
-
-
 class BahdanauAttentiveLayer(GradientCheckpointingLayer):
     """
     Bahdanau's decoder recurrence: attend with s_{i-1}, then step (appendix A.1.1 and A.1.2).
@@ -443,11 +408,6 @@ def is_changed(module: nn.Module) -> bool:
     """Whether a module is hooked, or its `forward` replaced, as accelerate does to load weights late."""
     hooks = (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks)
     return any(hooks) or "forward" in vars(module)
-
-
-def unpack(data: torch.Tensor, like: PackedSequence, length: int) -> torch.Tensor:
-    """(N, size) to (B, T, size), zero where a target has ended."""
-    return pad_packed_sequence(like._replace(data=data), batch_first=True, total_length=length)[0]
 
 
 __all__ = ["BahdanauAttention"]

@@ -11,14 +11,23 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
+
 """
-The cross-entropy of an output projection without its logits: made for a few tokens at a time, with their gradients.
+The loss of training. The cross-entropy of an output projection without its logits: made for a few tokens at a time,
+with their gradients; and the logits after all, where they are read.
+
+Symbols and shapes are those of `layers_bahdanau`.
 """
+
+from dataclasses import dataclass
 
 import torch
 from torch.autograd.function import once_differentiable
+from transformers.loss.loss_utils import ForCausalLMLoss
+from transformers.modeling_outputs import Seq2SeqLMOutput
 
 from .fused_bahdanau import without_autocast
+from .layers_bahdanau import is_exporting, is_plain
 from .products_bahdanau import linear
 
 
@@ -121,3 +130,78 @@ def mean_loss(total: torch.Tensor, labels: torch.LongTensor, num_items_in_batch,
     elif isinstance(num_items_in_batch, torch.Tensor):
         num_items_in_batch = num_items_in_batch.to(total.device)
     return total / num_items_in_batch
+
+
+def target_lengths(labels: torch.LongTensor) -> torch.LongTensor | None:
+    """How long each target is, at least 1, on CPU, where looking costs no synchronisation. (B, T) to (B)."""
+    if labels.device.type != "cpu" or torch.compiler.is_compiling():
+        return None
+    positions = torch.arange(1, labels.shape[1] + 1)
+    return ((labels != -100) * positions).amax(dim=1).clamp_min(1)
+
+
+@dataclass
+class BahdanauSeq2SeqLMOutput(Seq2SeqLMOutput):
+    """
+    A `Seq2SeqLMOutput` whose `logits`, where the loss did without them, are made when they are read, of the weights as
+    they then are, and for labels alone: elsewhere they are of no input. A copy of the output, such as mixed precision
+    and DDP make, has none.
+    """
+
+    make_logits = None
+
+    def __getattribute__(self, name: str):
+        value = super().__getattribute__(name)
+        if name == "logits" and value is None and self.make_logits is not None:
+            value = vars(self)["logits"] = self.make_logits()
+        return value
+
+    def __getitem__(self, key):
+        return self.logits if key == "logits" else super().__getitem__(key)
+
+    def get(self, key, default=None):
+        return self[key] if key == "logits" and self.logits is not None else super().get(key, default)
+
+    def to_tuple(self) -> tuple:
+        values = super().to_tuple()
+        return values if self.make_logits is None else (values[0], self.logits, *values[1:])
+
+
+class BahdanauLossMixin:
+    """The loss for a model whose `lm_head` makes the logits."""
+
+    def can_skip_logits(self) -> bool:
+        """Whether the loss is transformers' own and the output projection plain (not LoRA's, not hooked)."""
+        is_default = self.loss_function is ForCausalLMLoss
+        return is_default and is_plain(self.lm_head) and not is_exporting()
+
+    @torch.compiler.disable  # it takes the labels that there are, whose number varies
+    def loss_without_logits(
+        self,
+        readout: torch.Tensor,
+        labels: torch.LongTensor,
+        label_smoothing: float = 0.0,
+        num_items_in_batch: torch.Tensor | int | None = None,
+        ignore_index: int = -100,
+        **kwargs,
+    ) -> torch.Tensor:
+        """The loss of the readouts t_i, (B, T, R), as `ForCausalLMLoss` takes it of their logits."""
+        if readout.device.type == "cpu":  # elsewhere choosing costs a synchronisation
+            wanted = (labels.flatten() != ignore_index).nonzero()[:, 0]
+            readout, labels = readout.flatten(0, 1).index_select(0, wanted), labels.flatten()[wanted]
+        weight, bias = self.lm_head.weight, self.lm_head.bias
+        total = LinearCrossEntropy.apply(
+            readout.reshape(-1, readout.shape[-1]),
+            weight.to(readout.dtype),
+            None if bias is None else bias.to(readout.dtype),
+            labels.reshape(-1),
+            ignore_index,
+            label_smoothing,
+            torch.is_grad_enabled(),
+        )
+        return mean_loss(total, labels, num_items_in_batch, ignore_index)
+
+    def make_logits(self, readout: torch.Tensor, autocast: bool) -> torch.Tensor:
+        """(B, T, R) to (B, T, vocab), as they would have been made under autocast or without."""
+        with torch.autocast(readout.device.type, dtype=readout.dtype if autocast else None, enabled=autocast):
+            return self.lm_head(readout)

@@ -63,8 +63,7 @@ class RecurrentAttentionConfig(PreTrainedConfig):
             Monte Carlo copies of every image in training, each with its own locations.
         num_eval_copies (`int`, *optional*, defaults to 0):
             The same at evaluation, whose probabilities are averaged; 0 looks once, first at the centre, then at the
-            means that are found, so the answer is always the same, which sharing a
-            model checks.
+            means that are found, so the answer is always the same, as publishing requires.
 
     Examples:
 

@@ -12,14 +12,13 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 import copy
-import shutil
 
 import pytest
 import torch
 from test_modeling_bahdanau import KINDS, make_batch, make_model, name_of
-from transformers import CompileConfig, EosTokenCriteria, MaxLengthCriteria
+from transformers import EosTokenCriteria, MaxLengthCriteria
 
-from hf_attention.models.bahdanau import generation_bahdanau
+from hf_attention.models.bahdanau import generation_bahdanau, steps_bahdanau
 
 
 pytestmark = pytest.mark.usefixtures("small_products_by_onednn")
@@ -224,9 +223,9 @@ def test_searches_find_what_generate_finds(options, asked, monkeypatch):
 def test_ended_sentences_are_left_out(monkeypatch):
     model, inputs = make_ending_model()
     sizes = []
-    step = generation_bahdanau.FusedStep.__call__
+    step = steps_bahdanau.FusedStep.__call__
     monkeypatch.setattr(
-        generation_bahdanau.FusedStep, "__call__", lambda *given: sizes.append(len(given[1])) or step(*given)
+        steps_bahdanau.FusedStep, "__call__", lambda *given: sizes.append(len(given[1])) or step(*given)
     )
     for num_beams in (1, 3):
         sizes.clear()
@@ -279,6 +278,30 @@ def test_a_model_that_was_changed_is_left_to_generate(no_search, monkeypatch):
         change(changed)
         for num_beams in (1, 2):
             changed.generate(**inputs, max_new_tokens=3, num_beams=num_beams)
+
+
+@pytest.mark.parametrize(
+    "names", [("_pad_token_tensor",), ("_eos_token_tensor",), ("_pad_token_tensor", "_eos_token_tensor")]
+)
+def test_without_the_names_that_transformers_keeps_its_tokens_under(names, no_search, monkeypatch):
+    model, inputs = make_ending_model()
+    can_search, answers = type(model).can_search, []
+
+    def can_search_without(model, *given):
+        with monkeypatch.context() as patch:  # transformers' own search still has them
+            for name in names:
+                patch.delattr(given[3], name)
+            answers.append(can_search(model, *given))
+        return answers[-1]
+
+    for num_beams in (1, 2):
+        asked = {**inputs, "num_beams": num_beams, "max_new_tokens": 6}
+        found = []
+        for stand_in in (can_search_without, lambda *_: False):
+            monkeypatch.setattr(type(model), "can_search", stand_in)
+            found.append(model.generate(**asked))
+        assert torch.equal(*found)
+    assert answers == [False, False]
 
 
 def test_several_prompts_of_one_source_and_ids_of_32_bits():
@@ -341,70 +364,3 @@ def test_searches_under_autocast(monkeypatch):
         monkeypatch.setattr(type(model), "can_search", lambda *_: False)
         expected = model.generate(**inputs, max_new_tokens=5, eos_token_id=None)
     assert (found == expected).float().mean() > 0.9  # the searches align in float32, and so round otherwise
-
-
-@pytest.fixture
-def compiler():
-    """Compiled code of other tests counts against the limit of recompilations."""
-    torch.compiler.reset()
-    generation_bahdanau.COMPILED.clear()
-
-
-@pytest.mark.usefixtures("compiler")
-@pytest.mark.parametrize("options", KINDS, ids=name_of)
-@pytest.mark.parametrize("num_beams", [1, 3])
-def test_a_compiled_step_is_one_graph_of_one_shape(options, num_beams):
-    shapes = []
-
-    def backend(graph, inputs, **kwargs):
-        def run(*given):
-            shapes.append([value.shape for value in given if isinstance(value, torch.Tensor)])
-            return graph(*given)
-
-        return run
-
-    config = CompileConfig(backend=backend, fullgraph=True)
-    model, inputs = make_ending_model(**options)
-    model.generate(**inputs, max_new_tokens=3, num_beams=num_beams, compile_config=config)
-    with torch._dynamo.config.patch(error_on_recompile=True):
-        for end in (0.0, 2.0, 5.0):
-            model, inputs = make_ending_model(end, **options)
-            asked = {**inputs, "max_new_tokens": 12, "num_beams": num_beams}
-            steps = len(shapes)
-            found = model.generate(**asked, compile_config=config)
-            steps = len(shapes) - steps
-            assert torch.equal(found, model.generate(**asked))
-            assert torch.equal(found, model.generate(**asked, compile_config=config, disable_compile=True))
-            assert steps >= found.shape[1] - 1
-    assert all(shape == shapes[0] for shape in shapes)  # sentences that have ended stay
-
-
-@pytest.mark.usefixtures("compiler")
-def test_a_compiled_step_under_autocast():
-    model, inputs = make_ending_model()
-    config = CompileConfig(backend="aot_eager", fullgraph=True)
-    asked = {**inputs, "max_new_tokens": 5, "eos_token_id": None}
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        assert torch.equal(model.generate(**asked, compile_config=config), model.generate(**asked))
-
-
-@pytest.mark.usefixtures("compiler")
-@pytest.mark.skipif(shutil.which("g++") is None, reason="inductor compiles C++ with g++")
-def test_inductor_finds_the_same():
-    model, inputs = make_ending_model()
-    found = model.generate(**inputs, max_new_tokens=12, compile_config=CompileConfig(fullgraph=True))
-    assert torch.equal(found, model.generate(**inputs, max_new_tokens=12))
-
-
-@pytest.mark.usefixtures("compiler")
-def test_without_a_compiler(monkeypatch):
-    from torch._inductor import config
-
-    warned = []
-    monkeypatch.setattr(generation_bahdanau.logger, "warning_once", warned.append)
-    model, inputs = make_ending_model()
-    with config.patch({"cpp.cxx": ("no-such-compiler",), "force_disable_caches": True}):
-        for _ in range(2):
-            found = model.generate(**inputs, max_new_tokens=5, compile_config=CompileConfig())
-            assert torch.equal(found, model.generate(**inputs, max_new_tokens=5))
-    assert len(warned) == 1 and "the step does not compile here" in warned[0] and "no-such-compiler" in warned[0]

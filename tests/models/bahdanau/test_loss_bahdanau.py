@@ -21,7 +21,7 @@ import torch
 from torch.nn.functional import cross_entropy, linear
 
 from hf_attention import BahdanauConfig, BahdanauForConditionalGeneration
-from hf_attention.models.bahdanau import loss_bahdanau, modeling_bahdanau
+from hf_attention.models.bahdanau import loss_bahdanau
 from hf_attention.models.bahdanau.loss_bahdanau import LinearCrossEntropy
 
 
@@ -141,21 +141,3 @@ def test_attention_asked_for_in_training_is_whole():
     model, batch = make().train(), make_batch()
     weights = model(**batch, output_attentions=True).cross_attentions[0]
     torch.testing.assert_close(weights.sum(dim=-1), torch.ones(4, 1, 7, dtype=torch.double))
-
-
-def test_the_encoder_leaves_padding_out(monkeypatch):
-    batch = make_batch()
-    inputs = {name: batch[name] for name in ("input_ids", "attention_mask")}
-    assert modeling_bahdanau.worthwhile_lengths(inputs["attention_mask"]).tolist() == [2, 5, 9, 6]
-    assert modeling_bahdanau.worthwhile_lengths(torch.ones(4, 9)) is None
-    for options in (
-        {},
-        {"cell_type": "lstm"},
-        {"bidirectional": False, "attention_type": "none"},
-        {"reset_after": False},
-    ):
-        encoder = make(**options).model.encoder
-        found = encoder(**inputs).last_hidden_state
-        with monkeypatch.context() as patch:
-            patch.setattr(modeling_bahdanau, "worthwhile_lengths", lambda _: None)
-            torch.testing.assert_close(found, encoder(**inputs).last_hidden_state)
