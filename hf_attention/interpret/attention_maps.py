@@ -188,19 +188,22 @@ def as_seen(image: Image.Image, image_processor: BaseImageProcessor) -> Image.Im
     """
     if not getattr(image_processor, "do_center_crop", False):
         return image
-    scale = [1.0, 1.0]  # of width and height
+    resized = image.size
     if getattr(image_processor, "do_resize", False):
         size = {name: side for name, side in dict(image_processor.size).items() if side}
         if "shortest_edge" in size:
-            scale = [size["shortest_edge"] / min(image.size)] * 2
-            if "longest_edge" in size:
-                scale = [min(scale[0], size["longest_edge"] / max(image.size))] * 2
+            wanted, edge = size["shortest_edge"], min(image.size)
+            if "longest_edge" in size and wanted * max(image.size) > size["longest_edge"] * edge:
+                wanted, edge = size["longest_edge"], max(image.size)
+            resized = [wanted * side // edge for side in image.size]
         else:
-            scale = [size["width"] / image.width, size["height"] / image.height]
-    crop = image_processor.crop_size
-    width, height = crop["width"] / scale[0], crop["height"] / scale[1]
-    left, top = (image.width - width) / 2, (image.height - height) / 2
-    return image.crop(tuple(round(side) for side in (left, top, left + width, top + height)))
+            resized = (size["width"], size["height"])
+    crop = (image_processor.crop_size["width"], image_processor.crop_size["height"])
+    first = [(side - cut) // 2 for side, cut in zip(resized, crop)]
+    last = [start + cut for start, cut in zip(first, crop)]
+    return image.crop(
+        tuple(round(at * image.size[axis % 2] / resized[axis % 2]) for axis, at in enumerate(first + last))
+    )
 
 
 def find_readout(model: PreTrainedModel) -> tuple[int, float]:
