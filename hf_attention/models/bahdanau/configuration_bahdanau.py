@@ -161,7 +161,8 @@ class BahdanauConfig(PreTrainedConfig):
             Standard deviation of W_a and U_a; v_a and all biases start at zero, but an LSTM's forget gate, at one
             (Gers et al. 2000).
         share_encoder_decoder_embeddings (`bool`, *optional*, defaults to `False`):
-            Whether both sides use one embedding table (needs one vocabulary).
+            Whether both sides use one embedding table (needs one vocabulary). LoRA of a shared table cannot be merged,
+            as each side has an adapter of its own: train it by PEFT's `modules_to_save`.
         tie_word_embeddings (`bool`, *optional*, defaults to `False`):
             Whether the output projection is the decoder's embedding table (needs a readout of `embedding_size`).
 
