@@ -20,7 +20,11 @@ from torch import nn
 from transformers import AutoImageProcessor, AutoModelForImageClassification
 
 from hf_attention import CompactVitConfig, CompactVitForImageClassification
-from hf_attention.models.compact_vit.convert_shi_labs import convert_shi_labs_state_dict, main
+from hf_attention.models.compact_vit.convert_shi_labs import (
+    convert_shi_labs_state_dict,
+    main,
+    resize_position_embeddings,
+)
 
 
 class Attention(nn.Module):
@@ -136,6 +140,13 @@ def test_command_and_another_image_size(tmp_path):
     large = AutoModelForImageClassification.from_pretrained(tmp_path / "large")
     images = torch.randn(2, 3, 48, 48)
     torch.testing.assert_close(large(images).logits, model(images, interpolate_pos_encoding=True).logits)
+
+
+def test_a_class_tokens_position_stays_first():
+    config = CompactVitConfig.from_preset("vit_lite_7_4", image_size=48)
+    positions = torch.randn(1, 65, 256)
+    resized = resize_position_embeddings(positions, config)
+    assert resized.shape == (1, 145, 256) and torch.equal(resized[:, 0], positions[:, 0])
 
 
 def test_other_checkpoints(tmp_path):
