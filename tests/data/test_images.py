@@ -19,7 +19,7 @@ from datasets import ClassLabel, Dataset, Features, Value
 from datasets import Image as ImageFeature
 from PIL import Image
 from sklearn.datasets import load_digits as sklearn_digits
-from transformers import ViTImageProcessorPil
+from transformers import DeiTImageProcessorPil, ViTImageProcessorPil
 
 from hf_attention.data.images import (
     align_labels,
@@ -29,6 +29,7 @@ from hf_attention.data.images import (
     load_images,
     make_transform,
     open_image,
+    processed_size,
 )
 
 
@@ -101,12 +102,19 @@ def parquet(path, labels, kind):
     return str(path)
 
 
-def test_splits_that_disagree(tmp_path, folders):
+@pytest.mark.parametrize("streaming", [False, True])
+def test_splits_that_disagree(tmp_path, folders, streaming):
     train = parquet(tmp_path / "train.parquet", ["a", "b"], Value("string"))
     with pytest.raises(ValueError, match="different classes: .* but test has c too"):
         load_images(
             data_files={"train": train, "test": parquet(tmp_path / "test.parquet", ["a", "c"], Value("string"))}
         )
+    files = {
+        split: parquet(tmp_path / f"{split}.parquet", [0, 1], ClassLabel(names=names))
+        for split, names in (("train", ["x", "y"]), ("test", ["y", "x"]))
+    }
+    with pytest.raises(ValueError, match=r"different classes: \['x', 'y'\], but test has \['y', 'x'\]"):
+        load_images(data_files=files, streaming=streaming)
     (folders / "test" / "dog").mkdir()
     Image.new("RGB", (9, 7)).save(folders / "test" / "dog" / "0.png")
     with pytest.raises(ValueError, match="has classes that .* has not: dog"):
@@ -162,6 +170,15 @@ def test_an_image_that_cannot_be_read_is_named(tmp_path, kind):
         open_image({"bytes": None, "path": None}, "Image 3 of test")
 
 
+def test_a_turned_photo_is_turned_upright():
+    image, exif = Image.effect_noise((6, 4), 50), Image.Exif()
+    exif[0x0112] = 6  # to be turned by 90 degrees
+    with io.BytesIO() as file:
+        image.save(file, "PNG", exif=exif)
+        found = open_image({"bytes": file.getvalue(), "path": None})
+    assert found.size == (4, 6) and found.tobytes() == image.rotate(-90, expand=True).tobytes()
+
+
 def test_a_decompression_bomb(monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
     with pytest.raises(ValueError, match="cannot be read .*exceeds limit of 2000 pixels"):
@@ -191,6 +208,14 @@ def test_transform(num_channels):
     plain = rows.with_transform(make_transform(processor, num_channels, do_normalize=False))[:]["pixel_values"]
     assert plain.min() >= 0 and plain.max() <= 1
     np.testing.assert_allclose((plain - 0.2) / 0.5, evaluated["pixel_values"], atol=1e-5)
+
+
+@pytest.mark.parametrize("crops, side", [(True, 8), (False, 12)])
+def test_processed_size(crops, side):
+    sizes = {"size": {"height": 12, "width": 12}, "crop_size": {"height": 8, "width": 8}}
+    processor = DeiTImageProcessorPil(do_center_crop=crops, **sizes)
+    assert processed_size(processor) == {"height": side, "width": side}
+    assert processor(Image.new("RGB", (20, 20)), return_tensors="pt")["pixel_values"].shape == (1, 3, side, side)
 
 
 @pytest.mark.parametrize("by_name", [False, True])
