@@ -126,6 +126,17 @@ def test_parameter_counts_by_hand():
     assert model.num_parameters() == see + place + core + locate + 257 + 256 * 10 + 10 == 289_421
 
 
+def test_initial_weights():
+    model = RecurrentAttentionForImageClassification(RecurrentAttentionConfig())
+    for name, parameter in model.named_parameters():
+        if "bias" in name:
+            assert not parameter.any(), name
+        elif "weight_hh" in name:
+            torch.testing.assert_close(parameter @ parameter.T, torch.eye(256), atol=1e-5, rtol=0)
+        else:  # uniform, of the variance 2 / inputs
+            assert parameter.abs().max().item() == pytest.approx(math.sqrt(6 / parameter.shape[1]), rel=0.05), name
+
+
 def test_log_probability():
     locations, means = torch.tensor([[0.3, -0.2], [0.0, 0.5]]), torch.tensor([[0.1, 0.1], [0.0, 0.5]])
     expected = torch.distributions.Normal(means, 0.2).log_prob(locations).sum(dim=1)
