@@ -150,7 +150,11 @@ def load_files(
     if not folders:
         if other := [path for path in data_files.values() if not path.endswith(".parquet")]:
             raise ValueError(f"Cannot read {', '.join(other)}: give a parquet file, or a folder of images.")
-        return load_dataset("parquet", data_files=data_files, streaming=streaming, **kwargs), set()
+        splits = {  # one by one, or `datasets` puts the first one's class names on the numbers of all
+            split: load_dataset("parquet", data_files={split: path}, split=split, streaming=streaming, **kwargs)
+            for split, path in data_files.items()
+        }
+        return (IterableDatasetDict if streaming else DatasetDict)(splits), set()
     classes = {split: check_folder(path) for split, path in data_files.items()}
     first = next(iter(classes))
     for split, names in classes.items():

@@ -103,7 +103,9 @@ def align(
     with evaluation(model):
         for start in range(0, len(sources), batch_size):
             chunk = sources[start : start + batch_size]
-            batch = tokenizer(chunk, return_tensors="pt", padding=True, return_token_type_ids=False).to(model.device)
+            batch = tokenizer(  # on the right, or models with absolute positions would count the padding
+                chunk, return_tensors="pt", padding=True, padding_side="right", return_token_type_ids=False
+            ).to(model.device)
             with torch.no_grad(), eager_attention(model):
                 if targets is None:
                     if prompts is not None:
@@ -188,7 +190,8 @@ def forced(
     mask = labels["attention_mask"].bool()
     outputs = model(**batch, labels=labels["input_ids"].masked_fill(~mask, -100), output_attentions=True)
     weights = read_layer(outputs.cross_attentions, layer, head)  # (B, T, S)
-    log_probs = outputs.logits.log_softmax(dim=-1).gather(-1, labels["input_ids"].unsqueeze(-1)).squeeze(-1)
+    log_probs = outputs.logits.float().log_softmax(dim=-1)
+    log_probs = log_probs.gather(-1, labels["input_ids"].unsqueeze(-1)).squeeze(-1)
     for row, keep in enumerate(mask):
         yield row, labels["input_ids"][row][keep], weights[row][keep], float(log_probs[row][keep].sum())
 
@@ -210,13 +213,14 @@ def read_layer(cross_attentions: tuple[torch.Tensor] | None, layer: int, head: i
 
 @contextmanager
 def evaluation(model: PreTrainedModel):
-    """Puts a model into evaluation mode for the time."""
-    training = model.training
+    """Puts a model into evaluation mode for the time; then each module, frozen ones too, is back in its own."""
+    modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
         yield
     finally:
-        model.train(training)
+        for module, training in modes:
+            module.training = training
 
 
 @contextmanager

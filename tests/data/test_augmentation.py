@@ -11,6 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
+import numpy as np
 import pytest
 import torch
 
@@ -37,9 +38,14 @@ def test_without_any_it_only_normalizes(batch):
     assert torch.equal(same, labels)
 
 
-def test_flip(batch):
-    found, _ = augment(*batch, horizontal_flip=1.0)
-    torch.testing.assert_close(found, (batch[0].flip(-1) - 0.5) / 0.25)
+def test_a_share_of_the_images_is_flipped():
+    pixel_values = torch.rand(400, 3, 8, 8)
+    found, _ = augment(pixel_values, torch.zeros(400, dtype=torch.long), horizontal_flip=0.25)
+    plain = (pixel_values - 0.5) / 0.25
+    flipped = [torch.allclose(image, source.flip(-1)) for image, source in zip(found, plain)]
+    for image, source, is_flipped in zip(found, plain, flipped):
+        assert is_flipped or torch.allclose(image, source)
+    assert sum(flipped) / 400 == pytest.approx(0.25, abs=0.08)
 
 
 def test_padded_crop_is_a_shift_by_at_most_the_padding(batch):
@@ -51,17 +57,57 @@ def test_padded_crop_is_a_shift_by_at_most_the_padding(batch):
     assert not torch.allclose(found, (batch[0] - 0.5) / 0.25)
 
 
-@pytest.mark.parametrize("channels", [1, 3, 4])
-@pytest.mark.parametrize("options", [{"randaugment_ops": 2}, {"crop_scale": (0.5, 1.0)}, {"random_erasing": 1.0}])
-def test_images_change_and_keep_their_range(channels, options):
-    pixel_values = torch.rand(40, channels, 16, 16)
-    for seed in range(5):  # RandAugment draws operations
-        torch.manual_seed(seed)
-        augmentation = ImageAugmentation(16, 4, [0.5] * channels, [0.25] * channels, **options)
-        found, _ = augmentation(pixel_values, torch.zeros(40, dtype=torch.long))
-        assert found.shape == pixel_values.shape and found.isfinite().all()
-        assert found.min() >= -2.001 and found.max() <= 2.001
-        assert not torch.allclose(found, (pixel_values - 0.5) / 0.25)
+@pytest.mark.parametrize("scale, least, most", [((0.9, 1.0), 0.75, 1.0), ((0.2, 0.3), 0.35, 0.65)])
+def test_crops_take_their_part_of_the_image(scale, least, most):
+    """Of a ramp over the columns; a crop of area a, 3/4 to 4/3 as wide as high, is sqrt(3a/4) to sqrt(4a/3) wide."""
+    ramp = ((torch.arange(32) + 0.5) / 32).expand(200, 3, 32, 32).contiguous()
+    found, _ = augment(ramp, torch.zeros(200, dtype=torch.long), crop_scale=scale)
+    seen = (found.amax((1, 2, 3)) - found.amin((1, 2, 3))) * 0.25
+    assert seen.min() > least and seen.max() < most and seen.std() > 0.01
+
+
+def test_a_rectangle_is_erased(batch):
+    found, _ = augment(*batch, random_erasing=0.5)
+    plain = (batch[0] - 0.5) / 0.25
+    changed = (found != plain).any(dim=1)
+    assert 0 < changed.any(dim=(1, 2)).sum() < 20
+    for image, source, where in zip(found, plain, changed):
+        rectangle = where.any(dim=1, keepdim=True) & where.any(dim=0, keepdim=True)
+        assert torch.equal(where, rectangle)
+        assert torch.equal(image, source.masked_fill(where, 0))  # the mean pixel
+
+
+@pytest.mark.parametrize("channels, operations", [(1, 13), (3, 15), (4, 13)])
+def test_every_operation_of_randaugment_takes_the_images(channels, operations):
+    pixel_values, labels = torch.rand(4, channels, 16, 16), torch.zeros(4, dtype=torch.long)
+    found, _ = augment(pixel_values, labels, channels, randaugment_ops=operations)
+    assert found.shape == pixel_values.shape and found.isfinite().all()
+    assert found.min() >= -2.001 and found.max() <= 2.001
+    with pytest.raises(ValueError, match="number of sub-policies"):
+        augment(pixel_values, labels, channels, randaugment_ops=operations + 1)
+
+
+def test_randaugments_operations_and_strength(batch):
+    augmentation = ImageAugmentation(
+        16, 4, [0.5] * 3, [0.25] * 3, randaugment_ops=2, randaugment_magnitude=9.0, randaugment_std=0.0
+    )
+    augmentation(*batch)
+    assert augmentation.randaugment.n == 2 and augmentation.randaugment.m == 27  # of kornia's 30
+
+    class Strengths(torch.nn.Module):
+        def forward(self, part):
+            seen.append(self.m / 3)
+            return part
+
+    seen = []
+    augmentation = ImageAugmentation(
+        1, 4, [0.5], [0.25], randaugment_ops=1, randaugment_magnitude=5.0, randaugment_std=0.5
+    )
+    augmentation.randaugment = Strengths()
+    torch.manual_seed(0)
+    augmentation(torch.zeros(16 * 500, 1, 1, 1), torch.zeros(16 * 500, dtype=torch.long))
+    assert len(seen) == 500
+    assert np.mean(seen) == pytest.approx(5, abs=0.1) and np.std(seen) == pytest.approx(0.5, abs=0.06)
 
 
 def test_parts_of_a_batch_get_operations_of_their_own():
@@ -79,26 +125,28 @@ def constant_images():
     return (labels / 4).reshape(-1, 1, 1, 1).expand(20, 3, 16, 16).contiguous(), labels
 
 
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
 @pytest.mark.parametrize("options", [{"mixup_alpha": 0.8}, {"cutmix_alpha": 1.0}])
-def test_mixed_labels_are_the_shares_of_the_mixed_images(options):
+def test_mixed_labels_are_the_shares_of_the_mixed_images(options, smoothing):
     pixel_values, labels = constant_images()
-    found, probabilities = augment(pixel_values, labels, **options)
+    found, probabilities = augment(pixel_values, labels, label_smoothing=smoothing, **options)
     assert probabilities.shape == (20, 4)
+    assert probabilities.min().item() == pytest.approx(smoothing / 4, abs=1e-6)
     torch.testing.assert_close(probabilities.sum(dim=1), torch.ones(20))
+    shares = (probabilities - smoothing / 4) / (1 - smoothing)
     shade = (found * 0.25 + 0.5).mean(dim=(1, 2, 3))
-    torch.testing.assert_close(shade, probabilities @ (torch.arange(4) / 4), atol=1e-4, rtol=0)
-    assert (probabilities.max(dim=1).values < 0.999).any()
+    torch.testing.assert_close(shade, shares @ (torch.arange(4) / 4), atol=1e-4, rtol=0)
+    assert (shares.max(dim=1).values < 0.999).any()
 
 
-def test_mixup_or_cutmix_or_none():
+@pytest.mark.parametrize("options, share", [({}, 0.5), ({"cutmix_probability": 0.1}, 0.1)])
+def test_mixup_or_cutmix_or_none(options, share):
     pixel_values, labels = constant_images()
-    kinds = set()
-    augmentation = ImageAugmentation(16, 4, [0.5] * 3, [0.25] * 3, mixup_alpha=0.8, cutmix_alpha=1.0)
-    for seed in range(8):
-        torch.manual_seed(seed)
-        found, _ = augmentation(pixel_values, labels)
-        kinds.add("mixup" if (found.std(dim=(1, 2, 3)) < 1e-5).all() else "cutmix")
-    assert kinds == {"mixup", "cutmix"}
+    augmentation = ImageAugmentation(16, 4, [0.5] * 3, [0.25] * 3, mixup_alpha=0.8, cutmix_alpha=1.0, **options)
+    torch.manual_seed(0)
+    # mixup leaves an even image even, in another shade
+    mixed = [augmentation(pixel_values, labels)[0].std(dim=(1, 2, 3)) for _ in range(300)]
+    assert sum(bool((spread > 1e-5).any()) for spread in mixed) / 300 == pytest.approx(share, abs=0.08)
     augmentation.mix = False
     assert torch.equal(augmentation(pixel_values, labels)[1], labels)
     augmentation.mix = True

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 
+from hf_attention.data import cluttered_digits
 from hf_attention.data.cluttered_digits import find_box, load_cluttered_digits, place
 from hf_attention.data.images import open_image, split_digits
 
@@ -48,6 +49,15 @@ def test_the_splits_share_no_source_digit():
             assert [digit.numpy().tobytes() in part for part in parts] == [index == number for index in range(3)], (
                 split
             )
+
+
+@pytest.mark.parametrize("shades", [(50, 100, 200), (200, 100, 50)])
+def test_clutter_is_of_its_own_split(monkeypatch, shades):
+    """Even digits, in each split of another shade: what is brighter comes from another split."""
+    even = {split: (torch.full((10, 8, 8), shade / 255), torch.arange(10)) for split, shade in zip(SIZES, shades)}
+    monkeypatch.setattr(cluttered_digits, "split_digits", lambda: even)
+    data = load_cluttered_digits(dict.fromkeys(SIZES, 5))
+    assert [pixels_of(rows).max() for rows in data.values()] == list(shades)
 
 
 def test_a_digit_is_placed_by_the_map():

@@ -113,12 +113,19 @@ def parquet(path, labels, kind):
     return str(path)
 
 
-def test_splits_that_disagree(tmp_path, folders):
+@pytest.mark.parametrize("streaming", [False, True])
+def test_splits_that_disagree(tmp_path, folders, streaming):
     train = parquet(tmp_path / "train.parquet", ["a", "b"], Value("string"))
     with pytest.raises(ValueError, match="different classes: .* but test has c too"):
         load_images(
             data_files={"train": train, "test": parquet(tmp_path / "test.parquet", ["a", "c"], Value("string"))}
         )
+    files = {
+        split: parquet(tmp_path / f"{split}.parquet", [0, 1], ClassLabel(names=names))
+        for split, names in (("train", ["x", "y"]), ("test", ["y", "x"]))
+    }
+    with pytest.raises(ValueError, match=r"different classes: \['x', 'y'\], but test has \['y', 'x'\]"):
+        load_images(data_files=files, streaming=streaming)
     (folders / "test" / "dog").mkdir()
     Image.new("RGB", (9, 7)).save(folders / "test" / "dog" / "0.png")
     with pytest.raises(ValueError, match="has classes that .* has not: dog"):
@@ -172,6 +179,15 @@ def test_an_image_that_cannot_be_read_is_named(tmp_path, kind):
         open_image({"bytes": None, "path": str(tmp_path / "bad.jpg")})
     with pytest.raises(ValueError, match="Image 3 of test is missing"):
         open_image({"bytes": None, "path": None}, "Image 3 of test")
+
+
+def test_a_turned_photo_is_turned_upright():
+    image, exif = Image.effect_noise((6, 4), 50), Image.Exif()
+    exif[0x0112] = 6  # to be turned by 90 degrees
+    with io.BytesIO() as file:
+        image.save(file, "PNG", exif=exif)
+        found = open_image({"bytes": file.getvalue(), "path": None})
+    assert found.size == (4, 6) and found.tobytes() == image.rotate(-90, expand=True).tobytes()
 
 
 def test_a_decompression_bomb(monkeypatch, tmp_path):

@@ -21,6 +21,7 @@ from transformers import GenerationConfig, MarianConfig, MarianMTModel
 from hf_attention import BahdanauConfig, BahdanauForConditionalGeneration
 from hf_attention.data.tokenizer import train_tokenizer
 from hf_attention.interpret import align
+from hf_attention.interpret.alignments import evaluation
 
 
 SOURCES = ["ein kleiner Hund", "Katze", "zwei Hunde und eine Katze laufen"]
@@ -150,6 +151,24 @@ def test_given_targets(tokenizer, kind, side):
         alone = align(model, tokenizer, SOURCES[row : row + 1], targets[row : row + 1])[0]
         np.testing.assert_allclose(alone.weights, alignment.weights, atol=1e-5)
         assert alone.score == pytest.approx(alignment.score, rel=1e-4)
+
+
+def test_the_score_of_a_model_in_sixteen_bits(tokenizer):
+    model, target = make(tokenizer).bfloat16(), "Hund" * 8
+    found = align(model, tokenizer, SOURCES[:1], [target])[0]
+    labels = tokenizer(target, return_tensors="pt").input_ids
+    with torch.no_grad():
+        logits = model(input_ids=tokenizer(SOURCES[0], return_tensors="pt").input_ids, labels=labels).logits[0]
+    expected = logits.double().log_softmax(-1)[range(labels.shape[1]), labels[0]].sum()
+    assert found.score == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_evaluation_leaves_each_module_in_its_mode():
+    model = torch.nn.Sequential(torch.nn.BatchNorm1d(3), torch.nn.Linear(3, 2))
+    model[0].eval()  # frozen in a model that trains
+    with evaluation(model):
+        assert not any(module.training for module in model.modules())
+    assert [module.training for module in model.modules()] == [True, False, True]
 
 
 def test_layers_heads_and_restored_implementation(tokenizer):

@@ -40,6 +40,7 @@ from hf_attention import (
     CompactVitModel,
 )
 from hf_attention.interpret import as_seen, attend, saliency
+from hf_attention.interpret.attention_maps import find_grid
 
 
 def make(**options):
@@ -57,15 +58,16 @@ def images():
     return [Image.fromarray(pixels) for pixels in noise]
 
 
-def rollout_loop(attentions, readout):
-    """Abnar and Zuidema 2020, section 4: A = 0.5 W + 0.5 I, multiplied up from the first layer, row by row."""
+def rollout_loop(attentions, readout, residual=0.5):
+    """Abnar and Zuidema 2020, section 4: A = (1 - r) W + r I, multiplied up from the first layer, row by row."""
     size = attentions.shape[-1]
     product = np.eye(size)
     for layer in attentions:
         mixed = np.zeros((size, size))
         for row in range(size):
             for column in range(size):
-                mixed[row, column] = 0.5 * np.mean([head[row, column] for head in layer]) + 0.5 * (row == column)
+                mean = np.mean([head[row, column] for head in layer])
+                mixed[row, column] = (1 - residual) * mean + residual * (row == column)
         product = mixed @ product
     return readout @ product
 
@@ -90,8 +92,9 @@ def test_attention_rolled_out_to_what_the_classifier_reads(images, pooling_type,
             readout = outputs.pooling_weights[index].numpy()
             np.testing.assert_allclose(item.pooling_map().flatten(), readout, atol=1e-5)
             assert item.pooling_map().sum() == pytest.approx(1, abs=1e-5)
-        expected = rollout_loop(attentions, readout)
-        np.testing.assert_allclose(item.rollout().flatten(), expected[-item.rollout().size :], atol=1e-5)
+        for residual in (0.5, 0.2):
+            expected = rollout_loop(attentions, readout, residual)[item.num_prefix_tokens :]
+            np.testing.assert_allclose(item.rollout(residual).flatten(), expected, atol=1e-5)
         through = (readout @ attentions[-1, 1])[item.num_prefix_tokens :]
         np.testing.assert_allclose(item.head_map(-1, 1).flatten(), through, atol=1e-5)
         best = outputs.logits[index].softmax(-1)
@@ -125,6 +128,12 @@ def test_transformers_vit(images):
     np.testing.assert_allclose(item.rollout().flatten(), rollout_loop(item.attentions, np.eye(17)[0])[1:], atol=1e-6)
     with pytest.raises(ValueError, match="no sequence pool"):
         item.pooling_map()
+
+
+@pytest.mark.parametrize("config_class", [CompactVitConfig, ViTConfig])
+def test_the_grid_of_an_image_that_is_wider_than_high(config_class):
+    options = {"tokenizer_type": "patch"} if config_class is CompactVitConfig else {}
+    assert find_grid(config_class(patch_size=4, **options), (16, 24), 25) == (4, 6)
 
 
 def test_beit_reads_the_mean_of_its_patches(images):

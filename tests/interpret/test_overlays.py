@@ -30,6 +30,8 @@ def test_bright_is_where_the_map_is_high():
 def test_opacity_size_and_even_maps():
     image = Image.new("RGB", (300, 400), (10, 20, 30))
     assert overlay(image, np.ones((2, 2)), opacity=0.0).getpixel((5, 5)) == (10, 20, 30)
+    assert overlay(image, np.ones((2, 2)), opacity=0.5, cmap="gray").getpixel((5, 5)) == (5, 10, 15)  # under black
+    assert overlay(image, np.ones((2, 2)), opacity=0.2, cmap="gray").getpixel((5, 5)) == (8, 16, 24)
     assert overlay(image, np.ones((2, 2))).size == (300, 400)
     assert overlay(Image.new("L", (8, 4)), np.ones((2, 2))).size == (448, 224)
     with pytest.raises(ValueError, match="must have the shape"):

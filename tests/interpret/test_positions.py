@@ -13,9 +13,10 @@
 # limitations under the License.
 import numpy as np
 import pytest
+from PIL import Image
 from test_windows import images, make_cnn, make_processor  # noqa: F401
 
-from hf_attention.interpret import attend, plot_positions, position_map
+from hf_attention.interpret import ImageAttention, attend, plot_positions, position_map
 
 
 def test_the_row_of_the_position_over_the_pixel(images):  # noqa: F811
@@ -27,6 +28,15 @@ def test_the_row_of_the_position_over_the_pixel(images):  # noqa: F811
     np.testing.assert_allclose(position_map(item, (23, 19)), weights[99].reshape(10, 10))
     np.testing.assert_allclose(position_map(item, (12, 3)), weights[15].reshape(10, 10))
     assert position_map(item, (12, 3)).sum() == pytest.approx(1, rel=1e-4)
+
+
+def test_a_grid_that_is_wider_than_high_after_a_class_token():
+    weights = np.random.default_rng(0).random((1, 2, 7, 7))
+    item = ImageAttention(Image.new("L", (30, 20)), "", 0.0, weights, None, grid=(2, 3), num_prefix_tokens=1)
+    # (25, 5) is in row 0, column 2 of the grid: token 3; (5, 15) in row 1, column 0: token 4
+    for pixel, token in (((25, 5), 3), ((5, 15), 4)):
+        expected = [(one + other) / 2 for one, other in zip(*weights[0, :, token, 1:])]
+        np.testing.assert_allclose(position_map(item, pixel), np.reshape(expected, (2, 3)))
 
 
 def test_picture(images):  # noqa: F811

@@ -52,6 +52,15 @@ def test_integrated_gradients_sum_to_what_the_logit_gained(images):  # noqa: F81
         assert found.sum() == pytest.approx(float(gain), rel=0.02, abs=0.01)
 
 
+def test_one_step_takes_the_gradient_halfway(images):  # noqa: F811
+    model, processor = make()
+    found = saliency(model, processor, images[:1], targets=[1], method="integrated_gradients", steps=1)[0]
+    pixel_values = processor(images[:1], return_tensors="pt")["pixel_values"]
+    halfway = (pixel_values / 2).requires_grad_()
+    (gradient,) = torch.autograd.grad(model.eval()(pixel_values=halfway).logits[0, 1], halfway)
+    np.testing.assert_allclose(found, (pixel_values * gradient)[0].sum(dim=0), rtol=1e-3, atol=1e-5)
+
+
 def test_the_class_found_is_the_default_and_the_model_is_left_as_it_was(images):  # noqa: F811
     model, processor = make()
     model.train()

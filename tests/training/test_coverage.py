@@ -13,6 +13,8 @@
 # limitations under the License.
 import pytest
 import torch
+from datasets import Dataset
+from PIL import Image
 
 from hf_attention import (
     AttentionCnnConfig,
@@ -22,7 +24,7 @@ from hf_attention import (
     RecurrentAttentionForImageClassification,
 )
 from hf_attention.data.cluttered_digits import load_cluttered_digits
-from hf_attention.data.images import load_digits
+from hf_attention.data.images import encode_png, load_digits
 from hf_attention.training.coverage import measure_coverage
 
 
@@ -47,12 +49,24 @@ def test_a_window_over_everything_covers_everything(rows):
     assert found == {"coverage": 1.0, "coverage_by_chance": 1.0}
 
 
-def test_a_window_over_the_left_half(rows):
+def look_left():
     model = make_cnn("affine")
     theta = model.model.spatial_transformer.theta
     with torch.no_grad():
         theta.bias.copy_((torch.tensor([0.5, 0, -0.5, 0, 1, 0]) - theta.identity) / theta.scaling)
-    found = measure_coverage(model, make_processor(), rows)
+    return model
+
+
+def test_a_box_in_an_image_that_is_wider_than_high(rows):
+    cells = [{"bytes": encode_png(Image.new("L", (40, 20))), "path": None}] * 2
+    boxes = [[0, 0, 20, 20], [20, 0, 40, 20]]  # the left half, and the right
+    wide = Dataset.from_dict({"image": cells, "label": [0, 1], "box": boxes}, features=rows.features)
+    for row, covered in enumerate((1.0, 0.0)):
+        assert measure_coverage(look_left(), make_processor(), wide.select([row]))["coverage"] == covered
+
+
+def test_a_window_over_the_left_half(rows):
+    found = measure_coverage(look_left(), make_processor(), rows)
     shares = []
     for left, _, right, _ in rows["box"]:
         shares.append(sum(x < 30 for x in range(left, right)) / (right - left))

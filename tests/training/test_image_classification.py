@@ -28,6 +28,7 @@ from transformers import AutoImageProcessor, AutoModelForImageClassification, pi
 
 from hf_attention import CompactVitImageProcessorPil
 from hf_attention.data.images import load_digits, open_image
+from hf_attention.training import image_classification
 from hf_attention.training.arguments import ImageDataArguments, ImageModelArguments, ImageTrainingArguments
 from hf_attention.training.image_classification import load_data, make_augmentation, make_model
 
@@ -262,6 +263,37 @@ def test_an_output_folder_with_another_run_is_left_alone(small_vision_run):
     with pytest.raises(ValueError, match=r"is of another model \(hidden_size 32 instead of 16\)"):
         main([*other, "--output_dir", str(folder), "--resume_from_checkpoint", "last"])
     assert before == {file: file.stat().st_mtime_ns for file in folder.rglob("*")}
+
+
+def test_every_option_arrives(monkeypatch, tmp_path):
+    class Stop(Exception):
+        pass
+
+    def stop(**kwargs):
+        seen.update(kwargs)
+        raise Stop
+
+    seen = {}
+    monkeypatch.setattr(image_classification, "ImageAugmentation", dict)
+    monkeypatch.setattr(image_classification, "ImageClassificationTrainer", stop)
+    options = {"crop_padding": 1, "horizontal_flip": 0.3, "randaugment_ops": 3, "randaugment_magnitude": 7.0}
+    options |= {"randaugment_std": 0.2, "random_erasing": 0.1, "mixup_alpha": 0.4, "cutmix_alpha": 0.6}
+    options |= {"cutmix_probability": 0.7}
+    others = {"mix_epochs": 2.5, "ema_decay": 0.9, "label_smoothing_factor": 0.15}
+    arguments = [text for name, value in {**options, **others}.items() for text in (f"--{name}", str(value))]
+    with pytest.raises(Stop):
+        main([*SMALL_VISION, *arguments, "--crop_scale", "0.6", "0.8", "--output_dir", str(tmp_path)])
+    assert seen["augmentation"] == {
+        **options,
+        "image_size": 8,
+        "num_labels": 10,
+        "image_mean": [0.3],
+        "image_std": [0.4],
+        "crop_scale": [0.6, 0.8],
+        "label_smoothing": 0.15,
+    }
+    assert (seen["mix_epochs"], seen["ema_decay"]) == (2.5, 0.9)
+    assert seen["args"].label_smoothing_factor == 0  # or a trainer smooths the labels again
 
 
 def test_a_processor_that_does_not_normalize(folders, tmp_path):

@@ -40,7 +40,7 @@ def make_rows(count=12):
 
 
 def make_trainer(tmp_path, model=None, **kwargs):
-    names = ("augmentation", "mix_epochs", "ema_decay")
+    names = ("augmentation", "mix_epochs", "ema_decay", "eval_dataset", "compute_metrics")
     own = {name: kwargs.pop(name) for name in names if name in kwargs}
     options = {"max_steps": 4, "per_device_train_batch_size": 4, "report_to": "none", "disable_tqdm": True}
     options |= {"use_cpu": True, "remove_unused_columns": False, "save_steps": 2, "learning_rate": 0.01}
@@ -198,6 +198,28 @@ def test_no_checkpoint_is_whole_without_its_average(tmp_path, monkeypatch):
         trainer.train()
     (checkpoint,) = (tmp_path / "run").glob("checkpoint-*")
     assert (checkpoint / AVERAGE_NAME).is_file() and not (checkpoint / "trainer_state.json").exists()
+
+
+def test_the_average_of_the_best_checkpoint_is_settled_on(tmp_path):
+    scores = [0.9, 0.1]
+    trainer = make_trainer(
+        tmp_path,
+        ema_decay=0.7,
+        eval_strategy="steps",
+        eval_steps=2,
+        load_best_model_at_end=True,
+        metric_for_best_model="score",
+        eval_dataset=make_rows(),
+        compute_metrics=lambda prediction: {"score": scores.pop(0)},
+    )
+    trainer.train()
+    trainer.settle_on_average()
+    best, last = (
+        torch.load(tmp_path / "run" / f"checkpoint-{step}" / AVERAGE_NAME, weights_only=True) for step in (2, 4)
+    )
+    for name, value in trainer.model.state_dict().items():
+        assert torch.equal(value, best[f"module.{name}"])
+    assert not torch.equal(last["module.classifier.weight"], best["module.classifier.weight"])
 
 
 def test_bad_decay(tmp_path):

@@ -111,8 +111,8 @@ def convert_mode(image: Image.Image, mode: str) -> Image.Image:
             f"An image of PIL's mode {image.mode!r} ({'32-bit integers' if image.mode == 'I' else 'floats'}) has no "
             "known range. Scale it to 8 or 16 bits, or pass an array with the range that `rescale_factor` expects."
         )
-    if mode != "RGBA" and image.mode in ("P", "PA", "LA", "RGBa") and image.mode != mode:
-        image = image.convert("RGBA")  # a palette's transparency by way of its colours
+    if image.mode == "P":
+        image = image.convert("RGBA")  # PIL warns of transparency on the way to other modes
     return image if image.mode == mode else image.convert(mode)
 
 

@@ -132,6 +132,35 @@ def test_the_plain_network_block_by_block():
     torch.testing.assert_close(apart(images).logits, expected, rtol=1e-4, atol=1e-5)
 
 
+@torch.no_grad()
+def test_gates_are_on_the_branch_alone():
+    block = make_model(attention_type="se", reduction_ratio=2).model.stages[1].blocks[0]
+    maps = torch.randn(2, 4, 8, 8)
+    branch = block.norm2(block.conv2(block.norm1(block.conv1(maps)).relu()))
+    squeeze = branch.flatten(2).sum(dim=2) / 16
+    hidden = (squeeze @ block.attention.reduce.weight.T + block.attention.reduce.bias).clamp(min=0)
+    gates = 1 / (1 + (-hidden @ block.attention.expand.weight.T - block.attention.expand.bias).exp())
+    expected = (block.shortcut(maps) + gates[:, :, None, None] * branch).clamp(min=0)
+    found, found_gates = block(maps)
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(found_gates, gates)
+
+
+def test_dropout_before_the_classifier():
+    model = make_model(hidden_dropout_prob=1.0).train()
+    found = model(make_images()).logits
+    torch.testing.assert_close(found, model.classifier.bias.expand(3, 3))
+    assert not torch.allclose(model.eval()(make_images()).logits, found)
+
+
+def test_initial_weights():
+    """He et al. 2015 (arXiv 1502.01852), equation 14: of what a convolution gives."""
+    model = AttentionCnnForImageClassification(AttentionCnnConfig())
+    assert model.model.stages[1].blocks[0].conv1.weight.shape == (32, 16, 3, 3)
+    assert model.model.stages[1].blocks[0].conv1.weight.std().item() == pytest.approx((2 / (9 * 32)) ** 0.5, rel=0.05)
+    assert model.model.embedder.weight.std().item() == pytest.approx((2 / (9 * 16)) ** 0.5, rel=0.15)
+
+
 @pytest.mark.parametrize(
     "options",
     [

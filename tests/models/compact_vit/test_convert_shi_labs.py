@@ -25,6 +25,7 @@ from hf_attention.models.compact_vit.convert_shi_labs import (
     convert_shi_labs_checkpoint,
     convert_shi_labs_state_dict,
     main,
+    resize_position_embeddings,
 )
 
 
@@ -153,6 +154,13 @@ def test_averaged_weights(tmp_path):
     torch.testing.assert_close(found.classifier.weight, averaged["_orig_mod.classifier.fc.weight"])
     found = convert_shi_labs_checkpoint(str(tmp_path / "best.pth"), config, ema=False)
     torch.testing.assert_close(found.classifier.weight, raw["classifier.fc.weight"])
+
+
+def test_a_class_tokens_position_stays_first():
+    config = CompactVitConfig.from_preset("vit_lite_7_4", image_size=48)
+    positions = torch.randn(1, 65, 256)
+    resized = resize_position_embeddings(positions, config)
+    assert resized.shape == (1, 145, 256) and torch.equal(resized[:, 0], positions[:, 0])
 
 
 def test_other_checkpoints(tmp_path):

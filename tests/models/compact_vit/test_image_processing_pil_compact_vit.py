@@ -69,6 +69,19 @@ def test_a_palette_is_looked_up():
     assert found[0, :, 0].T.tolist() == [[1, 0, 0], [0, 0, 1]]
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("mode", ["P", "PA", "LA"])
+def test_transparency_is_dropped(mode):
+    pixels = np.array([[[200, 200, 200, 0], [90, 90, 90, 128]]], dtype=np.uint8)
+    image = Image.fromarray(pixels).convert("LA")
+    if mode != "LA":
+        image = Image.fromarray(np.array([[0, 1]], dtype=np.uint8), mode="P")
+        image.putpalette([200, 200, 200, 90, 90, 90])
+        image.info["transparency"] = bytes([0, 128])
+    found = process(image.convert(mode), size={"height": 1, "width": 2}, image_mean=0.0, image_std=1.0)
+    assert (found[0, :, 0] * 255).round().tolist() == [[200, 90]] * 3
+
+
 @pytest.mark.parametrize("num_channels", [1, 3, 4])
 def test_sixteen_bits_are_scaled_not_cut_off(num_channels):
     values = np.array([[0, 32768], [256, 65535]], dtype=np.uint16)

@@ -24,6 +24,7 @@ from hf_attention import (
     CompactVitForImageClassification,
     CompactVitForMaskedImageModeling,
 )
+from hf_attention.models.compact_vit.layers_compact_vit import eager_attention_forward
 
 
 SIZES = {"image_size": 16, "hidden_size": 24, "intermediate_size": 20, "num_attention_heads": 2, "num_labels": 4}
@@ -56,6 +57,28 @@ def test_tokenizer_has_the_papers_values_and_gradients(num_channels):
         torch.autograd.grad(found, (first, second), upstream), torch.autograd.grad(expected, (first, second), upstream)
     ):
         torch.testing.assert_close(value, other, rtol=1e-4, atol=1e-4)
+
+
+def test_every_dropout_acts():
+    model = make_model(hidden_dropout_prob=0.5).train()
+    widths = []
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            assert module.p == 0.5
+            module.register_forward_hook(lambda module, given, found: widths.append(given[0].shape[-1]))
+    model(make_images())
+    assert widths == [24, *[24, 20, 24] * 3]  # embeddings; attention, hidden and output of each layer
+
+
+def test_dropout_of_eager_attention():
+    module, (query, key, value) = torch.nn.Module(), torch.randn(3, 2, 3, 40, 8).unbind()
+    whole, _ = eager_attention_forward(module.eval(), query, key, value, None, scaling=0.3, dropout=0.25)
+    torch.testing.assert_close(whole.transpose(1, 2), (query @ key.mT * 0.3).softmax(-1) @ value)
+    torch.manual_seed(0)
+    found, weights = eager_attention_forward(module.train(), query, key, value, None, scaling=0.3, dropout=0.25)
+    assert (weights == 0).float().mean().item() == pytest.approx(0.25, abs=0.02)
+    assert weights.sum(-1).mean().item() == pytest.approx(1, abs=0.02)
+    torch.testing.assert_close(found.transpose(1, 2), weights @ value)
 
 
 def attention_of(layer, tokens):

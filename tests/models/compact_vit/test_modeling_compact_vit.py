@@ -49,7 +49,7 @@ KINDS = [
     {"num_conv_layers": 2, "position_embedding_type": "sinusoidal"},
     {"tokenizer_type": "patch", "position_embedding_type": "none"},
     {"tokenizer_type": "patch", "pooling_type": "cls"},
-    {"pooling_type": "mean", "qkv_bias": True, "num_channels": 1},
+    {"pooling_type": "mean", "qkv_bias": True, "num_channels": 1, "layer_norm_eps": 0.1},
 ]
 
 
@@ -91,10 +91,22 @@ def test_parameter_counts_of_the_papers_code(preset, labels, image_size, paramet
         assert CompactVitForImageClassification(config).num_parameters() == parameters
 
 
-def norm(x, module):
+def norm(x, module, eps):
     mean = x.mean(-1, keepdim=True)
     variance = ((x - mean) ** 2).mean(-1, keepdim=True)
-    return (x - mean) / torch.sqrt(variance + 1e-5) * module.weight + module.bias
+    return (x - mean) / torch.sqrt(variance + eps) * module.weight + module.bias
+
+
+def cubic(old, new):
+    """What each of `new` places takes of `old` ones, (new, old): Keys 1981, a = -0.75, the ends repeated."""
+    weights = torch.zeros(new, old)
+    for place in range(new):
+        centre = (place + 0.5) * old / new - 0.5
+        for near in range(math.floor(centre) - 1, math.floor(centre) + 3):
+            x = abs(centre - near)
+            weight = 1.25 * x**3 - 2.25 * x**2 + 1 if x <= 1 else -0.75 * (x**3 - 5 * x**2 + 8 * x - 4)
+            weights[place, min(max(near, 0), old - 1)] += weight
+    return weights
 
 
 def reference(model, image):
@@ -106,25 +118,31 @@ def reference(model, image):
             tokens = torch.nn.functional.conv2d(tokens, module.weight, module.bias, module.stride, module.padding)
             if config.tokenizer_type == "conv":  # the paper's order: ReLU, then pooling
                 tokens = torch.nn.functional.max_pool2d(tokens.clamp(min=0), 3, 2, 1)
+    rows, columns = tokens.shape[2:]
     tokens = tokens[0].flatten(1).T  # (N, D)
     if config.pooling_type == "cls":
         tokens = torch.cat([base.embeddings.cls_token[0], tokens])
-    if config.position_embedding_type == "learnable":
-        tokens = tokens + base.embeddings.position_embeddings[0]
-    elif config.position_embedding_type == "sinusoidal":
-        table = [
-            [
-                (math.sin if place % 2 == 0 else math.cos)(
-                    position / 10_000 ** (2 * (place // 2) / config.hidden_size)
-                )
-                for place in range(config.hidden_size)
+    if config.position_embedding_type != "none":
+        positions = base.embeddings.position_embeddings[0]
+        if config.position_embedding_type == "sinusoidal":
+            table = [
+                [
+                    (math.sin if place % 2 == 0 else math.cos)(
+                        position / 10_000 ** (2 * (place // 2) / config.hidden_size)
+                    )
+                    for place in range(config.hidden_size)
+                ]
+                for position in range(config.num_patches)
             ]
-            for position in range(len(tokens))
-        ]
-        tokens = tokens + torch.tensor(table)
+            positions = torch.tensor(table)
+        first, grid = positions.tensor_split([len(tokens) - rows * columns])
+        side = math.isqrt(len(grid))
+        grid = cubic(side, columns) @ grid.view(side, side, -1)  # each row
+        grid = cubic(side, rows) @ grid.transpose(0, 1)  # each column
+        tokens = tokens + torch.cat([first, grid.transpose(0, 1).flatten(0, 1)])
     size = config.hidden_size // config.num_attention_heads
     for layer in base.layers:
-        normed = norm(tokens, layer.layernorm_before)
+        normed = norm(tokens, layer.layernorm_before, config.layer_norm_eps)
         qkv = normed @ layer.attention.qkv.weight.T
         if layer.attention.qkv.bias is not None:
             qkv = qkv + layer.attention.qkv.bias
@@ -136,11 +154,11 @@ def reference(model, image):
             weights = scores.exp() / scores.exp().sum(1, keepdim=True)
             heads.append(weights @ value[:, columns])
         attended = torch.cat(heads, dim=1) @ layer.attention.proj.weight.T + layer.attention.proj.bias
-        tokens = norm(tokens + attended, layer.layernorm_after)
+        tokens = norm(tokens + attended, layer.layernorm_after, config.layer_norm_eps)
         hidden = tokens @ layer.fc1.weight.T + layer.fc1.bias
         hidden = 0.5 * hidden * (1 + torch.erf(hidden / math.sqrt(2)))
         tokens = tokens + hidden @ layer.fc2.weight.T + layer.fc2.bias
-    tokens = norm(tokens, base.layernorm)
+    tokens = norm(tokens, base.layernorm, config.layer_norm_eps)
     pool = None
     if config.pooling_type == "sequence":
         scores = tokens @ base.pooler.attention.weight[0] + base.pooler.attention.bias
@@ -199,15 +217,17 @@ def test_sdpa_is_the_default():
 
 
 @pytest.mark.parametrize("options", KINDS, ids=name_of)
+@torch.no_grad()
 def test_other_image_sizes(options):
     model = make_model(**options)
     with pytest.raises(ValueError, match=r"Input image size \(24\*24\) doesn't match model \(16\*16\)"):
         model(make_images(model, 24))
-    assert model(make_images(model, 24), interpolate_pos_encoding=True).logits.shape == (3, 4)
     same = make_images(model)
     torch.testing.assert_close(model(same, interpolate_pos_encoding=True).logits, model(same).logits)
-    wide = torch.randn(2, model.config.num_channels, 16, 24)
-    assert model(wide, interpolate_pos_encoding=True).logits.shape == (2, 4)
+    wide = make_images(model, 24)[:, :, :16]
+    found = model(wide, interpolate_pos_encoding=True).logits
+    for logits, image in zip(found, wide):
+        torch.testing.assert_close(logits, reference(model, image)[0], rtol=1e-4, atol=1e-5)
 
 
 def test_losses():
@@ -284,29 +304,58 @@ def test_initial_weights():
 @pytest.mark.parametrize("options", KINDS, ids=name_of)
 def test_backbone(options):
     model = make_model(CompactVitBackbone, out_features=["stem", "stage2"], **options)
-    outputs = model(make_images(model, 24))
-    side = model.config.grid_size(24)
-    assert [tuple(feature.shape) for feature in outputs.feature_maps] == [(3, 12, side, side)] * 2
+    images = make_images(model, 24)[:, :, :16]
+    outputs = model(images)
+    rows, columns = (4, 6) if "tokenizer_type" in options or "num_conv_layers" in options else (8, 12)
+    assert [tuple(feature.shape) for feature in outputs.feature_maps] == [(3, 12, rows, columns)] * 2
     assert outputs.hidden_states is None and model.channels == [12, 12]
     whole = make_model(CompactVitModel, **options)
     whole.load_state_dict(model.model.state_dict(), strict=False)
-    tokens = whole(make_images(model), interpolate_pos_encoding=True).last_hidden_state[
-        :, -(model.config.num_patches) :
-    ]
-    last = model(make_images(model)).feature_maps[-1]
-    torch.testing.assert_close(last.flatten(2).transpose(1, 2), tokens)
+    states = whole(images, interpolate_pos_encoding=True, output_hidden_states=True).hidden_states
+    for feature, tokens in zip(outputs.feature_maps, (states[0], states[2])):
+        tokens = whole.layernorm(tokens)[:, "cls" in options.values() :]
+        for row in range(rows):
+            for column in range(columns):
+                torch.testing.assert_close(feature[:, :, row, column], tokens[:, row * columns + column])
 
 
+@torch.no_grad()
 def test_masked_image_modeling():
     model = make_model(CompactVitForMaskedImageModeling)
-    images = make_images(model)
-    mask = torch.zeros(3, 64, dtype=torch.bool)
-    mask[:, 9] = True  # row 1, column 1 of 8 x 8 tokens: pixels 2 to 3 on both sides
-    outputs = model(images, bool_masked_pos=mask)
-    assert outputs.reconstruction.shape == images.shape
-    error = (outputs.reconstruction - images).abs()[:, :, 2:4, 2:4]
+    images = make_images(model, 24)[:, :, :16]
+    mask = torch.zeros(3, 8 * 12, dtype=torch.bool)
+    mask[:, 17] = True  # row 1, column 5 of the tokens, each of 2 x 2 pixels
+    outputs = model(images, bool_masked_pos=mask, interpolate_pos_encoding=True)
+    tokens = model.model(images, bool_masked_pos=mask, interpolate_pos_encoding=True).last_hidden_state
+    pixels = tokens @ model.decoder[0].weight.flatten(1).T + model.decoder[0].bias  # channel by channel, row by row
+    expected = torch.empty_like(images)
+    for channel in range(3):
+        for y in range(16):
+            for x in range(24):
+                place = channel * 4 + y % 2 * 2 + x % 2
+                expected[:, channel, y, x] = pixels[:, y // 2 * 12 + x // 2, place]
+    torch.testing.assert_close(outputs.reconstruction, expected)
+    error = (expected - images).abs()[:, :, 2:4, 10:12]
     torch.testing.assert_close(outputs.loss, error.mean(), rtol=1e-4, atol=1e-5)
-    assert not torch.allclose(outputs.reconstruction, model(images).reconstruction)
+
+
+@torch.no_grad()
+def test_pixels_under_a_mask_are_not_seen():
+    model = make_model(CompactVitForMaskedImageModeling, tokenizer_type="patch")
+    model.model.embeddings.mask_token.normal_()
+    images, mask = make_images(model), torch.zeros(3, 16, dtype=torch.bool)
+    mask[:, 6] = True  # row 1, column 2 of 4 x 4 tokens
+    changed = images.clone()
+    changed[:, :, 4:8, 8:12] += 1
+    found = model(images, bool_masked_pos=mask).reconstruction
+    torch.testing.assert_close(model(changed, bool_masked_pos=mask).reconstruction, found)
+    assert not torch.allclose(model(images).reconstruction, found)
+    assert not torch.allclose(model(changed).reconstruction, model(images).reconstruction)
+
+
+def test_bad_masks():
+    model = make_model(CompactVitForMaskedImageModeling)
+    images, mask = make_images(model), torch.zeros(3, 64, dtype=torch.bool)
     with pytest.raises(ValueError, match="needs a model with a mask token"):
         make_model(CompactVitModel)(images, bool_masked_pos=mask)
     with pytest.raises(ValueError, match=r"`bool_masked_pos` must be of shape \(3, 64\) .*, got \(3, 8\)"):

@@ -127,6 +127,17 @@ def test_parameter_counts_by_hand():
     assert model.num_parameters() == see + place + core + locate + 257 + 256 * 10 + 10 == 289_421
 
 
+def test_initial_weights():
+    model = RecurrentAttentionForImageClassification(RecurrentAttentionConfig())
+    for name, parameter in model.named_parameters():
+        if "bias" in name:
+            assert not parameter.any(), name
+        elif "weight_hh" in name:
+            torch.testing.assert_close(parameter @ parameter.T, torch.eye(256), atol=1e-5, rtol=0)
+        else:  # uniform, of the variance 2 / inputs
+            assert parameter.abs().max().item() == pytest.approx(math.sqrt(6 / parameter.shape[1]), rel=0.05), name
+
+
 def test_log_probability():
     locations, means = torch.tensor([[0.3, -0.2], [0.0, 0.5]]), torch.tensor([[0.1, 0.1], [0.0, 0.5]])
     expected = torch.distributions.Normal(means, 0.2).log_prob(locations).sum(dim=1)
@@ -217,6 +228,38 @@ def test_a_loss_made_elsewhere_is_warned_of(caplog):
     assert "does not learn where to look" in caplog.text
 
 
+def test_reinforce_does_not_reach_the_classifier():
+    images, labels, gradients = make_images(), torch.tensor([0, 1, 2]), []
+    for weight in (0.0, 1.0):
+        model = make_model(reinforce_weight=weight).train()
+        torch.manual_seed(1)
+        model(images, labels=labels).loss.backward()
+        gradients.append(model.classifier.weight.grad)
+    torch.testing.assert_close(*gradients)
+
+
+@pytest.mark.parametrize("cell_type", ["rnn", "gru"])
+def test_the_core_learns_through_time(cell_type):
+    """Its gradient against the slope of the loss, at locations that stay where they are."""
+    model = make_model(cell_type=cell_type, reinforce_weight=0.0).double().train()
+    for parameter in model.model.locator.parameters():
+        parameter.data.zero_()
+    weight = model.model.core.cell.weight_ih
+
+    def loss():
+        torch.manual_seed(1)
+        return model(make_images().double(), labels=torch.tensor([0, 1, 2])).loss
+
+    (gradient,) = torch.autograd.grad(loss(), weight)
+    place = divmod(int(gradient.abs().argmax()), gradient.shape[1])
+    with torch.no_grad():
+        weight[place] += 1e-3
+        above = loss()
+        weight[place] -= 2e-3
+        slope = (above - loss()) / 2e-3
+    assert float(gradient[place]) == pytest.approx(float(slope), rel=5e-3)  # the loss has 32 bits
+
+
 def test_copies():
     images, labels = make_images(), torch.tensor([0, 1, 2])
     still = make_model()
@@ -229,7 +272,7 @@ def test_copies():
     probabilities = several.classifier(base.pooler_output).softmax(-1).view(5, 3, 3).mean(0)
     torch.testing.assert_close(outputs.logits.softmax(-1), probabilities)
     torch.testing.assert_close(outputs.loss, -probabilities[range(3), labels].log().mean())
-    assert outputs.locations.shape == (3, 4, 2) and outputs.glimpses.shape == (3, 4, 2, 2, 4, 4)
+    assert torch.equal(outputs.locations, base.locations[:3]) and torch.equal(outputs.glimpses, base.glimpses[:3])
     assert not torch.equal(several(images).logits, outputs.logits)
     training = make_model(num_train_copies=4).train()
     outputs = training(images, labels=labels)

@@ -1,0 +1,27 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+import pytest
+from PIL import Image
+from transformers import DeiTImageProcessorPil
+
+from hf_attention.data.image_size import processed_size
+
+
+@pytest.mark.parametrize("crops, side", [(True, 8), (False, 12)])
+def test_processed_size(crops, side):
+    sizes = {"size": {"height": 12, "width": 12}, "crop_size": {"height": 8, "width": 8}}
+    processor = DeiTImageProcessorPil(do_center_crop=crops, **sizes)
+    assert processed_size(processor) == {"height": side, "width": side}
+    assert processor(Image.new("RGB", (20, 20)), return_tensors="pt")["pixel_values"].shape == (1, 3, side, side)
