@@ -159,3 +159,17 @@ def test_the_encoder_leaves_padding_out(monkeypatch):
         with monkeypatch.context() as patch:
             patch.setattr(modeling_bahdanau, "worthwhile_lengths", lambda _: None)
             torch.testing.assert_close(found, encoder(**inputs).last_hidden_state)
+
+
+def test_a_loss_in_bfloat16_is_summed_in_float32():
+    torch.manual_seed(0)
+    given = [torch.randn(512, 32), 0.3 * torch.randn(1000, 32), torch.randn(1000)]
+    given = [tensor.bfloat16().requires_grad_() for tensor in given]
+    labels = torch.randint(1000, (512,))
+    found = LinearCrossEntropy.apply(*given, labels, -100, 0.0, True)
+    assert found.dtype == torch.float32
+    exact = [tensor.detach().double().requires_grad_() for tensor in given]
+    expected = cross_entropy(linear(*exact), labels, reduction="sum")
+    assert found.item() == pytest.approx(expected.item(), rel=2e-3)
+    for gradient, wanted in zip(torch.autograd.grad(found, given), torch.autograd.grad(expected, exact)):
+        assert (gradient.double() - wanted).norm() < 0.01 * wanted.norm()
