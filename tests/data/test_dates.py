@@ -71,6 +71,22 @@ def test_alignment_and_meaning():
     assert all(len(targets) == 1 for targets in meanings.values())
 
 
+def test_ambiguous_forms_name_their_locale_and_one_other_in_ten():
+    rows = make_dates([DAY], 3000, seed=2)
+    ambiguous = {
+        (locale, write_date(DAY, locale, pattern)[0])
+        for locale in LOCALES
+        for pattern, is_ambiguous in read_patterns(locale)
+        if is_ambiguous
+    }
+    marked = {True: [], False: []}
+    for row in rows:
+        written = row["source"].removeprefix(f"<{row['locale']}> ")
+        marked[(row["locale"], written) in ambiguous].append(written != row["source"])
+    assert all(marked[True]) and len(marked[True]) > 500
+    assert sum(marked[False]) / len(marked[False]) == pytest.approx(0.1, abs=0.02)
+
+
 def test_unknown_locale():
     with pytest.raises(ValueError, match="no dates for xx_XX; choose from en_US"):
         load_dates(1, 1, 1, locales=("xx_XX",))

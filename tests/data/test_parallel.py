@@ -215,6 +215,23 @@ def test_streamed_pairs_reach_a_worker_that_is_spawned(tmp_path, tokenizer, kind
     assert list(pickle.loads(pickle.dumps(streamed))) == list(streamed)
 
 
+def test_the_longest_target_that_is_kept(tokenizer):
+    longest = len(tokenizer("many many dogs").input_ids)
+    pairs = [("ein Hund", "many many dogs"), ("ein Hund", " "), ("ein Hund", ""), ("ein Hund", "a dog")]
+    for limit, left in ((longest, ["many many dogs", "a dog"]), (longest - 1, ["a dog"])):
+        kept = tokenize_pairs(make_dataset(pairs), tokenizer, max_target_length=limit)
+        assert kept["target"] == left
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+@pytest.mark.parametrize("pair", [{"de": "ja", "en": "yes"}, {"translation": {"de": "ja", "en": "yes"}}])
+def test_alignments_are_kept(tmp_path, pair, streaming):
+    (tmp_path / "d.jsonl").write_text(json.dumps({**pair, "id": 1, "alignment": [[0, 3, 0, 2]]}) + "\n")
+    files = {"train": [str(tmp_path / "d.jsonl")]}
+    data = load_parallel(data_files=files, source_lang="de", target_lang="en", streaming=streaming)
+    assert next(iter(data["train"])) == {"source": "ja", "target": "yes", "alignment": [[0, 3, 0, 2]]}
+
+
 def test_bad_pairs(tokenizer):
     with pytest.raises(ValueError, match="No pair is left"):
         tokenize_pairs(make_dataset(PAIRS), tokenizer, max_source_length=2)

@@ -95,6 +95,14 @@ def test_special_tokens_in_a_text_are_text(texts):
         assert tokenizer.decode(ids, skip_special_tokens=True) == f"The {literal} cat"
 
 
+@pytest.mark.parametrize("model_type", ["unigram", "bpe"])
+@pytest.mark.parametrize("character_coverage", [0.98, 1.0])
+def test_rare_characters_are_unknown_where_not_all_are_covered(model_type, character_coverage):
+    tokenizer = train_tokenizer(["abcd dcba"] * 60 + ["abq dcba"], 20, model_type, character_coverage)
+    assert tokenizer.unk_token_id not in tokenizer("abcd").input_ids
+    assert (tokenizer.unk_token_id in tokenizer("q").input_ids) == (character_coverage < 1)
+
+
 def test_extra_tokens_are_one_token_each(texts):
     tokenizer = train_tokenizer(texts, 300, "char", extra_tokens=["<en_US>", "<de_DE>"])
     tokens = tokenizer.convert_ids_to_tokens(tokenizer("<en_US> 3/4/05").input_ids)

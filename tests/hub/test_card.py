@@ -12,16 +12,18 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
 from fresh_process import run
 from huggingface_hub import ModelCard
+from matplotlib.figure import Figure
 from PIL import Image
 
 import hf_attention
-from hf_attention.hub.card import describe_device, describe_versions
+from hf_attention.hub.card import METRICS, describe_device, describe_versions, draw_curves
 from hf_attention.hub.translation_card import write_translation_card
 from hf_attention.training.arguments import TranslationTrainingArguments
 
@@ -93,11 +95,29 @@ def test_a_folder_without_a_run(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_model_cards_in_the_repository_were_made_by_the_writer():
-    from pathlib import Path
+@pytest.mark.parametrize("name", ["bahdanau-dates", "compact-vit-digits"])
+def test_model_cards_in_the_repository_show_the_figures_beside_them(name):
+    """In the table that a person reads and in the metadata, every one of them and no other."""
+    folder = Path(__file__).parents[2] / "model_cards" / name
+    card = ModelCard.load(folder / "README.md")
+    results = json.loads((folder / "all_results.json").read_text())
+    figures = {key: results[f"test_{key}"] for key in METRICS if f"test_{key}" in results}
+    shown = {result.metric_type: result.metric_value for result in card.data.eval_results}
+    assert figures and shown == pytest.approx(figures, abs=1e-5)
+    section = card.text.split("## Results")[1].split("\n## ")[0]
+    for key, value in figures.items():
+        assert f"| {METRICS[key][0]} | {value:{METRICS[key][1]}} |" in section
 
-    root = Path(__file__).parents[2] / "model_cards"
-    card = ModelCard.load(root / "bahdanau-dates" / "README.md")
-    state = json.loads((root / "bahdanau-dates" / "all_results.json").read_text())
-    for result in card.data.eval_results:
-        assert result.metric_value == pytest.approx(state[f"test_{result.metric_type}"], abs=1e-5)
+
+def test_rates_are_drawn_from_0_to_100(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *args, **kwargs: drawn.append(figure))
+    history = [
+        {"epoch": 1, "eval_loss": 2.0, "eval_chrf": 35.0, "eval_exact_match": 0.25, "eval_accuracy": 0.5},
+        {"epoch": 2, "eval_loss": 1.0, "eval_chrf": 70.0, "eval_exact_match": 0.75, "eval_accuracy": 1.0},
+    ]
+    draw_curves(history, tmp_path / "curves.png")
+    losses, scores = drawn[0].axes
+    assert [line.get_ydata().tolist() for line in losses.lines] == [[2, 1]]
+    found = {line.get_label(): line.get_ydata().tolist() for line in scores.lines}
+    assert found == {"chrF": [35, 70], "exact match": [25, 75], "accuracy": [50, 100]}

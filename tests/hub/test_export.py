@@ -11,6 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
+import copy
 import shutil
 
 import numpy as np
@@ -38,7 +39,8 @@ from hf_attention import (
     CompactVitConfig,
     RecurrentAttentionConfig,
 )
-from hf_attention.hub.export import export_onnx
+from hf_attention.hub import export
+from hf_attention.hub.export import export_onnx, write
 from hf_attention.hub.folder import list_shared
 from hf_attention.hub.onnx_translator import OnnxTranslator, open_session
 
@@ -182,7 +184,7 @@ def test_an_export_of_other_weights_is_not_published(small_vision_run, tmp_path)
     assert not [path for path in shared if path.startswith("onnx")] and "onnx" in left_out
 
 
-def test_what_cannot_be_exported(small_run, tmp_path, monkeypatch):
+def test_what_cannot_be_exported(small_run, tmp_path):
     sizes = {"d_model": 8, "encoder_layers": 1, "decoder_layers": 1, "encoder_ffn_dim": 8, "decoder_ffn_dim": 8}
     heads = {"encoder_attention_heads": 2, "decoder_attention_heads": 2}
     config = MarianConfig(vocab_size=9, pad_token_id=0, decoder_start_token_id=0, eos_token_id=1, **sizes, **heads)
@@ -197,8 +199,25 @@ def test_what_cannot_be_exported(small_run, tmp_path, monkeypatch):
     AutoModelForImageClassification.from_config(config).save_pretrained(tmp_path / "random")
     with pytest.raises(ValueError, match="`num_eval_copies=2`: it looks at random places"):
         export_onnx(str(tmp_path / "random"))
-    # a file that gives something else is not written
-    monkeypatch.setattr("hf_attention.hub.export.TOLERANCE", -1.0)
-    with pytest.raises(ValueError, match="onnxruntime's logits differ from the model's"):
-        export_onnx(str(small_run[0]), str(tmp_path / "onnx"))
+
+
+@pytest.mark.parametrize("file", ["decoder_model.onnx", "model.onnx"])
+def test_a_file_that_gives_something_else_is_not_written(file, tmp_path, monkeypatch):
+    if file == "model.onnx":
+        config = CompactVitConfig(image_size=8, num_conv_layers=1, **SMALL_VIT)
+        AutoModelForImageClassification.from_config(config).save_pretrained(tmp_path)
+    else:
+        make(tmp_path)
+
+    def write_of_other_weights(module, inputs_given, path, **names):
+        changed = copy.deepcopy(module)
+        if path.name == file:
+            with torch.no_grad():
+                for parameter in changed.parameters():
+                    parameter += 0.02
+        write(changed, inputs_given, path, **names)
+
+    monkeypatch.setattr(export, "write", write_of_other_weights)
+    with pytest.raises(ValueError, match="onnxruntime's logits differ from the model's by up to"):
+        export_onnx(str(tmp_path))
     assert not (tmp_path / "onnx").exists()

@@ -97,6 +97,27 @@ def test_translation(hub, folder):
     assert results.startswith("- dataset:\n    id: user/pairs\n    task_id: exact_match\n  value: 0.25\n")
 
 
+def test_figures_of_validation_are_no_results_of_a_test(folder):
+    """Nor does the file of a run that was tested stay beside them."""
+    model = BahdanauForConditionalGeneration(BahdanauConfig.from_preset("tiny", vocab_size=40))
+    results = json.loads((folder / "all_results.json").read_text())
+    (folder / "all_results.json").write_text(json.dumps({**results, "eval_chrf": 45.6}))
+    given = {"alignments": [], "example": "a", "data_name": "user/pairs", "dataset": "user/pairs", "num_beams": 1}
+    for split, shown, kept in (("test", 34.5, True), ("validation", 45.6, False)):
+        card = write_translation_card(
+            str(folder),
+            model,
+            TranslationTrainingArguments(output_dir=str(folder)),
+            data_description="",
+            test_size=10,
+            split=split,
+            **given,
+        )
+        found = {(result.dataset_split, result.metric_value) for result in card.data.eval_results}
+        assert (split, shown) in found and {other for other, _ in found} == {split}
+        assert (folder / ".eval_results" / "test.yaml").is_file() == kept
+
+
 def test_image_classification(hub, folder):
     model = CompactVitForImageClassification(
         CompactVitConfig.from_preset("cct_2_3x2", num_labels=3, id2label={0: "ant", 1: "bee", 2: "cow"})

@@ -26,7 +26,7 @@ from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, pipeline
 
 from hf_attention.hub import publish as publishing
 from hf_attention.hub import publish_model
-from hf_attention.hub.folder import list_shared
+from hf_attention.hub.folder import check_secrets, list_shared
 from hf_attention.hub.renewal import RECORD, sign_card
 
 
@@ -451,6 +451,16 @@ def test_secrets_in_any_text(hub, folder, unchecked):
     (folder / "chat_template.jinja").write_text("hf_alice")
     with pytest.raises(ValueError, match=r"chat_template.jinja holds an access token"):
         publish_model(str(folder), "alice/small")
+
+
+def test_tokens_of_others_are_secrets_too(tmp_path):
+    token = "hf_" + "aZ" * 17  # as long as one of the Hub's, and not the one in use
+    for text in (f'login("{token}")', f"token: {token}\n"):
+        (tmp_path / "notes.py").write_text(text)
+        with pytest.raises(ValueError, match="notes.py holds an access token"):
+            check_secrets(str(tmp_path), ["notes.py"], HfApi(token="hf_alice"))
+    (tmp_path / "notes.py").write_text("from hf_attention import hf_and_other_names_that_are_no_tokens")
+    check_secrets(str(tmp_path), ["notes.py"], HfApi(token="hf_alice"))
 
 
 def test_a_tag_that_fails_is_told_apart_from_an_upload_that_fails(hub, folder, unchecked):

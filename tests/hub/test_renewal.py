@@ -17,6 +17,7 @@ import pytest
 from huggingface_hub import ModelCard, ModelCardData
 
 from hf_attention.hub.renewal import (
+    SPACES,
     TO_BE_FILLED,
     TRAINERS,
     add_tags,
@@ -134,6 +135,19 @@ def test_results_a_person_added_stay_beside_ours():
     assert found == [("d", 0.7), ("e", 0.1)]
 
 
+def test_a_persons_result_of_another_split_stays_beside_ours():
+    metadata, body, record = read_card(generate(0.5))
+    (ours,) = metadata["model-index"][0]["results"]
+    metric = {"type": "accuracy", "value": 0.1}
+    metadata["model-index"][0]["results"].append(
+        {**ours, "dataset": {**ours["dataset"], "split": "validation"}, "metrics": [metric]}
+    )
+    merged, _, _ = read_card(renew_card(write_card(metadata, body, record), generate(0.7)))
+    results = merged["model-index"][0]["results"]
+    found = [(result["dataset"]["split"], result["metrics"][0]["value"]) for result in results]
+    assert found == [("test", 0.7), ("validation", 0.1)]
+
+
 OWN = "---\nlicense: gpl-3.0  # mine\n---\n# Mine\n\n\n## Results\n\nGood.\n\n## Results\n\nBetter.  \n"
 
 
@@ -234,3 +248,14 @@ class TestCombining:
         with pytest.raises(ValueError, match="both were written by hand"):
             combine_cards(None, OWN, "# Another\n")
         assert "# Another" in combine_cards(None, generate(), "# Another\n")
+
+    @pytest.mark.parametrize(
+        "remote",
+        [
+            f"---\nsdk: gradio\n---\n\n{SPACES} https://huggingface.co/docs/hub/spaces-config-reference\n",
+            f"---\ntags: []\n---\n\n<!-- {TRAINERS} -->\n\n# model\n\n" + f"## A\n\n{TO_BE_FILLED}\n\n" * 3,
+        ],
+        ids=["Space", "Trainer"],
+    )
+    def test_a_card_that_a_machine_made_there_gives_way(self, remote):
+        assert combine_cards(None, OWN, remote) == OWN

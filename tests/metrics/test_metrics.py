@@ -29,6 +29,18 @@ def test_bleu_and_chrf_are_sacrebleus():
     assert ChrF().compute(**TEXTS)["chrf"] == sacrebleu.corpus_chrf(TEXTS["predictions"], [TEXTS["references"]]).score
 
 
+def test_options_of_bleu_and_chrf():
+    predictions, references = TEXTS["predictions"], [TEXTS["references"]]
+    upper = {**TEXTS, "predictions": [text.upper() for text in predictions]}
+    assert Bleu().compute(**upper)["bleu"] < 50
+    expected = sacrebleu.corpus_bleu(predictions, references).score
+    found = Bleu().compute(**upper, lowercase=True)
+    assert found["bleu"] == pytest.approx(expected) and "case:lc" in found["signature"]
+    for order in (1, 2):
+        expected = sacrebleu.corpus_chrf(predictions, references, word_order=order).score
+        assert ChrF().compute(**TEXTS, word_order=order)["chrf"] == expected != ChrF().compute(**TEXTS)["chrf"]
+
+
 def test_exact_match():
     assert ExactMatch().compute(**TEXTS)["exact_match"] == 0.5
     assert ExactMatch().compute(predictions=[" a "], references=["a"])["exact_match"] == 1

@@ -11,16 +11,20 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
+import json
 import os
 import shutil
 import subprocess
 import sys
 
 import pytest
+import torch
 from conftest import SMALL
+from safetensors.torch import save_file
 from transformers import AutoConfig
 
-from hf_attention.training.checkpoints import check_output_dir, check_weights, find_checkpoint
+from hf_attention import CompactVitConfig
+from hf_attention.training.checkpoints import check_output_dir, check_same_model, check_weights, find_checkpoint
 
 
 @pytest.fixture
@@ -70,6 +74,48 @@ def test_output_dir(run, tmp_path):
     config.decoder_layers = 2
     with pytest.raises(ValueError, match="decoder_layers 1 instead of 2"):
         check_output_dir(str(run), config, overwrite=False, resume=True)
+
+
+def test_checkpoints_are_in_the_order_of_their_numbers(tmp_path):
+    for step in (9, 10, 100, 20):
+        folder = tmp_path / f"checkpoint-{step}"
+        folder.mkdir()
+        save_file({"weight": torch.zeros(1)}, folder / "model.safetensors")
+        (folder / "trainer_state.json").write_text("{}")
+    for newest in (100, 20, 10, 9):
+        assert find_checkpoint(str(tmp_path), "last") == str(tmp_path / f"checkpoint-{newest}")
+        (tmp_path / f"checkpoint-{newest}" / "trainer_state.json").unlink()
+
+
+def test_a_missing_shard(tmp_path):
+    first, second = (f"model-0000{part}-of-00002.safetensors" for part in (1, 2))
+    save_file({"a": torch.zeros(1)}, tmp_path / first)
+    index = {"metadata": {}, "weight_map": {"a": first, "b": second}}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(ValueError, match=f"lacks a part of its weights: {second}"):
+        check_weights(str(tmp_path))
+    save_file({"b": torch.zeros(1)}, tmp_path / second)
+    check_weights(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "option, value",
+    [
+        ("image_size", 16),
+        ("num_channels", 1),
+        ("num_hidden_layers", 3),
+        ("tokenizer_type", "patch"),
+        ("patch_size", 2),
+    ],
+)
+def test_a_checkpoint_of_another_image_model(option, value, tmp_path):
+    config = CompactVitConfig(image_size=8, num_hidden_layers=2, tokenizer_type="conv", patch_size=4)
+    config.save_pretrained(tmp_path)
+    check_same_model(str(tmp_path), config)
+    before = getattr(config, option)
+    setattr(config, option, value)
+    with pytest.raises(ValueError, match=rf"is of another model \({option} {before} instead of {value}\)"):
+        check_same_model(str(tmp_path), config)
 
 
 LIMITED = """

@@ -30,9 +30,11 @@ from transformers import (
     GenerationConfig,
 )
 
+from hf_attention import BahdanauForConditionalGeneration
+from hf_attention.data.dates import load_dates
 from hf_attention.data.tokenizer import train_tokenizer
 from hf_attention.training import translation
-from hf_attention.training.translation_scores import compute_metrics
+from hf_attention.training.translation_scores import alignment_error, compute_metrics
 
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "train_translation.py"
@@ -71,7 +73,9 @@ def test_run_leaves_a_whole_folder(small_run):
     for split in ("eval", "test"):
         for metric in ("bleu", "chrf", "exact_match"):
             assert results[f"{split}_{metric}"] >= 0
-    assert 0 <= results["test_alignment_error"] <= 1
+    model, tokenizer = AutoModelForSeq2SeqLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+    error = alignment_error(model, tokenizer, None, load_dates(400, 40, 40)["test"], 40)
+    assert results["test_alignment_error"] == pytest.approx(error) and "eval_alignment_error" not in results
     assert results["epoch"] == pytest.approx(30 / 25)
     generation = GenerationConfig.from_pretrained(folder)
     assert (generation.pad_token_id, generation.bos_token_id, generation.eos_token_id) == (0, 1, 2)
@@ -158,21 +162,30 @@ def test_two_processes_give_the_figures_of_one(tmp_path):
 
 @pytest.mark.parametrize("drop_last", [False, True])
 def test_a_row_is_compared_with_its_own_reference(pairs, drop_last, tmp_path, monkeypatch):
-    # three are alike as tokens
+    # three are alike as tokens, one source is empty and one longer than `max_source_length`
     texts = ["eins zwei", "e\u200bins zwei", "eins  zwei", "eins", "zwei", "drei vier fuenf"]
-    (tmp_path / "test.csv").write_text("\n".join(["de,en", *(f"{text},{text}" for text in texts)]) + "\n")
-    seen = []
+    rows = [*((text, text) for text in texts), ("", "vier"), ("sechs " * 70, "sechs")]
+    (tmp_path / "test.csv").write_text("\n".join(["de,en", *map(",".join, rows)]) + "\n")
+    seen, beams = [], []
+    generate = BahdanauForConditionalGeneration.generate
+
+    def record_beams(model, *args, **kwargs):
+        beams.append(kwargs.get("num_beams"))
+        return generate(model, *args, **kwargs)
 
     def record(prediction, tokenizer, references, **kwargs):
+        assert sorted(references) == sorted(target for _, target in rows)
+        assert set(beams) == {2}
         labels = [[token_id for token_id in row if token_id > 0] for row in prediction.label_ids.tolist()]
         seen.extend(zip(labels, tokenizer(references).input_ids, references))
         return compute_metrics(prediction, tokenizer, references, **kwargs)
 
     monkeypatch.setattr(translation, "compute_metrics", record)
-    arguments = [*pairs, *SMALL, "--test_file", str(tmp_path / "test.csv"), "--per_device_eval_batch_size", "4"]
+    monkeypatch.setattr(BahdanauForConditionalGeneration, "generate", record_beams)
+    arguments = [*pairs, *SMALL, "--test_file", str(tmp_path / "test.csv"), "--per_device_eval_batch_size", "3"]
     arguments += ["--dataloader_drop_last", str(drop_last), "--max_steps", "1", "--output_dir", str(tmp_path / "run")]
     main(arguments)
-    assert len({reference for *_, reference in seen}) == len(seen) == (4 if drop_last else 6)
+    assert len({reference for *_, reference in seen}) == len(seen) == (6 if drop_last else 8)
     assert all(labels == expected for labels, expected, _ in seen)
 
 

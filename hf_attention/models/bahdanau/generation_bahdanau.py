@@ -67,7 +67,7 @@ def top(scores: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:
     if scores.device.type != "cpu" or blocks < 4 * count:
         return scores.topk(count)
     scores = in_blocks(scores)
-    chosen = scores.amax(dim=-1).topk(count).indices.sort().values  # in order, so that of equal scores the first wins
+    chosen = scores.amax(dim=-1).topk(count).indices
     values, indices = scores.gather(1, chosen.unsqueeze(-1).expand(-1, -1, BLOCK)).flatten(1).topk(count)
     return values, chosen.gather(1, indices // BLOCK) * BLOCK + indices % BLOCK
 

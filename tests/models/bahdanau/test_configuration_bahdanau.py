@@ -76,3 +76,42 @@ def test_unknown_preset_and_foreign_attributes():
     with pytest.raises(ValueError, match="no preset 'huge'; choose one of rnnsearch_50"):
         BahdanauConfig.from_preset("huge")
     assert BahdanauConfig(task_notes="kept").task_notes == "kept"
+
+
+PAPERS = {
+    # Bahdanau et al. 2014, appendix A.2.3 and B.1
+    "rnnsearch_50": {"vocab_size": 30_000, "embedding_size": 620, "hidden_size": 1000, "attention_size": 1000}
+    | {"maxout_size": 500, "encoder_layers": 1, "decoder_layers": 1, "bidirectional": True, "cell_type": "gru"}
+    | {"initializer_range": 0.01, "attention_initializer_range": 0.001, "dropout": 0.0, "use_bias": False},
+    "rnnencdec_50": {"vocab_size": 30_000, "embedding_size": 620, "hidden_size": 1000, "maxout_size": 500}
+    | {"encoder_layers": 1, "decoder_layers": 1, "bidirectional": False, "attention_type": "none"}
+    | {"reset_after": False, "use_bias": False},
+    # Sutskever et al. 2014, section 3.4: four layers of 1000, uniform from -0.08 to 0.08
+    "seq2seq_2014": {"encoder_vocab_size": 160_000, "vocab_size": 80_000, "embedding_size": 1000, "hidden_size": 1000}
+    | {"encoder_layers": 4, "decoder_layers": 4, "cell_type": "lstm", "attention_type": "none", "dropout": 0.0}
+    | {"initializer_range": pytest.approx(0.08 / 3**0.5, rel=0.1)},
+    # Luong et al. 2015, section 4.1: four layers of 1000, uniform from -0.1 to 0.1, dropout 0.2
+    "luong_2015": {"vocab_size": 50_000, "encoder_vocab_size": None, "embedding_size": 1000, "hidden_size": 1000}
+    | {"encoder_layers": 4, "decoder_layers": 4, "cell_type": "lstm", "attention_type": "general", "dropout": 0.2}
+    | {"input_feeding": True, "readout_type": "tanh", "initializer_range": pytest.approx(0.1 / 3**0.5, rel=0.1)},
+}
+
+
+@pytest.mark.parametrize("name", PAPERS)
+def test_presets_have_the_papers_numbers(name):
+    config = BahdanauConfig.from_preset(name)
+    assert {option: getattr(config, option) for option in PAPERS[name]} == PAPERS[name]
+
+
+def test_own_presets():
+    sizes = ("embedding_size", "hidden_size", "encoder_output_size", "attention_size", "maxout_size")
+    for name, numbers in (
+        ("tiny", (64, 128, 128, 128, 64)),
+        ("mini", (128, 256, 256, 256, 128)),
+        ("small", (256, 512, 512, 512, 256)),
+    ):
+        config = BahdanauConfig.from_preset(name)
+        assert tuple(getattr(config, size) for size in sizes) == numbers
+        shares = (config.tie_word_embeddings, config.share_encoder_decoder_embeddings)
+        assert shares == {"tiny": (False, False), "mini": (True, False), "small": (True, True)}[name]
+        assert config.dropout == (0.0 if name == "tiny" else 0.4)

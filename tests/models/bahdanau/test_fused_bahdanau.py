@@ -241,3 +241,15 @@ def test_without_input_feeding_a_target_is_one_call():
     model.model.decoder.layers[0].unit.register_forward_hook(lambda *_: calls.append(1))
     model(input_ids=torch.tensor([[3, 4, 2]]), labels=torch.tensor([[5, 6, 7, 2]])).loss.backward()
     assert len(calls) == 1
+
+
+def test_scores_that_float32_could_not_hold_as_exponentials():
+    """exp(2 * 55) and exp(-2 * 55) multiply to 1, but float32 ends at exp(88)."""
+    layer, (inputs, mask) = make(torch.float32), make_inputs(torch.float32)
+    with torch.no_grad():
+        layer.attention.query_proj.weight.zero_()
+        layer.attention.query_proj.bias.fill_(-55.0)
+        inputs[2].fill_(55.0)
+    *outputs, weights = layer(*inputs, mask)
+    assert all(output.isfinite().all() for output in outputs)
+    torch.testing.assert_close(weights[0, :, :4], torch.full((5, 4), 0.25))

@@ -16,7 +16,7 @@ import copy
 import pytest
 import torch
 from test_modeling_bahdanau import KINDS, make_batch, make_model, name_of
-from transformers import EosTokenCriteria, MaxLengthCriteria
+from transformers import EosTokenCriteria, GenerationConfig, MaxLengthCriteria
 
 from hf_attention.models.bahdanau import generation_bahdanau, steps_bahdanau
 
@@ -364,3 +364,98 @@ def test_searches_under_autocast(monkeypatch):
         monkeypatch.setattr(type(model), "can_search", lambda *_: False)
         expected = model.generate(**inputs, max_new_tokens=5, eos_token_id=None)
     assert (found == expected).float().mean() > 0.9  # the searches align in float32, and so round otherwise
+
+
+class Streamer:
+    def __init__(self):
+        self.tokens, self.has_ended = [], False
+
+    def put(self, tokens):
+        self.tokens += tokens.flatten().tolist()
+
+    def end(self):
+        self.has_ended = True
+
+
+def test_a_streamer_gets_every_token():
+    model, inputs = make_ending_model()
+    streamer = Streamer()
+    found = model.generate(**{name: value[:1] for name, value in inputs.items()}, max_new_tokens=5, streamer=streamer)
+    assert streamer.tokens == found[0].tolist() and streamer.has_ended
+
+
+def test_a_cache_that_has_read_something_goes_on():
+    model, inputs = make_ending_model()
+    read, begun = torch.tensor([[4, 9]]).expand(12, -1), torch.tensor([[1, 6]]).expand(12, -1)
+    cache = model(**inputs, decoder_input_ids=read, use_cache=True).past_key_values
+    asked = {"decoder_input_ids": begun, "max_new_tokens": 4, "eos_token_id": None}
+    found = model.generate(**inputs, **asked, past_key_values=cache)
+    tokens = torch.cat([read, begun], dim=1)
+    for _ in range(4):
+        logits = model(**inputs, decoder_input_ids=tokens, use_cache=False).logits
+        tokens = torch.cat([tokens, logits[:, -1:].argmax(-1)], dim=1)
+    assert torch.equal(found, tokens[:, 2:])
+    assert not torch.equal(found, model.generate(**inputs, **asked))
+
+
+@pytest.mark.parametrize(
+    "asked, message",
+    [
+        ({"num_beams": 2, "low_memory": True}, "`low_memory=True` is not supported"),
+        ({"decoder_inputs_embeds": torch.zeros(12, 3, 5)}, "exactly one of .* `decoder_inputs_embeds`"),
+    ],
+)
+def test_what_generate_refuses_is_refused(asked, message):
+    model, inputs = make_ending_model()
+    with pytest.raises(ValueError, match=message):
+        model.generate(**inputs, max_new_tokens=4, **asked)
+
+
+@torch.no_grad()
+def test_keys_that_float32_could_not_hold_as_exponentials():
+    """Keys of 55 and of 30 beside queries of -55, as with tanh, which makes of them 0 and -1."""
+    model, inputs = make_ending_model()
+    decoder, keys = model.model.decoder, torch.full((12, 9, 7), 55.0)
+    keys[:, ::2] = 30
+    decoder.project_keys = lambda _: keys.clone()
+    attention = decoder.layers[0].attention
+    attention.query_proj.weight.zero_()
+    attention.query_proj.bias.fill_(-55.0)
+    encoded, tokens = model.get_encoder()(**inputs), torch.arange(3, 15)
+    step = steps_bahdanau.FusedStep(model, encoded[0], inputs["attention_mask"], 1)
+    found, _ = step(tokens, step.start())
+    given = {"encoder_outputs": encoded, "attention_mask": inputs["attention_mask"]}
+    outputs = model(**given, decoder_input_ids=tokens[:, None], output_attentions=True)
+    torch.testing.assert_close(found, outputs.logits[:, 0])
+    weights = outputs.cross_attentions[0][1, 0, 0]  # of a row without padding
+    expected = torch.tensor([-1.0, 0.0] * 4 + [-1.0]) * attention.score.weight.sum()
+    torch.testing.assert_close(weights, expected.softmax(dim=-1))
+
+
+@pytest.mark.parametrize("size", [40, 2000, 1999])
+def test_top_of_equal_scores(size):
+    """Which of them are found is open, but each once and with its own score."""
+    scores = torch.randint(0, 50, (5, size), generator=torch.Generator().manual_seed(0)).float()
+    values, indices = generation_bahdanau.top(scores, 6)
+    assert values.tolist() == [sorted(row, reverse=True)[:6] for row in scores.tolist()]
+    assert torch.equal(scores.gather(1, indices), values)
+    assert all(len(set(row)) == 6 for row in indices.tolist())
+
+
+def test_a_search_that_likes_short_targets_hopes_for_the_next_length():
+    """Scores by two beams: ln 0.09, then (ln 0.9 + ln 0.09) * 2 and, better than both, (2 ln 0.9 + ln 0.99) * 3."""
+
+    class Step:  # of pad, start, end and a word; whatever was read
+        is_static = True
+        probabilities = torch.tensor([[0.005, 0.005, 0.09, 0.9]] * 2 + [[0.003, 0.003, 0.99, 0.004]])
+
+        def start(self):
+            return torch.zeros(2, 1, dtype=torch.long)
+
+        def __call__(self, tokens, state):
+            return self.probabilities[state[:, 0]].log(), state + 1
+
+    config = GenerationConfig(num_beams=2, max_length=40, length_penalty=-1.0, early_stopping="never")
+    config.num_return_sequences = 1
+    start, eos = torch.ones(2, 1, dtype=torch.long), torch.tensor([2])
+    assert generation_bahdanau.beam_search(Step(), start, config, eos, 0, []).tolist() == [[1, 3, 3, 2]]

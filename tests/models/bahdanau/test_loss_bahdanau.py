@@ -141,3 +141,17 @@ def test_attention_asked_for_in_training_is_whole():
     model, batch = make().train(), make_batch()
     weights = model(**batch, output_attentions=True).cross_attentions[0]
     torch.testing.assert_close(weights.sum(dim=-1), torch.ones(4, 1, 7, dtype=torch.double))
+
+
+def test_a_loss_in_bfloat16_is_summed_in_float32():
+    torch.manual_seed(0)
+    given = [torch.randn(512, 32), 0.3 * torch.randn(1000, 32), torch.randn(1000)]
+    given = [tensor.bfloat16().requires_grad_() for tensor in given]
+    labels = torch.randint(1000, (512,))
+    found = LinearCrossEntropy.apply(*given, labels, -100, 0.0, True)
+    assert found.dtype == torch.float32
+    exact = [tensor.detach().double().requires_grad_() for tensor in given]
+    expected = cross_entropy(linear(*exact), labels, reduction="sum")
+    assert found.item() == pytest.approx(expected.item(), rel=2e-3)
+    for gradient, wanted in zip(torch.autograd.grad(found, given), torch.autograd.grad(expected, exact)):
+        assert (gradient.double() - wanted).norm() < 0.01 * wanted.norm()

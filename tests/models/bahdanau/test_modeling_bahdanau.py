@@ -402,3 +402,64 @@ def test_labels_without_a_pad_token():
     model = make_model(pad_token_id=None)
     with pytest.raises(ValueError, match="`pad_token_id` is None"):
         model(input_ids=torch.tensor([[5, 6]]), labels=torch.tensor([[5, 6]]))
+
+
+def test_initial_input_weights_of_the_fused_units():
+    model = make_model(embedding_size=60, hidden_size=50, initializer_range=0.03)
+    for direction in ("forward_rnn", "backward_rnn"):
+        weight = getattr(model.model.encoder.layers[0], direction).unit.weight_ih_l0
+        assert weight.std().item() == pytest.approx(0.03, rel=0.05)
+
+
+def test_the_share_of_guesses_that_are_read():
+    model = make_model(vocab_size=200, scheduled_sampling_probability=0.3)
+    torch.manual_seed(0)
+    ids = torch.randint(3, 200, (40, 30))
+    mixed = model.sample_decoder_inputs(ids, torch.randn(40, 4, 12))
+    assert (mixed != ids)[:, 1:].float().mean().item() == pytest.approx(0.3, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    "options, readouts",
+    [
+        ({}, [(3, 4, 4)]),
+        ({"attention_query": "current", "input_feeding": True, "readout_type": "tanh"}, [(3, 1, 6)] * 4),
+    ],
+)
+def test_dropout_acts_on_embeddings_on_layers_and_on_the_readout(options, readouts, monkeypatch):
+    """Of two layers a side: the source's embeddings and states, the target's, and between its layers."""
+    model, batch = make_model(encoder_layers=2, decoder_layers=2, dropout=0.5, **options).train(), make_batch()
+    shapes, dropped = [], []
+    forward = torch.nn.Dropout.forward
+
+    def record(module, given):
+        result = forward(module, given)
+        shapes.append(tuple(given.shape))
+        dropped.append(((result == 0) & (given != 0)).float().mean().item())
+        return result
+
+    monkeypatch.setattr(torch.nn.Dropout, "forward", record)
+    model(**batch)
+    between = [(3, 1, 6)] * 4 if "input_feeding" in options else [(3, 4, 6)]
+    assert sorted(shapes) == sorted([(3, 6, 5), (3, 6, 12), (3, 6, 12), (3, 4, 5), *between, *readouts])
+    assert all(0.1 < share < 0.9 for share in dropped)
+
+
+def test_ids_of_a_source_are_of_its_own_vocabulary():
+    model = make_model(encoder_vocab_size=25)
+    model(input_ids=torch.tensor([[20, 24]]), labels=torch.tensor([[5, 16]]))
+    with pytest.raises(ValueError, match="`input_ids` holds id 25"):
+        model(input_ids=torch.tensor([[25]]), labels=torch.tensor([[5]]))
+    with pytest.raises(ValueError, match="`labels` holds id 20"):
+        model(input_ids=torch.tensor([[20]]), labels=torch.tensor([[20]]))
+
+
+def test_scores_in_bfloat16_are_weighed_in_float32():
+    """As under autocast, where the annotations may be in float32: beside the softmax in float64."""
+    torch.manual_seed(0)
+    attention = BahdanauAttention(BahdanauConfig(hidden_size=8, bidirectional=False, attention_type="dot"))
+    query, keys, values = torch.randn(1, 3, 8).bfloat16(), torch.randn(1, 500, 8).bfloat16(), torch.randn(1, 500, 8)
+    contexts, weights = attention(query, keys, values)
+    expected = (query @ keys.transpose(1, 2)).double().softmax(dim=-1)
+    torch.testing.assert_close(weights.double(), expected, rtol=1e-5, atol=0)
+    torch.testing.assert_close(contexts.double(), expected @ values.double(), rtol=1e-4, atol=1e-5)

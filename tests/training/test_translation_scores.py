@@ -1,0 +1,60 @@
+# Copyright 2026 The hf_attention authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+from types import SimpleNamespace
+
+import pytest
+import torch
+from datasets import Dataset
+from torch import nn
+
+from hf_attention.data.tokenizer import train_tokenizer
+from hf_attention.training.translation_scores import alignment_error
+
+
+SOURCE, TARGET = "4. März 2005", "2005-03-04"
+SPANS = [[0, 4, 8, 12], [5, 7, 3, 7], [8, 10, 0, 1]]  # of the year, the month and the day
+# what the tokens of `▁2005-03-04</s>` look at among those of `▁4.▁März▁2005</s>`: at what they mean, or elsewhere
+RIGHT = {"year": [9, 9, 10, 11, 12], "month": [4, 6], "day": [0, 1]}
+WRONG = {"year": [0, 1, 1, 4, 5], "month": [8, 9], "day": [4, 5]}
+HYPHEN, END = [2], [13]
+
+
+class Looking(nn.Module):
+    """A model that looks at what it is told to."""
+
+    config = SimpleNamespace(_attn_implementation=None)
+    device = torch.device("cpu")
+
+    def __init__(self, positions: list[int]):
+        super().__init__()
+        self.positions = torch.tensor(positions)
+
+    def forward(self, input_ids, attention_mask, labels, output_attentions):
+        weights = nn.functional.one_hot(self.positions, input_ids.shape[1]).float().expand(len(labels), 1, -1, -1)
+        return SimpleNamespace(cross_attentions=(weights,), logits=torch.zeros(*labels.shape, 40))
+
+
+@pytest.mark.parametrize(
+    "wrong, expected",
+    [([], 0), (["month"], 2 / 9), (["year", "day"], 7 / 9), (["year", "month", "day"], 1)],
+)
+def test_alignment_error_by_hand(wrong, expected):
+    """Of nine tokens in spans; the hyphens and the end look where they like."""
+    parts = RIGHT | {part: WRONG[part] for part in wrong}
+    model = Looking([*parts["year"], *HYPHEN, *parts["month"], *HYPHEN, *parts["day"], *END])
+    tokenizer = train_tokenizer([SOURCE, TARGET], 40, "char")
+    rows = [{"source": SOURCE, "target": TARGET, "alignment": SPANS}] * 2
+    rows += [{"source": SOURCE, "target": TARGET, "alignment": []}, {"source": " ", "target": "", "alignment": SPANS}]
+    assert alignment_error(model, tokenizer, None, Dataset.from_list(rows), 2) == pytest.approx(expected)
+    assert alignment_error(model, tokenizer, None, Dataset.from_list(rows[2:]), 2) is None
