@@ -24,7 +24,7 @@ from hf_attention import (
     RecurrentAttentionForImageClassification,
 )
 from hf_attention.data.cluttered_digits import load_cluttered_digits
-from hf_attention.data.images import encode_png, load_digits
+from hf_attention.data.images import load_digits
 from hf_attention.training.coverage import measure_coverage
 
 
@@ -57,8 +57,9 @@ def look_left():
     return model
 
 
-def test_a_box_in_an_image_that_is_wider_than_high(rows):
-    cells = [{"bytes": encode_png(Image.new("L", (40, 20))), "path": None}] * 2
+def test_a_box_in_an_image_that_is_wider_than_high(rows, tmp_path):
+    Image.new("L", (40, 20)).save(tmp_path / "wide.png")
+    cells = [{"bytes": None, "path": str(tmp_path / "wide.png")}] * 2
     boxes = [[0, 0, 20, 20], [20, 0, 40, 20]]  # the left half, and the right
     wide = Dataset.from_dict({"image": cells, "label": [0, 1], "box": boxes}, features=rows.features)
     for row, covered in enumerate((1.0, 0.0)):
