@@ -260,9 +260,7 @@ def tokenize_pairs(
         return dataset
     kept = dataset.filter(partial(is_fit, max_source_length=max_source_length, max_target_length=max_target_length))
     if isinstance(dataset, Dataset) and len(kept) < len(dataset):
-        empty = sum(
-            not (source.strip() and target.strip()) for source, target in zip(dataset["source"], dataset["target"])
-        )
+        empty = sum(not has_text(*pair) for pair in zip(dataset["source"], dataset["target"]))
         logger.warning(
             "Left out %d of %d pairs: of %d a side is empty, of %d longer than %d (source) or %d (target) tokens.",
             len(dataset) - len(kept),
@@ -299,7 +297,11 @@ def tokenize(
 
 def is_fit(row: dict, max_source_length: int, max_target_length: int) -> bool:
     return (
-        bool(row["source"].strip() and row["target"].strip())
+        has_text(row["source"], row["target"])
         and 0 < len(row["input_ids"]) <= max_source_length
         and 0 < len(row["labels"]) <= max_target_length
     )
+
+
+def has_text(source: str, target: str) -> bool:
+    return bool(source.strip() and target.strip())

@@ -17,6 +17,7 @@ import sys
 
 import pytest
 import torch
+from fresh_process import run
 from PIL import Image
 from transformers import (
     AutoImageProcessor,
@@ -206,7 +207,7 @@ import sys
 sys.modules["hf_attention"] = None
 from pathlib import Path
 from transformers import AutoImageProcessor, AutoModel
-for folder in sys.argv[1:]:
+for folder in folders:
     auto_class = AutoImageProcessor if Path(folder).name == "processor" else AutoModel
     found = auto_class.from_pretrained(folder, trust_remote_code=True)
     assert type(found).__module__.startswith("transformers_modules"), type(found).__module__
@@ -215,9 +216,5 @@ for folder in sys.argv[1:]:
 
 def test_code_travels_whatever_else_was_imported(tmp_path):
     for name, code in ALONE.items():
-        start = f"import sys\nfolder = {str(tmp_path / name)!r}\n"
-        run = subprocess.run([sys.executable, "-c", start + code], capture_output=True, text=True)
-        assert run.returncode == 0, run.stderr[-3000:]
-    folders = [str(tmp_path / name) for name in ALONE]
-    run = subprocess.run([sys.executable, "-c", LOADED, *folders], capture_output=True, text=True)
-    assert run.returncode == 0, run.stderr[-3000:]
+        run(f"folder = {str(tmp_path / name)!r}\n{code}")
+    run(f"folders = {[str(tmp_path / name) for name in ALONE]}\n{LOADED}")
