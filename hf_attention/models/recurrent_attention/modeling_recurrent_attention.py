@@ -12,7 +12,7 @@ Where this departs from the paper, because it then trains in minutes. By default
 - the reward is the probability that the model gives the label, which is what the paper's, 1 for the right class and 0
   for a wrong one, comes to on average when the class is drawn from the probabilities.
 
-By option, as the recipe for cluttered digits has them (`scripts/compare_lineage.py`):
+By option, as the recipe for cluttered digits has them (`scripts/benchmarks/compare_lineage.py`):
 - convolutions see each patch (`glimpse_channels`; Ba et al. 2014, arXiv 1412.7755), and the core is a GRU;
 - the first look is at the centre, in training too (`initial_location`);
 - a share of the locations is drawn from the whole image (`exploration`): what is to be found is seen, and learned,

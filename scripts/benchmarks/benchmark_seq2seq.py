@@ -3,11 +3,11 @@
 """
 Training and decoding speed of the recurrent family, beside a floor, loops and peers, in one run.
 
-    python scripts/benchmark_seq2seq.py                                  # random tokens, full batches of 30
-    python scripts/benchmark_seq2seq.py --data_dir multi30k --bf16 --output_file seq2seq.json
-    python scripts/benchmark_seq2seq.py --device cuda --bf16 --compile   # on a GPU, compiled too
-    python scripts/benchmark_seq2seq.py --parts scaling --plot scaling.png
-    python scripts/benchmark_seq2seq.py --parts profile --ways ours      # where the time goes
+    python scripts/benchmarks/benchmark_seq2seq.py                                  # random tokens, full batches of 30
+    python scripts/benchmarks/benchmark_seq2seq.py --data_dir multi30k --bf16 --output_file seq2seq.json
+    python scripts/benchmarks/benchmark_seq2seq.py --device cuda --bf16 --compile   # on a GPU, compiled too
+    python scripts/benchmarks/benchmark_seq2seq.py --parts scaling --plot scaling.png
+    python scripts/benchmarks/benchmark_seq2seq.py --parts profile --ways ours      # where the time goes
 
 The floor is the encoder, PyTorch's fused GRU over the target and the product for the logits, of the same sizes, over
 padding too: no attention. The plain loop is the same model, step by step; the tutorial is that loop with an output

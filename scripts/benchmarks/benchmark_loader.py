@@ -4,9 +4,9 @@
 How much of a training step goes into waiting for data, and how many steps there are in a second, by the number of
 workers that load it.
 
-    python scripts/benchmark_loader.py                           # the embedded data: dates and digits
-    python scripts/benchmark_loader.py --data_dir multi30k       # a folder with Multi30k's train.parquet
-    python scripts/benchmark_loader.py --data_dir cifar10        # or with CIFAR-10's
+    python scripts/benchmarks/benchmark_loader.py                           # the embedded data: dates and digits
+    python scripts/benchmarks/benchmark_loader.py --data_dir multi30k       # a folder with Multi30k's train.parquet
+    python scripts/benchmarks/benchmark_loader.py --data_dir cifar10        # or with CIFAR-10's
 
 Each number of workers takes its turn in every round, in a short run of a recipe of `scripts/recipes`; workers live as
 long as their run (`dataloader_persistent_workers`), and their start counts.
@@ -25,7 +25,7 @@ from train_image_classification import main as train_images
 from train_translation import main as train_translation
 
 
-RECIPES = Path(__file__).parent / "recipes"
+RECIPES = Path(__file__).parents[1] / "recipes"
 LANGUAGES = ["--source_lang", "de", "--target_lang", "en"]
 
 

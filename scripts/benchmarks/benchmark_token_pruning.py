@@ -3,9 +3,9 @@
 """
 Accuracy and speed of a trained compact ViT over how many tokens its pruning layers keep.
 
-    python scripts/benchmark_token_pruning.py outputs/cifar10-cct --test_file test.parquet --plot_file pruning.png
-    python scripts/benchmark_token_pruning.py outputs/lineage/compact-vit --dataset_name cluttered_digits
-    python scripts/benchmark_token_pruning.py outputs/compact-vit-digits      # scikit-learn's digits
+    python scripts/benchmarks/benchmark_token_pruning.py outputs/cifar10-cct --test_file test.parquet --plot_file pruning.png
+    python scripts/benchmarks/benchmark_token_pruning.py outputs/lineage/compact-vit --dataset_name cluttered_digits
+    python scripts/benchmarks/benchmark_token_pruning.py outputs/compact-vit-digits      # scikit-learn's digits
 
 Every rate takes its turn in every round. Nothing is trained: the model was made with all of its tokens.
 """

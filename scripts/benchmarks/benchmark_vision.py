@@ -3,9 +3,9 @@
 """
 Speed and memory of the vision family, beside a floor, a plain CCT and other libraries' models, in one run.
 
-    python scripts/benchmark_vision.py                                  # CCT-7/3x1, random pixels, batches of 128
-    python scripts/benchmark_vision.py --preset cct_2_3x2 --bf16 --data_dir cifar10 --output_file vision.json
-    python scripts/benchmark_vision.py --preset cct_2_3x2 --image_sizes 32 48 64 --plot_file scaling.png
+    python scripts/benchmarks/benchmark_vision.py                                  # CCT-7/3x1, random pixels, batches of 128
+    python scripts/benchmarks/benchmark_vision.py --preset cct_2_3x2 --bf16 --data_dir cifar10 --output_file vision.json
+    python scripts/benchmarks/benchmark_vision.py --preset cct_2_3x2 --image_sizes 32 48 64 --plot_file scaling.png
 
 The floor, which no model of these sizes can beat, is the tokenizer's convolutions and the layers' linear maps: no
 attention, norm, activation or pooling. The plain CCT is written from the paper's equations as tutorials write them,

@@ -3,7 +3,7 @@
 """
 Size, speed and accuracy of the demos' models in PyTorch, in onnxruntime, and there in int8, in one run.
 
-    python scripts/benchmark_onnx.py outputs/bahdanau-dates outputs/compact-vit-digits --output_file onnx.json
+    python scripts/benchmarks/benchmark_onnx.py outputs/bahdanau-dates outputs/compact-vit-digits --output_file onnx.json
 
 Each way of running takes its turn in every round; speed is the median of the rounds, with its range.
 """

@@ -3,9 +3,9 @@
 """
 Train the chapters of visual attention side by side, and write a page of what they reached and what they looked at.
 
-    python scripts/compare_lineage.py cluttered_digits                         # every chapter (or --chapters plain se)
-    python scripts/compare_lineage.py cifar10 --train_file cifar10/train.parquet --test_file cifar10/test.parquet
-    python scripts/compare_lineage.py page                                     # of the runs that are there
+    python scripts/benchmarks/compare_lineage.py cluttered_digits                         # every chapter (or --chapters plain se)
+    python scripts/benchmarks/compare_lineage.py cifar10 --train_file cifar10/train.parquet --test_file cifar10/test.parquet
+    python scripts/benchmarks/compare_lineage.py page                                     # of the runs that are there
 
 Other options go to `train_image_classification.py`, for every run alike.
 """
@@ -37,7 +37,7 @@ from hf_attention.interpret import (
 )
 
 
-RECIPES = Path(__file__).parent / "recipes"
+RECIPES = Path(__file__).parents[1] / "recipes"
 IMAGES = "image_size=60,num_channels=1"
 RESIDUAL = f"{IMAGES},hidden_sizes=[16,32,64],depths=[1,2,1],embedding_stride=2"
 ENCODER = (

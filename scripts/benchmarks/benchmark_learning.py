@@ -3,7 +3,7 @@
 """
 What a translation model has learned after every minute of training: BLEU on the test split, as a curve.
 
-    python scripts/benchmark_learning.py scripts/recipes/multi30k-nine-minutes.yaml --minutes 9 --plot curve.png \
+    python scripts/benchmarks/benchmark_learning.py scripts/recipes/multi30k-nine-minutes.yaml --minutes 9 --plot curve.png \
         --train_file multi30k/train.parquet --test_file multi30k/test.parquet --output_dir outputs/nine-minutes
 
 Takes every option of `train_translation.py`. Only training counts: the clock stands while a minute's model translates
