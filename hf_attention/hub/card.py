@@ -3,8 +3,10 @@
 """What every model card has, filled from what a run left in its folder: nothing in it is typed by hand."""
 
 import json
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 import yaml
@@ -57,8 +59,35 @@ CITATIONS = {
 }
 
 
+@dataclass(kw_only=True)
+class CardFacts:
+    """
+    What a model card states in addition to the results, which are read from the run's folder.
+
+    Args:
+        data_name, data_description (`str`): the data's name in a sentence; its content, origin and splits.
+        split (`str`, *optional*): whose metrics are shown: `test`, `validation`, or none.
+        dataset (`str`, *optional*): the data set's name on the Hub, if it is there.
+        license (`str`, *optional*): of the model. The data's license may restrict it.
+        base_model (`str`, *optional*): the model on the Hub that was fine-tuned.
+        limits (`str`, *optional*): what the model is not suited for.
+    """
+
+    template: ClassVar[str]  # a file of `templates/`
+    task: ClassVar[str]  # as the Hub names it
+    tags: ClassVar[tuple[str, ...]] = ()
+
+    data_name: str
+    data_description: str
+    split: str | None = "test"
+    dataset: str | None = None
+    license: str | None = None
+    base_model: str | None = None
+    limits: str | None = None
+
+
 def read_run(output_dir: str) -> tuple[dict, dict]:
-    """The results and the trainer's state; `FileNotFoundError` where the folder holds no finished run."""
+    """Returns the results and the trainer's state. Raises `FileNotFoundError` if the folder holds no finished run."""
     folder = Path(output_dir)
     results = json.loads((folder / "all_results.json").read_text("utf-8"))
     state = json.loads((folder / "trainer_state.json").read_text("utf-8"))
@@ -70,72 +99,65 @@ def write_card(
     output_dir: str,
     model: PreTrainedModel,
     training_args: TrainingArguments,
-    template: str,
-    task: str,
-    data_name: str,
-    limits: str,
-    hyperparameters: dict[str, str],
-    split: str | None = "test",
-    dataset: str | None = None,
-    tags: list[str] | None = None,
-    metadata: dict | None = None,
-    **fields,
+    facts: CardFacts,
+    hyperparameters: dict[str, object],
+    metadata: dict[str, object],
+    **fields: object,
 ) -> ModelCard:
     """
-    Writes the card, `README.md`, into the folder of a finished run, with the picture of the curves, and
-    `.eval_results/test.yaml` where the data set is on the Hub. Of a card that is there, what a person wrote stays: see
+    Writes the card, `README.md`, into the folder of a finished run, with the plot of the curves, and
+    `.eval_results/test.yaml` if the data set is on the Hub. Edits of an existing card are kept: see
     [`~hf_attention.hub.renewal.renew_card`].
 
     Args:
-        template (`str`): file of `templates/`.
-        task (`str`): the Hub's name of it.
-        limits (`str`): what the model is not good for.
-        hyperparameters (`dict[str, str]`): those of the task, beside the trainer's.
-        split (`str`, *optional*): of which figures are shown: `test`, `validation`, or none.
-        dataset (`str`, *optional*): the data set's name on the Hub, where it is there.
-        metadata (`dict`, *optional*): of `ModelCardData`.
-        fields: what else the template names.
+        facts (`CardFacts`): of a subclass that names the template and the task.
+        hyperparameters (`dict[str, object]`): shown in addition to the trainer's.
+        metadata (`dict[str, object]`): arguments of `ModelCardData` in addition to the common ones.
+        fields: the template's remaining variables.
     """
     folder = Path(output_dir)
     results, state = read_run(output_dir)
     draw_curves(state["log_history"], folder / CURVES)
     model_name = folder.resolve().name
-    prefix = "eval" if split == "validation" else split
-    found = {key: results[f"{prefix}_{key}"] for key in METRICS if f"{prefix}_{key}" in results}
+    prefix = "eval" if facts.split == "validation" else facts.split
+    metrics = {key: results[f"{prefix}_{key}"] for key in METRICS if f"{prefix}_{key}" in results}
     card_data = ModelCardData(
         model_name=model_name,
         library_name="transformers",
-        pipeline_tag=task,
-        datasets=[dataset] if dataset else None,
-        metrics=[METRICS[key][2] for key in found],
-        tags=[model.config.model_type, "attention", *(tags or [])],
+        pipeline_tag=facts.task,
+        license=facts.license,
+        base_model=facts.base_model,
+        datasets=[facts.dataset] if facts.dataset else None,
+        metrics=[METRICS[key][2] for key in metrics],
+        tags=[model.config.model_type, "attention", *facts.tags],
         eval_results=[
             EvalResult(
-                task_type=task,
-                dataset_type=dataset or data_name.lower().replace(" ", "-"),
-                dataset_name=data_name,
-                dataset_split=split,
+                task_type=facts.task,
+                dataset_type=facts.dataset or facts.data_name.lower().replace(" ", "-"),
+                dataset_name=facts.data_name,
+                dataset_split=facts.split,
                 metric_type=METRICS[key][2],
                 metric_name=METRICS[key][0],
                 metric_value=round(value, 6),
             )
-            for key, value in found.items()
+            for key, value in metrics.items()
         ],
-        **(metadata or {}),
+        **metadata,
     )
     card = ModelCard.from_template(
         card_data,
-        template_path=str(TEMPLATES / template),
+        template_path=str(TEMPLATES / facts.template),
         model_name=model_name,
         repo_id=model_name,
         curves_figure=CURVES,
-        data_name=data_name,
-        split=split,
-        results=[(METRICS[key][0], format(value, METRICS[key][1])) for key, value in found.items()],
+        data_name=facts.data_name,
+        data_description=facts.data_description,
+        split=facts.split,
+        results=[(METRICS[key][0], format(value, METRICS[key][1])) for key, value in metrics.items()],
         hyperparameters=[*describe_training(training_args, results, state), *hyperparameters.items()],
         parameters=f"{model.num_parameters():,}",
         options=describe_options(model),
-        limits=limits,
+        limits=facts.limits,
         versions=describe_versions(),
         citation=CITATIONS.get(model.config.model_type, ""),
         **fields,
@@ -144,8 +166,10 @@ def write_card(
     write_text(folder / CARD, text)
     results_file = folder / EVAL_RESULTS
     results_file.unlink(missing_ok=True)
-    if dataset is not None and split == "test":
-        entries = [EvalResultEntry(dataset, METRICS[key][2], value=round(value, 6)) for key, value in found.items()]
+    if facts.dataset is not None and facts.split == "test":
+        entries = [
+            EvalResultEntry(facts.dataset, METRICS[key][2], value=round(value, 6)) for key, value in metrics.items()
+        ]
         write_text(results_file, yaml.safe_dump(eval_result_entries_to_yaml(entries), sort_keys=False))
     return ModelCard(text)
 

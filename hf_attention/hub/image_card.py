@@ -2,6 +2,7 @@
 
 """The card of an image classifier, with its confusion matrix and what it attended to."""
 
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -12,76 +13,68 @@ from transformers import PreTrainedModel, TrainingArguments
 
 from ..interpret.plots import find_fonts
 from ..interpret.views import View
-from .card import read_run, write_card
+from .card import CardFacts, read_run, write_card
 
 
 ATTENTION, CONFUSION = "assets/attention.png", "assets/confusion.png"
 MAX_CLASSES = 50  # more are too many for a picture
 
 
-def write_image_classification_card(
-    output_dir: str,
-    model: PreTrainedModel,
-    training_args: TrainingArguments,
-    attention: View | None,
-    regularization: dict[str, object],
-    predictions: np.ndarray | None,
-    references: np.ndarray | None,
-    data_name: str,
-    data_description: str,
-    split: str | None = "test",
-    dataset: str | None = None,
-    license: str | None = None,
-    base_model: str | None = None,
-    limits: str | None = None,
-) -> ModelCard:
+@dataclass(kw_only=True)
+class ImageCardFacts(CardFacts):
     """
-    Writes `README.md` and its pictures into the folder of a finished run.
-
-    Reads `all_results.json` and `trainer_state.json` there.
+    The facts of an image classifier's card: those of [`~hf_attention.hub.card.CardFacts`] and the following.
 
     Args:
-        attention (`View`, *optional*): what the model attended to; none for one that does not say.
+        predictions, references (`np.ndarray` of shape `(images,)`, *optional*): predicted and true classes of `split`.
+        attention (`View`, *optional*): what the model attended to; none for a model that returns no attention.
         regularization (`dict[str, object]`): arguments of augmentation and the like, and their values.
-        predictions, references (`np.ndarray` of shape `(images,)`, *optional*): classes of `split`, found and true.
-        data_name, data_description (`str`): the data's name in a sentence, and what it is, where from, in what split.
-        split (`str`, *optional*): of which figures are shown: `test`, `validation`, or none.
-        license (`str`, *optional*): of the model, which the data's may bind; unknown to the writer.
-        dataset (`str`, *optional*): the data set's name on the Hub, where it is there.
+    """
+
+    template = "image_classification_card.md"
+    task = "image-classification"
+    tags = ("vision",)
+
+    predictions: np.ndarray | None = None
+    references: np.ndarray | None = None
+    attention: View | None = None
+    regularization: dict[str, object] = field(default_factory=dict)
+    limits: str = "Trained on one data set; on other images expect less. No test of bias or safety was made."
+
+
+def write_image_classification_card(
+    output_dir: str, model: PreTrainedModel, training_args: TrainingArguments, facts: ImageCardFacts
+) -> ModelCard:
+    """
+    Writes `README.md` and its figures into the folder of a finished run, from `all_results.json` and
+    `trainer_state.json` in that folder and the given facts.
 
     Raises:
-        `FileNotFoundError`: where the folder holds no finished run.
+        `FileNotFoundError`: if the folder holds no finished run.
     """
     read_run(output_dir)
     folder = Path(output_dir)
     names = [model.config.id2label[index] for index in range(model.config.num_labels)]
-    matrix = confusion_matrix(references, predictions, labels=range(len(names))) if split else None
-    shows_confusion = matrix is not None and len(names) <= MAX_CLASSES
-    if attention is not None:
-        attention.figure.savefig(folder / ATTENTION, dpi=100)
-    if shows_confusion:
-        draw_confusion(matrix, names, folder / CONFUSION)
+    shown: dict[str, object] = {"test_size": None, "confusion_figure": None, "confused": []}
+    if facts.split is not None and facts.references is not None:
+        matrix = confusion_matrix(facts.references, facts.predictions, labels=range(len(names)))
+        shown |= {"test_size": len(facts.references), "confused": find_confused(matrix, names)}
+        if len(names) <= MAX_CLASSES:
+            draw_confusion(matrix, names, folder / CONFUSION)
+            shown["confusion_figure"] = CONFUSION
+    if facts.attention is not None:
+        facts.attention.figure.savefig(folder / ATTENTION, dpi=100)
+        shown |= {"attention_figure": ATTENTION, "attention_caption": facts.attention.caption}
     return write_card(
         output_dir,
         model,
         training_args,
-        template="image_classification_card.md",
-        task="image-classification",
-        data_name=data_name,
-        split=split,
-        limits=limits or "Trained on one data set; on other images expect less. No test of bias or safety was made.",
-        hyperparameters={name: str(value) for name, value in regularization.items()},
-        dataset=dataset,
-        tags=["vision"],
-        metadata={"license": license, "base_model": base_model},
-        summary=summarize(model, data_name),
-        attention_figure=None if attention is None else ATTENTION,
-        attention_caption=None if attention is None else attention.caption,
+        facts,
+        hyperparameters={name: str(value) for name, value in facts.regularization.items()},
+        metadata={},
+        summary=summarize(model, facts.data_name),
         has_tokens=model.config.model_type not in ("attention_cnn", "recurrent_attention"),
-        confusion_figure=CONFUSION if shows_confusion else None,
-        confused=find_confused(matrix, names) if split else [],
-        data_description=data_description,
-        test_size=len(references) if split else None,
+        **shown,
     )
 
 
@@ -128,4 +121,4 @@ def draw_confusion(matrix: np.ndarray, names: list[str], path: Path):
     figure.savefig(path, dpi=100)
 
 
-__all__ = ["write_image_classification_card"]
+__all__ = ["ImageCardFacts", "write_image_classification_card"]

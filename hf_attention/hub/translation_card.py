@@ -3,6 +3,7 @@
 """The card of a translation model, with alignments of its test split."""
 
 import json
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from huggingface_hub import ModelCard
@@ -11,76 +12,63 @@ from transformers import PreTrainedModel, TrainingArguments
 
 from ..interpret.alignments import Alignment
 from ..interpret.plots import plot_alignment
-from .card import read_run, write_card
+from .card import CardFacts, read_run, write_card
 
 
 ALIGNMENT = "assets/alignment.png"
 
 
-def write_translation_card(
-    output_dir: str,
-    model: PreTrainedModel,
-    training_args: TrainingArguments,
-    alignments: list[Alignment],
-    example: str,
-    data_name: str,
-    data_description: str,
-    test_size: int | None,
-    num_beams: int,
-    split: str | None = "test",
-    languages: list[str] | None = None,
-    dataset: str | None = None,
-    license: str | None = None,
-    base_model: str | None = None,
-    limits: str | None = None,
-) -> ModelCard:
+@dataclass(kw_only=True)
+class TranslationCardFacts(CardFacts):
     """
-    Writes `README.md` and its pictures into the folder of a finished run.
-
-    Reads `all_results.json` and `trainer_state.json` there.
+    The facts of a translation model's card: those of [`~hf_attention.hub.card.CardFacts`] and the following.
 
     Args:
-        alignments (`list[Alignment]`): examples for the figure; none for a model without attention.
         example (`str`): a source sentence for the widget and the code.
-        data_name, data_description (`str`): the data's name in a sentence, and what it is, where from, in what split.
-        test_size (`int`, *optional*): pairs of `split`.
-        num_beams (`int`): of the search that gave the figures.
-        split (`str`, *optional*): of which figures are shown: `test`, `validation`, or none.
+        test_size (`int`, *optional*): the number of pairs of `split`.
+        num_beams (`int`): of the search that gave the metrics.
+        alignments (`list[Alignment]`): examples for the figure; none for a model without attention.
         languages (`list[str]`, *optional*): ISO 639 codes for the Hub.
-        license (`str`, *optional*): of the model, which the data's may bind; unknown to the writer.
-        dataset (`str`, *optional*): the data set's name on the Hub, where it is there.
+    """
+
+    template = "translation_card.md"
+    task = "translation"
+    tags = ("alignment",)
+
+    example: str
+    test_size: int | None = None
+    num_beams: int = 1
+    alignments: list[Alignment] = field(default_factory=list)
+    languages: list[str] | None = None
+    limits: str = "Trained on one data set; on other text expect less. No test of bias or safety was made."
+
+
+def write_translation_card(
+    output_dir: str, model: PreTrainedModel, training_args: TrainingArguments, facts: TranslationCardFacts
+) -> ModelCard:
+    """
+    Writes `README.md` and its figures into the folder of a finished run, from `all_results.json` and
+    `trainer_state.json` in that folder and the given facts.
 
     Raises:
-        `FileNotFoundError`: where the folder holds no finished run.
+        `FileNotFoundError`: if the folder holds no finished run.
     """
     results, _ = read_run(output_dir)
-    if alignments:
-        draw_alignments(alignments, Path(output_dir) / ALIGNMENT)
+    if facts.alignments:
+        draw_alignments(facts.alignments, Path(output_dir) / ALIGNMENT)
     return write_card(
         output_dir,
         model,
         training_args,
-        template="translation_card.md",
-        task="translation",
-        data_name=data_name,
-        limits=limits or "Trained on one data set; on other text expect less. No test of bias or safety was made.",
-        split=split,
+        facts,
         hyperparameters={"label_smoothing_factor": str(training_args.label_smoothing_factor)},
-        dataset=dataset,
-        tags=["alignment"],
-        metadata={
-            "language": languages,
-            "license": license,
-            "base_model": base_model,
-            "widget": [{"text": example}],
-        },
-        summary=summarize(model, data_name),
-        alignment_figure=ALIGNMENT if alignments else None,
-        data_description=data_description,
-        test_size=test_size,
-        decoding=f"{num_beams} beams" if num_beams > 1 else "greedy search",
+        metadata={"language": facts.languages, "widget": [{"text": facts.example}]},
+        summary=summarize(model, facts.data_name),
+        alignment_figure=ALIGNMENT if facts.alignments else None,
+        test_size=facts.test_size,
+        decoding=f"{facts.num_beams} beams" if facts.num_beams > 1 else "greedy search",
         signature=results.get("test_signature"),
-        example=json.dumps(example, ensure_ascii=False),
+        example=json.dumps(facts.example, ensure_ascii=False),
     )
 
 
@@ -106,4 +94,4 @@ def draw_alignments(alignments: list[Alignment], path: Path):
     figure.savefig(path, dpi=100)
 
 
-__all__ = ["write_translation_card"]
+__all__ = ["TranslationCardFacts", "write_translation_card"]

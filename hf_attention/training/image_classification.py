@@ -32,7 +32,7 @@ from ..data.images import (
     make_transform,
     open_image,
 )
-from ..hub.image_card import write_image_classification_card
+from ..hub.image_card import ImageCardFacts, write_image_classification_card
 from ..interpret.views import view
 from ..metrics import Accuracy
 from ..models.compact_vit import CompactVitConfig
@@ -402,10 +402,7 @@ def write_card(
     }
     sizes = ", ".join(f"{split} {size}" for split, size in sizes.items())
     origin = data_args.embedded.origin if data_args.embedded else ""
-    write_image_classification_card(
-        trainer.args.output_dir,
-        model,
-        trainer.args,
+    facts = ImageCardFacts(
         attention=attention,
         regularization=describe_regularization(data_args, trainer.args, trainer.augmentation.label_smoothing),
         predictions=None if predictions is None else predictions.predictions,
@@ -416,6 +413,7 @@ def write_card(
         base_model=parent if parent and not os.path.isdir(parent) else None,  # the Hub knows no local folder
         **description,
     )
+    write_image_classification_card(trainer.args.output_dir, model, trainer.args, facts)
 
 
 def describe_regularization(

@@ -24,7 +24,7 @@ from transformers.utils import logging
 from ..data.dates import FIRST, LAST, LOCALES, load_dates
 from ..data.parallel import load_parallel, tokenize_pairs
 from ..data.tokenizer import train_tokenizer
-from ..hub.translation_card import write_translation_card
+from ..hub.translation_card import TranslationCardFacts, write_translation_card
 from ..interpret.alignments import align
 from ..interpret.translation_pipeline import TranslationWithAlignmentPipeline
 from ..models.bahdanau import BahdanauConfig
@@ -405,10 +405,7 @@ def finish(
         description["data_name"] = os.path.basename(os.path.abspath(data_args.dataset_name))
     else:
         description["dataset"] = data_args.dataset_name
-    write_translation_card(
-        output_dir,
-        model,
-        trainer.args,
+    facts = TranslationCardFacts(
         alignments=align(model, tokenizer, examples, target_tokenizer=target_tokenizer, num_beams=data_args.num_beams)
         if has_attention
         else [],
@@ -420,6 +417,7 @@ def finish(
         base_model=parent if parent and not os.path.isdir(parent) else None,  # the Hub knows no local folder
         **description,
     )
+    write_translation_card(output_dir, model, trainer.args, facts)
 
 
 DATES_LIMITS = (

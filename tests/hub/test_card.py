@@ -13,7 +13,7 @@ from PIL import Image
 
 import hf_attention
 from hf_attention.hub.card import METRICS, describe_device, describe_versions, draw_curves
-from hf_attention.hub.translation_card import write_translation_card
+from hf_attention.hub.translation_card import TranslationCardFacts, write_translation_card
 from hf_attention.training.arguments import TranslationTrainingArguments
 
 
@@ -74,12 +74,7 @@ def test_a_folder_without_a_run(tmp_path):
             str(tmp_path),
             None,
             TranslationTrainingArguments(output_dir=str(tmp_path)),
-            [],
-            example="a",
-            data_name="x",
-            data_description="",
-            test_size=1,
-            num_beams=1,
+            TranslationCardFacts(example="a", data_name="x", data_description=""),
         )
     assert not list(tmp_path.iterdir())
 

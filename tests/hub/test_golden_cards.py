@@ -6,6 +6,7 @@ Whole cards against files that a person read. After a wanted change of a templat
     UPDATE_GOLDEN=1 python -m pytest tests/hub/test_golden_cards.py
 """
 
+import dataclasses
 import json
 import os
 from pathlib import Path
@@ -22,7 +23,13 @@ from hf_attention import (
     CompactVitConfig,
     CompactVitForImageClassification,
 )
-from hf_attention.hub import write_dates_dataset, write_image_classification_card, write_translation_card
+from hf_attention.hub import (
+    ImageCardFacts,
+    TranslationCardFacts,
+    write_dates_dataset,
+    write_image_classification_card,
+    write_translation_card,
+)
 from hf_attention.training.arguments import ImageTrainingArguments, TranslationTrainingArguments
 
 
@@ -64,16 +71,17 @@ def test_translation(hub, folder):
         str(folder),
         model,
         TranslationTrainingArguments(output_dir=str(folder), learning_rate=1e-3),
-        alignments=[],
-        example='say "hi"',
-        data_name="user/pairs",
-        data_description="de to en. train 100, validation 10, test 10 pairs.",
-        test_size=10,
-        num_beams=5,
-        languages=["de", "en"],
-        dataset="user/pairs",
-        license="cc-by-4.0",
-        base_model="user/parent",
+        TranslationCardFacts(
+            example='say "hi"',
+            data_name="user/pairs",
+            data_description="de to en. train 100, validation 10, test 10 pairs.",
+            test_size=10,
+            num_beams=5,
+            languages=["de", "en"],
+            dataset="user/pairs",
+            license="cc-by-4.0",
+            base_model="user/parent",
+        ),
     )
     compare(folder, "translation_card.md")
     check_by_the_hub(hub, folder, "model")
@@ -91,16 +99,15 @@ def test_figures_of_validation_are_no_results_of_a_test(folder):
     model = BahdanauForConditionalGeneration(BahdanauConfig.from_preset("tiny", vocab_size=40))
     results = json.loads((folder / "all_results.json").read_text())
     (folder / "all_results.json").write_text(json.dumps({**results, "eval_chrf": 45.6}))
-    given = {"alignments": [], "example": "a", "data_name": "user/pairs", "dataset": "user/pairs", "num_beams": 1}
+    facts = TranslationCardFacts(
+        example="a", data_name="user/pairs", data_description="", dataset="user/pairs", test_size=10
+    )
     for split, shown, kept in (("test", 34.5, True), ("validation", 45.6, False)):
         card = write_translation_card(
             str(folder),
             model,
             TranslationTrainingArguments(output_dir=str(folder)),
-            data_description="",
-            test_size=10,
-            split=split,
-            **given,
+            dataclasses.replace(facts, split=split),
         )
         found = {(result.dataset_split, result.metric_value) for result in card.data.eval_results}
         assert (split, shown) in found and {other for other, _ in found} == {split}
@@ -115,12 +122,13 @@ def test_image_classification(hub, folder):
         str(folder),
         model,
         ImageTrainingArguments(output_dir=str(folder), learning_rate=1e-3),
-        attention=None,
-        regularization={"mixup_alpha": 0.8},
-        predictions=np.array([0, 1, 2, 2, 0]),
-        references=np.array([0, 1, 1, 2, 1]),
-        data_name="photos",
-        data_description="train 10, test 5 images, of 3 classes.",
+        ImageCardFacts(
+            regularization={"mixup_alpha": 0.8},
+            predictions=np.array([0, 1, 2, 2, 0]),
+            references=np.array([0, 1, 1, 2, 1]),
+            data_name="photos",
+            data_description="train 10, test 5 images, of 3 classes.",
+        ),
     )
     compare(folder, "image_classification_card.md")
     check_by_the_hub(hub, folder, "model")

@@ -6,7 +6,12 @@ from huggingface_hub import ModelCard
 from PIL import Image
 
 from hf_attention.hub.card import describe_versions
-from hf_attention.hub.image_card import draw_confusion, find_confused, write_image_classification_card
+from hf_attention.hub.image_card import (
+    ImageCardFacts,
+    draw_confusion,
+    find_confused,
+    write_image_classification_card,
+)
 from hf_attention.training.arguments import ImageTrainingArguments
 
 
@@ -56,6 +61,6 @@ def test_a_folder_without_a_run(tmp_path):
     arguments = ImageTrainingArguments(output_dir=str(tmp_path))
     with pytest.raises(FileNotFoundError, match=r"all_results.json"):
         write_image_classification_card(
-            str(tmp_path), None, arguments, None, {}, np.zeros(1), np.zeros(1), data_name="x", data_description=""
+            str(tmp_path), None, arguments, ImageCardFacts(data_name="x", data_description="")
         )
     assert not list(tmp_path.iterdir())
