@@ -45,10 +45,12 @@ cards: demo demo-vision ## renew the cards in model_cards/ from runs of the demo
 		done || exit 1; \
 	done
 
-lint: $(READY) ## check style
+lint: $(READY) ## check style, spelling and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/typos
+	$(BIN)/ty check
 
-format: $(READY) ## mend style
+format: $(READY) ## fix style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .

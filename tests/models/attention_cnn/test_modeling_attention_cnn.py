@@ -229,7 +229,7 @@ def test_fine_tuning_to_other_labels(tmp_path):
     assert model.classifier.out_features == 7
 
 
-def test_the_image_processor_is_the_familys(tmp_path):
+def test_the_image_processor_belongs_to_the_family(tmp_path):
     make_model().save_pretrained(tmp_path)
     CompactVitImageProcessorPil(num_channels=1).save_pretrained(tmp_path)
     assert type(AutoImageProcessor.from_pretrained(tmp_path)) is CompactVitImageProcessorPil
