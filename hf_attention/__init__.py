@@ -1,49 +1,52 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
 """
-Attention you can train, read and share: model families for transformers' Auto classes.
+Small attention models for transformers, which you can train, inspect and share.
 
-Importing the package registers every model and pipeline; the modules themselves are imported when first used.
+Importing the package registers every model, image processor and pipeline with transformers.
 """
 
-import importlib
+from transformers.utils import is_vision_available
 
-from ._registration import register
+from .interpret.translation_pipeline import register_pipeline
+from .models.attention_cnn import AttentionCnnConfig, AttentionCnnForImageClassification, AttentionCnnModel
+from .models.bahdanau import BahdanauConfig, BahdanauForConditionalGeneration, BahdanauModel
+from .models.compact_vit import (
+    CompactVitBackbone,
+    CompactVitConfig,
+    CompactVitForImageClassification,
+    CompactVitForMaskedImageModeling,
+    CompactVitModel,
+)
+from .models.recurrent_attention import (
+    RecurrentAttentionConfig,
+    RecurrentAttentionForImageClassification,
+    RecurrentAttentionModel,
+)
 
 
 __version__ = "0.1.0"
 
-_PUBLIC = {
-    "BahdanauConfig": "models.bahdanau",
-    "BahdanauModel": "models.bahdanau",
-    "BahdanauForConditionalGeneration": "models.bahdanau",
-    "CompactVitConfig": "models.compact_vit",
-    "CompactVitModel": "models.compact_vit",
-    "CompactVitBackbone": "models.compact_vit",
-    "CompactVitForImageClassification": "models.compact_vit",
-    "CompactVitForMaskedImageModeling": "models.compact_vit",
-    "CompactVitImageProcessorPil": "models.compact_vit",
-    "AttentionCnnConfig": "models.attention_cnn",
-    "AttentionCnnModel": "models.attention_cnn",
-    "AttentionCnnForImageClassification": "models.attention_cnn",
-    "RecurrentAttentionConfig": "models.recurrent_attention",
-    "RecurrentAttentionModel": "models.recurrent_attention",
-    "RecurrentAttentionForImageClassification": "models.recurrent_attention",
-}
+__all__ = [
+    "AttentionCnnConfig",
+    "AttentionCnnForImageClassification",
+    "AttentionCnnModel",
+    "BahdanauConfig",
+    "BahdanauForConditionalGeneration",
+    "BahdanauModel",
+    "CompactVitBackbone",
+    "CompactVitConfig",
+    "CompactVitForImageClassification",
+    "CompactVitForMaskedImageModeling",
+    "CompactVitModel",
+    "RecurrentAttentionConfig",
+    "RecurrentAttentionForImageClassification",
+    "RecurrentAttentionModel",
+]
 
-__all__ = list(_PUBLIC)
+if is_vision_available():  # Pillow is optional
+    from .models.compact_vit import CompactVitImageProcessorPil
 
+    __all__ += ["CompactVitImageProcessorPil"]
 
-def __getattr__(name: str):
-    if name not in _PUBLIC:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f".{_PUBLIC[name]}", __name__), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__():
-    return sorted([*globals(), *_PUBLIC])
-
-
-register()
+register_pipeline()

@@ -24,9 +24,9 @@ from hf_attention import (
 )
 from hf_attention.data.augmentation import ImageAugmentation
 from hf_attention.data.tokenizer import train_tokenizer
+from hf_attention.interpret import saliency
 from hf_attention.interpret.alignments import align
 from hf_attention.interpret.attention_maps import attend
-from hf_attention.interpret.saliency import saliency
 from hf_attention.interpret.windows import look
 from hf_attention.models.bahdanau import fused_bahdanau
 

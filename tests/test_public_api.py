@@ -1,11 +1,13 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
+import ast
 import importlib
-from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from fresh_process import run, without
-from transformers import AutoConfig, AutoModel
+from transformers import AutoConfig, AutoImageProcessor, AutoModel
+from transformers.pipelines import PIPELINE_REGISTRY
 
 import hf_attention
 
@@ -40,43 +42,44 @@ def test_options_of_from_pretrained_are_checked(model_type, options, tmp_path):
         AutoModel.from_pretrained(tmp_path, **options)
 
 
-def test_import_brings_nothing_heavy():
-    heavy = ["torch", "datasets", "matplotlib", "evaluate", "sentencepiece", "babel", "hf_attention.models"]
-    code = f"import transformers, hf_attention, sys; print([name for name in {heavy} if name in sys.modules])"
-    assert run(code) == "[]"
+def test_import_adds_little_to_one_modeling_file_of_transformers():
+    """Registration imports every family, and nothing that an extra installs."""
+    code = "import sys; from transformers import AutoModel; import transformers.models.bart.modeling_bart; "
+    code += "before = set(sys.modules); import hf_attention; "
+    code += "print(len(set(sys.modules) - before), *sys.modules)"
+    added, *modules = run(code).split()
+    assert int(added) < 100
+    assert not {"babel", "datasets", "evaluate", "gradio", "kornia", "matplotlib", "sklearn"} & set(modules)
+
+
+@pytest.mark.parametrize("package", ["hf_attention.hub", "hf_attention.interpret", "hf_attention.metrics"])
+def test_lazy_packages_export_what_their_modules_do(package):
+    package = importlib.import_module(package)
+    folder = Path(package.__file__).parent
+    modules = {path.stem for path in folder.glob("*.py")} - {"__init__"}
+    public = {name: getattr(importlib.import_module(f"{package.__name__}.{name}"), "__all__", []) for name in modules}
+    assert {name: names for name, names in public.items() if names} == package.EXPORTS
+    assert not modules & set(package.__all__), "a function would be hidden by the module of the same name"
+    for name in package.__all__:
+        assert callable(getattr(package, name))
 
 
 CONFIG = "AutoConfig.for_model('bahdanau', vocab_size=9, embedding_size=4, hidden_size=4)"
 
 
-FIRST = [
-    "import hf_attention; import hf_attention",
-    "from transformers import AutoModelForSeq2SeqLM, AutoConfig; import hf_attention",
-    "import hf_attention; from transformers import AutoTokenizer, pipeline",
-    "import hf_attention; from transformers import BartModel",
-    "import hf_attention; import transformers.modeling_layers",
-    "import hf_attention; from transformers.backbone_utils import BackboneMixin",
-    "import hf_attention; from transformers import Seq2SeqTrainer",
-    "from hf_attention.models.bahdanau.modeling_bahdanau import BahdanauModel",
-    "from hf_attention.models.bahdanau.layers_bahdanau import BahdanauAttention",
-    "from hf_attention.interpret.translation_pipeline import TranslationWithAlignmentPipeline",
-    "from hf_attention import BahdanauModel",
-    "import importlib, hf_attention; importlib.reload(hf_attention)",
-]
-
-
-@pytest.fixture(scope="module")
-def registered():
-    """What each order of imports makes of a config, found by two processes at a time."""
-    code = "from transformers import AutoConfig, AutoModelForSeq2SeqLM; "
+@pytest.mark.parametrize(
+    "imports",
+    [
+        "import hf_attention",
+        "from transformers import AutoModelForSeq2SeqLM; import hf_attention; import hf_attention",
+        "from hf_attention.models.bahdanau.layers_bahdanau import BahdanauAttention",
+        "import importlib, hf_attention; importlib.reload(hf_attention)",
+    ],
+)
+def test_models_are_registered_by_any_import(imports):
+    code = f"{imports}; from transformers import AutoConfig, AutoModelForSeq2SeqLM; "
     code += f"print(type(AutoModelForSeq2SeqLM.from_config({CONFIG})).__module__)"
-    with ThreadPoolExecutor(2) as pool:
-        yield {imports: pool.submit(run, f"{imports}; {code}") for imports in FIRST}
-
-
-@pytest.mark.parametrize("imports", FIRST)
-def test_registered_whatever_is_imported_first(imports, registered):
-    assert registered[imports].result() == "hf_attention.models.bahdanau.modeling_bahdanau"
+    assert run(code) == "hf_attention.models.bahdanau.modeling_bahdanau"
 
 
 def test_beside_another_plugin():
@@ -90,13 +93,11 @@ def test_beside_another_plugin():
     assert run(code) == "BahdanauConfig C"
 
 
-@pytest.mark.parametrize("first", ["import hf_attention; ", "from hf_attention.interpret import align; "])
-def test_pipeline_is_registered(first):
-    code = f"{first}from transformers.pipelines import PIPELINE_REGISTRY as r; print(r.get_supported_tasks())"
-    assert "translation-with-alignment" in run(code)
+def test_pipeline_is_registered():
+    assert "translation-with-alignment" in PIPELINE_REGISTRY.get_supported_tasks()
 
 
-def test_pipelines_without_pillow():
+def test_models_and_pipelines_work_without_pillow():
     code = without(["PIL"]) + "import hf_attention; from transformers import AutoImageProcessor, pipeline; "
     code += f"from transformers import AutoConfig, AutoModel; print(type(AutoModel.from_config({CONFIG})).__name__)"
     assert run(code) == "BahdanauModel"
@@ -112,31 +113,8 @@ def test_folder_without_code():
     assert importlib.import_module("hf_attention.hub.templates").__path__
 
 
-def test_registered_after_a_search():
-    code = "import importlib.util, hf_attention; importlib.util.find_spec('hf_attention.models'); "
-    code += f"from transformers import AutoConfig; print(type({CONFIG}).__name__)"
-    assert run(code) == "BahdanauConfig"
-
-
-FIRST_FOR_IMAGES = [
-    "import hf_attention",
-    "from transformers import AutoImageProcessor; import hf_attention",
-    "import hf_attention; from transformers.image_processing_backends import PilBackend",
-    "import hf_attention; from transformers import ViTImageProcessorPil",
-    "import hf_attention; from transformers import pipeline",
-    "from hf_attention import CompactVitImageProcessorPil",
-]
-
-
-@pytest.fixture(scope="module")
-def registered_processors(small_vision_run):
-    code = "from transformers import AutoImageProcessor; "
-    code += f"print(type(AutoImageProcessor.from_pretrained({str(small_vision_run[0])!r})).__module__)"
-    with ThreadPoolExecutor(2) as pool:
-        yield {imports: pool.submit(run, f"{imports}; {code}") for imports in FIRST_FOR_IMAGES}
-
-
-@pytest.mark.parametrize("imports", FIRST_FOR_IMAGES)
-def test_image_processor_is_registered_whatever_is_imported_first(imports, registered_processors):
-    found = registered_processors[imports].result()
-    assert found == "hf_attention.models.compact_vit.image_processing_pil_compact_vit"
+@pytest.mark.parametrize("model_type", ["compact_vit", "attention_cnn", "recurrent_attention"])
+def test_image_processor_is_registered(model_type, tmp_path):
+    hf_attention.CompactVitImageProcessorPil().save_pretrained(tmp_path)
+    AutoConfig.for_model(model_type).save_pretrained(tmp_path)
+    assert type(AutoImageProcessor.from_pretrained(tmp_path)) is hf_attention.CompactVitImageProcessorPil

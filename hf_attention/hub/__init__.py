@@ -1,11 +1,10 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
-"""Sharing: cards filled from real runs, publishing, and what is made to be published."""
+"""Sharing: cards filled from real runs, publishing, export, and what is created to be published."""
 
 from typing import TYPE_CHECKING
 
-from transformers.utils import _LazyModule
-from transformers.utils.import_utils import define_import_structure
+from .._extras import lazy_getattr
 
 
 if TYPE_CHECKING:
@@ -16,8 +15,18 @@ if TYPE_CHECKING:
     from .publish import *
     from .space import *
     from .translation_card import *
-else:
-    import sys
 
-    _file = globals()["__file__"]
-    sys.modules[__name__] = _LazyModule(__name__, _file, define_import_structure(_file), module_spec=__spec__)
+# module -> the names exported from it, imported when first used: each module needs other extras
+EXPORTS = {
+    "dataset": ["write_dates_dataset"],
+    "export": ["export_onnx"],
+    "image_card": ["write_image_classification_card"],
+    "onnx_translator": ["OnnxTranslator"],
+    "publish": ["Published", "publish_folder", "publish_model"],
+    "space": ["write_space"],
+    "translation_card": ["write_translation_card"],
+}
+
+__all__ = [name for names in EXPORTS.values() for name in names]
+
+__getattr__ = lazy_getattr(__name__, EXPORTS)

@@ -108,8 +108,8 @@ def check_text(text: str, where: str = ""):
         raise ValueError(f"A text to translate must be a string that is not empty, got {text!r}{where}.")
 
 
-def register():
-    """Makes `pipeline("translation-with-alignment", ...)` known to transformers."""
+def register_pipeline() -> None:
+    """Registers `pipeline("translation-with-alignment", ...)` with transformers."""
     if TASK not in PIPELINE_REGISTRY.get_supported_tasks():
         PIPELINE_REGISTRY.register_pipeline(
             TASK, pipeline_class=TranslationWithAlignmentPipeline, pt_model=AutoModelForSeq2SeqLM, type="text"

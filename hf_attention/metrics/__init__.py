@@ -2,12 +2,28 @@
 
 """`evaluate.Metric` subclasses that need no download: instantiate, then `compute`."""
 
-from .accuracy import Accuracy
-from .alignment_error import AlignmentError
-from .bleu import Bleu
-from .chrf import ChrF
-from .coverage import Coverage
-from .exact_match import ExactMatch
+from typing import TYPE_CHECKING
+
+from .._extras import lazy_getattr
 
 
-__all__ = ["Accuracy", "AlignmentError", "Bleu", "ChrF", "Coverage", "ExactMatch"]
+if TYPE_CHECKING:
+    from .accuracy import *
+    from .alignment_error import *
+    from .bleu import *
+    from .chrf import *
+    from .coverage import *
+    from .exact_match import *
+
+EXPORTS = {
+    "accuracy": ["Accuracy"],
+    "alignment_error": ["AlignmentError"],
+    "bleu": ["Bleu"],
+    "chrf": ["ChrF"],
+    "coverage": ["Coverage"],
+    "exact_match": ["ExactMatch"],
+}
+
+__all__ = [name for names in EXPORTS.values() for name in names]
+
+__getattr__ = lazy_getattr(__name__, EXPORTS)

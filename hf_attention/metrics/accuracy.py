@@ -20,3 +20,6 @@ class Accuracy(evaluate.Metric):
     def _compute(self, predictions, references):
         hits = [prediction == reference for prediction, reference in zip(predictions, references)]
         return {"accuracy": sum(hits) / len(hits)}
+
+
+__all__ = ["Accuracy"]

@@ -37,3 +37,6 @@ class AlignmentError(evaluate.Metric):
         if total == 0:
             raise ValueError("`predictions` and `references` hold no link, so there is no alignment to score.")
         return {"alignment_error": 1 - hits / total}
+
+
+__all__ = ["AlignmentError"]

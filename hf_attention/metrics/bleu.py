@@ -25,3 +25,6 @@ class Bleu(evaluate.Metric):
         metric = sacrebleu.BLEU(tokenize=tokenize, lowercase=lowercase)
         score = metric.corpus_score(predictions, [references])
         return {"bleu": score.score, "signature": str(metric.get_signature())}
+
+
+__all__ = ["Bleu"]

@@ -23,3 +23,6 @@ class ChrF(evaluate.Metric):
 
     def _compute(self, predictions, references, word_order: int = 0):
         return {"chrf": sacrebleu.CHRF(word_order=word_order).corpus_score(predictions, [references]).score}
+
+
+__all__ = ["ChrF"]

@@ -52,3 +52,6 @@ def cover(windows: np.ndarray, box: list[float]) -> float:
             within = np.linalg.solve(theta[:, :2], points - theta[:, 2:])
             covered |= (np.abs(within) <= 1).all(axis=0)
     return float(covered.mean())
+
+
+__all__ = ["Coverage"]

@@ -20,3 +20,6 @@ class ExactMatch(evaluate.Metric):
     def _compute(self, predictions, references):
         matches = [prediction.strip() == reference.strip() for prediction, reference in zip(predictions, references)]
         return {"exact_match": sum(matches) / len(matches)}
+
+
+__all__ = ["ExactMatch"]

@@ -1,16 +1,28 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
-from typing import TYPE_CHECKING
+"""Convolutional networks with attention. Importing it registers its classes with the Auto classes."""
 
-from transformers.utils import _LazyModule
-from transformers.utils.import_utils import define_import_structure
+from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoModelForImageClassification
+from transformers.utils import is_vision_available
+
+from .configuration_attention_cnn import AttentionCnnConfig
+from .modeling_attention_cnn import AttentionCnnForImageClassification, AttentionCnnModel, AttentionCnnPreTrainedModel
 
 
-if TYPE_CHECKING:
-    from .configuration_attention_cnn import *
-    from .modeling_attention_cnn import *
-else:
-    import sys
+AutoConfig.register("attention_cnn", AttentionCnnConfig, exist_ok=True)
+AutoModel.register(AttentionCnnConfig, AttentionCnnModel, exist_ok=True)
+AutoModelForImageClassification.register(AttentionCnnConfig, AttentionCnnForImageClassification, exist_ok=True)
 
-    _file = globals()["__file__"]
-    sys.modules[__name__] = _LazyModule(__name__, _file, define_import_structure(_file), module_spec=__spec__)
+if is_vision_available():  # Pillow is optional
+    from ..compact_vit import CompactVitImageProcessorPil
+
+    AutoImageProcessor.register(
+        AttentionCnnConfig, image_processor_classes={"pil": CompactVitImageProcessorPil}, exist_ok=True
+    )
+
+__all__ = [
+    "AttentionCnnConfig",
+    "AttentionCnnForImageClassification",
+    "AttentionCnnModel",
+    "AttentionCnnPreTrainedModel",
+]

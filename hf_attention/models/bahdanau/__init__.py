@@ -1,16 +1,26 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
-from typing import TYPE_CHECKING
+"""Recurrent encoder-decoder with attention. Importing it registers its classes with the Auto classes."""
 
-from transformers.utils import _LazyModule
-from transformers.utils.import_utils import define_import_structure
+from transformers import AutoConfig, AutoModel, AutoModelForSeq2SeqLM
+
+from .configuration_bahdanau import BahdanauConfig
+from .modeling_bahdanau import (
+    BahdanauCache,
+    BahdanauForConditionalGeneration,
+    BahdanauModel,
+    BahdanauPreTrainedModel,
+)
 
 
-if TYPE_CHECKING:
-    from .configuration_bahdanau import *
-    from .modeling_bahdanau import *
-else:
-    import sys
+AutoConfig.register("bahdanau", BahdanauConfig, exist_ok=True)
+AutoModel.register(BahdanauConfig, BahdanauModel, exist_ok=True)
+AutoModelForSeq2SeqLM.register(BahdanauConfig, BahdanauForConditionalGeneration, exist_ok=True)
 
-    _file = globals()["__file__"]
-    sys.modules[__name__] = _LazyModule(__name__, _file, define_import_structure(_file), module_spec=__spec__)
+__all__ = [
+    "BahdanauCache",
+    "BahdanauConfig",
+    "BahdanauForConditionalGeneration",
+    "BahdanauModel",
+    "BahdanauPreTrainedModel",
+]

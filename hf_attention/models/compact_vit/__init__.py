@@ -1,17 +1,46 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
-from typing import TYPE_CHECKING
+"""Compact vision transformers. Importing it registers its classes with the Auto classes."""
 
-from transformers.utils import _LazyModule
-from transformers.utils.import_utils import define_import_structure
+from transformers import (
+    AutoBackbone,
+    AutoConfig,
+    AutoImageProcessor,
+    AutoModel,
+    AutoModelForImageClassification,
+    AutoModelForMaskedImageModeling,
+)
+from transformers.utils import is_vision_available
+
+from .configuration_compact_vit import CompactVitConfig
+from .modeling_compact_vit import (
+    CompactVitBackbone,
+    CompactVitForImageClassification,
+    CompactVitForMaskedImageModeling,
+    CompactVitModel,
+    CompactVitPreTrainedModel,
+)
 
 
-if TYPE_CHECKING:
-    from .configuration_compact_vit import *
-    from .image_processing_pil_compact_vit import *
-    from .modeling_compact_vit import *
-else:
-    import sys
+AutoConfig.register("compact_vit", CompactVitConfig, exist_ok=True)
+AutoModel.register(CompactVitConfig, CompactVitModel, exist_ok=True)
+AutoBackbone.register(CompactVitConfig, CompactVitBackbone, exist_ok=True)
+AutoModelForImageClassification.register(CompactVitConfig, CompactVitForImageClassification, exist_ok=True)
+AutoModelForMaskedImageModeling.register(CompactVitConfig, CompactVitForMaskedImageModeling, exist_ok=True)
 
-    _file = globals()["__file__"]
-    sys.modules[__name__] = _LazyModule(__name__, _file, define_import_structure(_file), module_spec=__spec__)
+__all__ = [
+    "CompactVitBackbone",
+    "CompactVitConfig",
+    "CompactVitForImageClassification",
+    "CompactVitForMaskedImageModeling",
+    "CompactVitModel",
+    "CompactVitPreTrainedModel",
+]
+
+if is_vision_available():  # Pillow is optional
+    from .image_processing_pil_compact_vit import CompactVitImageProcessorPil
+
+    AutoImageProcessor.register(
+        CompactVitConfig, image_processor_classes={"pil": CompactVitImageProcessorPil}, exist_ok=True
+    )
+    __all__ += ["CompactVitImageProcessorPil"]

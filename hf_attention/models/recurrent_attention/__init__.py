@@ -1,16 +1,34 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
-from typing import TYPE_CHECKING
+"""The recurrent attention model. Importing it registers its classes with the Auto classes."""
 
-from transformers.utils import _LazyModule
-from transformers.utils.import_utils import define_import_structure
+from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoModelForImageClassification
+from transformers.utils import is_vision_available
+
+from .configuration_recurrent_attention import RecurrentAttentionConfig
+from .modeling_recurrent_attention import (
+    RecurrentAttentionForImageClassification,
+    RecurrentAttentionModel,
+    RecurrentAttentionPreTrainedModel,
+)
 
 
-if TYPE_CHECKING:
-    from .configuration_recurrent_attention import *
-    from .modeling_recurrent_attention import *
-else:
-    import sys
+AutoConfig.register("recurrent_attention", RecurrentAttentionConfig, exist_ok=True)
+AutoModel.register(RecurrentAttentionConfig, RecurrentAttentionModel, exist_ok=True)
+AutoModelForImageClassification.register(
+    RecurrentAttentionConfig, RecurrentAttentionForImageClassification, exist_ok=True
+)
 
-    _file = globals()["__file__"]
-    sys.modules[__name__] = _LazyModule(__name__, _file, define_import_structure(_file), module_spec=__spec__)
+if is_vision_available():  # Pillow is optional
+    from ..compact_vit import CompactVitImageProcessorPil
+
+    AutoImageProcessor.register(
+        RecurrentAttentionConfig, image_processor_classes={"pil": CompactVitImageProcessorPil}, exist_ok=True
+    )
+
+__all__ = [
+    "RecurrentAttentionConfig",
+    "RecurrentAttentionForImageClassification",
+    "RecurrentAttentionModel",
+    "RecurrentAttentionPreTrainedModel",
+]
