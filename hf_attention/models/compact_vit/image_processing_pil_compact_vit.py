@@ -5,7 +5,7 @@
 import numpy as np
 from PIL import Image, ImageOps
 from transformers.image_processing_backends import PilBackend
-from transformers.image_utils import ImageInput, PILImageResampling
+from transformers.image_utils import ImageInput, PILImageResampling, infer_channel_dimension_format
 from transformers.processing_utils import ImagesKwargs
 
 
@@ -58,6 +58,11 @@ class CompactVitImageProcessorPil(PilBackend):
         """One image to an array of shape (num_channels, height, width)."""
         if isinstance(image, Image.Image):
             image = convert_mode(ImageOps.exif_transpose(image), MODES[num_channels])
+        else:
+            image = np.asarray(image)
+            if image.ndim == 3 and kwargs.get("input_data_format") is None:
+                # transformers 5.17 recognises only 1 or 3 channels by itself
+                kwargs["input_data_format"] = infer_channel_dimension_format(image, num_channels=tuple(MODES))
         array = super().process_image(image, **{**kwargs, "do_convert_rgb": False})
         if array.shape[0] != num_channels:
             raise ValueError(
