@@ -61,7 +61,7 @@ def write_space(folder: str, model_names: list[str]):
     for file in package.glob("*.py"):
         shutil.copy(file, target)
     for part in PARTS:
-        shutil.copytree(package / part, target / part, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(package / part, target / part, ignore=shutil.ignore_patterns("__pycache__", "*.md"))
     card_data = SpaceCardData(
         title=TITLE,
         emoji="🔎",

@@ -1,0 +1,138 @@
+# Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
+
+"""The Markdown pages: their commands have the options they name, and their links lead somewhere."""
+
+import contextlib
+import io
+import os
+import re
+import runpy
+import shlex
+import sys
+import tomllib
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+
+ROOT = Path(__file__).parents[1]
+GENERATED = ("tests/hub/golden", "hf_attention/hub/templates", "outputs", "build", ".venv", ".github")
+PAGES = sorted(
+    str(path.relative_to(ROOT)) for path in ROOT.rglob("*.md") if not str(path.relative_to(ROOT)).startswith(GENERATED)
+)
+TEXTS = {page: (ROOT / page).read_text(encoding="utf-8") for page in PAGES}
+COMMANDS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"].get("scripts", {})
+# scripts that pass options on
+PASSED_ON = {
+    "scripts/demo.py": "scripts/train_translation.py",
+    "scripts/demo_vision.py": "scripts/train_image_classification.py",
+    "scripts/benchmarks/compare_lineage.py": "scripts/train_image_classification.py",
+    "scripts/benchmarks/benchmark_learning.py": "scripts/train_translation.py",
+}
+
+
+def fenced_blocks(text: str, language: str) -> list[tuple[int, str]]:
+    """The code blocks of a language, each with the number of its first line."""
+    pattern = rf"^```{language}\n(.*?)^```$"
+    matches = re.finditer(pattern, text, flags=re.MULTILINE | re.DOTALL)
+    return [(text[: match.start(1)].count("\n") + 1, match.group(1)) for match in matches]
+
+
+def shell_blocks(text: str) -> list[str]:
+    """Fenced blocks of `bash`, and indented blocks."""
+    fences = [code for _, code in fenced_blocks(text, "bash")]
+    prose = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+    return fences + re.findall(r"(?:^ {4}\S.*\n(?:^ *\n(?=^ {4}))?)+", prose, flags=re.MULTILINE)
+
+
+def shell_commands(text: str) -> list[list[str]]:
+    """The words of every command line, its continuation lines joined and its variables replaced."""
+    commands = []
+    for block in shell_blocks(text):
+        variables = {}
+        for line in block.replace("\\\n", " ").splitlines():
+            for name, value in variables.items():
+                line = line.replace(f"${name}", value)
+            try:
+                words = shlex.split(line, comments=True)
+            except ValueError:  # an example of data, or of a model's output
+                continue
+            while words and (assigned := re.fullmatch(r"(\w+)=(.*)", words[0])):
+                variables[assigned.group(1)] = assigned.group(2)
+                words = words[1:]
+            if words:
+                commands.append(words)
+    return commands
+
+
+@cache
+def known_options(script: str) -> frozenset[str]:
+    """The options in the help of a script (a path), a module, or a console command."""
+    if script in PASSED_ON:
+        return known_options(PASSED_ON[script]) | read_options(script)
+    return read_options(script)
+
+
+def read_options(script: str) -> frozenset[str]:
+    stdout, environment, arguments = io.StringIO(), dict(os.environ), sys.argv
+    sys.argv = [script, "--help"]
+    try:
+        with contextlib.redirect_stdout(stdout), pytest.raises(SystemExit) as ended:
+            if script.endswith(".py"):
+                runpy.run_path(str(ROOT / script), run_name="__main__")
+            elif script in COMMANDS:
+                module, _, function = COMMANDS[script].partition(":")
+                runpy.run_module(module)[function]()
+            else:
+                runpy.run_module(script, run_name="__main__", alter_sys=True)
+    finally:
+        sys.argv = arguments
+        os.environ.clear()
+        os.environ.update(environment)
+    assert not ended.value.code, f"{script} --help failed"
+    return frozenset(re.findall(r"(?<![\w-])--?[a-zA-Z]\w*(?:-\w+)*", stdout.getvalue()))
+
+
+def find_script(words: list[str]) -> int | None:
+    """Where a command line names something of this project that takes options."""
+    for index, word in enumerate(words):
+        if re.fullmatch(r"scripts/[\w/]+\.py", word) or word in COMMANDS:
+            return index
+        if word.startswith("hf_attention.") and words[index - 1] == "-m":
+            return index
+    return None
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_fenced_block_is_of_a_language_that_is_checked_or_is_text(page):
+    opened = re.findall(r"^```(.*)$", TEXTS[page], flags=re.MULTILINE)[::2]
+    assert set(opened) <= {"python", "bash", "csv", "text"}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_commands_of_pages_name_scripts_and_options_that_exist(page):
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    for words in shell_commands(TEXTS[page]):
+        if words[0] == "make" and len(words) > 1:
+            assert words[1] in targets, words
+        for word in words:
+            if word.startswith("scripts/"):
+                assert (ROOT / word).exists(), words
+        if (index := find_script(words)) is not None:
+            options = {word.partition("=")[0] for word in words[index + 1 :] if word.startswith("--")}
+            unknown = options - known_options(words[index])
+            assert not unknown, f"{page}: {words[index]} has no {', '.join(sorted(unknown))}"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_and_pictures_of_pages_exist(page):
+    for target, anchor in re.findall(r"\]\(([^)#\s]*)(#[^)\s]*)?\)", TEXTS[page]):
+        if target.startswith(("http://", "https://", "mailto:")):
+            continue
+        path = (ROOT / page).parent / target if target else ROOT / page
+        assert path.exists(), f"{page} links to {target}, which does not exist"
+        if anchor:
+            headings = re.findall(r"^#+ (.+)$", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+            slugs = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+            assert anchor[1:] in slugs, f"{page} links to {target}{anchor}, which is not a heading there"
