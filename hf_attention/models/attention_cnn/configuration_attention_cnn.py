@@ -62,6 +62,7 @@ class AttentionCnnConfig(PreTrainedConfig):
     >>> configuration = AttentionCnnConfig(attention_type="se", reduction_ratio=4, num_labels=10)
     >>> AttentionCnnForImageClassification(configuration).num_parameters()
     180914
+
     ```"""
 
     model_type = "attention_cnn"

@@ -3,6 +3,7 @@
 """Compact ViT model configuration"""
 
 import difflib
+import os
 from dataclasses import fields
 from typing import Any, Literal
 
@@ -16,6 +17,7 @@ SIZES = {2: (2, 2, 1, 128), 4: (4, 2, 1, 128), 6: (6, 4, 2, 256), 7: (7, 4, 2, 2
 
 
 def size_options(layers: int) -> dict[str, Any]:
+    """Returns the options that set the size of a model with this number of layers."""
     num_hidden_layers, num_attention_heads, ratio, hidden_size = SIZES[layers]
     return {
         "num_hidden_layers": num_hidden_layers,
@@ -26,6 +28,7 @@ def size_options(layers: int) -> dict[str, Any]:
 
 
 def cct(layers: int, kernel_size: int, num_conv_layers: int, image_size: int = 32) -> dict[str, Any]:
+    """Returns the options of CCT-`layers`/`kernel_size`x`num_conv_layers`."""
     return {
         **size_options(layers),
         "kernel_size": kernel_size,
@@ -54,61 +57,62 @@ class CompactVitConfig(BackboneConfigMixin, PreTrainedConfig):
     r"""
     The configuration of a compact vision transformer (Hassani et al. 2021, arXiv 2104.05704): CCT, with a
     convolutional tokenizer and sequence pooling; CVT, with patches and sequence pooling; ViT-Lite, with patches and a
-    class token. The defaults are CCT-7/3x1 for 32 x 32 images; [`~CompactVitConfig.from_preset`] gives each model of
-    the paper. A misspelt option or sizes that do not fit raise an error.
+    class token. The defaults are CCT-7/3x1 for 32 x 32 images; [`~CompactVitConfig.from_preset`] returns the models of
+    the paper. A misspelled option or an invalid combination of options raises an error.
 
     Args:
         image_size (`int`, *optional*, defaults to 32):
-            Height and width of the images, in pixels. Others need `interpolate_pos_encoding=True`.
+            Height and width of the images, in pixels. Images of another size need `interpolate_pos_encoding=True`.
         num_channels (`int`, *optional*, defaults to 3):
-            Channels of the images.
+            Number of channels of the images.
         tokenizer_type (`str`, *optional*, defaults to `"conv"`):
-            `"conv"`: convolution, ReLU and max-pooling, `num_conv_layers` times; `"patch"`: one linear map a patch.
+            `"conv"`: convolution, ReLU and max-pooling, `num_conv_layers` times; `"patch"`: one linear map per patch.
         kernel_size (`int`, *optional*, defaults to 3):
-            Kernel of the tokenizer's convolutions; the stride is half of it less one, at least one.
+            Kernel size of the tokenizer's convolutions; their stride is `max(1, kernel_size // 2 - 1)`.
         num_conv_layers (`int`, *optional*, defaults to 1):
-            Convolutions of the tokenizer.
+            Number of convolutions of the tokenizer.
         conv_channels (`int`, *optional*, defaults to 64):
-            Channels between the tokenizer's convolutions.
+            Number of channels between the tokenizer's convolutions.
         patch_size (`int`, *optional*, defaults to 4):
             Height and width of a patch, in pixels (`tokenizer_type="patch"`).
         hidden_size (`int`, *optional*, defaults to 256):
-            Width d of the tokens.
+            Width of the tokens.
         num_hidden_layers (`int`, *optional*, defaults to 7):
-            Transformer layers.
+            Number of transformer layers.
         num_attention_heads (`int`, *optional*, defaults to 4):
-            Heads of each layer's attention.
+            Number of attention heads per layer.
         intermediate_size (`int`, *optional*, defaults to 512):
             Width of each layer's MLP.
         hidden_act (`str`, *optional*, defaults to `"gelu"`):
-            Activation of the MLP.
+            Activation function of the MLP.
         pooling_type (`str`, *optional*, defaults to `"sequence"`):
-            What the classifier reads: `"sequence"`: all tokens, weighed by a learned attention (section 3.2); `"cls"`:
+            Input of the classifier: `"sequence"`: all tokens, weighted by a learned attention (section 3.2); `"cls"`:
             a class token; `"mean"`: the mean of the tokens.
         position_embedding_type (`str`, *optional*, defaults to `"learnable"`):
             `"learnable"`, `"sinusoidal"` (fixed; Vaswani et al. 2017, section 3.5) or `"none"`.
         qkv_bias (`bool`, *optional*, defaults to `False`):
             Whether queries, keys and values have biases.
         hidden_dropout_prob (`float`, *optional*, defaults to 0.0):
-            Dropout on the embeddings, the attention's output and in the MLP.
+            Dropout on the embeddings, on the attention's output and in the MLP.
         attention_probs_dropout_prob (`float`, *optional*, defaults to 0.1):
             Dropout on the attention weights.
         drop_path_rate (`float`, *optional*, defaults to 0.1):
-            Stochastic depth of the last layer; the layers before have less, in equal steps from 0.
+            Stochastic depth rate of the last layer; it rises linearly from 0 in the first layer.
         layer_norm_eps (`float`, *optional*, defaults to 1e-5):
             Epsilon of the layer norms.
         initializer_range (`float`, *optional*, defaults to 0.02):
-            Standard deviation of the truncated normal distribution of linear maps.
+            Standard deviation of the truncated normal distribution that initializes linear maps.
         position_initializer_range (`float`, *optional*, defaults to 0.2):
-            The same of learnable positions.
+            Standard deviation of the truncated normal distribution that initializes learnable positions.
         token_keep_rate (`float`, *optional*, defaults to 1.0):
-            Token pruning, in inference alone: the share of its tokens, the class token not counted, that a pruning
-            layer keeps, those that drew the most attention (EViT's keep rate, Liang et al. 2022, arXiv 2202.07800). A
-            trained model takes it in `from_pretrained`.
+            Token pruning, in inference only: the fraction of its tokens, excluding the class token, that a pruning
+            layer keeps, namely those that receive the most attention (the keep rate of EViT, Liang et al. 2022, arXiv
+            2202.07800). It can be set for a trained model in `from_pretrained`.
         token_pruning_layers (`list[int]`, *optional*):
-            The layers, from 0, that prune; by default those a quarter, a half and three quarters down, as in EViT.
+            The layers that prune, counted from 0; by default those at one, two and three quarters of the depth, as in
+            EViT.
         out_features (`list[str]`, *optional*), out_indices (`list[int]`, *optional*):
-            For the backbone: which of `stem`, `stage1`, ... (the output of a layer) it returns.
+            For the backbone: which of `stem`, `stage1`, ... (the outputs of the layers) it returns.
 
     Examples:
 
@@ -118,6 +122,7 @@ class CompactVitConfig(BackboneConfigMixin, PreTrainedConfig):
     >>> configuration = CompactVitConfig.from_preset("cct_7_3x1", num_labels=10)
     >>> CompactVitForImageClassification(configuration).num_parameters()
     3760139
+
     ```"""
 
     model_type = "compact_vit"
@@ -150,19 +155,19 @@ class CompactVitConfig(BackboneConfigMixin, PreTrainedConfig):
     _out_features: list[str] | None = None
     _out_indices: list[int] | None = None
 
-    def __post_init__(self, **kwargs):
+    def __post_init__(self, **kwargs) -> None:
         known = {field.name for field in fields(self)}
         for name in set(kwargs) - known - {"out_features", "out_indices", "num_labels"}:
-            if meant := difflib.get_close_matches(name, known, n=1, cutoff=0.8):
-                raise ValueError(f"`{name}` is not an option of {type(self).__name__}; did you mean `{meant[0]}`?")
+            if matches := difflib.get_close_matches(name, known, n=1, cutoff=0.8):
+                raise ValueError(f"`{name}` is not an option of {type(self).__name__}; did you mean `{matches[0]}`?")
         self.stage_names = ["stem", *(f"stage{index}" for index in range(1, self.num_hidden_layers + 1))]
         self.set_output_features_output_indices(
             out_indices=kwargs.pop("out_indices", None), out_features=kwargs.pop("out_features", None)
         )
         super().__post_init__(**kwargs)
 
-    def validate_architecture(self):
-        """Part of `@strict`-powered validation. Raises `ValueError` where options do not fit each other."""
+    def validate_architecture(self) -> None:
+        """Called by the validation of `@strict`. Raises `ValueError` for invalid combinations of options."""
         sizes = ("image_size", "num_channels", "kernel_size", "num_conv_layers", "conv_channels", "patch_size")
         sizes += ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
         for name in sizes:
@@ -170,16 +175,14 @@ class CompactVitConfig(BackboneConfigMixin, PreTrainedConfig):
                 raise ValueError(f"`{name}` must be at least 1, got {getattr(self, name)}.")
         for name in ("hidden_dropout_prob", "attention_probs_dropout_prob", "drop_path_rate"):
             if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"`{name}` is a probability between 0 and 1, got {getattr(self, name)}.")
+                raise ValueError(f"`{name}` must be a probability between 0 and 1, got {getattr(self, name)}.")
         if not 0 < self.token_keep_rate <= 1:
-            raise ValueError(
-                f"`token_keep_rate` is a share of the tokens above 0 and at most 1, got {self.token_keep_rate}."
-            )
+            raise ValueError(f"`token_keep_rate` must be above 0 and at most 1, got {self.token_keep_rate}.")
         layers = self.token_pruning_layers
         if layers is not None and (not layers or not set(layers) <= set(range(self.num_hidden_layers))):
             raise ValueError(
-                f"`token_pruning_layers` lists layers from 0 to {self.num_hidden_layers - 1}, got {layers}. To prune "
-                "none, set `token_keep_rate=1.0`."
+                f"`token_pruning_layers` must list layers from 0 to {self.num_hidden_layers - 1}, got {layers}. To "
+                "disable pruning, set `token_keep_rate=1.0`."
             )
         if self.hidden_size % self.num_attention_heads:
             raise ValueError(
@@ -194,7 +197,7 @@ class CompactVitConfig(BackboneConfigMixin, PreTrainedConfig):
             raise ValueError(f"`image_size` ({self.image_size}) is smaller than `patch_size` ({self.patch_size}).")
 
     def grid_size(self, size: int) -> int:
-        """Tokens along a side of `size` pixels."""
+        """Returns the number of tokens along a side of `size` pixels."""
         if self.tokenizer_type == "patch":
             return size // self.patch_size
         stride, padding = max(1, self.kernel_size // 2 - 1), max(1, self.kernel_size // 2)
@@ -205,37 +208,40 @@ class CompactVitConfig(BackboneConfigMixin, PreTrainedConfig):
 
     @property
     def num_patches(self) -> int:
-        """Tokens of an image of `image_size`, the class token not counted."""
+        """The number of tokens of an image of `image_size`, excluding the class token."""
         return self.grid_size(self.image_size) ** 2
 
     @property
-    def pruning_layers(self) -> list[int]:
-        """The layers that prune where `token_keep_rate` is below 1."""
+    def resolved_pruning_layers(self) -> list[int]:
+        """The layers that prune if `token_keep_rate` is below 1: `token_pruning_layers` or its default."""
         if self.token_pruning_layers is not None:
             return self.token_pruning_layers
         return sorted({self.num_hidden_layers * quarters // 4 for quarters in (1, 2, 3)})
 
+    pruning_layers = resolved_pruning_layers  # old name, kept until 0.2
+
     @classmethod
     def from_preset(cls, name: str, **overrides) -> "CompactVitConfig":
         """
-        A config with the sizes of a model of the paper.
+        Returns the config of a model of the paper.
 
         Args:
             name (`str`):
                 One of `cct_2_3x2`, `cct_4_3x2`, `cct_6_3x1`, `cct_6_3x2`, `cct_7_3x1`, `cct_7_3x2`, `cct_7_7x2`,
-                `cct_14_7x2`, `cvt_7_4`, `vit_lite_7_4` (layers, then kernel x convolutions, or patch size).
+                `cct_14_7x2`, `cvt_7_4`, `vit_lite_7_4` (number of layers, then kernel size x number of
+                convolutions, or patch size).
             overrides:
-                Options that replace the preset's.
+                Options that replace those of the preset.
 
         Raises:
-            `ValueError`: for an unknown name.
+            `ValueError`: if there is no preset of this name.
         """
         if name not in PRESETS:
             raise ValueError(f"There is no preset {name!r}; choose one of {', '.join(PRESETS)}.")
         return cls(**{**PRESETS[name], **overrides})
 
-    def save_pretrained(self, save_directory, push_to_hub: bool = False, **kwargs):
-        # transformers writes only the entry of the class that is saved; any Auto class may load the folder
+    def save_pretrained(self, save_directory: str | os.PathLike, push_to_hub: bool = False, **kwargs) -> None:
+        # transformers writes only the entry of the saved class; with all of them, any Auto class can load the folder
         self.auto_map = {
             "AutoConfig": "configuration_compact_vit.CompactVitConfig",
             "AutoModel": "modeling_compact_vit.CompactVitModel",

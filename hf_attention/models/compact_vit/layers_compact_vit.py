@@ -18,27 +18,27 @@ from transformers.processing_utils import Unpack
 from transformers.utils import TransformersKwargs
 
 from .configuration_compact_vit import CompactVitConfig
-from .fused_compact_vit import blockwise_attention, is_faster_in_blocks
+from .fused_compact_vit import blockwise_attention, uses_blockwise_attention
 
 
 class CompactVitPatchEmbeddings(nn.Module):
-    """Image to tokens: convolution, ReLU and max-pooling (section 3.3), or one linear map a patch."""
+    """Image to tokens: convolution, ReLU and max-pooling (section 3.3), or one linear map per patch."""
 
-    def __init__(self, config: CompactVitConfig):
+    def __init__(self, config: CompactVitConfig) -> None:
         super().__init__()
         self.num_channels = config.num_channels
-        # a convolution pads what is smaller than itself, a patch must be whole
-        self.smallest = config.patch_size if config.tokenizer_type == "patch" else 1
+        # convolutions pad images that are smaller than the kernel; a patch must be complete
+        self.min_size = config.patch_size if config.tokenizer_type == "patch" else 1
         if config.tokenizer_type == "patch":
             patch = config.patch_size
             self.projection = nn.Sequential(nn.Conv2d(config.num_channels, config.hidden_size, patch, stride=patch))
             return
         stride, padding = max(1, config.kernel_size // 2 - 1), max(1, config.kernel_size // 2)
         channels = [config.num_channels, *[config.conv_channels] * (config.num_conv_layers - 1), config.hidden_size]
-        layers = []
+        layers: list[nn.Module] = []
         for inputs, outputs in pairwise(channels):
             layers.append(nn.Conv2d(inputs, outputs, config.kernel_size, stride, padding, bias=False))
-            # the paper's ReLU comes before the pooling: the maximum of either order is the same, of a quarter the size
+            # the paper applies ReLU before pooling; the values are the same, at a quarter of ReLU's cost
             layers += [nn.MaxPool2d(kernel_size=3, stride=2, padding=1), nn.ReLU()]
         self.projection = nn.Sequential(*layers)
 
@@ -47,24 +47,24 @@ class CompactVitPatchEmbeddings(nn.Module):
         if pixel_values.shape[1] != self.num_channels:
             raise ValueError(
                 f"`pixel_values` has {pixel_values.shape[1]} channels, but the model's `num_channels` is "
-                f"{self.num_channels}. Convert the images, or make the model with another `num_channels`."
+                f"{self.num_channels}. Convert the images, or create the model with another `num_channels`."
             )
-        if min(pixel_values.shape[2:]) < self.smallest:
+        if min(pixel_values.shape[2:]) < self.min_size:
             raise ValueError(
                 f"`pixel_values` of {pixel_values.shape[2]} x {pixel_values.shape[3]} pixels is smaller than a patch "
-                f"(`patch_size` = {self.smallest}). Resize the images."
+                f"(`patch_size` = {self.min_size}). Resize the images."
             )
         hidden_states = pixel_values
         for module in self.projection:
-            # a CPU pools channels that lie together many times as fast, and they are the tokens' order
+            # CPUs pool channels-last tensors many times faster, and this is also the layout of the tokens
             hidden_states = module(hidden_states.contiguous(memory_format=torch.channels_last))
         return hidden_states
 
 
 class CompactVitEmbeddings(nn.Module):
-    """Tokens with a class token, mask tokens and positions, as far as the config has them."""
+    """The tokens of an image, with the class token, mask tokens and positions that the config asks for."""
 
-    def __init__(self, config: CompactVitConfig, use_mask_token: bool = False):
+    def __init__(self, config: CompactVitConfig, use_mask_token: bool = False) -> None:
         super().__init__()
         self.config = config
         self.patch_embeddings = CompactVitPatchEmbeddings(config)
@@ -81,7 +81,7 @@ class CompactVitEmbeddings(nn.Module):
         self.dropout = nn.Dropout(config.hidden_dropout_prob)
 
     def interpolate_pos_encoding(self, rows: int, columns: int) -> torch.Tensor:
-        """Positions for a grid of another size, by bicubic interpolation. (1, rows * columns + prefix, D)."""
+        """Interpolates the positions to another grid size (bicubic): (1, rows * columns + prefix, D)."""
         prefix = self.position_embeddings[:, : self.num_prefix_tokens]
         positions = self.position_embeddings[:, self.num_prefix_tokens :]
         side = self.config.grid_size(self.config.image_size)
@@ -94,7 +94,7 @@ class CompactVitEmbeddings(nn.Module):
     def forward(
         self,
         pixel_values: torch.Tensor,
-        bool_masked_pos: torch.BoolTensor | None = None,
+        bool_masked_pos: torch.Tensor | None = None,
         interpolate_pos_encoding: bool = False,
     ) -> torch.Tensor:
         """(B, C, height, width) to (B, N, D)."""
@@ -128,7 +128,7 @@ class CompactVitEmbeddings(nn.Module):
 
 
 def sinusoidal_positions(length: int, size: int) -> torch.Tensor:
-    """The fixed table of Vaswani et al. 2017, section 3.5: sine in even places, cosine in odd. (1, length, size)."""
+    """Returns the table of Vaswani et al. 2017, section 3.5, sine at even indices, cosine at odd. (1, length, size)"""
     rates = 10_000.0 ** (-torch.arange(0, size, 2, dtype=torch.float64) / size)
     angles = torch.arange(length, dtype=torch.float64).unsqueeze(1) * rates
     return torch.stack([angles.sin(), angles.cos()], dim=-1).reshape(1, length, size).float()
@@ -139,12 +139,16 @@ def eager_attention_forward(
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
-    attention_mask: None,  # of the attention interface; images have no padding
+    attention_mask: None,  # part of transformers' attention interface; images have no padding
     scaling: float,
     dropout: float = 0.0,
     **kwargs: Unpack[TransformersKwargs],
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """softmax(Q K^T / sqrt(d)) V (Vaswani et al. 2017, equation 1), with the weights. (B, heads, N, d) each."""
+    """
+    Computes softmax(Q K^T / sqrt(d)) V (Vaswani et al. 2017, equation 1).
+
+    From (B, heads, N, d) each to the outputs, (B, N, heads, d), and the weights, (B, heads, N, N).
+    """
     weights = torch.matmul(query, key.transpose(2, 3)) * scaling
     weights = nn.functional.softmax(weights, dim=-1, dtype=torch.promote_types(query.dtype, torch.float32))
     weights = nn.functional.dropout(weights.to(query.dtype), p=dropout, training=module.training)
@@ -152,7 +156,7 @@ def eager_attention_forward(
 
 
 class CompactVitAttention(nn.Module):
-    def __init__(self, config: CompactVitConfig):
+    def __init__(self, config: CompactVitConfig) -> None:
         super().__init__()
         self.config = config
         self.head_dim = config.hidden_size // config.num_attention_heads
@@ -162,31 +166,31 @@ class CompactVitAttention(nn.Module):
         self.proj = nn.Linear(config.hidden_size, config.hidden_size)
 
     def forward(
-        self, hidden_states: torch.Tensor, return_scores: bool = False, **kwargs
+        self, hidden_states: torch.Tensor, return_scores: bool = False, **kwargs: Unpack[TransformersKwargs]
     ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
         """
-        (B, N, D) to (B, N, D); the weights (B, heads, N, N) where the implementation gives them; and, where
-        `return_scores`, how much attention each token drew (B, N), see [`keep_most_attended`].
+        (B, N, D) to (B, N, D); the weights (B, heads, N, N) if the attention implementation returns them; and, with
+        `return_scores`, the attention that each token receives (B, N), see [`keep_most_attended`].
         """
         batch_size, length, _ = hidden_states.shape
         qkv = self.qkv(hidden_states).view(batch_size, length, 3, -1, self.head_dim)
         implementation = self.config._attn_implementation
         dropout = self.config.attention_probs_dropout_prob if self.training else 0.0
-        if implementation == "sdpa" and not return_scores and is_faster_in_blocks(qkv, dropout):
+        scores = None
+        if not return_scores and uses_blockwise_attention(implementation, qkv, dropout):
             outputs, weights = blockwise_attention(qkv, self.scaling, dropout), None
         else:
             query, key, value = (part.transpose(1, 2) for part in qkv.unbind(2))  # each (B, heads, N, d)
             attention: Callable = ALL_ATTENTION_FUNCTIONS.get_interface(implementation, eager_attention_forward)
-            if return_scores:  # only this one makes the weights
+            if return_scores:  # only eager attention is sure to return the weights
                 attention = eager_attention_forward
             outputs, weights = attention(
                 self, query, key, value, None, dropout=dropout, scaling=self.scaling, **kwargs
             )
-        scores = None
-        if return_scores:
-            readers = weights[:, :, :1] if self.config.pooling_type == "cls" else weights
-            scores = readers.mean(dim=(1, 2), dtype=torch.float32)
-            weights = weights if implementation == "eager" else None
+            if return_scores:
+                readers = weights[:, :, :1] if self.config.pooling_type == "cls" else weights
+                scores = readers.mean(dim=(1, 2), dtype=torch.float32)
+                weights = weights if implementation == "eager" else None
         return self.proj(outputs.reshape(batch_size, length, -1)), weights, scores
 
 
@@ -194,12 +198,12 @@ def keep_most_attended(
     hidden_states: torch.Tensor, kept_tokens: torch.Tensor, scores: torch.Tensor, rate: float, prefix: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """
-    Token pruning: of the tokens (B, N, D), numbered (B, N), leaves those with the highest scores, in their order.
+    Prunes tokens (B, N, D) with indices (B, N): keeps those with the highest scores (B, N), in their original order.
 
-    A token's score is the attention it draws, the mean of the heads: from the class token, as in EViT (Liang et al.
-    2022, arXiv 2202.07800, section 3.2), or, where there is none, from all tokens, as in PoWER-BERT (Goyal et al.
-    2020, arXiv 2001.08950; its significance score). The first `prefix` tokens always stay. EViT's fused token is not
-    made.
+    A token's score is the attention that it receives, averaged over the heads: from the class token, as in EViT (Liang
+    et al. 2022, arXiv 2202.07800, section 3.2), or, without a class token, from all tokens, as in PoWER-BERT (Goyal et
+    al. 2020, arXiv 2001.08950; its significance score). The first `prefix` tokens are always kept. EViT's fused token
+    is not implemented.
     """
     count = max(1, round(rate * (hidden_states.shape[1] - prefix)))
     places = scores[:, prefix:].topk(count, dim=1).indices.sort(dim=1).values + prefix  # (B, count)
@@ -212,11 +216,11 @@ def keep_most_attended(
 
 class CompactVitLayer(GradientCheckpointingLayer):
     """
-    The encoder block of the paper's code, which is not plain pre-norm: the second norm is on the path itself, not on
-    the branch. x += attention(norm(x)); x = norm(x); x += MLP(x), each branch under stochastic depth.
+    The encoder block of the paper's code. It is not a plain pre-norm block, because the second norm is on the residual
+    path instead of the branch: x += attention(norm(x)); x = norm(x); x += MLP(x), each branch with stochastic depth.
     """
 
-    def __init__(self, config: CompactVitConfig, drop_path_rate: float):
+    def __init__(self, config: CompactVitConfig, drop_path_rate: float) -> None:
         super().__init__()
         self.config = config
         self.drop_path_rate = drop_path_rate
@@ -229,11 +233,11 @@ class CompactVitLayer(GradientCheckpointingLayer):
         self.dropout = nn.Dropout(config.hidden_dropout_prob)
 
     def add_branch(self, hidden_states: torch.Tensor, branch: torch.Tensor) -> torch.Tensor:
-        """Stochastic depth (Huang et al. 2016, arXiv 1603.09382): in training, leaves a sample's branch out."""
+        """Adds a branch, which stochastic depth (Huang et al. 2016, arXiv 1603.09382) drops per sample in training."""
         if not self.training or self.drop_path_rate == 0:
             return hidden_states + branch
-        kept = 1 - self.drop_path_rate
-        scale = branch.new_empty(len(branch), 1, 1).bernoulli_(kept).div_(max(kept, 1e-6))
+        keep_rate = 1 - self.drop_path_rate
+        scale = branch.new_empty(len(branch), 1, 1).bernoulli_(keep_rate).div_(max(keep_rate, 1e-6))
         return torch.addcmul(hidden_states, branch, scale)
 
     def forward(
@@ -243,8 +247,8 @@ class CompactVitLayer(GradientCheckpointingLayer):
         **kwargs: Unpack[TransformersKwargs],
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """
-        (B, N, D) to (B, N, D). With the numbers of its tokens, (B, N), the layer prunes them between its attention and
-        its MLP, and returns the numbers of those it kept.
+        (B, N, D) to (B, N, D). If `kept_tokens`, the indices (B, N) of the tokens, is given, the layer prunes them
+        between its attention and its MLP, and also returns the indices of those that it kept.
         """
         attended, _, scores = self.attention(
             self.layernorm_before(hidden_states), return_scores=kept_tokens is not None, **kwargs
@@ -261,16 +265,16 @@ class CompactVitLayer(GradientCheckpointingLayer):
 
 
 class CompactVitPooler(nn.Module):
-    """All tokens in one vector (section 3.2): z = softmax(g(x))^T x, g: D -> 1; or the class token; or the mean."""
+    """Pools all tokens into a vector: z = softmax(g(x))^T x, g: D -> 1 (section 3.2), the class token, or the mean."""
 
-    def __init__(self, config: CompactVitConfig):
+    def __init__(self, config: CompactVitConfig) -> None:
         super().__init__()
         self.pooling_type = config.pooling_type
         if config.pooling_type == "sequence":
             self.attention = nn.Linear(config.hidden_size, 1)
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """(B, N, D) to (B, D), and the weights (B, N) for sequence pooling."""
+        """(B, N, D) to (B, D), and for sequence pooling the weights (B, N)."""
         if self.pooling_type == "cls":
             return hidden_states[:, 0], None
         if self.pooling_type == "mean":

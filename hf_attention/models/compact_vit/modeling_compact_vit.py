@@ -3,7 +3,7 @@
 """
 PyTorch compact vision transformers: CCT, CVT and ViT-Lite (Hassani et al. 2021, arXiv 2104.05704).
 
-Shapes: B batch, C channels, N tokens (G x G on a grid, one more with a class token), D width.
+Shapes: B batch, C channels, N tokens (a grid of G x G, plus a class token if the config has one), D width.
 """
 
 from dataclasses import dataclass
@@ -37,44 +37,44 @@ from .layers_compact_vit import (
 @dataclass
 class CompactVitModelOutput(BaseModelOutputWithPooling):
     """
-    A `BaseModelOutputWithPooling` with what the sequence pool attended to.
+    A `BaseModelOutputWithPooling` with the attention of the sequence pooling.
 
     Args:
         pooling_weights (`torch.FloatTensor` of shape `(batch_size, num_tokens)`, *optional*):
             Weights of the tokens in the pooled output, for `pooling_type="sequence"`; they sum to 1.
         kept_tokens (`tuple(torch.LongTensor)`, *optional*):
-            Where tokens are pruned (`token_keep_rate` below 1, in inference): one (batch_size, tokens) for each of
-            `hidden_states`, asked for or not, the numbers that its tokens had before any was pruned. `attentions[i]`
-            is between `kept_tokens[i]`, and `pooling_weights` are of `kept_tokens[-1]`.
+            With token pruning (`token_keep_rate` below 1, inference only): a tensor of shape (batch_size, tokens) for
+            each of `hidden_states`, whether or not those are requested, with the original indices of its tokens.
+            `attentions[i]` is between `kept_tokens[i]`, and `pooling_weights` are those of `kept_tokens[-1]`.
     """
 
-    pooling_weights: torch.FloatTensor | None = None
-    kept_tokens: tuple[torch.LongTensor, ...] | None = None
+    pooling_weights: torch.Tensor | None = None
+    kept_tokens: tuple[torch.Tensor, ...] | None = None
 
 
 @dataclass
 class CompactVitImageClassifierOutput(ImageClassifierOutput):
     """
-    An `ImageClassifierOutput` with what the sequence pool attended to.
+    An `ImageClassifierOutput` with the attention of the sequence pooling.
 
     Args:
         pooling_weights (`torch.FloatTensor` of shape `(batch_size, num_tokens)`, *optional*):
-            Weights of the tokens in what the classifier reads, for `pooling_type="sequence"`; they sum to 1.
+            Weights of the tokens in the pooled output, for `pooling_type="sequence"`; they sum to 1.
         kept_tokens (`tuple(torch.LongTensor)`, *optional*):
-            Where tokens are pruned (`token_keep_rate` below 1, in inference): one (batch_size, tokens) for each of
-            `hidden_states`, asked for or not, the numbers that its tokens had before any was pruned. `attentions[i]`
-            is between `kept_tokens[i]`, and `pooling_weights` are of `kept_tokens[-1]`.
+            With token pruning (`token_keep_rate` below 1, inference only): a tensor of shape (batch_size, tokens) for
+            each of `hidden_states`, whether or not those are requested, with the original indices of its tokens.
+            `attentions[i]` is between `kept_tokens[i]`, and `pooling_weights` are those of `kept_tokens[-1]`.
     """
 
-    pooling_weights: torch.FloatTensor | None = None
-    kept_tokens: tuple[torch.LongTensor, ...] | None = None
+    pooling_weights: torch.Tensor | None = None
+    kept_tokens: tuple[torch.Tensor, ...] | None = None
 
 
 class CompactVitPreTrainedModel(PreTrainedModel):
     config: CompactVitConfig
     base_model_prefix = "model"
     main_input_name = "pixel_values"
-    input_modalities = ("image",)
+    input_modalities = ["image"]
     supports_gradient_checkpointing = True
     _no_split_modules = ["CompactVitEmbeddings", "CompactVitLayer"]
     _supports_sdpa = True
@@ -85,12 +85,12 @@ class CompactVitPreTrainedModel(PreTrainedModel):
     _can_record_outputs = {"hidden_states": CompactVitLayer, "attentions": CompactVitAttention}
     _input_embed_layer = "patch_embeddings"
 
-    def __init__(self, config: CompactVitConfig, *inputs, **kwargs):
-        config.validate_architecture()  # `from_pretrained` changes options of a config that is made
+    def __init__(self, config: CompactVitConfig, *inputs, **kwargs) -> None:
+        config.validate_architecture()  # `from_pretrained` may have changed options after the config was validated
         super().__init__(config, *inputs, **kwargs)
 
     @torch.no_grad()
-    def _init_weights(self, module: nn.Module):
+    def _init_weights(self, module: nn.Module) -> None:
         super()._init_weights(module)
         if isinstance(module, nn.Linear):
             init.trunc_normal_(module.weight, std=self.config.initializer_range)
@@ -110,6 +110,8 @@ class CompactVitPreTrainedModel(PreTrainedModel):
 
 class CompactVitModel(CompactVitPreTrainedModel):
     """
+    The encoder, without a task head.
+
     Args:
         add_pooling_layer (`bool`, *optional*, defaults to `True`): whether to pool the tokens.
         use_mask_token (`bool`, *optional*, defaults to `False`): whether to have a mask token.
@@ -117,7 +119,7 @@ class CompactVitModel(CompactVitPreTrainedModel):
 
     _auto_class = "AutoModel"
 
-    def __init__(self, config: CompactVitConfig, add_pooling_layer: bool = True, use_mask_token: bool = False):
+    def __init__(self, config: CompactVitConfig, add_pooling_layer: bool = True, use_mask_token: bool = False) -> None:
         super().__init__(config)
         self.embeddings = CompactVitEmbeddings(config, use_mask_token)
         last = max(config.num_hidden_layers - 1, 1)
@@ -139,59 +141,63 @@ class CompactVitModel(CompactVitPreTrainedModel):
     ) -> CompactVitModelOutput:
         r"""
         pixel_values (`torch.FloatTensor` of shape `(batch_size, num_channels, height, width)`):
-            Images, from `AutoImageProcessor`.
+            Images as returned by `AutoImageProcessor`.
         bool_masked_pos (`torch.BoolTensor` of shape `(batch_size, num_patches)`, *optional*):
-            1 where a token is replaced by the mask token.
+            True where a token is replaced by the mask token.
         interpolate_pos_encoding (`bool`, *optional*):
-            Whether to take images of another size than `config.image_size`.
+            Whether to accept images of another size than `config.image_size`.
 
         Returns a [`CompactVitModelOutput`] with `last_hidden_state` (batch, tokens, D), `pooler_output` (batch, D),
-        `pooling_weights` (batch, tokens), and on request `hidden_states` and `attentions`, (batch, heads, tokens,
-        tokens) a layer, which the `eager` implementation alone makes. Where tokens are pruned, `kept_tokens` says
-        which are there.
+        `pooling_weights` (batch, tokens), `kept_tokens` with token pruning, and on request `hidden_states` and
+        `attentions`, (batch, heads, tokens, tokens) per layer, which only `attn_implementation="eager"` returns.
         """
         if pixel_values is None:
             raise ValueError("You have to specify `pixel_values`.")
         hidden_states = self.embeddings(
             pixel_values.to(self.dtype), bool_masked_pos, interpolate_pos_encoding=bool(interpolate_pos_encoding)
         )
-        pruning_layers, kept_tokens = [], None
+        pruning_layers: list[int] = []
+        kept_tokens: list[torch.Tensor] = []
         if self.config.token_keep_rate < 1 and not self.training:
-            pruning_layers = self.config.pruning_layers
-            every = torch.arange(hidden_states.shape[1], device=hidden_states.device)
-            kept_tokens = (every.expand(hidden_states.shape[0], -1),)
+            pruning_layers = self.config.resolved_pruning_layers
+            indices = torch.arange(hidden_states.shape[1], device=hidden_states.device)
+            kept_tokens.append(indices.expand(hidden_states.shape[0], -1))
         for index, layer in enumerate(self.layers):
             if index in pruning_layers:
                 hidden_states, kept = layer(hidden_states, kept_tokens[-1], **kwargs)
+                kept_tokens.append(kept)
             else:
                 hidden_states, _ = layer(hidden_states, **kwargs)
-                kept = kept_tokens[-1] if kept_tokens else None
-            kept_tokens = (*kept_tokens, kept) if kept_tokens else None
+                kept_tokens.extend(kept_tokens[-1:])
         hidden_states = self.layernorm(hidden_states)
         pooled, weights = self.pooler(hidden_states) if self.pooler is not None else (None, None)
         return CompactVitModelOutput(
-            last_hidden_state=hidden_states, pooler_output=pooled, pooling_weights=weights, kept_tokens=kept_tokens
+            last_hidden_state=hidden_states,
+            pooler_output=pooled,
+            pooling_weights=weights,
+            kept_tokens=tuple(kept_tokens) or None,
         )
 
 
-def check_keeps_all(config: CompactVitConfig):
+def check_keeps_all_tokens(config: CompactVitConfig) -> None:
+    """Raises `ValueError` if the config prunes tokens, because a map over the image needs all of them."""
     if config.token_keep_rate < 1:
         raise ValueError(
-            f"`token_keep_rate` = {config.token_keep_rate} leaves tokens out, and a map over the image needs all: "
-            "load with `token_keep_rate=1.0`."
+            f"`token_keep_rate` = {config.token_keep_rate} prunes tokens, but a map over the image needs all of them: "
+            "load the model with `token_keep_rate=1.0`."
         )
 
 
 class CompactVitForImageClassification(CompactVitPreTrainedModel):
-    # batches of images are of equal size, and soft labels would be counted once a class
     _auto_class = "AutoModelForImageClassification"
+    # with soft labels, the Trainer's `num_items_in_batch` would count each class probability as an item
     accepts_loss_kwargs = False
 
-    def __init__(self, config: CompactVitConfig):
+    def __init__(self, config: CompactVitConfig) -> None:
         super().__init__(config)
-        self.num_labels = config.num_labels
+        self.num_labels = config.num_labels or 0
         self.model = CompactVitModel(config)
-        self.classifier = nn.Linear(config.hidden_size, config.num_labels) if config.num_labels > 0 else nn.Identity()
+        self.classifier = nn.Linear(config.hidden_size, self.num_labels) if self.num_labels > 0 else nn.Identity()
         self.post_init()
 
     @can_return_tuple
@@ -204,12 +210,12 @@ class CompactVitForImageClassification(CompactVitPreTrainedModel):
     ) -> CompactVitImageClassifierOutput:
         r"""
         pixel_values (`torch.FloatTensor` of shape `(batch_size, num_channels, height, width)`):
-            Images, from `AutoImageProcessor`.
+            Images as returned by `AutoImageProcessor`.
         labels (`torch.Tensor` of shape `(batch_size,)` or `(batch_size, num_labels)`, *optional*):
-            Classes, or their probabilities (mixup, cutmix); with `config.problem_type` `"regression"` or
-            `"multi_label_classification"` as every transformers classifier takes them.
+            Class indices, or class probabilities (mixup, cutmix). With `config.problem_type` `"regression"` or
+            `"multi_label_classification"`, the labels are those of any transformers image classifier.
         interpolate_pos_encoding (`bool`, *optional*):
-            Whether to take images of another size than `config.image_size`.
+            Whether to accept images of another size than `config.image_size`.
 
         Returns a [`CompactVitImageClassifierOutput`] with `loss`, `logits` (batch, labels), `pooling_weights` (batch,
         tokens), and on request `hidden_states` and `attentions`.
@@ -235,20 +241,20 @@ class CompactVitForImageClassification(CompactVitPreTrainedModel):
 
 class CompactVitForMaskedImageModeling(CompactVitPreTrainedModel):
     """
-    Predicts the pixels of masked tokens (SimMIM, Xie et al. 2021, arXiv 2111.09886). A convolutional tokenizer sees
-    over a token's edges, so part of a masked token is in its neighbours.
+    Predicts the pixels of masked tokens (SimMIM, Xie et al. 2021, arXiv 2111.09886). The convolutions of a `"conv"`
+    tokenizer overlap, so part of a masked token is visible in its neighbours.
     """
 
     _auto_class = "AutoModelForMaskedImageModeling"
 
-    def __init__(self, config: CompactVitConfig):
+    def __init__(self, config: CompactVitConfig) -> None:
         super().__init__(config)
-        check_keeps_all(config)
+        check_keeps_all_tokens(config)
         grid = config.grid_size(config.image_size)
         if config.image_size % grid:
             raise ValueError(
-                f"Masked image modelling needs tokens of whole pixels, but `image_size` ({config.image_size}) is "
-                f"not a multiple of the {grid} tokens on a side."
+                f"Masked image modeling needs an `image_size` that is a multiple of the {grid} tokens per side, got "
+                f"{config.image_size}."
             )
         self.encoder_stride = config.image_size // grid
         self.model = CompactVitModel(config, add_pooling_layer=False, use_mask_token=True)
@@ -268,15 +274,17 @@ class CompactVitForMaskedImageModeling(CompactVitPreTrainedModel):
     ) -> MaskedImageModelingOutput:
         r"""
         pixel_values (`torch.FloatTensor` of shape `(batch_size, num_channels, height, width)`):
-            Images, from `AutoImageProcessor`.
+            Images as returned by `AutoImageProcessor`.
         bool_masked_pos (`torch.BoolTensor` of shape `(batch_size, num_patches)`, *optional*):
-            1 where a token is masked. The loss is the mean absolute error of the masked pixels.
+            True where a token is masked. The loss is the mean absolute error of the masked pixels.
 
-        Returns a `MaskedImageModelingOutput` with `loss` and `reconstruction`, of the shape of `pixel_values`.
+        Returns a `MaskedImageModelingOutput` with `loss` and `reconstruction`, which has the shape of `pixel_values`.
         """
-        if pixel_values is not None and any(side % self.encoder_stride for side in pixel_values.shape[2:]):
+        if pixel_values is None:
+            raise ValueError("You have to specify `pixel_values`.")
+        if any(side % self.encoder_stride for side in pixel_values.shape[2:]):
             raise ValueError(
-                f"`pixel_values` of {tuple(pixel_values.shape[2:])} pixels are not whole tokens of "
+                f"`pixel_values` of {tuple(pixel_values.shape[2:])} pixels cannot be divided into tokens of "
                 f"{self.encoder_stride} x {self.encoder_stride}. Resize or crop the images."
             )
         outputs = self.model(
@@ -300,13 +308,13 @@ class CompactVitForMaskedImageModeling(CompactVitPreTrainedModel):
 
 
 class CompactVitBackbone(BackboneMixin, CompactVitPreTrainedModel):
-    """Feature maps of the layers named by `out_features`, for detection and segmentation heads."""
+    """Returns the feature maps of the layers in `out_features`, for detection and segmentation heads."""
 
     _auto_class = "AutoBackbone"
 
-    def __init__(self, config: CompactVitConfig):
+    def __init__(self, config: CompactVitConfig) -> None:
         super().__init__(config)
-        check_keeps_all(config)
+        check_keeps_all_tokens(config)
         self.num_features = [config.hidden_size] * (config.num_hidden_layers + 1)
         self.model = CompactVitModel(config, add_pooling_layer=False)
         self.post_init()
@@ -317,13 +325,14 @@ class CompactVitBackbone(BackboneMixin, CompactVitPreTrainedModel):
         pixel_values: torch.FloatTensor,
         interpolate_pos_encoding: bool | None = True,
         output_hidden_states: bool | None = None,
-        **kwargs: Unpack[TransformersKwargs],
+        **kwargs: object,
     ) -> BackboneOutput:
         r"""
         pixel_values (`torch.FloatTensor` of shape `(batch_size, num_channels, height, width)`):
-            Images, from `AutoImageProcessor`; of any size.
+            Images of any size, as returned by `AutoImageProcessor`.
 
-        Returns a `BackboneOutput` with `feature_maps`, (batch, D, G, G) for each of `out_features`.
+        Returns a `BackboneOutput` with `feature_maps`, (batch, D, G, G) for each of `out_features`, and on request
+        `hidden_states` and `attentions`.
         """
         outputs = self.model(
             pixel_values, interpolate_pos_encoding=interpolate_pos_encoding, output_hidden_states=True, **kwargs

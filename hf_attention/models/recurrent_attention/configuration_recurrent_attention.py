@@ -62,6 +62,7 @@ class RecurrentAttentionConfig(PreTrainedConfig):
     >>> configuration = RecurrentAttentionConfig(num_labels=10)
     >>> RecurrentAttentionForImageClassification(configuration).num_parameters()
     289421
+
     ```"""
 
     model_type = "recurrent_attention"

@@ -45,7 +45,7 @@ class Block(nn.Module):
 
 
 class Theirs(nn.Module):
-    """SHI-Labs' models with their parameter names, written from their description."""
+    """SHI-Labs' models with their parameter names, implemented from the paper's description."""
 
     def __init__(self, config):
         super().__init__()
@@ -100,7 +100,7 @@ PRESETS = ["cct_2_3x2", "cct_7_3x1", "cct_7_7x2", "cvt_7_4", "vit_lite_7_4"]
 @pytest.mark.parametrize("preset", PRESETS)
 @pytest.mark.parametrize("positions", ["learnable", "none"])
 @torch.no_grad()
-def test_same_logits(tmp_path, preset, positions):
+def test_converted_models_return_the_logits_of_shi_labs_models(preset, positions):
     torch.manual_seed(0)
     small = {"image_size": 64} if "7x2" in preset else {}
     config = CompactVitConfig.from_preset(preset, num_labels=10, position_embedding_type=positions, **small)
@@ -112,7 +112,7 @@ def test_same_logits(tmp_path, preset, positions):
 
 
 @torch.no_grad()
-def test_command_and_another_image_size(tmp_path):
+def test_command_converts_and_resizes_to_another_image_size(tmp_path):
     torch.manual_seed(0)
     theirs = Theirs(CompactVitConfig.from_preset("cct_2_3x2", num_labels=5)).eval()
     state_dict = {f"module.{name}": value for name, value in theirs.state_dict().items()}
@@ -133,31 +133,35 @@ def test_command_and_another_image_size(tmp_path):
     torch.testing.assert_close(large(images).logits, model(images, interpolate_pos_encoding=True).logits)
 
 
-def test_averaged_weights(tmp_path):
+def test_averaged_weights_are_converted_by_default(tmp_path):
     raw, averaged = (Theirs(CompactVitConfig.from_preset("cct_2_3x2", num_labels=5)).state_dict() for _ in range(2))
     averaged = {f"_orig_mod.{name}": value for name, value in averaged.items()}
     saved = {"state_dict": raw, "state_dict_ema": averaged, "args": argparse.Namespace(model="cct_2")}
     torch.save(saved, tmp_path / "best.pth")
     config = CompactVitConfig.from_preset("cct_2_3x2", num_labels=5)
-    found = convert_shi_labs_checkpoint(str(tmp_path / "best.pth"), config)
-    torch.testing.assert_close(found.classifier.weight, averaged["_orig_mod.classifier.fc.weight"])
-    found = convert_shi_labs_checkpoint(str(tmp_path / "best.pth"), config, ema=False)
-    torch.testing.assert_close(found.classifier.weight, raw["classifier.fc.weight"])
+    model = convert_shi_labs_checkpoint(str(tmp_path / "best.pth"), config)
+    torch.testing.assert_close(model.classifier.weight, averaged["_orig_mod.classifier.fc.weight"])
+    model = convert_shi_labs_checkpoint(str(tmp_path / "best.pth"), config, ema=False)
+    torch.testing.assert_close(model.classifier.weight, raw["classifier.fc.weight"])
 
 
-def test_a_class_tokens_position_stays_first():
+def test_resizing_keeps_the_position_of_the_class_token_first():
     config = CompactVitConfig.from_preset("vit_lite_7_4", image_size=48)
     positions = torch.randn(1, 65, 256)
     resized = resize_position_embeddings(positions, config)
-    assert resized.shape == (1, 145, 256) and torch.equal(resized[:, 0], positions[:, 0])
+    assert resized.shape == (1, 145, 256)
+    assert torch.equal(resized[:, 0], positions[:, 0])
 
 
-def test_other_checkpoints(tmp_path):
-    with pytest.raises(ValueError, match="'encoder.weight' is not a weight of a SHI-Labs"):
+def test_unknown_parameter_is_named_in_the_error():
+    with pytest.raises(ValueError, match="'encoder.weight' is not a parameter of a SHI-Labs"):
         convert_shi_labs_state_dict({"encoder.weight": torch.zeros(1)})
+
+
+def test_checkpoint_of_other_sizes_raises_before_anything_is_saved(tmp_path):
     theirs = Theirs(CompactVitConfig.from_preset("cct_2_3x2", num_labels=5))
     torch.save(theirs.state_dict(), tmp_path / "cct.pth")
     arguments = [str(tmp_path / "cct.pth"), str(tmp_path / "out"), "--preset", "cct_4_3x2", "--num_labels", "5"]
-    with pytest.raises(ValueError, match=r"cct.pth is not a checkpoint of this config"):
+    with pytest.raises(ValueError, match=r"cct.pth does not fit this config"):
         main(arguments)
     assert not (tmp_path / "out").exists()

@@ -13,22 +13,22 @@ def make_qkv(batch_size=5, length=7, heads=2, size=3, dtype=torch.double):
     return torch.randn(batch_size, length, 3, heads, size, dtype=dtype, generator=generator).requires_grad_()
 
 
-def plain(qkv, scaling, mask=None):
-    """Head by head and token by token, from equation 1 of Vaswani et al. 2017; `mask` is on the weights."""
+def reference_attention(qkv, scaling, mask=None):
+    """Equation 1 of Vaswani et al. 2017, head by head and token by token; `mask` multiplies the weights."""
     batch_size, length, _, heads, _ = qkv.shape
     images = []
     for image in range(batch_size):
         tokens = []
         for token in range(length):
-            found = []
+            contexts = []
             for head in range(heads):
                 query, keys, values = qkv[image, token, 0, head], qkv[image, :, 1, head], qkv[image, :, 2, head]
                 weights = torch.exp(keys @ query * scaling)
                 weights = weights / weights.sum()
                 if mask is not None:
                     weights = weights * mask[image, head, token]
-                found.append(weights @ values)
-            tokens.append(torch.stack(found))
+                contexts.append(weights @ values)
+            tokens.append(torch.stack(contexts))
         images.append(torch.stack(tokens))
     return torch.stack(images)
 
@@ -38,90 +38,90 @@ def gradient(outputs, qkv):
     return torch.autograd.grad(outputs, qkv, upstream.to(outputs.dtype))[0]
 
 
-@pytest.fixture(params=[1, 10**6], ids=["an image a block", "one block"])
+@pytest.fixture(params=[1, 10**6], ids=["one image per block", "one block"])
 def cache(request, monkeypatch):
-    monkeypatch.setattr(fused_compact_vit, "CACHE", request.param)
+    monkeypatch.setattr(fused_compact_vit, "CACHE_BYTES", request.param)
 
 
 @pytest.mark.usefixtures("cache")
-def test_values_and_gradients():
+def test_values_and_gradients_match_the_equations():
     qkv = make_qkv()
-    found, expected = blockwise_attention(qkv, 0.7), plain(qkv, 0.7)
-    torch.testing.assert_close(found, expected)
-    torch.testing.assert_close(gradient(found, qkv), gradient(expected, qkv))
+    outputs, expected = blockwise_attention(qkv, 0.7), reference_attention(qkv, 0.7)
+    torch.testing.assert_close(outputs, expected)
+    torch.testing.assert_close(gradient(outputs, qkv), gradient(expected, qkv))
 
 
-def seen_mask(length, rate, batch_size=3, heads=2):
-    """What dropout multiplied the weights by: with zero queries and one-hot values the outputs are the weights."""
+def observe_mask(length, rate, batch_size=3, heads=2):
+    """Returns the mask of the dropout: with zero queries and one-hot values, the outputs are the masked weights."""
     qkv = torch.zeros(batch_size, length, 3, heads, length)
     qkv[:, :, 2] = torch.eye(length).unsqueeze(1)
     return blockwise_attention(qkv, 1.0, rate).transpose(1, 2) * length  # (B, heads, N, N)
 
 
 @pytest.mark.usefixtures("cache")
-def test_gradients_with_dropout():
-    # as many tokens as values are wide, so that the same seed shows the mask
+def test_values_and_gradients_with_dropout_match_the_equations():
+    # `observe_mask` needs values as wide as there are tokens; with these sizes, the same seed draws the same mask
     torch.manual_seed(3)
-    mask = seen_mask(6, 0.3, batch_size=5).double()
+    mask = observe_mask(6, 0.3, batch_size=5).double()
     qkv = make_qkv(length=6, size=6)
     torch.manual_seed(3)
-    found, expected = blockwise_attention(qkv, 0.7, 0.3), plain(qkv, 0.7, mask)
-    torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-6)
-    torch.testing.assert_close(gradient(found, qkv), gradient(expected, qkv), rtol=1e-6, atol=1e-6)
-    torch.testing.assert_close(blockwise_attention(qkv, 0.7, 0.3).shape, expected.shape)
-    assert not torch.allclose(blockwise_attention(qkv, 0.7, 0.3), found)  # another draw
+    outputs, expected = blockwise_attention(qkv, 0.7, 0.3), reference_attention(qkv, 0.7, mask)
+    torch.testing.assert_close(outputs, expected, rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(gradient(outputs, qkv), gradient(expected, qkv), rtol=1e-6, atol=1e-6)
+    assert not torch.allclose(blockwise_attention(qkv, 0.7, 0.3), outputs)  # another mask
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])
-def test_every_weight_is_dropped_alike(rate):
+def test_weights_are_dropped_independently_and_with_equal_probability(rate):
     torch.manual_seed(0)
-    mask = seen_mask(128, rate, batch_size=8)
+    mask = observe_mask(128, rate, batch_size=8)
     assert mask.unique().tolist() == pytest.approx([0, 1 / (1 - rate)], rel=1e-3)
     kept = mask > 0
-    shares = [kept.flatten()[lane::8].float().mean().item() for lane in range(8)]  # eight draws come of one number
+    shares = [kept.flatten()[lane::8].float().mean().item() for lane in range(8)]  # eight draws share one random word
     assert shares == pytest.approx([1 - rate] * 8, abs=0.015)
     flat = kept.flatten(0, 1).flatten(1).float()  # (B * heads, N * N)
     correlation = torch.corrcoef(flat).fill_diagonal_(0)
-    assert correlation.abs().max() < 0.05  # no head or image repeats another
+    assert correlation.abs().max() < 0.05  # no head or image repeats the mask of another
     assert torch.corrcoef(torch.stack([flat[:, :-1].flatten(), flat[:, 1:].flatten()]))[0, 1].abs() < 0.02
 
 
 @pytest.mark.parametrize("rate", [0.002, 0.1, 0.999])
-def test_the_rate_is_exact(rate):
-    """Of every image: 8 bits alone would give 26 / 256 for 0.1, off by many standard deviations."""
+def test_dropout_rate_is_exact(rate):
+    """Comparing 8 bits only would round a rate of 0.1 to 26 / 256, which is off by many standard deviations."""
     torch.manual_seed(0)
-    kept = (seen_mask(64, rate, batch_size=400) > 0).double().flatten(1)  # (B, heads * N * N)
+    kept = (observe_mask(64, rate, batch_size=400) > 0).double().flatten(1)  # (B, heads * N * N)
     deviation = (rate * (1 - rate) / kept.shape[1]) ** 0.5
     assert kept.mean().item() == pytest.approx(1 - rate, abs=4 * deviation / 20)
     assert kept.mean(dim=1).std().item() == pytest.approx(deviation, rel=0.2)
 
 
-def test_dropout_is_that_of_other_numbers_of_threads():
-    threads, found = torch.get_num_threads(), []
-    qkv = make_qkv(batch_size=6, length=65, heads=4, dtype=torch.float32)  # 66 KiB of weights an image
+def test_dropout_does_not_depend_on_the_number_of_threads():
+    threads, results = torch.get_num_threads(), []
+    qkv = make_qkv(batch_size=6, length=65, heads=4, dtype=torch.float32)  # 66 KiB of weights per image
     try:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(fused_compact_vit, "CACHE", 2**17)
+            patch.setattr(fused_compact_vit, "CACHE_BYTES", 2**17)
             for forward, backward in ((1, 1), (1, 2), (2, 1)):
                 torch.manual_seed(0)
                 torch.set_num_threads(forward)
                 outputs = blockwise_attention(qkv, 0.7, 0.1)
                 torch.set_num_threads(backward)
-                found.append((outputs, gradient(outputs, qkv)))
+                results.append((outputs, gradient(outputs, qkv)))
     finally:
         torch.set_num_threads(threads)
-    for pair in found[1:]:
-        torch.testing.assert_close(pair, found[0])
+    for result in results[1:]:
+        torch.testing.assert_close(result, results[0])
 
 
-def test_bfloat16():
-    qkv = make_qkv(length=64, size=16, dtype=torch.float32)
-    expected = blockwise_attention(qkv, 0.25)
-    half = qkv.detach().bfloat16().requires_grad_()
-    found = blockwise_attention(half, 0.25)
-    assert found.dtype == torch.bfloat16
-    torch.testing.assert_close(found.float(), expected, rtol=0.03, atol=0.03)
-    torch.testing.assert_close(gradient(found, half).float(), gradient(expected, qkv), rtol=0.05, atol=0.05)
+def test_bfloat16_matches_float64_up_to_its_rounding():
+    half = make_qkv(length=64, size=16).detach().bfloat16().requires_grad_()
+    exact = half.detach().double().requires_grad_()
+    outputs, expected = blockwise_attention(half, 0.25), blockwise_attention(exact, 0.25)
+    assert outputs.dtype == torch.bfloat16
+    tolerance = 8 * torch.finfo(torch.bfloat16).eps
+    torch.testing.assert_close(outputs.double(), expected, rtol=tolerance, atol=tolerance)
+    gradients = gradient(outputs, half).double(), gradient(expected, exact)
+    torch.testing.assert_close(*gradients, rtol=tolerance, atol=tolerance)
 
 
 def make_model(**options):
@@ -138,7 +138,7 @@ def saved_sizes(model, **inputs) -> list[int]:
     return sizes
 
 
-def test_the_model_keeps_no_weights_for_the_backward_pass():
+def test_no_attention_weights_are_saved_for_the_backward_pass():
     model = make_model(attention_probs_dropout_prob=0.1).train()
     inputs = {"pixel_values": torch.randn(32, 3, 16, 16)}
     weights = 32 * 2 * 64 * 64
@@ -150,25 +150,25 @@ def test_the_model_keeps_no_weights_for_the_backward_pass():
 def test_training_in_bfloat16_has_the_gradients_of_eager_attention():
     model = make_model(attention_probs_dropout_prob=0.0, drop_path_rate=0.0).train()
     images, labels = torch.randn(4, 3, 16, 16), torch.tensor([0, 1, 2, 0])
-    found = {}
+    gradients = {}
     for implementation in ("sdpa", "eager"):
         model.set_attn_implementation(implementation)
         model.zero_grad()
         with torch.autocast("cpu", torch.bfloat16):
             model(images, labels=labels).loss.backward()
-        found[implementation] = torch.cat([parameter.grad.flatten() for parameter in model.parameters()])
-    cosine = torch.nn.functional.cosine_similarity(found["sdpa"], found["eager"], dim=0)
+        gradients[implementation] = torch.cat([parameter.grad.flatten() for parameter in model.parameters()])
+    cosine = torch.nn.functional.cosine_similarity(gradients["sdpa"], gradients["eager"], dim=0)
     assert cosine > 0.999
 
 
-def test_gradient_checkpointing_draws_the_same_dropout():
+def test_gradient_checkpointing_draws_the_same_dropout_mask():
     model = make_model(attention_probs_dropout_prob=0.3, drop_path_rate=0.0).train()
     images, labels = torch.randn(4, 3, 16, 16), torch.tensor([0, 1, 2, 0])
-    found = []
+    gradients = []
     for _ in range(2):
         torch.manual_seed(5)
         model.zero_grad()
         model(images, labels=labels).loss.backward()
-        found.append(torch.cat([parameter.grad.flatten() for parameter in model.parameters()]))
+        gradients.append(torch.cat([parameter.grad.flatten() for parameter in model.parameters()]))
         model.gradient_checkpointing_enable()
-    torch.testing.assert_close(*found)
+    torch.testing.assert_close(*gradients)

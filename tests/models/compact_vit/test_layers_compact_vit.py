@@ -30,7 +30,7 @@ def make_images():
 
 
 @pytest.mark.parametrize("num_channels", [1, 3])
-def test_tokenizer_has_the_papers_values_and_gradients(num_channels):
+def test_tokenizer_has_the_values_and_gradients_of_the_papers_order(num_channels):
     embeddings = make_model(num_channels=num_channels, num_conv_layers=2).model.embeddings.patch_embeddings
     images = torch.randn(2, num_channels, 16, 16)
     first, second = (module.weight for module in embeddings.projection if isinstance(module, torch.nn.Conv2d))
@@ -39,39 +39,40 @@ def test_tokenizer_has_the_papers_values_and_gradients(num_channels):
         tokens = torch.nn.functional.conv2d(tokens, weight, padding=1)
         return torch.nn.functional.max_pool2d(tokens.relu(), 3, 2, 1)
 
-    found, expected = embeddings(images), convolve(convolve(images, first), second)
-    torch.testing.assert_close(found, expected)
+    outputs, expected = embeddings(images), convolve(convolve(images, first), second)
+    torch.testing.assert_close(outputs, expected)
     upstream = torch.randn_like(expected)
     for value, other in zip(
-        torch.autograd.grad(found, (first, second), upstream), torch.autograd.grad(expected, (first, second), upstream)
+        torch.autograd.grad(outputs, (first, second), upstream),
+        torch.autograd.grad(expected, (first, second), upstream),
     ):
         torch.testing.assert_close(value, other, rtol=1e-4, atol=1e-4)
 
 
-def test_every_dropout_acts():
+def test_hidden_dropout_is_applied_everywhere():
     model = make_model(hidden_dropout_prob=0.5).train()
     widths = []
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout):
             assert module.p == 0.5
-            module.register_forward_hook(lambda module, given, found: widths.append(given[0].shape[-1]))
+            module.register_forward_hook(lambda module, inputs, outputs: widths.append(inputs[0].shape[-1]))
     model(make_images())
     assert widths == [24, *[24, 20, 24] * 3]  # embeddings; attention, hidden and output of each layer
 
 
-def test_dropout_of_eager_attention():
+def test_eager_attention_drops_weights_in_training_only():
     module, (query, key, value) = torch.nn.Module(), torch.randn(3, 2, 3, 40, 8).unbind()
-    whole, _ = eager_attention_forward(module.eval(), query, key, value, None, scaling=0.3, dropout=0.25)
-    torch.testing.assert_close(whole.transpose(1, 2), (query @ key.mT * 0.3).softmax(-1) @ value)
+    without_dropout, _ = eager_attention_forward(module.eval(), query, key, value, None, scaling=0.3, dropout=0.25)
+    torch.testing.assert_close(without_dropout.transpose(1, 2), (query @ key.mT * 0.3).softmax(-1) @ value)
     torch.manual_seed(0)
-    found, weights = eager_attention_forward(module.train(), query, key, value, None, scaling=0.3, dropout=0.25)
+    outputs, weights = eager_attention_forward(module.train(), query, key, value, None, scaling=0.3, dropout=0.25)
     assert (weights == 0).float().mean().item() == pytest.approx(0.25, abs=0.02)
     assert weights.sum(-1).mean().item() == pytest.approx(1, abs=0.02)
-    torch.testing.assert_close(found.transpose(1, 2), weights @ value)
+    torch.testing.assert_close(outputs.transpose(1, 2), weights @ value)
 
 
-def attention_of(layer, tokens):
-    """The weights of one image, head by head: (heads, N, N), and the layer's attention output."""
+def reference_attention(layer, tokens):
+    """Returns the weights of one image, (heads, N, N), and the layer's attention output, head by head."""
     query, key, value = (tokens @ layer.attention.qkv.weight.T).split(24, dim=1)
     maps, heads = [], []
     for columns in (slice(0, 12), slice(12, 24)):
@@ -80,13 +81,13 @@ def attention_of(layer, tokens):
     return torch.stack(maps), layer.attention.proj(torch.cat(heads, dim=1))
 
 
-def pruned(model, image, rate, layers):
-    """One image, with the tokens that go named one by one."""
+def reference_pruning(model, image, rate, layers):
+    """Returns the last hidden state of one image and the indices of its kept tokens, computed token by token."""
     base = model.model
     tokens, prefix = base.embeddings(image[None])[0], int(model.config.pooling_type == "cls")
     numbers = list(range(len(tokens)))
     for index, layer in enumerate(base.layers):
-        maps, attended = attention_of(layer, layer.layernorm_before(tokens))
+        maps, attended = reference_attention(layer, layer.layernorm_before(tokens))
         tokens = tokens + attended
         if index in layers:
             places = list(range(prefix, len(tokens)))
@@ -103,20 +104,20 @@ def pruned(model, image, rate, layers):
 @pytest.mark.parametrize("implementation", ["sdpa", "eager"])
 @pytest.mark.parametrize("pooling_type", ["sequence", "cls", "mean"])
 @torch.no_grad()
-def test_pruning_is_the_loops(implementation, pooling_type):
+def test_pruning_matches_the_reference(implementation, pooling_type):
     options = {"token_keep_rate": 0.3, "token_pruning_layers": [0, 2], "pooling_type": pooling_type}
     model = make_model(attn_implementation=implementation, **options)
     outputs = model.model(make_images())
     for row, image in enumerate(make_images()):
-        tokens, numbers = pruned(model, image, 0.3, [0, 2])
+        tokens, numbers = reference_pruning(model, image, 0.3, [0, 2])
         assert outputs.kept_tokens[-1][row].tolist() == numbers
         torch.testing.assert_close(outputs.last_hidden_state[row], tokens, rtol=1e-4, atol=1e-4)
 
 
 @torch.no_grad()
-def test_outputs_say_which_tokens_are_there():
+def test_outputs_contain_the_indices_of_the_kept_tokens():
     model = make_model(token_keep_rate=0.5, attn_implementation="eager")
-    assert model.config.pruning_layers == [0, 1, 2]
+    assert model.config.resolved_pruning_layers == [0, 1, 2]
     outputs = model(make_images(), output_attentions=True, output_hidden_states=True)
     assert [states.shape[1] for states in outputs.hidden_states] == [64, 32, 16, 8]
     assert [kept.shape for kept in outputs.kept_tokens] == [states.shape[:2] for states in outputs.hidden_states]
@@ -126,10 +127,10 @@ def test_outputs_say_which_tokens_are_there():
         for row in range(3):
             assert set(after[row].tolist()) < set(before[row].tolist())
     fused = make_model(token_keep_rate=0.5)(make_images(), output_attentions=True)
-    assert not fused.attentions  # sdpa gives no weights, in pruning layers either
+    assert not fused.attentions  # sdpa returns no weights, not even in pruning layers
 
 
-def test_all_tokens_stay_by_default_and_in_training(tmp_path):
+def test_no_token_is_pruned_by_default_or_in_training(tmp_path):
     model = make_model()
     assert model(make_images()).kept_tokens is None
     model.save_pretrained(tmp_path)
@@ -142,8 +143,9 @@ def test_all_tokens_stay_by_default_and_in_training(tmp_path):
 
 
 @torch.no_grad()
-def test_layers_a_quarter_apart_as_in_evit():
-    assert CompactVitConfig(num_hidden_layers=12).pruning_layers == [3, 6, 9]
+def test_default_pruning_layers_are_those_of_evit():
+    assert CompactVitConfig(num_hidden_layers=12).resolved_pruning_layers == [3, 6, 9]
+    assert CompactVitConfig(num_hidden_layers=12).pruning_layers == [3, 6, 9]  # old name
     model = make_model(token_keep_rate=0.001, token_pruning_layers=[1])
     assert [kept.shape[1] for kept in model(make_images()).kept_tokens] == [64, 64, 1, 1]
 
@@ -151,18 +153,18 @@ def test_layers_a_quarter_apart_as_in_evit():
 @pytest.mark.parametrize(
     "options, message",
     [
-        ({"token_keep_rate": 0.0}, "`token_keep_rate` is a share .* got 0.0"),
-        ({"token_keep_rate": 1.5}, "`token_keep_rate` is a share .* got 1.5"),
-        ({"token_pruning_layers": [3]}, r"`token_pruning_layers` lists layers from 0 to 2, got \[3\]"),
+        ({"token_keep_rate": 0.0}, "`token_keep_rate` must be above 0 .* got 0.0"),
+        ({"token_keep_rate": 1.5}, "`token_keep_rate` must be above 0 .* got 1.5"),
+        ({"token_pruning_layers": [3]}, r"`token_pruning_layers` must list layers from 0 to 2, got \[3\]"),
         ({"token_pruning_layers": []}, "set `token_keep_rate=1.0`"),
     ],
 )
-def test_bad_pruning(options, message):
+def test_invalid_pruning_options_raise(options, message):
     with pytest.raises((ValueError, StrictDataclassError), match=message):
         make_model(**options)
 
 
 @pytest.mark.parametrize("model_class", [CompactVitBackbone, CompactVitForMaskedImageModeling])
-def test_a_map_over_the_image_needs_all_tokens(model_class):
-    with pytest.raises(ValueError, match="load with `token_keep_rate=1.0`"):
+def test_models_that_return_a_map_refuse_to_prune_tokens(model_class):
+    with pytest.raises(ValueError, match="load the model with `token_keep_rate=1.0`"):
         model_class(CompactVitConfig(**SIZES, token_keep_rate=0.5))

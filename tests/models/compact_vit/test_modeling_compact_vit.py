@@ -42,7 +42,7 @@ KINDS = [
 ]
 
 
-def name_of(options):
+def option_id(options):
     return "-".join(f"{value}" for value in options.values()) or "default"
 
 
@@ -87,7 +87,7 @@ def norm(x, module, eps):
 
 
 def cubic(old, new):
-    """What each of `new` places takes of `old` ones, (new, old): Keys 1981, a = -0.75, the ends repeated."""
+    """The weights (new, old) of cubic interpolation: Keys 1981 with a = -0.75, edge values repeated."""
     weights = torch.zeros(new, old)
     for place in range(new):
         centre = (place + 0.5) * old / new - 0.5
@@ -99,7 +99,7 @@ def cubic(old, new):
 
 
 def reference(model, image):
-    """One image through the equations, token by token and head by head."""
+    """Returns the logits and pooling weights of one image, computed from the paper's equations."""
     config, base = model.config, model.model
     tokens = image[None]
     for module in base.embeddings.patch_embeddings.projection:
@@ -158,9 +158,9 @@ def reference(model, image):
     return model.classifier.weight @ pooled + model.classifier.bias, pool
 
 
-@pytest.mark.parametrize("options", KINDS, ids=name_of)
+@pytest.mark.parametrize("options", KINDS, ids=option_id)
 @torch.no_grad()
-def test_equations(options):
+def test_logits_match_the_equations(options):
     model = make_model(**options)
     images = make_images(model)
     outputs = model(images)
@@ -173,8 +173,8 @@ def test_equations(options):
             torch.testing.assert_close(outputs.pooling_weights[row], pool, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("options", KINDS, ids=name_of)
-def test_outputs(options):
+@pytest.mark.parametrize("options", KINDS, ids=option_id)
+def test_outputs_have_the_documented_shapes(options):
     model = make_model(**options)
     model.set_attn_implementation("eager")
     outputs = model(
@@ -205,21 +205,21 @@ def test_sdpa_is_the_default():
     assert make_model().config._attn_implementation == "sdpa"
 
 
-@pytest.mark.parametrize("options", KINDS, ids=name_of)
+@pytest.mark.parametrize("options", KINDS, ids=option_id)
 @torch.no_grad()
-def test_other_image_sizes(options):
+def test_positions_are_interpolated_to_other_image_sizes(options):
     model = make_model(**options)
     with pytest.raises(ValueError, match=r"Input image size \(24\*24\) doesn't match model \(16\*16\)"):
         model(make_images(model, 24))
     same = make_images(model)
     torch.testing.assert_close(model(same, interpolate_pos_encoding=True).logits, model(same).logits)
     wide = make_images(model, 24)[:, :, :16]
-    found = model(wide, interpolate_pos_encoding=True).logits
-    for logits, image in zip(found, wide):
+    outputs = model(wide, interpolate_pos_encoding=True)
+    for logits, image in zip(outputs.logits, wide):
         torch.testing.assert_close(logits, reference(model, image)[0], rtol=1e-4, atol=1e-5)
 
 
-def test_losses():
+def test_loss_of_class_indices_and_of_soft_labels():
     model = make_model()
     images, labels = make_images(model), torch.tensor([0, 1, 3])
     logits = model(images).logits
@@ -230,14 +230,12 @@ def test_losses():
     mixed = 0.3 * one_hot + 0.7 * one_hot.flip(0)
     by_hand = -(mixed * logits.log_softmax(-1)).sum(-1).mean()
     torch.testing.assert_close(model(images, labels=mixed).loss, by_hand)
-    several = make_model(problem_type="multi_label_classification")
-    found = several(images, labels=one_hot).loss
-    torch.testing.assert_close(
-        found, torch.nn.functional.binary_cross_entropy_with_logits(several(images).logits, one_hot)
-    )
+    multi_label = make_model(problem_type="multi_label_classification")
+    expected = torch.nn.functional.binary_cross_entropy_with_logits(multi_label(images).logits, one_hot)
+    torch.testing.assert_close(multi_label(images, labels=one_hot).loss, expected)
 
 
-def test_stochastic_depth():
+def test_stochastic_depth_drops_branches_at_its_rate():
     model = make_model(num_hidden_layers=5, drop_path_rate=0.4)
     rates = [layer.drop_path_rate for layer in model.model.layers]
     assert rates == pytest.approx([0, 0.1, 0.2, 0.3, 0.4])
@@ -251,28 +249,30 @@ def test_stochastic_depth():
     assert dropped.mean().item() == pytest.approx(1, abs=0.05)
 
 
-@pytest.mark.parametrize("options", KINDS, ids=name_of)
-def test_save_and_load(tmp_path, options):
+@pytest.mark.parametrize("options", KINDS, ids=option_id)
+def test_saved_model_loads_with_every_auto_class(tmp_path, options):
     model = make_model(**options)
     model.save_pretrained(tmp_path)
     loaded, info = AutoModelForImageClassification.from_pretrained(tmp_path, output_loading_info=True)
-    assert type(loaded) is CompactVitForImageClassification and not any(info.values())
+    assert type(loaded) is CompactVitForImageClassification
+    assert not any(info.values())
     for (name, value), other in zip(model.state_dict().items(), loaded.state_dict().values()):
         assert torch.equal(value, other), name
-    # the sine table is not saved, and is there all the same
+    # the sinusoidal table is not saved but computed again
     images = make_images(model)
     torch.testing.assert_close(loaded(images).logits, model(images).logits)
     assert type(AutoModel.from_pretrained(tmp_path)) is CompactVitModel
-    # AutoBackbone.from_pretrained asks the Hub whether a repository of that name is there
+    # `AutoBackbone.from_pretrained` would ask the Hub for a repository of that name
     assert type(AutoBackbone.from_config(model.config)) is CompactVitBackbone
     backbone, info = CompactVitBackbone.from_pretrained(tmp_path, output_loading_info=True)
     assert not info["missing_keys"]
     assert type(AutoModelForMaskedImageModeling.from_pretrained(tmp_path)) is CompactVitForMaskedImageModeling
     half = AutoModelForImageClassification.from_pretrained(tmp_path, dtype=torch.bfloat16)
-    torch.testing.assert_close(half(images).logits.float(), model(images).logits, rtol=0.1, atol=0.1)
+    assert all(torch.equal(a, b.bfloat16()) for a, b in zip(half.parameters(), model.parameters(), strict=True))
+    assert half(images).logits.dtype == torch.bfloat16
 
 
-def test_fine_tuning_to_other_labels(tmp_path):
+def test_classifier_is_replaced_for_another_number_of_labels(tmp_path):
     make_model().save_pretrained(tmp_path)
     with pytest.raises(RuntimeError, match="size mismatch|ignore_mismatched_sizes"):
         AutoModelForImageClassification.from_pretrained(tmp_path, num_labels=7)
@@ -280,24 +280,26 @@ def test_fine_tuning_to_other_labels(tmp_path):
     assert model.classifier.out_features == 7
 
 
-def test_initial_weights():
+def test_initial_weights_have_the_configured_deviations():
     config = CompactVitConfig.from_preset("cct_7_3x1", num_labels=10)
     model = CompactVitForImageClassification(config)
     assert model.model.layers[0].fc1.weight.std().item() == pytest.approx(0.02, rel=0.02)
     assert model.model.embeddings.position_embeddings.std().item() == pytest.approx(0.2, rel=0.02)
     convolution = model.model.embeddings.patch_embeddings.projection[0].weight
     assert convolution.std().item() == pytest.approx(math.sqrt(2 / 27), rel=0.05)
-    assert model.classifier.bias.abs().max() == 0 and model.model.layernorm.weight.eq(1).all()
+    assert model.classifier.bias.abs().max() == 0
+    assert model.model.layernorm.weight.eq(1).all()
 
 
-@pytest.mark.parametrize("options", KINDS, ids=name_of)
-def test_backbone(options):
+@pytest.mark.parametrize("options", KINDS, ids=option_id)
+def test_backbone_returns_the_normalized_tokens_as_maps(options):
     model = make_model(CompactVitBackbone, out_features=["stem", "stage2"], **options)
     images = make_images(model, 24)[:, :, :16]
     outputs = model(images)
     rows, columns = (4, 6) if "tokenizer_type" in options or "num_conv_layers" in options else (8, 12)
     assert [tuple(feature.shape) for feature in outputs.feature_maps] == [(3, 12, rows, columns)] * 2
-    assert outputs.hidden_states is None and model.channels == [12, 12]
+    assert outputs.hidden_states is None
+    assert model.channels == [12, 12]
     whole = make_model(CompactVitModel, **options)
     whole.load_state_dict(model.model.state_dict(), strict=False)
     states = whole(images, interpolate_pos_encoding=True, output_hidden_states=True).hidden_states
@@ -309,7 +311,7 @@ def test_backbone(options):
 
 
 @torch.no_grad()
-def test_masked_image_modeling():
+def test_reconstruction_and_loss_match_the_decoder_pixel_by_pixel():
     model = make_model(CompactVitForMaskedImageModeling)
     images = make_images(model, 24)[:, :, :16]
     mask = torch.zeros(3, 8 * 12, dtype=torch.bool)
@@ -329,29 +331,29 @@ def test_masked_image_modeling():
 
 
 @torch.no_grad()
-def test_pixels_under_a_mask_are_not_seen():
+def test_masked_pixels_do_not_change_the_reconstruction():
     model = make_model(CompactVitForMaskedImageModeling, tokenizer_type="patch")
     model.model.embeddings.mask_token.normal_()
     images, mask = make_images(model), torch.zeros(3, 16, dtype=torch.bool)
     mask[:, 6] = True  # row 1, column 2 of 4 x 4 tokens
     changed = images.clone()
     changed[:, :, 4:8, 8:12] += 1
-    found = model(images, bool_masked_pos=mask).reconstruction
-    torch.testing.assert_close(model(changed, bool_masked_pos=mask).reconstruction, found)
-    assert not torch.allclose(model(images).reconstruction, found)
+    masked = model(images, bool_masked_pos=mask).reconstruction
+    torch.testing.assert_close(model(changed, bool_masked_pos=mask).reconstruction, masked)
+    assert not torch.allclose(model(images).reconstruction, masked)
     assert not torch.allclose(model(changed).reconstruction, model(images).reconstruction)
 
 
-def test_bad_masks():
+def test_invalid_masks_and_sizes_raise():
     model = make_model(CompactVitForMaskedImageModeling)
     images, mask = make_images(model), torch.zeros(3, 64, dtype=torch.bool)
     with pytest.raises(ValueError, match="needs a model with a mask token"):
         make_model(CompactVitModel)(images, bool_masked_pos=mask)
     with pytest.raises(ValueError, match=r"`bool_masked_pos` must be of shape \(3, 64\) .*, got \(3, 8\)"):
         model(images, bool_masked_pos=mask[:, :8])
-    with pytest.raises(ValueError, match=r"\(17, 16\) pixels are not whole tokens of 2 x 2"):
+    with pytest.raises(ValueError, match=r"\(17, 16\) pixels cannot be divided into tokens of 2 x 2"):
         model(torch.randn(1, 3, 17, 16), interpolate_pos_encoding=True)
-    with pytest.raises(ValueError, match="tokens of whole pixels"):
+    with pytest.raises(ValueError, match="needs an `image_size` that is a multiple of the 10 tokens per side, got 19"):
         make_model(CompactVitForMaskedImageModeling, image_size=19)
 
 
@@ -369,13 +371,13 @@ def test_gradient_checkpointing_changes_no_gradient():
 
 @pytest.fixture
 def compiler():
-    """Compiled code of other tests counts against the limit of recompilations."""
+    """Resets the compiler, because code compiled by other tests counts towards the recompilation limit."""
     torch.compiler.reset()
 
 
 @pytest.mark.usefixtures("compiler")
-@pytest.mark.parametrize("options", [*KINDS, {"token_keep_rate": 0.5}], ids=name_of)
-def test_torch_compile_in_one_graph(options):
+@pytest.mark.parametrize("options", [*KINDS, {"token_keep_rate": 0.5}], ids=option_id)
+def test_compiled_model_is_one_graph_with_the_same_logits(options):
     model = make_model(**options)
     compiled = torch.compile(copy.deepcopy(model), backend="aot_eager", fullgraph=True)
     torch.testing.assert_close(compiled(make_images(model)).logits, model(make_images(model)).logits)
@@ -383,7 +385,7 @@ def test_torch_compile_in_one_graph(options):
 
 @pytest.mark.usefixtures("compiler")
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_a_compiled_training_step_is_one_graph(dtype):
+def test_compiled_training_step_is_one_graph(dtype):
     model = make_model().train()  # with dropout of the attention and stochastic depth
     compiled = torch.compile(model, backend="aot_eager", fullgraph=True)
     with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
@@ -394,7 +396,7 @@ def test_a_compiled_training_step_is_one_graph(dtype):
 @pytest.mark.usefixtures("compiler")
 @pytest.mark.skipif(shutil.which("g++") is None, reason="inductor compiles C++ with g++")
 @torch.no_grad()
-def test_inductor_gives_the_same():
+def test_inductor_gives_the_same_logits():
     model = make_model()
     compiled = torch.compile(copy.deepcopy(model), fullgraph=True)
     torch.testing.assert_close(
@@ -402,13 +404,13 @@ def test_inductor_gives_the_same():
     )
 
 
-def test_lora():
+def test_lora_trains_the_targeted_layers_only():
     model = get_peft_model(make_model(), LoraConfig(r=2, target_modules=["qkv", "fc1"]))
     assert sum(p.requires_grad for p in model.parameters()) == 8
     model(make_images(model), labels=torch.tensor([0, 1, 3])).loss.backward()
 
 
-def test_bad_input():
+def test_invalid_pixel_values_raise():
     model = make_model()
     with pytest.raises(ValueError, match="1 channels, but the model's `num_channels` is 3"):
         model(torch.randn(1, 1, 16, 16))
@@ -419,10 +421,10 @@ def test_bad_input():
     patches = make_model(tokenizer_type="patch")
     with pytest.raises(ValueError, match=r"3 x 16 pixels is smaller than a patch \(`patch_size` = 4\)"):
         patches(torch.randn(1, 3, 3, 16), interpolate_pos_encoding=True)
-    assert model(torch.randn(1, 3, 1, 1), interpolate_pos_encoding=True).logits.isfinite().all()  # padded
+    assert model(torch.randn(1, 3, 1, 1), interpolate_pos_encoding=True).logits.isfinite().all()  # convolutions pad
 
 
-def test_a_checkpoint_of_another_size(tmp_path):
+def test_loading_a_checkpoint_of_another_image_size_raises(tmp_path):
     make_model().save_pretrained(tmp_path)
     with pytest.raises(RuntimeError, match="size mismatch|mismatched"):
         CompactVitForImageClassification.from_pretrained(tmp_path, image_size=32)
