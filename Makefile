@@ -1,21 +1,25 @@
 # Every target makes what it needs: a virtual environment with the tested versions comes first.
 PYTHON ?= python3
 VENV := .venv
+CONSTRAINTS := constraints.txt
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
+
+# The oldest supported versions. transformers 5.17 needs huggingface_hub<2, datasets 5.2 needs huggingface_hub>=1.31.
+OLDEST := torch==2.11.0 transformers==5.17.0 datasets==5.2.0 huggingface_hub==1.31.0 tokenizers==0.23.1 accelerate==1.1.0
 
 export TOKENIZERS_PARALLELISM := false
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-vision app cards test lint format
+.PHONY: help demo demo-vision app cards test test-oldest test-newest lint format
 
 help: ## show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
 
-$(READY): pyproject.toml constraints.txt
+$(READY): pyproject.toml $(CONSTRAINTS)
 	@$(PYTHON) -c 'import sys; sys.exit("hf_attention needs Python 3.11 or newer; set PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/pip install --quiet --constraint $(CONSTRAINTS) --editable '.[dev]'
 	@touch $@
 
 demo: $(READY) ## train on dates (about two minutes on two cores), show translations and attention, reload
@@ -35,6 +39,15 @@ outputs/compact-vit-digits/all_results.json: | $(READY)
 
 test: $(READY) ## run the tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+
+test-oldest: ## run the tests with the oldest supported versions
+	mkdir -p build
+	grep -v $(foreach pin,$(OLDEST),-e '^$(firstword $(subst ==, ,$(pin)))==') constraints.txt > build/oldest.txt
+	printf '%s\n' $(OLDEST) >> build/oldest.txt
+	$(MAKE) test VENV=.venv-oldest CONSTRAINTS=build/oldest.txt
+
+test-newest: ## run the tests with the newest versions of all dependencies
+	$(MAKE) test VENV=.venv-newest CONSTRAINTS=/dev/null
 
 cards: demo demo-vision ## renew the cards in model_cards/ from runs of the demos
 	for name in bahdanau-dates compact-vit-digits; do \
