@@ -8,7 +8,8 @@ from pathlib import Path
 import rich
 from rich.table import Table
 from train_image_classification import main as train
-from transformers import AutoImageProcessor, AutoModelForImageClassification, pipeline
+from transformers import AutoModelForImageClassification, pipeline
+from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
 from hf_attention.data.images import load_digits, open_image
 from hf_attention.interpret import attend, overlay, render_image, saliency

@@ -21,12 +21,12 @@ from torch import nn
 from transformers import (
     MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING,
     AutoConfig,
-    AutoImageProcessor,
     AutoModelForImageClassification,
     AutoModelForSeq2SeqLM,
     PreTrainedConfig,
     PreTrainedModel,
 )
+from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
 from ..data.image_size import processed_size
 from ..models.bahdanau.cache_bahdanau import BahdanauCache

@@ -16,11 +16,11 @@ from PIL import Image
 from safetensors.torch import save_file
 from transformers import (
     AutoConfig,
-    AutoImageProcessor,
     AutoModelForImageClassification,
     AutoModelForSeq2SeqLM,
     AutoTokenizer,
 )
+from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
 
 TEXT = "4. März 2005"

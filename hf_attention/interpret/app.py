@@ -9,11 +9,11 @@ import torch
 from PIL import Image
 from transformers import (
     AutoConfig,
-    AutoImageProcessor,
     AutoModelForImageClassification,
     AutoModelForSeq2SeqLM,
     AutoTokenizer,
 )
+from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
 from ..models.compact_vit.image_processing_pil_compact_vit import MODES, convert_mode
 from .alignments import align, evaluation

@@ -10,7 +10,6 @@ import torch
 from datasets import Dataset, IterableDataset
 from transformers import (
     AutoConfig,
-    AutoImageProcessor,
     AutoModelForImageClassification,
     BaseImageProcessor,
     EarlyStoppingCallback,
@@ -19,7 +18,7 @@ from transformers import (
     default_data_collator,
     set_seed,
 )
-from transformers.models.auto.image_processing_auto import IMAGE_PROCESSOR_MAPPING
+from transformers.models.auto.image_processing_auto import IMAGE_PROCESSOR_MAPPING, AutoImageProcessor
 from transformers.trainer_utils import PredictionOutput
 from transformers.utils import logging
 

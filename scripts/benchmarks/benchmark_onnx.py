@@ -21,11 +21,11 @@ import torch
 from benchmarking import time_in_turns
 from transformers import (
     AutoConfig,
-    AutoImageProcessor,
     AutoModelForImageClassification,
     AutoModelForSeq2SeqLM,
     AutoTokenizer,
 )
+from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
 import hf_attention  # noqa: F401  (registers the models)
 from hf_attention.data.dates import load_dates

@@ -16,7 +16,8 @@ from functools import partial
 
 import torch
 from benchmarking import print_table, spread, time_in_turns, write_results
-from transformers import AutoImageProcessor, AutoModelForImageClassification, PreTrainedModel
+from transformers import AutoModelForImageClassification, PreTrainedModel
+from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
 import hf_attention  # noqa: F401  (registers the models)
 from hf_attention.data.embedded import EMBEDDED_IMAGES

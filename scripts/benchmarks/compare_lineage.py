@@ -21,7 +21,8 @@ from benchmarking import time_in_turns
 from jinja2 import Template
 from matplotlib.figure import Figure
 from train_image_classification import main as train
-from transformers import AutoImageProcessor, AutoModelForImageClassification, BaseImageProcessor, PreTrainedModel
+from transformers import AutoModelForImageClassification, BaseImageProcessor, PreTrainedModel
+from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
 from hf_attention.data.cluttered_digits import load_cluttered_digits
 from hf_attention.data.images import open_image

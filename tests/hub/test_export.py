@@ -8,7 +8,6 @@ import pytest
 import torch
 from PIL import Image
 from transformers import (
-    AutoImageProcessor,
     AutoModelForImageClassification,
     AutoModelForSeq2SeqLM,
     AutoTokenizer,
@@ -20,6 +19,7 @@ from transformers import (
     ViTForImageClassification,
     ViTImageProcessorPil,
 )
+from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
 from hf_attention import (
     AttentionCnnConfig,

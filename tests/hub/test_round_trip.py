@@ -18,7 +18,8 @@ from publish import main as publish_command
 from safetensors.torch import load_file, save_file
 from train_image_classification import main as train_images
 from train_translation import main as train
-from transformers import AutoImageProcessor, AutoModelForImageClassification, AutoModelForSeq2SeqLM, AutoTokenizer
+from transformers import AutoModelForImageClassification, AutoModelForSeq2SeqLM, AutoTokenizer
+from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
 from hf_attention.data.dates import load_dates
 from hf_attention.hub import publish, publish_folder, publish_model, write_dates_dataset
@@ -37,7 +38,8 @@ else:
     trust = {"trust_remote_code": True}
 import torch
 from PIL import Image
-from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoModelForImageClassification
+from transformers import AutoConfig, AutoModel, AutoModelForImageClassification
+from transformers.models.auto.image_processing_auto import AutoImageProcessor
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, pipeline
 
 found = {}

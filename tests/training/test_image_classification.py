@@ -13,7 +13,8 @@ import torch
 from conftest import SMALL_VISION
 from PIL import Image
 from train_image_classification import main
-from transformers import AutoImageProcessor, AutoModelForImageClassification, pipeline
+from transformers import AutoModelForImageClassification, pipeline
+from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
 from hf_attention import CompactVitImageProcessorPil
 from hf_attention.data.images import load_digits, open_image

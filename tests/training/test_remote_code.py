@@ -9,12 +9,12 @@ import torch
 from fresh_process import run
 from PIL import Image
 from transformers import (
-    AutoImageProcessor,
     AutoModel,
     AutoModelForImageClassification,
     AutoModelForSeq2SeqLM,
     AutoTokenizer,
 )
+from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
 from hf_attention import AttentionCnnConfig, CompactVitImageProcessorPil, RecurrentAttentionConfig
 
@@ -84,7 +84,8 @@ def refuse(*prompt): raise AssertionError(prompt)
 builtins.input = refuse  # nobody is asked whether to trust code
 import torch
 from PIL import Image
-from transformers import AutoBackbone, AutoImageProcessor, AutoModel, AutoModelForImageClassification
+from transformers import AutoBackbone, AutoModel, AutoModelForImageClassification
+from transformers.models.auto.image_processing_auto import AutoImageProcessor
 from transformers import AutoModelForMaskedImageModeling, pipeline
 folder, picture, output = sys.argv[1:]
 processor = AutoImageProcessor.from_pretrained(folder, trust_remote_code=True)
@@ -129,7 +130,8 @@ HIDDEN_LINEAGE = """
 import sys
 sys.modules["hf_attention"] = None
 import torch
-from transformers import AutoImageProcessor, AutoModel, AutoModelForImageClassification
+from transformers import AutoModel, AutoModelForImageClassification
+from transformers.models.auto.image_processing_auto import AutoImageProcessor
 found = {}
 for folder in sys.argv[2:]:
     processor = AutoImageProcessor.from_pretrained(folder, trust_remote_code=True)
@@ -195,7 +197,8 @@ LOADED = """
 import sys
 sys.modules["hf_attention"] = None
 from pathlib import Path
-from transformers import AutoImageProcessor, AutoModel
+from transformers import AutoModel
+from transformers.models.auto.image_processing_auto import AutoImageProcessor
 for folder in folders:
     auto_class = AutoImageProcessor if Path(folder).name == "processor" else AutoModel
     found = auto_class.from_pretrained(folder, trust_remote_code=True)

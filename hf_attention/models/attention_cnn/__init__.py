@@ -2,7 +2,7 @@
 
 """Convolutional networks with attention. Importing it registers its classes with the Auto classes."""
 
-from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoModelForImageClassification
+from transformers import AutoConfig, AutoModel, AutoModelForImageClassification
 from transformers.utils import is_vision_available
 
 from .configuration_attention_cnn import AttentionCnnConfig
@@ -14,6 +14,9 @@ AutoModel.register(AttentionCnnConfig, AttentionCnnModel, exist_ok=True)
 AutoModelForImageClassification.register(AttentionCnnConfig, AttentionCnnForImageClassification, exist_ok=True)
 
 if is_vision_available():  # Pillow is optional
+    # not from `transformers`, which asks for torchvision before 5.23
+    from transformers.models.auto.image_processing_auto import AutoImageProcessor
+
     from ..compact_vit import CompactVitImageProcessorPil
 
     AutoImageProcessor.register(

@@ -5,7 +5,6 @@
 from transformers import (
     AutoBackbone,
     AutoConfig,
-    AutoImageProcessor,
     AutoModel,
     AutoModelForImageClassification,
     AutoModelForMaskedImageModeling,
@@ -38,6 +37,9 @@ __all__ = [
 ]
 
 if is_vision_available():  # Pillow is optional
+    # not from `transformers`, which asks for torchvision before 5.23
+    from transformers.models.auto.image_processing_auto import AutoImageProcessor
+
     from .image_processing_pil_compact_vit import CompactVitImageProcessorPil
 
     AutoImageProcessor.register(

@@ -2,7 +2,7 @@
 
 """The recurrent attention model. Importing it registers its classes with the Auto classes."""
 
-from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoModelForImageClassification
+from transformers import AutoConfig, AutoModel, AutoModelForImageClassification
 from transformers.utils import is_vision_available
 
 from .configuration_recurrent_attention import RecurrentAttentionConfig
@@ -20,6 +20,9 @@ AutoModelForImageClassification.register(
 )
 
 if is_vision_available():  # Pillow is optional
+    # not from `transformers`, which asks for torchvision before 5.23
+    from transformers.models.auto.image_processing_auto import AutoImageProcessor
+
     from ..compact_vit import CompactVitImageProcessorPil
 
     AutoImageProcessor.register(

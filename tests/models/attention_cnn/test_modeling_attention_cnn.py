@@ -2,7 +2,8 @@
 
 import pytest
 import torch
-from transformers import AutoImageProcessor, AutoModel, AutoModelForImageClassification
+from transformers import AutoModel, AutoModelForImageClassification
+from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
 from hf_attention import (
     AttentionCnnConfig,

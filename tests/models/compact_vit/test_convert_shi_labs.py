@@ -7,7 +7,8 @@ import pytest
 import torch
 from PIL import Image
 from torch import nn
-from transformers import AutoImageProcessor, AutoModelForImageClassification
+from transformers import AutoModelForImageClassification
+from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
 from hf_attention import CompactVitConfig, CompactVitForImageClassification
 from hf_attention.models.compact_vit.convert_shi_labs import (
