@@ -3,6 +3,7 @@
 """Attention CNN model configuration"""
 
 import difflib
+import os
 from dataclasses import fields
 from typing import Literal
 
@@ -13,44 +14,45 @@ from transformers import PreTrainedConfig
 @strict
 class AttentionCnnConfig(PreTrainedConfig):
     r"""
-    The configuration of a compact residual network (He et al. 2015, arXiv 1512.03385) for small images, with attention
-    by option: squeeze-and-excitation (Hu et al. 2017, arXiv 1709.01507), non-local blocks (Wang et al. 2017, arXiv
-    1711.07971), and a spatial transformer before it (Jaderberg et al. 2015, arXiv 1506.02025). A misspelt option or
-    options that do not fit raise an error.
+    The configuration of a compact residual network (He et al. 2015, arXiv 1512.03385) for small images with optional
+    attention: squeeze-and-excitation (Hu et al. 2017, arXiv 1709.01507), non-local blocks (Wang et al. 2017, arXiv
+    1711.07971), and a spatial transformer in front of the network (Jaderberg et al. 2015, arXiv 1506.02025). A
+    misspelled option or an invalid combination of options raises an error.
 
     Args:
         image_size (`int`, *optional*, defaults to 32):
-            Height and width that images are made for, in pixels; any other is taken too.
+            Height and width of the training images, in pixels. Images of any size are accepted.
         num_channels (`int`, *optional*, defaults to 3):
-            Channels of the images.
+            Number of channels of the images.
         embedding_stride (`int`, *optional*, defaults to 1):
-            Stride of the first convolution; 2 makes larger images cheap.
+            Stride of the first convolution; 2 reduces the cost of larger images.
         hidden_sizes (`list[int]`, *optional*, defaults to `[16, 32, 64]`):
-            Channels of each stage; every stage but the first halves height and width.
+            Number of channels of each stage; every stage but the first halves height and width.
         depths (`list[int]`, *optional*, defaults to `[2, 2, 2]`):
-            Residual blocks of each stage, of two 3 x 3 convolutions each.
+            Number of residual blocks of each stage, with two 3 x 3 convolutions each.
         attention_type (`str`, *optional*, defaults to `"none"`):
-            `"se"`: every block of `attention_stages` weighs its channels; `"non_local"`: a block after each of
-            `attention_stages` relates all positions; `"none"`.
+            `"se"`: every block of `attention_stages` weights its channels; `"non_local"`: each of `attention_stages`
+            ends with a block in which all positions attend to each other; `"none"`.
         attention_stages (`list[int]`, *optional*):
-            Stages that have the attention, counted from 1; by default all for `"se"`, the last for `"non_local"`.
+            The stages with attention, counted from 1; by default all for `"se"`, the last for `"non_local"`.
         reduction_ratio (`int`, *optional*, defaults to 16):
-            Channels over hidden units of squeeze-and-excitation, r in the paper; narrow networks take less.
+            Ratio of channels to hidden units of squeeze-and-excitation, r in the paper; narrow networks need a lower
+            one.
         pairwise_function (`str`, *optional*, defaults to `"embedded_gaussian"`):
             f of the non-local block (section 3.2): `"embedded_gaussian"`, `"gaussian"`, `"dot_product"` or
             `"concatenation"`.
         spatial_transformer (`str`, *optional*, defaults to `"none"`):
-            `"affine"`: all six numbers of theta are found; `"attention"`: scale and translation only (equation 2);
+            `"affine"`: all six entries of theta are predicted; `"attention"`: scale and translation only (equation 2);
             `"none"`.
         warped_size (`int`, *optional*):
-            Height and width of what the spatial transformer gives the network, in pixels; by default the image's.
+            Height and width of the spatial transformer's output, in pixels; by default those of the image.
         localization_sizes (`list[int]`, *optional*, defaults to `[8, 16]`):
-            Channels of the localization network's convolutions, of 5 x 5, each of which halves height and width.
+            Number of channels of the localization network's 5 x 5 convolutions, each of which halves height and width.
         localization_hidden_size (`int`, *optional*, defaults to 32):
-            Width of the localization network's hidden layer, which sees a grid of 7 x 7 positions.
+            Width of the localization network's hidden layer, whose input is a grid of 7 x 7 positions.
         pooled_size (`int`, *optional*, defaults to 1):
-            Height and width, in positions, of the last feature map as the classifier sees it. 1 is the mean of all
-            positions, indifferent to place; more keep places apart, as networks before global pooling did.
+            Height and width, in positions, of the last feature map after pooling, which is the classifier's input. 1
+            averages all positions, which discards their places; larger sizes keep them.
         hidden_dropout_prob (`float`, *optional*, defaults to 0.0):
             Dropout before the classifier.
 
@@ -85,70 +87,77 @@ class AttentionCnnConfig(PreTrainedConfig):
     pooled_size: int = 1
     hidden_dropout_prob: float | int = 0.0
 
-    def __post_init__(self, **kwargs):
+    def __post_init__(self, **kwargs) -> None:
         known = {field.name for field in fields(self)}
         for name in set(kwargs) - known - {"num_labels"}:
-            if meant := difflib.get_close_matches(name, known, n=1, cutoff=0.8):
-                raise ValueError(f"`{name}` is not an option of {type(self).__name__}; did you mean `{meant[0]}`?")
+            if matches := difflib.get_close_matches(name, known, n=1, cutoff=0.8):
+                raise ValueError(f"`{name}` is not an option of {type(self).__name__}; did you mean `{matches[0]}`?")
         self.hidden_sizes, self.depths = list(self.hidden_sizes), list(self.depths)
         self.localization_sizes = list(self.localization_sizes)
         super().__post_init__(**kwargs)
 
-    def validate_architecture(self):
-        """Part of `@strict`-powered validation. Raises `ValueError` where options do not fit each other."""
+    def validate_architecture(self) -> None:
+        """Called by the validation of `@strict`. Raises `ValueError` for invalid combinations of options."""
         counts = ("image_size", "num_channels", "embedding_stride", "reduction_ratio", "localization_hidden_size")
         for name in (*counts, "pooled_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"`{name}` must be at least 1, got {getattr(self, name)}.")
         for name in ("hidden_sizes", "depths", "localization_sizes"):
             if not getattr(self, name) or min(getattr(self, name)) < 1:
-                raise ValueError(f"`{name}` must be one or more numbers of at least 1, got {getattr(self, name)}.")
+                raise ValueError(f"`{name}` must be a list of numbers of at least 1, got {getattr(self, name)}.")
         if len(self.depths) != len(self.hidden_sizes):
-            raise ValueError(f"`depths` ({self.depths}) must be as many as `hidden_sizes` ({self.hidden_sizes}).")
+            raise ValueError(
+                f"`depths` ({self.depths}) must have the same length as `hidden_sizes` ({self.hidden_sizes})."
+            )
         if self.warped_size is not None and self.warped_size < 1:
             raise ValueError(f"`warped_size` must be at least 1, got {self.warped_size}.")
         if not 0 <= self.hidden_dropout_prob <= 1:
             raise ValueError(
-                f"`hidden_dropout_prob` is a probability between 0 and 1, got {self.hidden_dropout_prob}."
+                f"`hidden_dropout_prob` must be a probability between 0 and 1, got {self.hidden_dropout_prob}."
             )
         stages = range(1, len(self.hidden_sizes) + 1)
-        if wrong := [stage for stage in self.attended_stages if stage not in stages]:
-            raise ValueError(f"`attention_stages` has {wrong[0]}, but `hidden_sizes` has stages 1 to {stages[-1]}.")
-        if not self.attended_stages:
-            raise ValueError("`attention_stages` is empty. For no attention, set `attention_type='none'`.")
+        if invalid := [stage for stage in self.resolved_attention_stages if stage not in stages]:
+            raise ValueError(f"`attention_stages` has {invalid[0]}, but `hidden_sizes` has stages 1 to {stages[-1]}.")
+        if not self.resolved_attention_stages:
+            raise ValueError("`attention_stages` is empty. To disable attention, set `attention_type='none'`.")
         if self.pooled_size > (positions := self.grid_size(self.image_size, stages[-1])):
             raise ValueError(
-                f"`pooled_size` ({self.pooled_size}) is more than the {positions} positions along a side of the last "
+                f"`pooled_size` ({self.pooled_size}) is larger than the {positions} positions per side of the last "
                 f"stage, for images of {self.image_size} pixels."
             )
-        for stage in self.attended_stages:
+        for stage in self.resolved_attention_stages:
             width = self.hidden_sizes[stage - 1]
             if self.attention_type == "se" and width < self.reduction_ratio:
                 raise ValueError(
-                    f"`reduction_ratio` ({self.reduction_ratio}) is more than the {width} channels of stage {stage}. "
-                    "Set it lower, or leave the stage out of `attention_stages`."
+                    f"`reduction_ratio` ({self.reduction_ratio}) is larger than the {width} channels of stage "
+                    f"{stage}. Reduce it, or remove the stage from `attention_stages`."
                 )
             if self.attention_type == "non_local" and width < 2:
                 raise ValueError(f"A non-local block halves the channels, but stage {stage} has {width}.")
 
     @property
-    def attended_stages(self) -> list[int]:
-        """The stages that have the attention, where there is any."""
+    def resolved_attention_stages(self) -> list[int]:
+        """The stages that have attention if `attention_type` is not "none": `attention_stages` or its default."""
         if self.attention_stages is not None:
             return list(self.attention_stages)
         last = len(self.hidden_sizes)
         return [last] if self.attention_type == "non_local" else list(range(1, last + 1))
 
+    attended_stages = resolved_attention_stages  # old name, kept until 0.2
+
     def grid_size(self, size: int, stage: int | None = None) -> int:
-        """Positions along a side of a stage, by default the last that has attention, for images of `size` pixels."""
+        """
+        Returns the number of positions along a side of a stage (default: the last one with attention), for images of
+        `size` pixels.
+        """
         size = self.warped_size or size if self.spatial_transformer != "none" else size
         size = (size - 1) // self.embedding_stride + 1
-        for _ in range((max(self.attended_stages) if stage is None else stage) - 1):
+        for _ in range((max(self.resolved_attention_stages) if stage is None else stage) - 1):
             size = (size - 1) // 2 + 1
         return size
 
-    def save_pretrained(self, save_directory, push_to_hub: bool = False, **kwargs):
-        # transformers writes only the entry of the class that is saved; any Auto class may load the folder
+    def save_pretrained(self, save_directory: str | os.PathLike, push_to_hub: bool = False, **kwargs) -> None:
+        # transformers writes only the entry of the saved class; with all of them, any Auto class can load the folder
         self.auto_map = {
             "AutoConfig": "configuration_attention_cnn.AttentionCnnConfig",
             "AutoModel": "modeling_attention_cnn.AttentionCnnModel",

@@ -1,10 +1,10 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
 """
-PyTorch attention CNN: a compact residual network (He et al. 2015, arXiv 1512.03385, section 4.2) that says what it
-attended to.
+PyTorch attention CNN: a compact residual network (He et al. 2015, arXiv 1512.03385, section 4.2) that also returns its
+attention.
 
-Shapes: B batch, C channels, N positions (height x width) where the attention stands.
+Shapes: B batch, C channels, N positions (height x width) of the feature map with attention.
 """
 
 from dataclasses import dataclass
@@ -31,37 +31,39 @@ from .layers_attention_cnn import (
 @dataclass
 class AttentionCnnModelOutput(BaseModelOutputWithPooling):
     """
-    A `BaseModelOutputWithPooling` with what the network attended to.
+    A `BaseModelOutputWithPooling` with the attention of the network.
 
     Args:
         gates (`tuple[torch.FloatTensor]` of shape `(batch_size, channels)`, *optional*):
-            Of each block with squeeze-and-excitation, 0 to 1.
+            Gates, from 0 to 1, of each block with squeeze-and-excitation.
         attentions (`tuple[torch.FloatTensor]` of shape `(batch_size, 1, positions, positions)`, *optional*):
-            Of each non-local block, one head, row i of the position that looks, positions row by row.
+            Weights of each non-local block, as one head: row i holds the weights of position i; positions are counted
+            row by row.
         theta (`torch.FloatTensor` of shape `(batch_size, 2, 3)`, *optional*):
-            Of the spatial transformer: from coordinates of what it gives to those of the image, -1 to 1 edge to edge.
+            Transformation from the coordinates of the spatial transformer's output to those of the image, both from
+            -1 to 1 from edge to edge.
         warped_pixel_values (`torch.FloatTensor` of shape `(batch_size, num_channels, height, width)`, *optional*):
-            What the spatial transformer gives the network.
+            Output of the spatial transformer, the input of the network.
     """
 
-    gates: tuple[torch.FloatTensor, ...] | None = None
-    theta: torch.FloatTensor | None = None
-    warped_pixel_values: torch.FloatTensor | None = None
+    gates: tuple[torch.Tensor, ...] | None = None
+    theta: torch.Tensor | None = None
+    warped_pixel_values: torch.Tensor | None = None
 
 
 @dataclass
 class AttentionCnnImageClassifierOutput(ImageClassifierOutput):
-    """An `ImageClassifierOutput` with what the network attended to: see [`AttentionCnnModelOutput`]."""
+    """An `ImageClassifierOutput` with the attention of the network: see [`AttentionCnnModelOutput`]."""
 
-    gates: tuple[torch.FloatTensor, ...] | None = None
-    theta: torch.FloatTensor | None = None
-    warped_pixel_values: torch.FloatTensor | None = None
+    gates: tuple[torch.Tensor, ...] | None = None
+    theta: torch.Tensor | None = None
+    warped_pixel_values: torch.Tensor | None = None
 
 
 class AttentionCnnBlock(nn.Module):
-    """Two 3 x 3 convolutions and a shortcut, the gates on the branch before it is added (Hu et al. 2017, figure 3)."""
+    """Two 3 x 3 convolutions and a shortcut; the gates multiply the branch (Hu et al. 2017, figure 3)."""
 
-    def __init__(self, in_channels: int, out_channels: int, stride: int, reduction_ratio: int | None):
+    def __init__(self, in_channels: int, out_channels: int, stride: int, reduction_ratio: int | None) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(in_channels, out_channels, 3, stride, padding=1, bias=False)
         self.norm1 = nn.BatchNorm2d(out_channels)
@@ -82,28 +84,28 @@ class AttentionCnnBlock(nn.Module):
 
 
 class AttentionCnnStage(nn.Module):
-    """Residual blocks of one width, and a non-local block where the config has one."""
+    """Residual blocks of one width, followed by a non-local block if the config asks for one."""
 
-    def __init__(self, config: AttentionCnnConfig, stage: int):
+    def __init__(self, config: AttentionCnnConfig, stage: int) -> None:
         super().__init__()
         in_channels, out_channels = config.hidden_sizes[max(stage - 2, 0)], config.hidden_sizes[stage - 1]
-        kind = config.attention_type if stage in config.attended_stages else "none"
+        attention_type = config.attention_type if stage in config.resolved_attention_stages else "none"
         self.blocks = nn.ModuleList(
             AttentionCnnBlock(
                 out_channels if block else in_channels,
                 out_channels,
                 stride=2 if stage > 1 and block == 0 else 1,
-                reduction_ratio=config.reduction_ratio if kind == "se" else None,
+                reduction_ratio=config.reduction_ratio if attention_type == "se" else None,
             )
             for block in range(config.depths[stage - 1])
         )
-        has_relations = kind == "non_local"
-        self.non_local = AttentionCnnNonLocal(out_channels, config.pairwise_function) if has_relations else None
+        is_non_local = attention_type == "non_local"
+        self.non_local = AttentionCnnNonLocal(out_channels, config.pairwise_function) if is_non_local else None
 
     def forward(
         self, hidden_states: torch.Tensor
     ) -> tuple[torch.Tensor, list[torch.Tensor | None], torch.Tensor | None]:
-        """(B, C, height, width) to (B, C', height', width'), the blocks' gates, and weights (B, 1, N, N)."""
+        """(B, C, height, width) to (B, C', height', width'), the gates of the blocks, and weights (B, 1, N, N)."""
         gates = []
         for block in self.blocks:
             hidden_states, gate = block(hidden_states)
@@ -118,16 +120,16 @@ class AttentionCnnPreTrainedModel(PreTrainedModel):
     config: AttentionCnnConfig
     base_model_prefix = "model"
     main_input_name = "pixel_values"
-    input_modalities = ("image",)
+    input_modalities = ["image"]
     _no_split_modules = ["AttentionCnnStage"]
     _can_compile_fullgraph = True
 
-    def __init__(self, config: AttentionCnnConfig, *inputs, **kwargs):
-        config.validate_architecture()  # `from_pretrained` changes options of a config that is made
+    def __init__(self, config: AttentionCnnConfig, *inputs, **kwargs) -> None:
+        config.validate_architecture()  # `from_pretrained` may have changed options after the config was validated
         super().__init__(config, *inputs, **kwargs)
 
     @torch.no_grad()
-    def _init_weights(self, module: nn.Module):
+    def _init_weights(self, module: nn.Module) -> None:
         super()._init_weights(module)
         if isinstance(module, AttentionCnnTheta):
             init.zeros_(module.weight)
@@ -141,12 +143,14 @@ class AttentionCnnPreTrainedModel(PreTrainedModel):
 
 
 class AttentionCnnModel(AttentionCnnPreTrainedModel):
+    """The network without a classifier."""
+
     _auto_class = "AutoModel"
 
-    def __init__(self, config: AttentionCnnConfig):
+    def __init__(self, config: AttentionCnnConfig) -> None:
         super().__init__(config)
-        has_window = config.spatial_transformer != "none"
-        self.spatial_transformer = AttentionCnnSpatialTransformer(config) if has_window else None
+        has_spatial_transformer = config.spatial_transformer != "none"
+        self.spatial_transformer = AttentionCnnSpatialTransformer(config) if has_spatial_transformer else None
         self.embedder = nn.Conv2d(
             config.num_channels, config.hidden_sizes[0], 3, config.embedding_stride, padding=1, bias=False
         )
@@ -160,35 +164,35 @@ class AttentionCnnModel(AttentionCnnPreTrainedModel):
         pixel_values: torch.FloatTensor | None = None,
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
-        **kwargs: Unpack[TransformersKwargs],
+        **kwargs: object,
     ) -> AttentionCnnModelOutput:
         r"""
         pixel_values (`torch.FloatTensor` of shape `(batch_size, num_channels, height, width)`):
-            Images, from `AutoImageProcessor`; of any size.
+            Images of any size, as returned by `AutoImageProcessor`.
         output_attentions (`bool`, *optional*):
             Whether to return the weights of non-local blocks.
         output_hidden_states (`bool`, *optional*):
             Whether to return the feature maps before and after each stage.
 
         Returns an [`AttentionCnnModelOutput`] with `last_hidden_state` (batch, channels, height, width) and
-        `pooler_output` (batch, channels pooled_size^2), its mean, or the means of `pooled_size` x `pooled_size` parts.
+        `pooler_output` (batch, channels * pooled_size^2), the means of its `pooled_size` x `pooled_size` parts.
         """
         if pixel_values is None:
             raise ValueError("You have to specify `pixel_values`.")
         if pixel_values.shape[1] != self.config.num_channels:
             raise ValueError(
                 f"`pixel_values` has {pixel_values.shape[1]} channels, but the model's `num_channels` is "
-                f"{self.config.num_channels}. Convert the images, or make the model with another `num_channels`."
+                f"{self.config.num_channels}. Convert the images, or create the model with another `num_channels`."
             )
         if output_attentions is None:
             output_attentions = self.config.output_attentions
         if output_hidden_states is None:
             output_hidden_states = self.config.output_hidden_states
-        pixel_values, theta, warped = pixel_values.to(self.dtype), None, None
+        images, theta, warped = pixel_values.to(self.dtype), None, None
         if self.spatial_transformer is not None:
-            pixel_values, theta = self.spatial_transformer(pixel_values)
-            warped = pixel_values
-        hidden_states = self.norm(self.embedder(pixel_values)).relu()
+            images, theta = self.spatial_transformer(images)
+            warped = images
+        hidden_states = self.norm(self.embedder(images)).relu()
         gates, attentions, feature_maps = [], [], [hidden_states]
         for stage in self.stages:
             hidden_states, stage_gates, weights = stage(hidden_states)
@@ -207,17 +211,19 @@ class AttentionCnnModel(AttentionCnnPreTrainedModel):
 
 
 class AttentionCnnForImageClassification(AttentionCnnPreTrainedModel):
-    # batches of images are of equal size, and soft labels would be counted once a class
+    """The network with a linear image classifier."""
+
     _auto_class = "AutoModelForImageClassification"
+    # with soft labels, the Trainer's `num_items_in_batch` would count each class probability as an item
     accepts_loss_kwargs = False
 
-    def __init__(self, config: AttentionCnnConfig):
+    def __init__(self, config: AttentionCnnConfig) -> None:
         super().__init__(config)
-        self.num_labels = config.num_labels
+        self.num_labels = config.num_labels or 0
         self.model = AttentionCnnModel(config)
         self.dropout = nn.Dropout(config.hidden_dropout_prob)
         width = config.hidden_sizes[-1] * config.pooled_size**2
-        self.classifier = nn.Linear(width, config.num_labels) if config.num_labels > 0 else nn.Identity()
+        self.classifier = nn.Linear(width, self.num_labels) if self.num_labels > 0 else nn.Identity()
         self.post_init()
 
     @can_return_tuple
@@ -229,13 +235,13 @@ class AttentionCnnForImageClassification(AttentionCnnPreTrainedModel):
     ) -> AttentionCnnImageClassifierOutput:
         r"""
         pixel_values (`torch.FloatTensor` of shape `(batch_size, num_channels, height, width)`):
-            Images, from `AutoImageProcessor`; of any size.
+            Images of any size, as returned by `AutoImageProcessor`.
         labels (`torch.Tensor` of shape `(batch_size,)` or `(batch_size, num_labels)`, *optional*):
-            Classes, or their probabilities (mixup, cutmix); with `config.problem_type` `"regression"` or
-            `"multi_label_classification"` as every transformers classifier takes them.
+            Class indices, or class probabilities (mixup, cutmix). With `config.problem_type` `"regression"` or
+            `"multi_label_classification"`, the labels are those of any transformers image classifier.
 
-        Returns an [`AttentionCnnImageClassifierOutput`] with `loss`, `logits` (batch, labels), and what the network
-        attended to: `gates`, `theta`, `warped_pixel_values`, and on request (`output_attentions`) `attentions`.
+        Returns an [`AttentionCnnImageClassifierOutput`] with `loss`, `logits` (batch, labels), `gates`, `theta`,
+        `warped_pixel_values`, and on request `hidden_states` and `attentions`.
         """
         outputs = self.model(pixel_values, **kwargs)
         logits = self.classifier(self.dropout(outputs.pooler_output))

@@ -189,6 +189,8 @@ def check_keeps_all_tokens(config: CompactVitConfig) -> None:
 
 
 class CompactVitForImageClassification(CompactVitPreTrainedModel):
+    """The encoder with a linear image classifier on its pooled output."""
+
     _auto_class = "AutoModelForImageClassification"
     # with soft labels, the Trainer's `num_items_in_batch` would count each class probability as an item
     accepts_loss_kwargs = False

@@ -3,6 +3,7 @@
 """Recurrent attention model configuration"""
 
 import difflib
+import os
 from dataclasses import fields
 from typing import Literal
 
@@ -14,45 +15,48 @@ from transformers import PreTrainedConfig
 class RecurrentAttentionConfig(PreTrainedConfig):
     r"""
     The configuration of a recurrent attention model (Mnih et al. 2014, arXiv 1406.6247), which sees an image in
-    glimpses and learns by reinforcement where to look. A misspelt option or options that do not fit raise an error.
+    glimpses and learns by reinforcement where to look. A misspelled option or an invalid combination of options raises
+    an error.
 
     Args:
         image_size (`int`, *optional*, defaults to 60):
-            Height and width that images are made for, in pixels; any other is taken too.
+            Height and width of the training images, in pixels. Images of any size are accepted.
         num_channels (`int`, *optional*, defaults to 1):
-            Channels of the images.
+            Number of channels of the images.
         num_glimpses (`int`, *optional*, defaults to 6):
-            Glimpses of an image, the first one included.
+            Number of glimpses per image, including the first.
         glimpse_size (`int`, *optional*, defaults to 12):
-            Height and width of a glimpse's finest patch; every patch is brought to this size.
+            Height and width of a glimpse's finest patch; every patch is resized to this size.
         glimpse_stride (`int`, *optional*, defaults to 1):
-            Pixels of the image, along a side, that a pixel of the finest patch is the mean of.
+            Downsampling of the finest patch: each of its pixels is the mean of `glimpse_stride` x `glimpse_stride`
+            pixels of the image.
         num_scales (`int`, *optional*, defaults to 3):
-            Patches of a glimpse, k in the paper; each is twice as high and wide as the one before.
+            Number of patches per glimpse, k in the paper; each covers twice the height and width of the previous one.
         glimpse_channels (`list[int]`, *optional*, defaults to `[]`):
-            Channels of 3 x 3 convolutions that see each patch first, all but the first of stride 2; the paper has
-            none, its successor (Ba et al. 2014, arXiv 1412.7755) three.
+            Number of channels of 3 x 3 convolutions applied to each patch, all but the first with stride 2. The paper
+            has none, its successor (Ba et al. 2014, arXiv 1412.7755) has three.
         glimpse_hidden_size, location_hidden_size (`int`, *optional*, defaults to 128):
-            Widths of h_g and h_l, the hidden layers for what is seen and for where.
+            Widths of h_g and h_l, the hidden layers for the glimpse and for its location.
         hidden_size (`int`, *optional*, defaults to 256):
-            Width of the glimpse's features g and of the core h.
+            Width of the glimpse features g and of the core's state h.
         cell_type (`str`, *optional*, defaults to `"rnn"`):
-            The core: `"rnn"`, rectified linear (the paper's, for classification), or `"gru"`.
+            Cell of the core: `"rnn"`, with ReLU (as in the paper, for classification), or `"gru"`.
         detach_locator (`bool`, *optional*, defaults to `True`):
-            Whether to keep REINFORCE's gradient from the core, which then learns from the classes alone.
+            Whether to stop REINFORCE's gradient before the core, which then learns from the classification loss only.
         initial_location (`str`, *optional*, defaults to `"random"`):
-            Of the first glimpse in training: `"random"`, uniform over the image, or `"center"`.
+            Location of the first glimpse in training: `"random"`, uniform over the image, or `"center"`.
         location_std (`float`, *optional*, defaults to 0.05):
-            Standard deviation of the locations around the mean that is found, in halves of the image.
+            Standard deviation of the sampled locations around the predicted mean; half of the image's side is 1.
         exploration (`float`, *optional*, defaults to 0.0):
-            Share of the locations that, in training, are drawn uniformly from the image.
+            Fraction of the locations that are drawn uniformly from the image in training.
         reinforce_weight (`float`, *optional*, defaults to 1.0):
-            Weight of REINFORCE beside the cross-entropy.
+            Weight of the REINFORCE loss relative to the cross-entropy.
         num_train_copies (`int`, *optional*, defaults to 1):
-            Monte Carlo copies of every image in training, each with its own locations.
+            Number of Monte Carlo copies of every image in training, each with its own locations.
         num_eval_copies (`int`, *optional*, defaults to 0):
-            The same at evaluation, whose probabilities are averaged; 0 looks once, first at the centre, then at the
-            means that are found, so the answer is always the same, as publishing requires.
+            Number of Monte Carlo copies of every image in evaluation; their probabilities are averaged. 0 disables
+            sampling: the first glimpse is at the center and the others at the predicted means, so outputs are
+            deterministic, which is required for publishing.
 
     Examples:
 
@@ -88,16 +92,16 @@ class RecurrentAttentionConfig(PreTrainedConfig):
     num_train_copies: int = 1
     num_eval_copies: int = 0
 
-    def __post_init__(self, **kwargs):
+    def __post_init__(self, **kwargs) -> None:
         known = {field.name for field in fields(self)}
         for name in set(kwargs) - known - {"num_labels"}:
-            if meant := difflib.get_close_matches(name, known, n=1, cutoff=0.8):
-                raise ValueError(f"`{name}` is not an option of {type(self).__name__}; did you mean `{meant[0]}`?")
+            if matches := difflib.get_close_matches(name, known, n=1, cutoff=0.8):
+                raise ValueError(f"`{name}` is not an option of {type(self).__name__}; did you mean `{matches[0]}`?")
         self.glimpse_channels = list(self.glimpse_channels)
         super().__post_init__(**kwargs)
 
-    def validate_architecture(self):
-        """Part of `@strict`-powered validation. Raises `ValueError` where options do not fit each other."""
+    def validate_architecture(self) -> None:
+        """Called by the validation of `@strict`. Raises `ValueError` for invalid combinations of options."""
         sizes = (
             "image_size",
             "num_channels",
@@ -111,25 +115,27 @@ class RecurrentAttentionConfig(PreTrainedConfig):
             if getattr(self, name) < 1:
                 raise ValueError(f"`{name}` must be at least 1, got {getattr(self, name)}.")
         if any(width < 1 for width in self.glimpse_channels):
-            raise ValueError(f"`glimpse_channels` must be numbers of at least 1, got {self.glimpse_channels}.")
+            raise ValueError(
+                f"`glimpse_channels` must be a list of numbers of at least 1, got {self.glimpse_channels}."
+            )
         if self.num_eval_copies < 0:
             raise ValueError(f"`num_eval_copies` must not be negative, got {self.num_eval_copies}.")
         if self.location_std <= 0:
             raise ValueError(
-                f"`location_std` must be more than 0, or no gradient says where to look; got {self.location_std}."
+                f"`location_std` must be above 0, got {self.location_std}: REINFORCE learns from sampled locations."
             )
         if not 0 <= self.exploration < 1:
-            raise ValueError(f"`exploration` is a share, 0 <= exploration < 1, got {self.exploration}.")
+            raise ValueError(f"`exploration` must be at least 0 and below 1, got {self.exploration}.")
         if self.reinforce_weight < 0:
             raise ValueError(f"`reinforce_weight` must not be negative, got {self.reinforce_weight}.")
         if self.glimpse_size * self.glimpse_stride > self.image_size:
             raise ValueError(
-                f"`glimpse_size` ({self.glimpse_size}) times `glimpse_stride` ({self.glimpse_stride}) is more than "
+                f"`glimpse_size` ({self.glimpse_size}) times `glimpse_stride` ({self.glimpse_stride}) is larger than "
                 f"`image_size` ({self.image_size})."
             )
 
-    def save_pretrained(self, save_directory, push_to_hub: bool = False, **kwargs):
-        # transformers writes only the entry of the class that is saved; any Auto class may load the folder
+    def save_pretrained(self, save_directory: str | os.PathLike, push_to_hub: bool = False, **kwargs) -> None:
+        # transformers writes only the entry of the saved class; with all of them, any Auto class can load the folder
         modeling = "modeling_recurrent_attention.RecurrentAttention"
         self.auto_map = {
             "AutoConfig": "configuration_recurrent_attention.RecurrentAttentionConfig",

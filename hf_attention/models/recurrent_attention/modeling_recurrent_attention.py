@@ -1,24 +1,25 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
 """
-PyTorch recurrent attention model (RAM; Mnih et al. 2014, arXiv 1406.6247): an image is seen in glimpses, and where the
-next one goes is learned by reinforcement.
+PyTorch recurrent attention model (RAM; Mnih et al. 2014, arXiv 1406.6247): the model sees an image in a sequence of
+glimpses and learns by reinforcement where to look next.
 
-Where this departs from the paper, because it then trains in minutes. By default:
-- the standard deviation of the locations is small (0.05 where the paper searched for it), and they are found from the
-  core's state by a hidden layer more, and without a gradient into the core: the core learns from the classes alone;
-- the baseline reads the state without a gradient into the core, too;
-- coarse patches are seen in means of the pixels they stand for, so that fine strokes do not vanish between samples;
-- the reward is the probability that the model gives the label, which is what the paper's, 1 for the right class and 0
-  for a wrong one, comes to on average when the class is drawn from the probabilities.
+Differences from the paper, which make it train in minutes. By default:
+- the standard deviation of the locations is small (0.05; the paper tuned it), the locator has a hidden layer, and its
+  gradient does not reach the core, which learns from the classification loss only;
+- the gradient of the baseline does not reach the core either;
+- pixels of coarse patches are means over the pixels that they cover, so that fine strokes do not vanish between
+  samples;
+- the reward is the predicted probability of the label. This is the expectation of the paper's reward, 1 for the right
+  class and 0 for a wrong one, if the class is drawn from the predicted probabilities.
 
-By option, as the recipe for cluttered digits has them (`scripts/benchmarks/compare_lineage.py`):
-- convolutions see each patch (`glimpse_channels`; Ba et al. 2014, arXiv 1412.7755), and the core is a GRU;
-- the first look is at the centre, in training too (`initial_location`);
-- a share of the locations is drawn from the whole image (`exploration`): what is to be found is seen, and learned,
-  before it is looked for; with it, REINFORCE's gradient may reach the core (`detach_locator=False`), at less weight
-  (`reinforce_weight`), and locations may be drawn more widely (`location_std`).
-An image may also have several Monte Carlo copies in training (`num_train_copies`), for a less noisy gradient.
+By option, as in the recipe for cluttered digits (`scripts/benchmarks/compare_lineage.py`):
+- convolutions process each patch (`glimpse_channels`; Ba et al. 2014, arXiv 1412.7755), and the core is a GRU;
+- the first glimpse is at the center in training too (`initial_location`);
+- a fraction of the locations is drawn uniformly from the image (`exploration`), so that the model sees and learns an
+  object before it learns to look for it. With exploration, REINFORCE's gradient can reach the core
+  (`detach_locator=False`), at a lower weight (`reinforce_weight`), and locations can have a larger `location_std`.
+Several Monte Carlo copies of each image in training (`num_train_copies`) make the gradient less noisy.
 
 Shapes: B batch, C channels, T glimpses, K scales, G the glimpse's height and width, H the core's width.
 """
@@ -44,36 +45,39 @@ logger = logging.get_logger(__name__)
 @dataclass
 class RecurrentAttentionModelOutput(BaseModelOutputWithPooling):
     """
-    A `BaseModelOutputWithPooling` with where the model looked. Its `last_hidden_state` (batch, glimpses, H) holds the
-    core's states, its `pooler_output` (batch, H) the last one.
+    A `BaseModelOutputWithPooling` with the locations at which the model looked. Its `last_hidden_state` (batch,
+    glimpses, H) holds the states of the core, its `pooler_output` (batch, H) the last of them.
 
     Args:
         locations (`torch.FloatTensor` of shape `(batch_size, num_glimpses, 2)`):
-            Centres of the glimpses, column then row, -1 to 1 from edge to edge of the image.
+            Centers of the glimpses, column then row, from -1 to 1 from edge to edge of the image.
         glimpses (`torch.FloatTensor` of shape `(batch_size, num_glimpses, num_scales, num_channels, glimpse_size,
-            glimpse_size)`): what was seen, the finest patch first.
+            glimpse_size)`): pixels of the glimpses, the finest patch first.
         log_probs (`torch.FloatTensor` of shape `(batch_size, num_glimpses - 1)`):
-            log pi of each location that was chosen, which all are but the first.
+            log pi of each chosen location, that is, of all but the first.
         baselines (`torch.FloatTensor` of shape `(batch_size, num_glimpses - 1)`):
-            The reward that was expected before each choice.
+            The expected reward before each choice.
     """
 
-    locations: torch.FloatTensor | None = None
-    glimpses: torch.FloatTensor | None = None
-    log_probs: torch.FloatTensor | None = None
-    baselines: torch.FloatTensor | None = None
+    locations: torch.Tensor | None = None
+    glimpses: torch.Tensor | None = None
+    log_probs: torch.Tensor | None = None
+    baselines: torch.Tensor | None = None
 
 
 @dataclass
 class RecurrentAttentionImageClassifierOutput(ImageClassifierOutput):
     """An `ImageClassifierOutput` with `locations` and `glimpses`: see [`RecurrentAttentionModelOutput`]."""
 
-    locations: torch.FloatTensor | None = None
-    glimpses: torch.FloatTensor | None = None
+    locations: torch.Tensor | None = None
+    glimpses: torch.Tensor | None = None
 
 
 def make_pyramid(pixel_values: torch.Tensor, num_scales: int, stride: int = 1) -> list[torch.Tensor]:
-    """Images (B, C, height, width) `stride` times smaller, and, K - 1 times, by half again: means, 0 beyond them."""
+    """
+    Downsamples images (B, C, height, width) by `stride`, 2 `stride`, 4 `stride`, ...: `num_scales` levels of means,
+    with zeros outside the image.
+    """
     height, width = pixel_values.shape[2:]
     block = stride * 2 ** (num_scales - 1)
     padded = nn.functional.pad(pixel_values, (0, -width % block, 0, -height % block))
@@ -84,11 +88,12 @@ def extract_glimpses(
     pyramid: list[torch.Tensor], locations: torch.Tensor, glimpse_size: int, size: tuple[int, int], stride: int = 1
 ) -> torch.Tensor:
     """
-    The retina (section 3.1, glimpse sensor): K patches around each location, the first of `glimpse_size` times
-    `stride` pixels, each one twice as high and wide as the one before and as much coarser; sampled bilinearly, 0
-    beyond the image.
+    The retina (section 3.1, glimpse sensor): extracts K patches around each location. The first covers `glimpse_size`
+    times `stride` pixels per side; each of the others covers twice the side of the previous one, at half its
+    resolution. Patches are sampled bilinearly, with 0 outside the image.
 
-    A pyramid of images of `size` (height, width) and (B, 2), column then row from -1 to 1, to (B, K, C, G, G).
+    From a pyramid of images of `size` (height, width), and locations (B, 2), column then row from -1 to 1, to
+    (B, K, C, G, G).
     """
     height, width = size
     offsets = torch.arange(glimpse_size, device=locations.device, dtype=locations.dtype) - (glimpse_size - 1) / 2
@@ -112,9 +117,10 @@ def extract_glimpses(
 class RecurrentAttentionGlimpseNetwork(nn.Module):
     """g = ReLU(Linear(h_g) + Linear(h_l)), h_g = ReLU(Linear(retina)), h_l = ReLU(Linear(l)) (section 4)."""
 
-    def __init__(self, config: RecurrentAttentionConfig):
+    def __init__(self, config: RecurrentAttentionConfig) -> None:
         super().__init__()
-        layers, channels, size = [], config.num_channels, config.glimpse_size
+        layers: list[nn.Module] = []
+        channels, size = config.num_channels, config.glimpse_size
         for number, width in enumerate(config.glimpse_channels):
             stride = 2 if number else 1
             layers += [nn.Conv2d(channels, width, 3, stride, padding=1), nn.ReLU()]
@@ -127,7 +133,7 @@ class RecurrentAttentionGlimpseNetwork(nn.Module):
 
     def forward(self, glimpses: torch.Tensor, locations: torch.Tensor) -> torch.Tensor:
         """(B, K, C, G, G) and (B, 2) to (B, H)."""
-        features = self.convolutions(glimpses.flatten(0, 1)).unflatten(0, glimpses.shape[:2])  # of each patch
+        features = self.convolutions(glimpses.flatten(0, 1)).unflatten(0, glimpses.shape[:2])  # (B, K, ...)
         seen = self.what(self.what_hidden(features.flatten(1)).relu())
         return (seen + self.where(self.where_hidden(locations).relu())).relu()
 
@@ -135,7 +141,7 @@ class RecurrentAttentionGlimpseNetwork(nn.Module):
 class RecurrentAttentionCore(nn.Module):
     """h_t = ReLU(Linear(h_{t-1}) + Linear(g_t)) (section 4), or a GRU."""
 
-    def __init__(self, config: RecurrentAttentionConfig):
+    def __init__(self, config: RecurrentAttentionConfig) -> None:
         super().__init__()
         self.hidden_size = config.hidden_size
         if config.cell_type == "gru":
@@ -150,13 +156,13 @@ class RecurrentAttentionCore(nn.Module):
 
 class RecurrentAttentionLocator(nn.Module):
     """
-    The location network f_l (section 3.1, actions): the mean of the next location, inside the image.
+    The location network f_l (section 3.1, actions): predicts the mean of the next location, inside the image.
 
-    What the last layer gives is divided by the root of its width, or the first, noisy steps of an optimizer that
-    brings all gradients to one size, as Adam does, would carry every location into a corner.
+    The output of the last layer is divided by the square root of its input width. Otherwise the first, noisy steps of
+    an optimizer that normalizes gradients, such as Adam, would move every location into a corner.
     """
 
-    def __init__(self, config: RecurrentAttentionConfig):
+    def __init__(self, config: RecurrentAttentionConfig) -> None:
         super().__init__()
         self.scaling = (config.hidden_size // 2) ** -0.5
         self.hidden = nn.Linear(config.hidden_size, config.hidden_size // 2)
@@ -171,8 +177,8 @@ def log_probability(
     locations: torch.Tensor, means: torch.Tensor, std: float, exploration: float = 0.0
 ) -> torch.Tensor:
     """
-    log pi(l) of (B, 2) locations around (B, 2) means, (B,): log N(l; mu, std^2 I), mixed, for `exploration`, with a
-    uniform density over the image: log((1 - e) N + e U).
+    Returns log pi(l), (B,), of locations (B, 2) with means (B, 2): log N(l; mu, std^2 I) or, with `exploration` e, its
+    mixture with a uniform density U over the image, log((1 - e) N + e U).
     """
     distances = ((locations - means) / std).square().sum(dim=-1)
     normal = -distances / 2 - 2 * math.log(std) - math.log(2 * math.pi)
@@ -185,10 +191,10 @@ def log_probability(
 
 def reinforce_loss(rewards: torch.Tensor, log_probs: torch.Tensor, baselines: torch.Tensor) -> torch.Tensor:
     """
-    A loss whose gradient is REINFORCE's (Williams 1992; equations 4 and 5): -sum_t log pi_t (R - b_t), averaged over
-    the batch, and the squares of R - b_t, averaged over both, that the baseline learns from.
+    Returns a loss whose gradient is that of REINFORCE (Williams 1992; equations 4 and 5): -sum_t log pi_t (R - b_t),
+    averaged over the batch, plus (R - b_t)^2, averaged over batch and steps, which trains the baseline.
 
-    (B,), (B, T) and (B, T) to a scalar.
+    From rewards (B,), log-probabilities (B, T) and baselines (B, T) to a scalar.
     """
     advantages = rewards.unsqueeze(1) - baselines
     return advantages.square().mean() - (log_probs * advantages.detach()).sum(dim=1).mean()
@@ -198,18 +204,19 @@ class RecurrentAttentionPreTrainedModel(PreTrainedModel):
     config: RecurrentAttentionConfig
     base_model_prefix = "model"
     main_input_name = "pixel_values"
-    input_modalities = ("image",)
+    input_modalities = ["image"]
 
-    def __init__(self, config: RecurrentAttentionConfig, *inputs, **kwargs):
-        config.validate_architecture()  # `from_pretrained` changes options of a config that is made
+    def __init__(self, config: RecurrentAttentionConfig, *inputs, **kwargs) -> None:
+        config.validate_architecture()  # `from_pretrained` may have changed options after the config was validated
         super().__init__(config, *inputs, **kwargs)
 
     @torch.no_grad()
-    def _init_weights(self, module: nn.Module):
+    def _init_weights(self, module: nn.Module) -> None:
         super()._init_weights(module)
         if isinstance(module, (nn.Linear, nn.Conv2d)):
             init.kaiming_uniform_(module.weight, nonlinearity="relu")
-            init.zeros_(module.bias)
+            if module.bias is not None:
+                init.zeros_(module.bias)
         elif isinstance(module, nn.RNNCellBase):
             init.orthogonal_(module.weight_hh)
             init.kaiming_uniform_(module.weight_ih, nonlinearity="relu")
@@ -218,9 +225,11 @@ class RecurrentAttentionPreTrainedModel(PreTrainedModel):
 
 
 class RecurrentAttentionModel(RecurrentAttentionPreTrainedModel):
+    """The model without a classifier: glimpse network, core, locator and baseline."""
+
     _auto_class = "AutoModel"
 
-    def __init__(self, config: RecurrentAttentionConfig):
+    def __init__(self, config: RecurrentAttentionConfig) -> None:
         super().__init__(config)
         self.glimpse_network = RecurrentAttentionGlimpseNetwork(config)
         self.core = RecurrentAttentionCore(config)
@@ -237,10 +246,10 @@ class RecurrentAttentionModel(RecurrentAttentionPreTrainedModel):
     ) -> RecurrentAttentionModelOutput:
         r"""
         pixel_values (`torch.FloatTensor` of shape `(batch_size, num_channels, height, width)`):
-            Images, from `AutoImageProcessor`; of any size.
+            Images of any size, as returned by `AutoImageProcessor`.
         sample (`bool`, *optional*):
-            Whether to draw the locations, by default in training alone; otherwise they are the means, after a first
-            look at the centre.
+            Whether to sample the locations; by default, in training only. Otherwise the first glimpse is at the center
+            and the others are at the predicted means.
 
         Returns a [`RecurrentAttentionModelOutput`].
         """
@@ -250,21 +259,21 @@ class RecurrentAttentionModel(RecurrentAttentionPreTrainedModel):
         if pixel_values.shape[1] != config.num_channels:
             raise ValueError(
                 f"`pixel_values` has {pixel_values.shape[1]} channels, but the model's `num_channels` is "
-                f"{config.num_channels}. Convert the images, or make the model with another `num_channels`."
+                f"{config.num_channels}. Convert the images, or create the model with another `num_channels`."
             )
         sample = self.training if sample is None else sample
-        pixel_values = pixel_values.to(self.dtype)
-        # 16 bits would move the glimpses
+        height, width = pixel_values.shape[2:]
+        # in 16 bits, rounding would move the glimpses
         wide = torch.promote_types(self.dtype, torch.float32)
-        location = pixel_values.new_zeros(pixel_values.shape[0], 2, dtype=wide)
+        pyramid = make_pyramid(pixel_values.to(self.dtype).to(wide), config.num_scales, config.glimpse_stride)
+        location = pyramid[0].new_zeros(pixel_values.shape[0], 2)
         if sample and config.initial_location == "random":
             location = torch.rand_like(location) * 2 - 1
-        pyramid, state = make_pyramid(pixel_values.to(wide), config.num_scales, config.glimpse_stride), None
+        state = None
         states, locations, glimpses, log_probs, baselines = [], [], [], [], []
         for step in range(config.num_glimpses):
-            glimpse = extract_glimpses(
-                pyramid, location, config.glimpse_size, pixel_values.shape[2:], config.glimpse_stride
-            ).to(self.dtype)
+            glimpse = extract_glimpses(pyramid, location, config.glimpse_size, (height, width), config.glimpse_stride)
+            glimpse = glimpse.to(self.dtype)
             state = self.core(self.glimpse_network(glimpse, location.to(self.dtype)), state)
             states.append(state)
             locations.append(location)
@@ -275,34 +284,36 @@ class RecurrentAttentionModel(RecurrentAttentionPreTrainedModel):
             chosen = mean.detach()
             if sample:
                 chosen = chosen + torch.randn_like(chosen) * config.location_std
-                strays = torch.rand_like(chosen[:, :1]) < config.exploration
-                chosen = torch.where(strays, torch.rand_like(chosen) * 2 - 1, chosen)
+                explores = torch.rand_like(chosen[:, :1]) < config.exploration
+                chosen = torch.where(explores, torch.rand_like(chosen) * 2 - 1, chosen)
             log_probs.append(log_probability(chosen, mean, config.location_std, config.exploration))
             baselines.append(self.baseline(state.detach()).squeeze(-1))
             location = chosen.clamp(-1, 1)
-        states = torch.stack(states, dim=1)  # (B, T, H)
-        nothing = states.new_zeros(states.shape[0], 0)
+        last_hidden_state = torch.stack(states, dim=1)  # (B, T, H)
+        no_choice = last_hidden_state.new_zeros(last_hidden_state.shape[0], 0)
         return RecurrentAttentionModelOutput(
-            last_hidden_state=states,
-            pooler_output=states[:, -1],
+            last_hidden_state=last_hidden_state,
+            pooler_output=last_hidden_state[:, -1],
             locations=torch.stack(locations, dim=1),
             glimpses=torch.stack(glimpses, dim=1),
-            log_probs=torch.stack(log_probs, dim=1) if log_probs else nothing,
-            baselines=torch.stack(baselines, dim=1) if baselines else nothing,
+            log_probs=torch.stack(log_probs, dim=1) if log_probs else no_choice,
+            baselines=torch.stack(baselines, dim=1) if baselines else no_choice,
         )
 
 
 class RecurrentAttentionForImageClassification(RecurrentAttentionPreTrainedModel):
+    """The model with a linear image classifier on the last state of the core."""
+
     _auto_class = "AutoModelForImageClassification"
     accepts_loss_kwargs = False
-    # cross-entropy alone would not learn where to look: a trainer with a loss of its own leaves it to `forward`
+    # cross-entropy alone does not train the locator: trainers must not replace the loss of `forward`
     makes_own_loss = True
 
-    def __init__(self, config: RecurrentAttentionConfig):
+    def __init__(self, config: RecurrentAttentionConfig) -> None:
         super().__init__(config)
-        self.num_labels = config.num_labels
+        self.num_labels = config.num_labels or 0
         self.model = RecurrentAttentionModel(config)
-        self.classifier = nn.Linear(config.hidden_size, config.num_labels)
+        self.classifier = nn.Linear(config.hidden_size, self.num_labels)
         self.post_init()
 
     @can_return_tuple
@@ -314,28 +325,29 @@ class RecurrentAttentionForImageClassification(RecurrentAttentionPreTrainedModel
     ) -> RecurrentAttentionImageClassifierOutput:
         r"""
         pixel_values (`torch.FloatTensor` of shape `(batch_size, num_channels, height, width)`):
-            Images, from `AutoImageProcessor`; of any size.
+            Images of any size, as returned by `AutoImageProcessor`.
         labels (`torch.Tensor` of shape `(batch_size,)` or `(batch_size, num_labels)`, *optional*):
-            Classes, or their probabilities (mixup, cutmix, label smoothing).
+            Class indices, or class probabilities (mixup, cutmix, label smoothing).
 
-        Returns a [`RecurrentAttentionImageClassifierOutput`] with `loss`, `logits` (batch, labels), log-probabilities
-        averaged over the copies, and of the first copy `locations` and `glimpses`. In training the loss is
-        cross-entropy + `reinforce_weight` (REINFORCE + baseline), the reward the probability of the label; at
-        evaluation it is the cross-entropy.
+        Returns a [`RecurrentAttentionImageClassifierOutput`] with `loss`, `logits` (batch, labels), which are the
+        logarithms of the probabilities averaged over the copies, and `locations` and `glimpses` of the first copy. In
+        training, the loss is cross-entropy + `reinforce_weight` (REINFORCE + baseline), with the predicted probability
+        of the label as reward; in evaluation, it is the cross-entropy.
         """
         config = self.config
         copies = config.num_train_copies if self.training else max(config.num_eval_copies, 1)
-        if pixel_values is not None and copies > 1:
-            pixel_values = pixel_values.repeat(copies, 1, 1, 1)  # copy by copy
-        outputs = self.model(pixel_values, sample=self.training or config.num_eval_copies > 0, **kwargs)
+        images = pixel_values
+        if images is not None and copies > 1:
+            images = images.repeat(copies, 1, 1, 1)  # all images of the first copy, then of the second, ...
+        outputs = self.model(images, sample=self.training or config.num_eval_copies > 0, **kwargs)
         log_probs = self.classifier(outputs.pooler_output).float().log_softmax(dim=-1)  # (copies B, labels)
         batch_size = log_probs.shape[0] // copies
         logits = log_probs.unflatten(0, (copies, batch_size)).logsumexp(dim=0) - math.log(copies)
         loss = None
         if labels is None and self.training and config.num_glimpses > 1:
             logger.warning_once(
-                "In training the model was given no `labels`: a loss made outside of it, as the Trainer's with "
-                "`label_smoothing_factor`, does not learn where to look. Give probabilities as `labels` instead."
+                "The model got no `labels` in training. A loss computed outside the model, such as the Trainer's with "
+                "`label_smoothing_factor`, does not train where to look. Pass class probabilities as `labels` instead."
             )
         if labels is not None:
             if not labels.is_floating_point():
@@ -347,8 +359,8 @@ class RecurrentAttentionForImageClassification(RecurrentAttentionPreTrainedModel
                 rewards = (labels * log_probs.detach().exp()).sum(dim=-1)
                 loss = nn.functional.cross_entropy(log_probs, labels)
                 if config.num_glimpses > 1:
-                    learned = reinforce_loss(rewards, outputs.log_probs, outputs.baselines)
-                    loss = loss + config.reinforce_weight * learned
+                    policy_loss = reinforce_loss(rewards, outputs.log_probs, outputs.baselines)
+                    loss = loss + config.reinforce_weight * policy_loss
         return RecurrentAttentionImageClassifierOutput(
             loss=loss,
             logits=logits,

@@ -1,6 +1,6 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
-"""Each kind of attention against a loop over its paper's equations."""
+"""Compares each type of attention with a loop over the equations of its paper."""
 
 import math
 
@@ -31,7 +31,7 @@ def randomize(module):
 
 
 @torch.no_grad()
-def test_squeeze_and_excitation():
+def test_squeeze_and_excitation_matches_the_equations():
     module, maps = randomize(AttentionCnnSqueezeExcitation(6, reduction_ratio=2)), random_maps()
     outputs, gates = module(maps)
     for row, image in enumerate(maps):
@@ -49,7 +49,7 @@ def test_squeeze_and_excitation():
 
 @pytest.mark.parametrize("pairwise_function", PAIRWISE)
 @torch.no_grad()
-def test_non_local(pairwise_function):
+def test_non_local_block_matches_the_equations(pairwise_function):
     module, maps = randomize(AttentionCnnNonLocal(6, pairwise_function)), random_maps()
     outputs, weights = module(maps)
     assert weights.shape == (2, 1, 20, 20)
@@ -80,21 +80,23 @@ def test_non_local(pairwise_function):
 
 @pytest.mark.parametrize("kind, warped_size", [("affine", None), ("affine", 6), ("attention", 6)])
 @torch.no_grad()
-def test_spatial_transformer(kind, warped_size):
+def test_spatial_transformer_matches_the_equations(kind, warped_size):
     config = AttentionCnnConfig(spatial_transformer=kind, warped_size=warped_size, num_channels=2, image_size=9)
     module = randomize(AttentionCnnSpatialTransformer(config))
     maps = random_maps(channels=2, height=9, width=7)
     warped, theta = module(maps)
     height, width = (9, 7) if warped_size is None else (6, 6)
-    assert warped.shape == (2, 2, height, width) and theta.shape == (2, 2, 3)
+    assert warped.shape == (2, 2, height, width)
+    assert theta.shape == (2, 2, 3)
     if kind == "attention":
-        assert (theta[:, 0, 0] == theta[:, 1, 1]).all() and (theta[:, [0, 1], [1, 0]] == 0).all()
+        assert (theta[:, 0, 0] == theta[:, 1, 1]).all()
+        assert (theta[:, [0, 1], [1, 0]] == 0).all()
     for row in range(2):
         for y in range(height):
             for x in range(width):
                 target = torch.tensor([(2 * x + 1) / width - 1, (2 * y + 1) / height - 1, 1.0])
                 x_s, y_s = theta[row] @ target  # equation 1
-                u, v = ((x_s + 1) * 7 - 1) / 2, ((y_s + 1) * 9 - 1) / 2  # in pixels' centres
+                u, v = ((x_s + 1) * 7 - 1) / 2, ((y_s + 1) * 9 - 1) / 2  # in pixels, from pixel centers
                 value = torch.zeros(2)
                 for n in range(9):  # equation 5
                     for m in range(7):
@@ -104,8 +106,8 @@ def test_spatial_transformer(kind, warped_size):
 
 
 @torch.no_grad()
-def test_the_window_follows_the_image_after_a_step_too_far():
-    """Units that one step of an optimiser has pushed below zero, all alike, still tell images apart."""
+def test_hidden_units_recover_from_a_step_that_is_too_large():
+    """The layer norm undoes a step that pushes all hidden units below zero: theta still depends on the image."""
     torch.manual_seed(0)
     module = randomize(AttentionCnnSpatialTransformer(AttentionCnnConfig(spatial_transformer="attention")))
     images = torch.randn(4, 3, 32, 32)
@@ -115,7 +117,7 @@ def test_the_window_follows_the_image_after_a_step_too_far():
     assert (before.std(dim=0)[:, 2] > 0).all()
 
 
-def test_theta_of_nothing_is_the_identity():
+def test_theta_with_zero_weights_is_the_identity():
     for kind, parameters in (("affine", 6), ("attention", 3)):
         theta = AttentionCnnTheta(4, kind)
         assert theta.out_features == parameters
@@ -125,12 +127,12 @@ def test_theta_of_nothing_is_the_identity():
         assert torch.equal(theta(torch.randn(3, 4)), torch.tensor([[1.0, 0, 0], [0, 1, 0]]).expand(3, 2, 3))
 
 
-def test_the_window_of_an_attention_stays_near():
+def test_scale_and_translation_are_bounded():
     theta = AttentionCnnTheta(2, "attention")
     with torch.no_grad():
         theta.weight.copy_(torch.tensor([[2.0, 0], [0, 4], [0, -4]]))
         theta.bias.zero_()
-        found = theta(torch.tensor([[2.0, 1], [-1e6, 1e6]]))
+        outputs = theta(torch.tensor([[2.0, 1], [-1e6, 1e6]]))
     scale, shift = 1 + math.tanh(0.4), math.tanh(0.4)
-    torch.testing.assert_close(found[0], torch.tensor([[scale, 0, shift], [0, scale, -shift]]))
-    torch.testing.assert_close(found[1], torch.tensor([[0.0, 0, 1], [0, 0, -1]]))
+    torch.testing.assert_close(outputs[0], torch.tensor([[scale, 0, shift], [0, scale, -shift]]))
+    torch.testing.assert_close(outputs[1], torch.tensor([[0.0, 0, 1], [0, 0, -1]]))

@@ -26,7 +26,7 @@ KINDS = [
 ]
 
 
-def name_of(options):
+def option_id(options):
     return "-".join(f"{value}" for value in options.values()) or "none"
 
 
@@ -34,9 +34,9 @@ def make_model(randomized=True, **options):
     torch.manual_seed(0)
     model = AttentionCnnForImageClassification(AttentionCnnConfig(**{**SIZES, **options})).eval()
     if randomized:
-        with torch.no_grad():  # what starts at zero or the identity would hide mistakes
+        with torch.no_grad():  # parameters initialized to zero or to the identity would hide errors
             for name, parameter in model.named_parameters():
-                # a window that is far off sees nothing, and learns nothing
+                # with large changes, the window would be outside the image and get no gradient
                 parameter.add_(torch.randn_like(parameter) * (0.01 if "spatial_transformer" in name else 0.2))
     return model
 
@@ -45,12 +45,13 @@ def make_images(size=12):
     return torch.randn(3, 2, size, size, generator=torch.Generator().manual_seed(1))
 
 
-@pytest.mark.parametrize("options", KINDS, ids=name_of)
-def test_what_it_attended_to(options):
+@pytest.mark.parametrize("options", KINDS, ids=option_id)
+def test_outputs_contain_the_attention_of_the_config(options):
     model = make_model(**options)
     outputs = model(make_images(), labels=torch.tensor([0, 1, 2]), output_attentions=True, output_hidden_states=True)
-    assert outputs.logits.shape == (3, 3) and outputs.loss.shape == ()
-    stages = model.config.attended_stages
+    assert outputs.logits.shape == (3, 3)
+    assert outputs.loss.shape == ()
+    stages = model.config.resolved_attention_stages
     if model.config.attention_type == "se":
         assert [tuple(gates.shape) for gates in outputs.gates] == [(3, 4), (3, 6), (3, 6)]
         assert all((gates > 0).all() and (gates < 1).all() for gates in outputs.gates)
@@ -67,15 +68,17 @@ def test_what_it_attended_to(options):
     else:
         assert outputs.attentions is None
     if model.config.spatial_transformer == "none":
-        assert outputs.theta is None and outputs.warped_pixel_values is None
+        assert outputs.theta is None
+        assert outputs.warped_pixel_values is None
     else:
         side = model.config.warped_size or 12
-        assert outputs.theta.shape == (3, 2, 3) and outputs.warped_pixel_values.shape == (3, 2, side, side)
+        assert outputs.theta.shape == (3, 2, 3)
+        assert outputs.warped_pixel_values.shape == (3, 2, side, side)
     assert len(outputs.hidden_states) == 3
     assert isinstance(model(make_images(), return_dict=False), tuple)
 
 
-def test_parameter_counts_by_hand():
+def test_parameter_counts_match_those_computed_by_hand():
     def count(**options):
         return AttentionCnnForImageClassification(AttentionCnnConfig(num_labels=10, **options)).num_parameters()
 
@@ -86,15 +89,15 @@ def test_parameter_counts_by_hand():
     assert count() == plain
     gates = sum(2 * out * (out // 4) + out // 4 + out for _, out in widths)
     assert count(attention_type="se", reduction_ratio=4) == plain + gates == 180_914
-    relations = 3 * (64 * 32 + 32) + 32 * 64 + 64 + 2 * 64
-    assert count(attention_type="non_local") == plain + relations
-    window = 75 * 8 + 8 + 200 * 16 + 16 + 49 * 16 * 32 + 3 * 32  # the last with its norm
+    non_local = 3 * (64 * 32 + 32) + 32 * 64 + 64 + 2 * 64
+    assert count(attention_type="non_local") == plain + non_local
+    window = 75 * 8 + 8 + 200 * 16 + 16 + 49 * 16 * 32 + 3 * 32  # including the layer norm
     assert count(spatial_transformer="affine") == plain + window + 33 * 6
     assert count(spatial_transformer="attention") == plain + window + 33 * 3
 
 
 @torch.no_grad()
-def test_the_plain_network_block_by_block():
+def test_logits_without_attention_match_the_blocks_computed_by_hand():
     model = make_model()
     norm = lambda x, module: torch.nn.functional.batch_norm(  # noqa: E731
         x, module.running_mean, module.running_var, module.weight, module.bias
@@ -114,12 +117,12 @@ def test_the_plain_network_block_by_block():
     expected = pooled @ model.classifier.weight.T + model.classifier.bias
     torch.testing.assert_close(model(images).logits, expected, rtol=1e-4, atol=1e-5)
 
-    # the same maps, whose places are kept apart
-    apart = make_model(pooled_size=3)
-    apart.model.load_state_dict(base.state_dict())
+    # the same feature maps, pooled to 3 x 3 positions
+    pooled_model = make_model(pooled_size=3)
+    pooled_model.model.load_state_dict(base.state_dict())
     pooled = x.reshape(3, 6, 3, 2, 3, 2).mean(dim=(3, 5)).reshape(3, 54)  # channel by channel, then row by row
-    expected = pooled @ apart.classifier.weight.T + apart.classifier.bias
-    torch.testing.assert_close(apart(images).logits, expected, rtol=1e-4, atol=1e-5)
+    expected = pooled @ pooled_model.classifier.weight.T + pooled_model.classifier.bias
+    torch.testing.assert_close(pooled_model(images).logits, expected, rtol=1e-4, atol=1e-5)
 
 
 @torch.no_grad()
@@ -131,20 +134,20 @@ def test_gates_are_on_the_branch_alone():
     hidden = (squeeze @ block.attention.reduce.weight.T + block.attention.reduce.bias).clamp(min=0)
     gates = 1 / (1 + (-hidden @ block.attention.expand.weight.T - block.attention.expand.bias).exp())
     expected = (block.shortcut(maps) + gates[:, :, None, None] * branch).clamp(min=0)
-    found, found_gates = block(maps)
-    torch.testing.assert_close(found, expected)
-    torch.testing.assert_close(found_gates, gates)
+    outputs, output_gates = block(maps)
+    torch.testing.assert_close(outputs, expected)
+    torch.testing.assert_close(output_gates, gates)
 
 
-def test_dropout_before_the_classifier():
+def test_dropout_is_applied_before_the_classifier():
     model = make_model(hidden_dropout_prob=1.0).train()
-    found = model(make_images()).logits
-    torch.testing.assert_close(found, model.classifier.bias.expand(3, 3))
-    assert not torch.allclose(model.eval()(make_images()).logits, found)
+    logits = model(make_images()).logits
+    torch.testing.assert_close(logits, model.classifier.bias.expand(3, 3))
+    assert not torch.allclose(model.eval()(make_images()).logits, logits)
 
 
-def test_initial_weights():
-    """He et al. 2015 (arXiv 1502.01852), equation 14: of what a convolution gives."""
+def test_initial_weights_have_the_deviation_of_he():
+    """He et al. 2015 (arXiv 1502.01852), equation 14, with the fan-out."""
     model = AttentionCnnForImageClassification(AttentionCnnConfig())
     assert model.model.stages[1].blocks[0].conv1.weight.shape == (32, 16, 3, 3)
     assert model.model.stages[1].blocks[0].conv1.weight.std().item() == pytest.approx((2 / (9 * 32)) ** 0.5, rel=0.05)
@@ -161,15 +164,16 @@ def test_initial_weights():
             for name in ("embedded_gaussian", "gaussian", "dot_product", "concatenation")
         ),
     ],
-    ids=name_of,
+    ids=option_id,
 )
 @pytest.mark.parametrize("training", [False, True])
 @torch.no_grad()
-def test_new_attention_leaves_the_output_as_it_was(options, training):
-    """The identity start of the spatial transformer, and the zero start of the non-local block."""
+def test_attention_initially_does_not_change_the_logits(options, training):
+    """The spatial transformer is initialized to the identity, and the non-local block to zero."""
     with_attention, plain = make_model(randomized=False, **options), make_model()
     missing, unexpected = with_attention.load_state_dict(plain.state_dict(), strict=False)
-    assert missing and not unexpected
+    assert missing
+    assert not unexpected
     with_attention.train(training), plain.train(training)
     images = make_images()
     torch.testing.assert_close(with_attention(images).logits, plain(images).logits, rtol=1e-4, atol=1e-5)
@@ -177,33 +181,35 @@ def test_new_attention_leaves_the_output_as_it_was(options, training):
         assert torch.equal(with_attention(images).theta, torch.tensor([[1.0, 0, 0], [0, 1, 0]]).expand(3, 2, 3))
 
 
-@pytest.mark.parametrize("options", KINDS, ids=name_of)
-def test_every_weight_learns(options):
+@pytest.mark.parametrize("options", KINDS, ids=option_id)
+def test_every_parameter_gets_a_gradient(options):
     model = make_model(**options).train()
     model(make_images(), labels=torch.tensor([0, 1, 2])).loss.backward()
-    still = [
+    without_gradient = [
         name for name, parameter in model.named_parameters() if parameter.grad is None or not parameter.grad.any()
     ]
-    # a softmax over positions that look is the same with a constant added to all keys
-    assert all(name.endswith("theta.bias") or name.endswith("phi.bias") for name in still), still
+    # a softmax does not change if a constant is added to all its inputs
+    assert all(name.endswith("theta.bias") or name.endswith("phi.bias") for name in without_gradient)
 
 
-@pytest.mark.parametrize("options", KINDS, ids=name_of)
-def test_save_and_load(tmp_path, options):
+@pytest.mark.parametrize("options", KINDS, ids=option_id)
+def test_saved_model_loads_with_every_auto_class(tmp_path, options):
     model = make_model(**options)
     model.save_pretrained(tmp_path)
     loaded, info = AutoModelForImageClassification.from_pretrained(tmp_path, output_loading_info=True)
-    assert type(loaded) is AttentionCnnForImageClassification and not any(info.values())
+    assert type(loaded) is AttentionCnnForImageClassification
+    assert not any(info.values())
     images = make_images()
     torch.testing.assert_close(loaded(images).logits, model(images).logits)
     base = AutoModel.from_pretrained(tmp_path)
     assert type(base) is AttentionCnnModel
     torch.testing.assert_close(base(images).pooler_output, model.model(images).pooler_output)
     half = AutoModelForImageClassification.from_pretrained(tmp_path, dtype=torch.bfloat16)
-    torch.testing.assert_close(half(images).logits.float(), model(images).logits, rtol=0.2, atol=0.2)
+    assert all(torch.equal(a, b.bfloat16()) for a, b in zip(half.parameters(), model.parameters(), strict=True))
+    assert half(images).logits.dtype == torch.bfloat16
 
 
-def test_losses():
+def test_loss_of_class_indices_and_of_soft_labels():
     model = make_model()
     images, labels = make_images(), torch.tensor([0, 1, 2])
     logits = model(images).logits
@@ -215,7 +221,7 @@ def test_losses():
     torch.testing.assert_close(model(images, labels=mixed).loss, by_hand)
 
 
-def test_sizes_and_channels():
+def test_images_of_any_size_but_not_of_other_channels_are_accepted():
     model = make_model(attention_type="non_local")
     assert model(make_images(16)).logits.shape == (3, 3)
     with pytest.raises(ValueError, match="has 3 channels, but the model's `num_channels` is 2"):
@@ -224,7 +230,7 @@ def test_sizes_and_channels():
         model()
 
 
-def test_fine_tuning_to_other_labels(tmp_path):
+def test_classifier_is_replaced_for_another_number_of_labels(tmp_path):
     make_model().save_pretrained(tmp_path)
     model = AutoModelForImageClassification.from_pretrained(tmp_path, num_labels=7, ignore_mismatched_sizes=True)
     assert model.classifier.out_features == 7
@@ -236,8 +242,8 @@ def test_the_image_processor_belongs_to_the_family(tmp_path):
     assert type(AutoImageProcessor.from_pretrained(tmp_path)) is CompactVitImageProcessorPil
 
 
-@pytest.mark.parametrize("options", KINDS[1:3] + KINDS[6:], ids=name_of)
-def test_torch_compile_in_one_graph(options):
+@pytest.mark.parametrize("options", KINDS[1:3] + KINDS[6:], ids=option_id)
+def test_compiled_model_is_one_graph_with_the_same_logits(options):
     model = make_model(**options)
     compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
     with torch.no_grad():

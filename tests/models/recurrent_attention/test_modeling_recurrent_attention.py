@@ -38,7 +38,7 @@ def make_images(size=12, batch_size=3):
 
 
 @pytest.mark.parametrize("stride, side", [(1, 12), (2, 12), (1, 11)])
-def test_the_retina_pixel_by_pixel(stride, side):
+def test_glimpses_match_the_retina_pixel_by_pixel(stride, side):
     images = make_images(side)
     locations = torch.tensor([[0.0, 0.0], [0.31, -0.47], [-1.0, 0.9]])
     pyramid = make_pyramid(images, num_scales=2, stride=stride)
@@ -46,7 +46,7 @@ def test_the_retina_pixel_by_pixel(stride, side):
     assert glimpses.shape == (3, 2, 2, 3, 3)
 
     def mean(row, channel, m, n, step):
-        """Of a square of `step` pixels, 0 beyond the image."""
+        """The mean of a square of `step` pixels, with 0 outside the image."""
         total = 0.0
         for y in range(n * step, (n + 1) * step):
             for x in range(m * step, (m + 1) * step):
@@ -60,7 +60,10 @@ def test_the_retina_pixel_by_pixel(stride, side):
             for channel in range(2):
                 for y in range(3):
                     for x in range(3):
-                        u, v = (column / step + x - 1) - 0.5, (line / step + y - 1) - 0.5  # in squares' centres
+                        u, v = (
+                            (column / step + x - 1) - 0.5,
+                            (line / step + y - 1) - 0.5,
+                        )  # in squares, from their centers
                         expected = 0.0
                         for n in range(math.floor(v), math.floor(v) + 2):
                             for m in range(math.floor(u), math.floor(u) + 2):
@@ -72,8 +75,8 @@ def test_the_retina_pixel_by_pixel(stride, side):
 @pytest.mark.parametrize("cell_type", ["rnn", "gru"])
 @pytest.mark.parametrize("glimpse_channels", [[], [3, 4]])
 @torch.no_grad()
-def test_glimpse_by_glimpse(cell_type, glimpse_channels):
-    """The paper's equations, one image and one glimpse at a time."""
+def test_model_matches_the_equations_glimpse_by_glimpse(cell_type, glimpse_channels):
+    """Computes the paper's equations for one image and one glimpse at a time."""
     model, images = make_model(cell_type=cell_type, glimpse_channels=glimpse_channels), make_images()
     outputs, base = model(images), model.model
     linear = lambda module, x: module.weight @ x + module.bias  # noqa: E731
@@ -100,50 +103,50 @@ def test_glimpse_by_glimpse(cell_type, glimpse_channels):
                 (r_g, z_g, n_g), (r_s, z_s, n_s) = from_g.chunk(3), from_state.chunk(3)
                 update = torch.sigmoid(z_g + z_s)
                 state = (1 - update) * torch.tanh(n_g + torch.sigmoid(r_g + r_s) * n_s) + update * state
-            found = linear(base.locator.mean, linear(base.locator.hidden, state).clamp(min=0))
-            location = torch.tanh(found / math.sqrt(3))
+            output = linear(base.locator.mean, linear(base.locator.hidden, state).clamp(min=0))
+            location = torch.tanh(output / math.sqrt(3))
         logits = linear(model.classifier, state)
         torch.testing.assert_close(outputs.logits[row].softmax(0), logits.softmax(0), rtol=1e-3, atol=1e-4)
 
 
-def test_parameter_counts_by_hand():
-    """The paper's layers, at its widths: h_g and h_l 128, g and h 256."""
-    see = (3 * 12 * 12) * 128 + 128 + 128 * 256 + 256
-    place = 2 * 128 + 128 + 128 * 256 + 256
+def test_parameter_count_matches_that_computed_by_hand():
+    """The paper's layers at its widths: 128 for h_g and h_l, 256 for g and h."""
+    what = (3 * 12 * 12) * 128 + 128 + 128 * 256 + 256
+    where = 2 * 128 + 128 + 128 * 256 + 256
     core = 2 * (256 * 256 + 256)
-    locate = 256 * 128 + 128 + 128 * 2 + 2
+    locator = 256 * 128 + 128 + 128 * 2 + 2
     model = RecurrentAttentionForImageClassification(RecurrentAttentionConfig(num_labels=10))
-    assert model.num_parameters() == see + place + core + locate + 257 + 256 * 10 + 10 == 289_421
+    assert model.num_parameters() == what + where + core + locator + 257 + 256 * 10 + 10 == 289_421
 
 
-def test_initial_weights():
+def test_initial_weights_have_the_intended_distribution():
     model = RecurrentAttentionForImageClassification(RecurrentAttentionConfig())
     for name, parameter in model.named_parameters():
         if "bias" in name:
             assert not parameter.any(), name
         elif "weight_hh" in name:
             torch.testing.assert_close(parameter @ parameter.T, torch.eye(256), atol=1e-5, rtol=0)
-        else:  # uniform, of the variance 2 / inputs
+        else:  # uniform with variance 2 / inputs
             assert parameter.abs().max().item() == pytest.approx(math.sqrt(6 / parameter.shape[1]), rel=0.05), name
 
 
-def test_log_probability():
+def test_log_probability_matches_torch_distributions():
     locations, means = torch.tensor([[0.3, -0.2], [0.0, 0.5]]), torch.tensor([[0.1, 0.1], [0.0, 0.5]])
     expected = torch.distributions.Normal(means, 0.2).log_prob(locations).sum(dim=1)
     torch.testing.assert_close(log_probability(locations, means, 0.2), expected)
     mixed = (0.7 * expected.exp() + 0.3 / 4).log()
     torch.testing.assert_close(log_probability(locations, means, 0.2, exploration=0.3), mixed)
     outside = torch.tensor([[1.2, 0.0]])
-    found = log_probability(outside, means[:1], 0.5, exploration=0.3)
+    log_prob = log_probability(outside, means[:1], 0.5, exploration=0.3)
     expected = torch.distributions.Normal(means[:1], 0.5).log_prob(outside).sum(dim=1) + math.log(0.7)
-    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(log_prob, expected)
 
 
-def test_reinforce_in_a_two_armed_toy():
+def test_reinforce_estimates_the_gradient_of_a_two_armed_bandit():
     """
-    Arms to the left and right of 0 pay 0.2 and 0.9; the arm is the sign of l ~ N(mu, s^2). The mean gain is J = 0.2 +
-    0.7 Phi(mu / s), so dJ/dmu = 0.7 phi(mu / s) / s, which the gradient of the loss must be the negative of. A
-    baseline must not change its mean, and must make it less noisy.
+    The rewards left and right of 0 are 0.2 and 0.9; the arm is the sign of l ~ N(mu, s^2). The expected reward is J =
+    0.2 + 0.7 Phi(mu / s), so dJ/dmu = 0.7 phi(mu / s) / s, and the gradient of the loss must be its negative. A
+    baseline must not change the mean of the gradient, and must reduce its variance.
     """
     mu, std, draws = torch.tensor([0.1, 0.0], requires_grad=True), 0.3, 400_000
     expected = 0.7 * math.exp(-((0.1 / std) ** 2) / 2) / math.sqrt(2 * math.pi) / std
@@ -163,7 +166,7 @@ def test_reinforce_in_a_two_armed_toy():
     assert spreads[1] < 0.6 * spreads[0]
 
 
-def test_the_baseline_learns_the_reward_and_nothing_else():
+def test_reinforce_loss_has_the_gradients_computed_by_hand():
     baselines = torch.tensor([[0.2, 0.5], [0.1, 0.9]], requires_grad=True)
     log_probs = torch.zeros(2, 2, requires_grad=True)
     rewards = torch.tensor([1.0, 0.0])
@@ -172,52 +175,55 @@ def test_the_baseline_learns_the_reward_and_nothing_else():
     torch.testing.assert_close(log_probs.grad, -(rewards[:, None] - baselines.detach()) / 2)
 
 
-def test_the_loss_is_the_sum_of_three():
+def test_training_loss_is_the_sum_of_its_three_parts():
     model = make_model(reinforce_weight=0.5).train()
     images, labels = make_images(), torch.tensor([0, 1, 2])
     torch.manual_seed(3)
-    found = model(images, labels=labels)
+    with_loss = model(images, labels=labels)
     torch.manual_seed(3)
     outputs = model.model(images)
-    torch.testing.assert_close(found.locations, outputs.locations)
+    torch.testing.assert_close(with_loss.locations, outputs.locations)
     logits = model.classifier(outputs.pooler_output)
     rewards = logits.softmax(-1).gather(1, labels[:, None])[:, 0].detach()
     advantages = rewards[:, None] - outputs.baselines
     expected = torch.nn.functional.cross_entropy(logits, labels)
     expected = expected + 0.5 * ((advantages**2).mean() - (advantages * outputs.log_probs).sum(1).mean())
-    torch.testing.assert_close(found.loss, expected)
+    torch.testing.assert_close(with_loss.loss, expected)
     soft = torch.nn.functional.one_hot(labels, 3).float()
     torch.manual_seed(3)
     torch.testing.assert_close(model(images, labels=soft).loss, expected)
 
 
 @pytest.mark.parametrize("detach_locator", [True, False])
-def test_what_learns_from_what(detach_locator):
+def test_each_loss_trains_its_own_modules(detach_locator):
     model = make_model(reinforce_weight=0.0, detach_locator=detach_locator).train()
     model(make_images(), labels=torch.tensor([0, 1, 2])).loss.backward()
     base = model.model
     learned = lambda module: any(p.grad is not None and p.grad.any() for p in module.parameters())  # noqa: E731
-    assert learned(base.core) and learned(base.glimpse_network) and learned(model.classifier)
-    assert not learned(base.locator) and not learned(base.baseline)
-    # REINFORCE reaches where to look, and the core only if it may
+    assert all(map(learned, (base.core, base.glimpse_network, model.classifier)))
+    assert not learned(base.locator)
+    assert not learned(base.baseline)
+    # REINFORCE trains the locator and the baseline, and the core only without `detach_locator`
     base.zero_grad()
     outputs = base(make_images())
     reinforce_loss(torch.tensor([1.0, 0.0, 1.0]), outputs.log_probs, outputs.baselines).backward()
-    assert learned(base.locator) and learned(base.baseline)
-    assert learned(base.core) != detach_locator and learned(base.glimpse_network) != detach_locator
+    assert learned(base.locator)
+    assert learned(base.baseline)
+    assert learned(base.core) != detach_locator
+    assert learned(base.glimpse_network) != detach_locator
 
 
-def test_a_loss_made_elsewhere_is_warned_of(caplog):
+def test_training_without_labels_warns(caplog):
     logging.Logger.warning_once.cache_clear()
     model, images = make_model(), make_images()
     model(images)
     model.train()(images, labels=torch.tensor([0, 1, 2]))
     assert not caplog.text
     model(images)
-    assert "does not learn where to look" in caplog.text
+    assert "does not train where to look" in caplog.text
 
 
-def test_reinforce_does_not_reach_the_classifier():
+def test_reinforce_does_not_change_the_gradient_of_the_classifier():
     images, labels, gradients = make_images(), torch.tensor([0, 1, 2]), []
     for weight in (0.0, 1.0):
         model = make_model(reinforce_weight=weight).train()
@@ -228,8 +234,8 @@ def test_reinforce_does_not_reach_the_classifier():
 
 
 @pytest.mark.parametrize("cell_type", ["rnn", "gru"])
-def test_the_core_learns_through_time(cell_type):
-    """Its gradient against the slope of the loss, at locations that stay where they are."""
+def test_gradient_of_the_core_matches_finite_differences(cell_type):
+    """The locator is zeroed, so that the locations do not change."""
     model = make_model(cell_type=cell_type, reinforce_weight=0.0).double().train()
     for parameter in model.model.locator.parameters():
         parameter.data.zero_()
@@ -246,13 +252,16 @@ def test_the_core_learns_through_time(cell_type):
         above = loss()
         weight[place] -= 2e-3
         slope = (above - loss()) / 2e-3
-    assert float(gradient[place]) == pytest.approx(float(slope), rel=5e-3)  # the loss has 32 bits
+    assert float(gradient[place]) == pytest.approx(float(slope), rel=5e-3)  # the loss is computed in float32
 
 
-def test_copies():
+def test_evaluation_without_copies_is_deterministic():
+    model, images = make_model(), make_images()
+    assert torch.equal(model(images).logits, model(images).logits)
+
+
+def test_evaluation_averages_the_probabilities_of_the_copies():
     images, labels = make_images(), torch.tensor([0, 1, 2])
-    still = make_model()
-    assert torch.equal(still(images).logits, still(images).logits)  # no chance without copies
     several = make_model(num_eval_copies=5)
     torch.manual_seed(2)
     outputs = several(images, labels=labels)
@@ -261,26 +270,32 @@ def test_copies():
     probabilities = several.classifier(base.pooler_output).softmax(-1).view(5, 3, 3).mean(0)
     torch.testing.assert_close(outputs.logits.softmax(-1), probabilities)
     torch.testing.assert_close(outputs.loss, -probabilities[range(3), labels].log().mean())
-    assert torch.equal(outputs.locations, base.locations[:3]) and torch.equal(outputs.glimpses, base.glimpses[:3])
+    torch.testing.assert_close(outputs.locations, base.locations[:3])
+    torch.testing.assert_close(outputs.glimpses, base.glimpses[:3])
     assert not torch.equal(several(images).logits, outputs.logits)
-    training = make_model(num_train_copies=4).train()
-    outputs = training(images, labels=labels)
-    assert outputs.logits.shape == (3, 3) and outputs.locations.shape == (3, 4, 2)
+
+
+def test_training_with_copies_returns_outputs_of_one_copy():
+    model = make_model(num_train_copies=4).train()
+    outputs = model(make_images(), labels=torch.tensor([0, 1, 2]))
+    assert outputs.logits.shape == (3, 3)
+    assert outputs.locations.shape == (3, 4, 2)
     outputs.loss.backward()
 
 
-def test_exploration_reaches_the_whole_image():
+def test_exploration_covers_the_entire_image():
     model = make_model(exploration=0.5, initial_location="center", location_std=0.01).train()
-    found = model.model(make_images(batch_size=1).expand(400, -1, -1, -1))
-    strayed = (found.locations[:, 1] - found.locations[:, 1].median(dim=0).values).abs().amax(dim=1) > 0.1
-    assert strayed.float().mean().item() == pytest.approx(0.5, abs=0.1)
-    assert found.locations[:, 1].min() < -0.9 and found.locations[:, 1].max() > 0.9
-    assert found.log_probs.isfinite().all()
+    outputs = model.model(make_images(batch_size=1).expand(400, -1, -1, -1))
+    explored = (outputs.locations[:, 1] - outputs.locations[:, 1].median(dim=0).values).abs().amax(dim=1) > 0.1
+    assert explored.float().mean().item() == pytest.approx(0.5, abs=0.1)
+    assert outputs.locations[:, 1].min() < -0.9
+    assert outputs.locations[:, 1].max() > 0.9
+    assert outputs.log_probs.isfinite().all()
     assert (model.eval()(make_images()).locations == model(make_images()).locations).all()
 
 
 @pytest.mark.parametrize("initial_location", ["random", "center"])
-def test_where_it_looks_first(initial_location):
+def test_first_location_in_training_and_evaluation(initial_location):
     model = make_model(initial_location=initial_location, location_std=0.5)
     assert (model(make_images()).locations[:, 0] == 0).all()
     locations = model.train()(make_images(batch_size=500)).locations
@@ -292,30 +307,34 @@ def test_where_it_looks_first(initial_location):
     assert locations[:, 1].std() > 0.2
 
 
-def test_one_glimpse_has_nothing_to_choose():
+def test_a_single_glimpse_trains_without_reinforce():
     model = make_model(num_glimpses=1).train()
     loss = model(make_images(), labels=torch.tensor([0, 1, 2])).loss
     loss.backward()
-    assert loss.isfinite() and model.model.locator.mean.weight.grad is None
+    assert loss.isfinite()
+    assert model.model.locator.mean.weight.grad is None
 
 
 @pytest.mark.parametrize("cell_type", ["rnn", "gru"])
-def test_save_and_load(tmp_path, cell_type):
+def test_saved_model_loads_with_every_auto_class(tmp_path, cell_type):
     model = make_model(cell_type=cell_type)
     model.save_pretrained(tmp_path)
     loaded, info = AutoModelForImageClassification.from_pretrained(tmp_path, output_loading_info=True)
-    assert type(loaded) is RecurrentAttentionForImageClassification and not any(info.values())
+    assert type(loaded) is RecurrentAttentionForImageClassification
+    assert not any(info.values())
     images = make_images()
     torch.testing.assert_close(loaded(images).logits, model(images).logits)
     base = AutoModel.from_pretrained(tmp_path)
     assert type(base) is RecurrentAttentionModel
     torch.testing.assert_close(base(images).locations, model(images).locations)
-    half = AutoModelForImageClassification.from_pretrained(tmp_path, dtype=torch.bfloat16)(images)
-    assert half.glimpses.dtype == torch.bfloat16 and half.locations.dtype == torch.float32
-    torch.testing.assert_close(half.locations, model(images).locations, atol=0.1, rtol=0)
+    half = AutoModelForImageClassification.from_pretrained(tmp_path, dtype=torch.bfloat16)
+    assert all(torch.equal(a, b.bfloat16()) for a, b in zip(half.parameters(), model.parameters(), strict=True))
+    outputs = half(images)
+    assert outputs.glimpses.dtype == torch.bfloat16
+    assert outputs.locations.dtype == torch.float32
 
 
-def test_sizes_and_channels():
+def test_images_of_any_size_but_not_of_other_channels_are_accepted():
     model = make_model()
     assert model(make_images(20)).logits.shape == (3, 3)
     assert isinstance(model(make_images(), return_dict=False), tuple)
@@ -325,8 +344,8 @@ def test_sizes_and_channels():
         model()
 
 
-def test_it_learns_where_to_look():
-    """A bright spot in a corner, seen in two glimpses of which the first sees only on which side it is."""
+def test_training_moves_the_second_glimpse_to_the_object():
+    """The first glimpse shows the side on which the object is; only a second one there shows its class."""
     torch.manual_seed(0)
     config = RecurrentAttentionConfig(
         image_size=16,
