@@ -164,6 +164,7 @@ class BahdanauConfig(PreTrainedConfig):
     >>> model = BahdanauForConditionalGeneration(configuration)
     >>> model.config.hidden_size
     128
+
     ```"""
 
     model_type = "bahdanau"

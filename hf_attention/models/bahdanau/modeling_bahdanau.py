@@ -181,6 +181,7 @@ class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, BahdanauLossMixi
         >>> outputs = model(input_ids=torch.tensor([[5, 6, 2]]), labels=torch.tensor([[7, 2]]), output_attentions=True)
         >>> outputs.cross_attentions[0].shape  # batch, heads, target, source
         torch.Size([1, 1, 2, 3])
+
         ```"""
         if labels is not None:
             known = labels.masked_fill(labels == -100, 0) if labels.device.type == "cpu" else labels
