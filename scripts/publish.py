@@ -83,8 +83,8 @@ def main(arguments: list[str] | None = None):
     except (OSError, ValueError) as error:
         sys.exit(f"publish.py: {error}")
     print("\n".join(found.files))
-    if found.left_out:
-        print(f"left out: {', '.join(found.left_out)}")
+    if found.skipped:
+        print(f"skipped: {', '.join(found.skipped)}")
     print(f"{len(found.files)} files {'would go' if found.url is None else 'are'} to {found.url or found.repo_id}")
 
 

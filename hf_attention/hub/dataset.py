@@ -10,7 +10,7 @@ from huggingface_hub import DatasetCard, DatasetCardData
 
 from ..data.dates import FIRST, LAST, LOCALES, load_dates
 from .card import CARD
-from .folder import check_made_here, read_text, write_text
+from .folder import check_only_contains, read_text, write_text
 from .renewal import renew_card, sign_card
 
 
@@ -30,7 +30,7 @@ def write_dates_dataset(folder: str, repo_id: str, data: DatasetDict | None = No
     Raises:
         `ValueError`: for a folder that holds other things.
     """
-    check_made_here(folder, {"data", CARD})
+    check_only_contains(folder, {"data", CARD})
     data = data or load_dates()
     files = []
     for split, rows in data.items():

@@ -1,6 +1,6 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
-"""What a model's folder holds: whether its weights are whole, and what of it is shared."""
+"""The files of a model's folder: which are uploaded, and whether the weights are complete."""
 
 import fnmatch
 import hashlib
@@ -17,11 +17,12 @@ from transformers.utils import CONFIG_NAME, SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHT
 logger = logging.get_logger(__name__)
 
 TRAINING_ARGS = "training_args.json"
-PUBLISHED = ".published"  # the folder's card as it was when it was uploaded last, by repository
-WEIGHTS_DIGEST = "weights.sha256"  # beside an export: of which weights it is
+PUBLISHED = ".published"  # the folder's card as of the last upload, by repository
+TARGET_TOKENIZER = "target_tokenizer"  # where the target language has a vocabulary of its own
+WEIGHTS_DIGEST = "weights.sha256"  # next to an export: the digest of the weights it was made from
+ONNX_TRANSLATOR = "onnx_translator.py"
 
-
-# checkpoints, optimizer states and pickles stay at home, and so does what nobody named here
+# allow-list: nothing else is uploaded, so checkpoints, optimizer states and pickles are not
 SHARED = (
     CONFIG_NAME,
     "generation_config.json",
@@ -43,7 +44,7 @@ SHARED = (
     "chat_template*",
     "preprocessor_config.json",
     "processor_config.json",
-    "target_tokenizer/*",
+    f"{TARGET_TOKENIZER}/*",
     "README.md",
     "assets/*",
     ".eval_results/*.yaml",
@@ -51,6 +52,8 @@ SHARED = (
     "all_results.json",
     "onnx/*.onnx",
     "onnx/*.json",
+    f"onnx/{ONNX_TRANSLATOR}",
+    f"onnx/{TARGET_TOKENIZER}/*.json",
 )
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt", "*.h5", "*.msgpack")
 NO_WEIGHTS = ("training_args.bin", "optimizer.*", "scheduler.*", "rng_state*", "scaler.*")
@@ -58,8 +61,8 @@ BINARY = (".safetensors", ".onnx", ".parquet", ".png", ".jpg")
 SECRET = re.compile(rb"\bhf_[A-Za-z0-9]{20,}\b")
 
 
-def check_weights(folder: str):
-    """Raises `ValueError` where a folder has no safetensors, or a file of them is missing or cut short."""
+def check_weights(folder: str) -> None:
+    """Raises `ValueError` if a folder has no safetensors, or if one of them is missing or truncated."""
     if not os.path.isdir(folder):
         raise ValueError(f"{folder} is not a folder.")
     files = sorted(Path(folder).glob("model*.safetensors"))
@@ -71,7 +74,7 @@ def check_weights(folder: str):
     if index.is_file() and not Path(folder, SAFE_WEIGHTS_NAME).is_file():
         parts = set(json.loads(index.read_text("utf-8"))["weight_map"].values())
         if missing := sorted(parts - {file.name for file in files}):
-            raise ValueError(f"{folder} lacks a part of its weights: {', '.join(missing)}.")
+            raise ValueError(f"{folder} lacks weights named in its index: {', '.join(missing)}.")
     for file in files:
         try:
             with safe_open(file, framework="pt") as weights:
@@ -79,44 +82,49 @@ def check_weights(folder: str):
                     weights.get_slice(name).get_shape()
         except (SafetensorError, OSError) as error:
             raise ValueError(
-                f"{file} is cut short or damaged ({error}). Remove {folder} and go on from an earlier checkpoint."
+                f"{file} is truncated or damaged ({error}). Remove {folder} and resume from an earlier checkpoint."
             ) from error
 
 
 def refuse_pickles(name: str, files: list[str]) -> ValueError:
-    """The error for a folder, or a repository, whose weights are pickles alone."""
+    """Returns the error for a folder or a repository whose only weights are pickles."""
     return ValueError(
-        f"{name} holds weights as a pickle ({', '.join(files)}), which can run code when loaded. Where you trust its "
+        f"{name} holds weights as a pickle ({', '.join(files)}), which can run code when loaded. If you trust its "
         "origin, convert it: load it with transformers' `from_pretrained(..., use_safetensors=False)` and "
         f"`save_pretrained` it, which writes {SAFE_WEIGHTS_NAME}."
     )
 
 
 def find_pickles(folder: str) -> list[Path]:
-    """Files of a folder that hold weights in a form other than safetensors."""
+    """Returns the files of a folder that hold weights in another format than safetensors."""
     files = [file for pattern in PICKLES for file in sorted(Path(folder).glob(pattern))]
     return [file for file in files if not any(fnmatch.fnmatch(file.name, pattern) for pattern in NO_WEIGHTS)]
 
 
 def list_shared(folder: str) -> tuple[list[str], list[str]]:
-    """What of a model's folder goes to the Hub, as paths relative to it, and what does not, whole folders by name."""
-    found = {file for pattern in SHARED for file in Path(folder).glob(pattern) if file.is_file()}
-    shared = {file.relative_to(folder).as_posix() for file in found}
-    if Path(folder, "onnx").is_dir() and read_text(Path(folder, "onnx", WEIGHTS_DIGEST)) != digest_weights(folder):
-        logger.warning(f"{Path(folder, 'onnx')} is left out: it is not of these weights. Export it again.")
+    """Returns the paths in a model's folder that are uploaded, and those that are not (top-level folders by name)."""
+    shared = {
+        file.relative_to(folder).as_posix()
+        for pattern in SHARED
+        for file in Path(folder).glob(pattern)
+        if file.is_file()
+    }
+    onnx = Path(folder, "onnx")
+    if onnx.is_dir() and read_text(onnx / WEIGHTS_DIGEST) != digest_weights(folder):
+        logger.warning(f"{onnx} is skipped: it was exported from other weights. Export it again.")
         shared = {path for path in shared if not path.startswith("onnx/")}
-    with_some = {path.split("/")[0] for path in shared if "/" in path}
-    left_out = set()
+    shared_folders = {path.split("/")[0] for path in shared if "/" in path}
+    skipped = set()
     for path in Path(folder).iterdir():
-        if path.is_dir() and path.name in with_some:
-            left_out |= {file.relative_to(folder).as_posix() for file in path.rglob("*") if file.is_file()} - shared
+        if path.is_dir() and path.name in shared_folders:
+            skipped |= {file.relative_to(folder).as_posix() for file in path.rglob("*") if file.is_file()} - shared
         elif path.name not in shared:
-            left_out.add(path.name)
-    return sorted(shared), sorted(left_out)
+            skipped.add(path.name)
+    return sorted(shared), sorted(skipped)
 
 
 def digest_weights(folder: str) -> str:
-    """Tells the weights of a folder from others."""
+    """Returns a digest of the weights in a folder."""
     total = hashlib.sha256()
     for file in sorted(Path(folder).glob("model*.safetensors")):
         with open(file, "rb") as weights:
@@ -124,8 +132,8 @@ def digest_weights(folder: str) -> str:
     return total.hexdigest()
 
 
-def check_secrets(folder: str, paths: list[str], api: HfApi):
-    """Raises `ValueError` where a file to be shared holds an access token of the Hub, such as the one in use."""
+def check_secrets(folder: str, paths: list[str], api: HfApi) -> None:
+    """Raises `ValueError` if a file to be uploaded contains an access token of the Hub, such as the one in use."""
     token = api.token if isinstance(api.token, str) else get_token()
     for path in paths:
         if Path(path).suffix in BINARY:
@@ -133,21 +141,36 @@ def check_secrets(folder: str, paths: list[str], api: HfApi):
         data = Path(folder, path).read_bytes()
         if SECRET.search(data) or (token and token.encode() in data):
             raise ValueError(
-                f"{Path(folder, path)} holds an access token, and would be public. Remove it, and revoke it if it was "
-                "shared before."
+                f"{Path(folder, path)} contains an access token, which would become public. Remove it, and "
+                "revoke it if it was shared before."
             )
 
 
-def check_made_here(folder: str, names: set[str]):
-    """Raises `ValueError` where a folder to be made holds other things than what is made there."""
+def check_only_contains(folder: str, names: set[str]) -> None:
+    """Raises `ValueError` for a file, and for a folder with entries other than `names`, which are overwritten."""
     if os.path.isfile(folder):
         raise ValueError(f"{folder} is a file. Name a folder.")
     if os.path.isdir(folder) and (others := sorted(set(os.listdir(folder)) - names - {PUBLISHED})):
-        raise ValueError(f"{folder} holds other things ({', '.join(others[:3])}). Name a new folder, or an empty one.")
+        raise ValueError(f"{folder} holds other files ({', '.join(others[:3])}). Name a new or an empty folder.")
+
+
+def read_model_type(folder: str) -> str | None:
+    return load_json(Path(folder, CONFIG_NAME)).get("model_type")
+
+
+def load_json(path: Path) -> dict:
+    """Returns `{}` if there is no file. Raises `ValueError` for a file that does not hold a JSON object."""
+    try:
+        content = json.loads(read_text(path) or "{}")
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path} is not valid JSON ({error}). Save the model again.") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} does not hold a JSON object. Save the model again.")
+    return content
 
 
 def read_text(path: Path) -> str | None:
-    """A text, or `None` where there is no file. Raises `ValueError` for another encoding than UTF-8."""
+    """Returns `None` if there is no file. Raises `ValueError` for an encoding other than UTF-8."""
     try:
         return path.read_text("utf-8") if path.is_file() else None
     except UnicodeDecodeError as error:
@@ -156,8 +179,8 @@ def read_text(path: Path) -> str | None:
         ) from error
 
 
-def write_text(path: Path, text: str):
-    """Writes beside, then moves into place: a disk that is full leaves what was there."""
+def write_text(path: Path, text: str) -> None:
+    """Saves atomically (temporary file, then rename): if the disk is full, the old file remains."""
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_name(f".{path.name}.saving")
     try:

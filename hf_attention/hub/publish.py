@@ -1,7 +1,7 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
 """
-Publishing a folder on the Hub: checked first, then uploaded in one commit, so that what is there is always whole.
+Publishing a folder on the Hub: it is checked first, then uploaded in one commit, so the repository is always complete.
 
 An upload that fails changes neither the folder nor the repository; running it again finishes the job.
 """
@@ -9,25 +9,16 @@ An upload that fails changes neither the folder nor the repository; running it a
 import fnmatch
 import json
 import os
-import re
-import shutil
-import subprocess
-import sys
 import tempfile
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-from huggingface_hub import CommitInfo, CommitOperationAdd, CommitOperationDelete, HfApi, ModelInfo
-from huggingface_hub.errors import HfHubHTTPError, HTTPError, LocalEntryNotFoundError, LocalTokenNotFoundError
+from huggingface_hub import CommitInfo, CommitOperationAdd, CommitOperationDelete, HfApi
+from huggingface_hub.errors import HTTPError
 from huggingface_hub.utils import validate_repo_id
-from safetensors.torch import load
-from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 from transformers.utils import CONFIG_NAME, logging
 
-from .. import models
-from . import probe
 from .card import CARD
 from .folder import (
     PUBLISHED,
@@ -36,38 +27,95 @@ from .folder import (
     check_weights,
     find_pickles,
     list_shared,
+    load_json,
+    read_model_type,
     read_text,
     write_text,
 )
+from .folder_checks import check_code, check_loads
+from .hub_errors import translate_hub_errors
 from .renewal import add_tags, address_card, combine_cards
 
 
 logger = logging.get_logger(__name__)
 
-NAMING_CODE = (CONFIG_NAME, "tokenizer_config.json", "preprocessor_config.json", "processor_config.json")
-# where the client finds a token
-TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH", "HF_HUB_CACHE", "HF_STORED_TOKENS_PATH")
-OURS = Path(models.__file__).parent  # the code of the families
+WEIGHTS = ("model*.safetensors", "model.safetensors.index.json", "pytorch_model*.bin", "pytorch_model*.index.json")
 
 
 @dataclass
 class Published:
     """
-    What was, or in a dry run would be, uploaded: paths in the repository, what of the folder stays at home, and where
-    the commit is (`None` in a dry run).
+    The result of an upload or, in a dry run, what it would upload.
+
+    Args:
+        repo_id (`str`): the repository's name.
+        files (`list[str]`): paths in the repository.
+        skipped (`list[str]`): what is in the folder but is not uploaded.
+        url, oid (`str`, *optional*): of the commit or pull request; `None` in a dry run.
     """
 
     repo_id: str
     files: list[str]
-    left_out: list[str]
+    skipped: list[str]
     url: str | None = None
     oid: str | None = None
 
     @classmethod
-    def of(cls, repo_id: str, files: list[str], left_out: list[str], commit: CommitInfo | None):
+    def from_commit(cls, repo_id: str, files: list[str], skipped: list[str], commit: CommitInfo | None) -> "Published":
         if commit is None:
-            return cls(repo_id, files, left_out)
-        return cls(repo_id, files, left_out, commit.pr_url or commit.commit_url, commit.oid)
+            return cls(repo_id, files, skipped)
+        return cls(repo_id, files, skipped, commit.pr_url or commit.commit_url, commit.oid)
+
+    @property
+    def left_out(self) -> list[str]:
+        return self.skipped  # old name, kept until 0.2
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommitOptions:
+    """Where a commit goes, and what it is called; the arguments are those of [`publish_model`]."""
+
+    repo_id: str
+    repo_type: str = "model"
+    private: bool | None = None
+    revision: str | None = None
+    create_pr: bool = False
+    commit_message: str
+    tags: Sequence[str] = ()
+    version: str | None = None
+    overwrite: bool = False
+
+
+@dataclass(frozen=True)
+class RemoteRevision:
+    """A repository on the Hub, as it is at one commit."""
+
+    api: HfApi
+    repo_id: str
+    repo_type: str
+    sha: str | None
+    files: list[str]
+
+    @classmethod
+    def fetch(
+        cls, api: HfApi, repo_id: str, repo_type: str = "model", revision: str | None = None
+    ) -> "RemoteRevision":
+        fetch = {"model": api.model_info, "dataset": api.dataset_info, "space": api.space_info}[repo_type]
+        info = fetch(repo_id, revision=revision)
+        return cls(api, repo_id, repo_type, info.sha, [file.rfilename for file in info.siblings or []])
+
+    def read(self, path: str) -> str | None:
+        """Returns the text of a file, or `None` if there is no such file."""
+        if path not in self.files:
+            return None
+        with tempfile.TemporaryDirectory() as scratch:
+            file = self.api.hf_hub_download(
+                self.repo_id, path, revision=self.sha, repo_type=self.repo_type, local_dir=scratch
+            )
+            return read_text(Path(file))
+
+
+Operations = list[CommitOperationAdd | CommitOperationDelete]
 
 
 def publish_model(
@@ -87,32 +135,33 @@ def publish_model(
     """
     Uploads a model's folder in one commit: weights, config, code, tokenizer or image processor, card and results.
 
-    Before that it loads the folder in a process of its own, as a reader without the plugin does, and compares what it
-    gives with what it gives here.
+    Before that, the folder is loaded in a separate process as a user without the plugin loads it, and the outputs are
+    compared with those of this process.
 
     Args:
-        folder (`str`): what a training script, or `save_pretrained` of model and tokenizer, left.
+        folder (`str`): written by a training script, or by `save_pretrained` of model and tokenizer.
         repo_id (`str`): `user/name`.
-        private (`bool`, *optional*): whether a repository made here is private.
-        revision (`str`, *optional*): a branch, made where it is not there; `main`.
-        create_pr (`bool`): whether to open a pull request in place of writing to the branch.
-        tags (`list[str]`, *optional*): added to the card there, where they stay.
+        private (`bool`, *optional*): whether to create the repository as a private one.
+        revision (`str`, *optional*): the branch, created if it does not exist; defaults to `main`.
+        create_pr (`bool`): whether to open a pull request instead of writing to the branch.
+        tags (`list[str]`, *optional*): added to the card on the Hub, where they stay.
         version (`str`, *optional*): a git tag for the commit.
-        trust_remote_code (`bool`): whether to run, for the check, code in the folder that is not the plugin's own.
-        overwrite (`bool`): whether to replace another kind of model, and a card that a person wrote there.
-        dry_run (`bool`): checks the folder and tells what would be uploaded; asks the Hub nothing.
+        trust_remote_code (`bool`): whether to run, for the check, code in the folder that differs from the plugin's.
+        overwrite (`bool`): whether to replace a model of another type, and a card written by hand.
+        dry_run (`bool`): checks the folder and lists what would be uploaded, without a request to the Hub.
+        api (`HfApi`, *optional*): the client.
 
     Raises:
-        `ValueError`: for a name, a folder, weights, a card or code that cannot be published; nothing was uploaded.
-        `OSError`: where the Hub refuses or does not answer.
+        `ValueError`: for a name, folder, weights, card or code that cannot be published; nothing was uploaded.
+        `OSError`: if the Hub refuses or does not answer.
     """
     check_name(repo_id)
     if create_pr and version:
-        raise ValueError("`version` tags a commit of a branch; with `create_pr` tag it once it is merged.")
+        raise ValueError("`version` tags a commit of a branch; with `create_pr`, tag it once it is merged.")
     check_weights(folder)
-    files, left_out = list_shared(folder)
+    files, skipped = list_shared(folder)
     if pickles := find_pickles(folder):
-        logger.warning(f"Only safetensors are uploaded; left out: {', '.join(file.name for file in pickles)}.")
+        logger.warning(f"Only safetensors are uploaded; skipped: {', '.join(file.name for file in pickles)}.")
     api = api or HfApi()
     check_secrets(folder, files, api)
     training_args = encode_options(Path(folder, TRAINING_ARGS))
@@ -124,23 +173,32 @@ def publish_model(
     else:
         card = address_card(card, repo_id)
 
-    def make_operations(info: ModelInfo) -> list[CommitOperationAdd | CommitOperationDelete]:
+    def make_operations(remote: RemoteRevision) -> Operations:
         if not overwrite:
-            check_same_kind(read_model_type(folder), repo_id, read_remote(api, info, CONFIG_NAME))
-        contents = {path: Path(folder, path) for path in files if path != CARD}
-        if TRAINING_ARGS in contents:
-            contents[TRAINING_ARGS] = training_args
-        operations = [CommitOperationAdd(path, content) for path, content in contents.items()]
-        # weights in another number of files, or of another form, would be loaded in place of these
-        there = [file.rfilename for file in info.siblings]
-        stale = [path for path in there if path not in files and is_weights(path)]
+            check_same_type(read_model_type(folder), remote)
+        operations: Operations = [
+            CommitOperationAdd(path, training_args if path == TRAINING_ARGS else Path(folder, path))
+            for path in files
+            if path != CARD
+        ]
+        # weights in other shards, or in another format, would be loaded instead of these
+        stale = [path for path in remote.files if path not in files and is_weights(path)]
         return operations + [CommitOperationDelete(path) for path in stale]
 
     commit = None
     if not dry_run:
-        options = {"commit_message": commit_message, "revision": revision, "create_pr": create_pr, "tags": tags}
-        commit = upload(api, folder, repo_id, "model", make_operations, card, private, version, overwrite, **options)
-    return Published.of(repo_id, files, left_out, commit)
+        options = CommitOptions(
+            repo_id=repo_id,
+            private=private,
+            revision=revision,
+            create_pr=create_pr,
+            commit_message=commit_message,
+            tags=tags or (),
+            version=version,
+            overwrite=overwrite,
+        )
+        commit = upload(api, folder, card, make_operations, options)
+    return Published.from_commit(repo_id, files, skipped, commit)
 
 
 def publish_folder(
@@ -150,286 +208,173 @@ def publish_folder(
     private: bool | None = None,
     dry_run: bool = False,
     api: HfApi | None = None,
-    **options,
+    commit_message: str = "Upload folder",
+    revision: str | None = None,
+    create_pr: bool = False,
+    overwrite: bool = False,
 ) -> Published:
     """
-    Uploads the folder of a data set (`repo_type` `dataset`) or a Space (`space`) in one commit.
+    Uploads all files of the folder of a data set (`repo_type` `dataset`) or a Space (`space`) in one commit.
 
-    `options` are `commit_message`, `revision` and `create_pr`. Raises as [`publish_model`] does.
+    Arguments and exceptions are those of [`publish_model`].
     """
     check_name(repo_id)
     api = api or HfApi()
-    files = [path.relative_to(folder).as_posix() for path in Path(folder).rglob("*") if path.is_file()]
-    files = sorted(path for path in files if not path.startswith(f"{PUBLISHED}/"))
+    paths = [path.relative_to(folder).as_posix() for path in Path(folder).rglob("*") if path.is_file()]
+    files = sorted(path for path in paths if not path.startswith(f"{PUBLISHED}/"))
     check_secrets(folder, files, api)
     commit = None
     if not dry_run:
-        operations = [CommitOperationAdd(path, Path(folder, path)) for path in files if path != CARD]
-        card = read_text(Path(folder, CARD))
-        commit = upload(api, folder, repo_id, repo_type, lambda info: operations, card, private, **options)
-    return Published.of(repo_id, files, [], commit)
+        options = CommitOptions(
+            repo_id=repo_id,
+            repo_type=repo_type,
+            private=private,
+            revision=revision,
+            create_pr=create_pr,
+            commit_message=commit_message,
+            overwrite=overwrite,
+        )
+
+        def make_operations(remote: RemoteRevision) -> Operations:
+            return [CommitOperationAdd(path, Path(folder, path)) for path in files if path != CARD]
+
+        commit = upload(api, folder, read_text(Path(folder, CARD)), make_operations, options)
+    return Published.from_commit(repo_id, files, [], commit)
 
 
 def upload(
     api: HfApi,
     folder: str,
-    repo_id: str,
-    repo_type: str,
-    make_operations,
     card: str | None,
-    private: bool | None = None,
-    version: str | None = None,
-    overwrite: bool = False,
-    revision: str | None = None,
-    create_pr: bool = False,
-    tags: list[str] | None = None,
-    **options,
+    make_operations: Callable[[RemoteRevision], Operations],
+    options: CommitOptions,
 ) -> CommitInfo:
     """
-    One commit onto the revision as it was when `make_operations` saw it, with a card that keeps what a person wrote
-    there. Raises `OSError` where that fails.
+    Creates one commit on top of the revision that `make_operations` is given; edits of the card on the Hub are kept.
+
+    Raises `OSError` if that fails.
     """
-    where = {"repo_id": repo_id, "repo_type": repo_type}
-    known = Path(folder, PUBLISHED, repo_type, *repo_id.split("/"), revision or "main", CARD)
-    with explained(repo_id):
-        if not create_pr:
-            create_repository(api, repo_id, repo_type, private)
-        if version and version in [tag.name for tag in api.list_repo_refs(**where).tags]:
-            raise ValueError(f"`version`: {repo_id} has a tag {version}. Name another.")
-        if revision is not None and not create_pr:
-            api.create_branch(**where, branch=revision, exist_ok=True)
-        if create_pr and not api.repo_exists(**where):
+    repo_id, repo_type, revision = options.repo_id, options.repo_type, options.revision
+    published_card = Path(folder, PUBLISHED, repo_type, *repo_id.split("/"), revision or "main", CARD)
+    with translate_hub_errors(repo_id):
+        if not options.create_pr:
+            create_repository(api, repo_id, repo_type, options.private)
+        if options.version:
+            tags = api.list_repo_refs(repo_id, repo_type=repo_type).tags
+            if options.version in [tag.name for tag in tags]:
+                raise ValueError(f"`version`: {repo_id} already has the tag {options.version}. Choose another.")
+        if revision is not None and not options.create_pr:
+            api.create_branch(repo_id, repo_type=repo_type, branch=revision, exist_ok=True)
+        if options.create_pr and not api.repo_exists(repo_id, repo_type=repo_type):
             raise ValueError(f"`create_pr`: {repo_id} is not on the Hub. Publish there once without `create_pr`.")
-        info = api.repo_info(**where, revision=revision)
-        operations = make_operations(info)
+        remote = RemoteRevision.fetch(api, repo_id, repo_type, revision)
+        operations = make_operations(remote)
         if card is not None:
-            combined = card
-            if not overwrite:
-                combined = combine_cards(read_text(known), card, read_remote(api, info, CARD, repo_type))
-            operations.append(CommitOperationAdd(CARD, add_tags(combined, tags or []).encode()))
+            merged = card if options.overwrite else combine_cards(read_text(published_card), card, remote.read(CARD))
+            operations.append(CommitOperationAdd(CARD, add_tags(merged, options.tags).encode()))
         commit = api.create_commit(
-            **where,
-            operations=operations,
-            parent_commit=info.sha,
+            repo_id,
+            operations,
+            commit_message=options.commit_message,
+            repo_type=repo_type,
+            parent_commit=remote.sha,
             revision=revision,
-            create_pr=create_pr,
-            **options,
+            create_pr=options.create_pr,
         )
-    if create_pr and commit.pr_url is None:
-        logger.warning(f"{repo_id} holds all of this already: there was nothing to open a pull request for.")
-    if card is not None and not create_pr:
+    if options.create_pr and commit.pr_url is None:
+        logger.warning(f"{repo_id} already holds all of this: there was nothing to open a pull request for.")
+    if card is not None and not options.create_pr:
         try:
-            write_text(known, card)
-        except OSError as error:  # the upload is done; a later one knows less
-            logger.warning(f"{known} could not be written ({error}), which tells the next upload what changed here.")
-    if version:
+            write_text(published_card, card)
+        except OSError as error:  # the upload itself succeeded
+            logger.warning(
+                f"{published_card} could not be written ({error}); the next upload cannot tell which of two edited "
+                "cards is newer."
+            )
+    if options.version:
         try:
-            api.create_tag(**where, tag=version, revision=commit.oid)
+            api.create_tag(repo_id, repo_type=repo_type, tag=options.version, revision=commit.oid)
         except (HTTPError, OSError) as error:
-            command = f"hf repos tag create {repo_id} {version} --revision {commit.oid}"
-            raise OSError(f"The commit is up ({commit.commit_url}), but without its tag: `{command}`.") from error
+            command = f"hf repos tag create {repo_id} {options.version} --revision {commit.oid}"
+            raise OSError(
+                f"The commit was created ({commit.commit_url}), but not its tag. Run `{command}`."
+            ) from error
     return commit
 
 
 def create_repository(api: HfApi, repo_id: str, repo_type: str = "model", private: bool | None = None) -> str:
-    """Its whole name. Raises `ValueError` for a public one that was to be private."""
-    sdk = {"space_sdk": "gradio"} if repo_type == "space" else {}
-    repo_id = api.create_repo(repo_id, repo_type=repo_type, private=private, exist_ok=True, **sdk).repo_id
+    """Returns the full name. Raises `ValueError` if a private repository is requested and a public one exists."""
+    sdk = "gradio" if repo_type == "space" else None
+    repo_id = api.create_repo(repo_id, repo_type=repo_type, private=private, exist_ok=True, space_sdk=sdk).repo_id
     if private and not api.repo_info(repo_id, repo_type=repo_type).private:
         raise ValueError(f"{repo_id} is public already. Make it private in its settings, or name another repository.")
     return repo_id
 
 
-def check_name(repo_id: str):
+def check_name(repo_id: str) -> None:
     validate_repo_id(repo_id)
     if "/" not in repo_id:
-        raise ValueError(f"`repo_id` is `user/name`, but {repo_id!r} names no user.")
+        raise ValueError(f"`repo_id` must be `user/name`, got {repo_id!r}.")
 
 
-def check_models(names: list[str], api: HfApi | None = None):
-    """Raises `ValueError` for a model that is not on the Hub, or not for this token to read."""
+def check_models(names: list[str], api: HfApi | None = None) -> None:
+    """Raises `ValueError` for a model that is not on the Hub, or that this token may not read."""
     api = api or HfApi()
     for name in names:
-        with explained(name):
+        with translate_hub_errors(name):
             if not api.repo_exists(name):
                 raise ValueError(
-                    f"`models`: {name} is not on the Hub, or is private to somebody else. Publish it first."
+                    f"`models`: {name} is not on the Hub, or is private and belongs to another user. Publish it first."
                 )
-
-
-def check_code(folder: str, trust_remote_code: bool):
-    """Raises `ValueError` for code in a folder, or named by it, that is not the plugin's, unless it is trusted."""
-    known = {file.name: file for file in [*OURS.glob("*/*.py"), *OURS.parent.glob("interpret/*.py")]}
-    foreign = {
-        file.name
-        for file in Path(folder).glob("*.py")
-        if file.name not in known or known[file.name].read_bytes() != file.read_bytes()
-    }
-    for name in NAMING_CODE:  # `other/repository--module.Class` is the code of another repository, or folder
-        text = json.dumps(load_json(Path(folder, name)).get("auto_map", {}))
-        foreign |= set(re.findall(r'"([^"]*--[^"]*)"', text))
-    if foreign and not trust_remote_code:
-        raise ValueError(
-            f"{folder} holds code that is not the installed plugin's: {', '.join(sorted(foreign))}. Read it, then set "
-            "`trust_remote_code`, or save the model again to replace it."
-        )
-
-
-def check_loads(folder: str, files: list[str], trust_remote_code: bool):
-    """
-    Raises `ValueError` where a clean process without the plugin cannot load what is to be shared of a folder, or gets
-    something else than the plugin, or transformers, does here.
-    """
-    whole = "A folder to share holds model, code, and tokenizer or image processor."
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:  # Windows keeps what is still mapped
-        for path in files:
-            Path(scratch, "model", path).parent.mkdir(parents=True, exist_ok=True)
-            link_or_copy(Path(folder, path), Path(scratch, "model", path))
-        shared, output = os.path.join(scratch, "model"), os.path.join(scratch, "outputs.safetensors")
-        command = [sys.executable, probe.__file__, shared, output]
-        command += ["--trust_remote_code"] if any(path.endswith(".py") for path in files) or trust_remote_code else []
-        environment = {name: value for name, value in os.environ.items() if name not in TOKENS}
-        environment |= {"HF_HOME": scratch, "HF_HUB_OFFLINE": "1", "PYTHONSAFEPATH": "1", "PYTHONUTF8": "1"}
-        run = subprocess.run(command, capture_output=True, encoding="utf-8", env=environment, cwd=scratch)
-        if run.returncode:
-            # the exception, which may go over several lines, without the way to it
-            reason = re.split(r"\n(?=\w[\w.]*(?:Error|Exception)\b)", run.stderr.strip())[-1]
-            raise ValueError(f"{folder} does not load in a process without the plugin: {reason}\n({whole})")
-        there = load(Path(output).read_bytes())
-        if read_model_type(folder) not in CONFIG_MAPPING:
-            return  # there is no other code to compare with
-        try:
-            here = probe.probe(shared)
-        except Exception as error:  # whatever its parts raise
-            raise ValueError(f"{folder} does not load: {error} ({whole})") from error
-    for name, value in here.items():
-        if value.shape != there[name].shape or not torch.allclose(value.float(), there[name].float(), atol=1e-4):
-            raise ValueError(f"{folder} gives other {name} in a process without the plugin. Save the model again.")
-
-
-def link_or_copy(file: Path, target: Path):
-    try:
-        os.symlink(os.path.abspath(file), target)
-    except OSError:  # Windows grants links to few
-        shutil.copy(file, target)
-
-
-def read_model_type(folder: str) -> str | None:
-    return load_json(Path(folder, CONFIG_NAME)).get("model_type")
-
-
-def load_json(path: Path) -> dict:
-    """Nothing where there is no file; `ValueError` where it holds no `{...}`."""
-    try:
-        found = json.loads(read_text(path) or "{}")
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path} is no JSON ({error}). Save the model again.") from error
-    if not isinstance(found, dict):
-        raise ValueError(f"{path} holds no JSON object. Save the model again.")
-    return found
-
-
-def encode_options(file: Path) -> bytes:
-    """A run's options for elsewhere: an absolute path, which would tell of this machine, by its last part alone."""
-
-    def shorten(value):
-        if isinstance(value, list):
-            return [shorten(item) for item in value]
-        is_path = isinstance(value, str) and os.path.isabs(value)
-        return os.path.basename(os.path.normpath(value)) if is_path else value
-
-    options = {name: shorten(value) for name, value in load_json(file).items()}
-    return json.dumps(options, indent=2, ensure_ascii=False).encode()
 
 
 def check_can_publish(
     name: str, model_type: str, private: bool | None = None, revision: str | None = None, api: HfApi | None = None
-):
+) -> None:
     """
-    Makes the repository where it is not there, so that a long run finds out at its start whether it can be published.
+    Creates the repository if it does not exist, so that a long run fails at its start if it cannot be published.
 
-    Args:
-        name (`str`): `user/name`, or `name` alone for the token's user.
-
-    Raises as [`publish_model`] does.
+    `name` is `user/name`, or `name` alone for the token's user. Raises as [`publish_model`] does.
     """
     validate_repo_id(name)
     api = api or HfApi()
-    with explained(name):
+    with translate_hub_errors(name):
         repo_id = create_repository(api, name, private=private)
         if revision is not None:
             api.create_branch(repo_id, branch=revision, exist_ok=True)
-        info = api.model_info(repo_id, revision=revision)
-        check_same_kind(model_type, repo_id, read_remote(api, info, CONFIG_NAME))
+        check_same_type(model_type, RemoteRevision.fetch(api, repo_id, revision=revision))
 
 
-def check_same_kind(model_type: str | None, repo_id: str, remote_config: str | None):
-    """Raises `ValueError` where a repository holds another kind of model."""
+def check_same_type(model_type: str | None, remote: RemoteRevision) -> None:
+    """Raises `ValueError` if a repository holds a model of another type."""
+    config = remote.read(CONFIG_NAME)
     try:
-        found = model_type if remote_config is None else json.loads(remote_config).get("model_type")
+        remote_type = model_type if config is None else json.loads(config).get("model_type")
     except json.JSONDecodeError:
-        found = "that config.json does not tell"
-    if found != model_type:
+        remote_type = "unknown (its config.json is not valid JSON)"
+    if remote_type != model_type:
         raise ValueError(
-            f"{repo_id} is taken: it holds a model of type {found}, not {model_type}. Name another repository, or "
-            "replace it with `scripts/publish.py --overwrite`."
+            f"{remote.repo_id} is taken: it holds a model of type {remote_type}, not {model_type}. Name another "
+            "repository, or replace it with `scripts/publish.py --overwrite`."
         )
 
 
 def is_weights(path: str) -> bool:
-    patterns = (
-        "model*.safetensors",
-        "model.safetensors.index.json",
-        "pytorch_model*.bin",
-        "pytorch_model*.index.json",
-    )
-    return any(fnmatch.fnmatch(path, pattern) for pattern in patterns)
+    return any(fnmatch.fnmatch(path, pattern) for pattern in WEIGHTS)
 
 
-def read_remote(api: HfApi, info: ModelInfo, path: str, repo_type: str = "model") -> str | None:
-    if path not in [file.rfilename for file in info.siblings]:
-        return None
-    with tempfile.TemporaryDirectory() as scratch:
-        file = api.hf_hub_download(info.id, path, revision=info.sha, repo_type=repo_type, local_dir=scratch)
-        return read_text(Path(file))
+def encode_options(file: Path) -> bytes:
+    """Returns a run's options with absolute paths, which may name a user, reduced to their last part."""
 
+    def shorten(value: object) -> object:
+        if isinstance(value, list):
+            return [shorten(item) for item in value]
+        if isinstance(value, str) and os.path.isabs(value):
+            return os.path.basename(os.path.normpath(value))
+        return value
 
-@contextmanager
-def explained(repo_id: str):
-    """Turns what the client raises into `OSError` that says what happened and what to do; nothing is half uploaded."""
-    try:
-        yield
-    except (HTTPError, LocalTokenNotFoundError, LocalEntryNotFoundError, ConnectionError, RuntimeError) as error:
-        found, cause = error, error
-        while cause is not None:  # a failed transfer hides the answer behind it
-            found, cause = cause, cause.__cause__ or cause.__context__
-            if isinstance(found, HTTPError):
-                break
-        if isinstance(error, RuntimeError) and not isinstance(found, HTTPError):
-            raise
-        raise OSError(explain(found, repo_id)) from error
-
-
-def explain(error: Exception, repo_id: str) -> str:
-    status = error.response.status_code if isinstance(error, HfHubHTTPError) and error.response is not None else None
-    again = "Nothing is half uploaded: run the command again to finish."
-    if isinstance(error, LocalTokenNotFoundError) or status == 401:
-        return f"The Hub wants a valid token to write to {repo_id}. Log in (`hf auth login`), or set `HF_TOKEN`."
-    if status == 403:
-        return (
-            f"The Hub's token may not write to {repo_id}: it is read-only, or the name is another user's. Use a token "
-            "with the right to write, or name a repository of your own."
-        )
-    if status == 404:
-        return f"{repo_id}, or the revision named, is not on the Hub, or is private to somebody else."
-    if status == 412:
-        return f"{repo_id} was changed by another push meanwhile, or by this one, had its answer been lost. {again}"
-    if status == 429:
-        return f"The Hub asks to slow down (429). Wait some minutes. {again}"
-    if status is not None and status < 500:
-        return f"The Hub refused ({status}): {error.server_message or error}. The repository is as it was."
-    reason = f"error {status}" if status else f"{type(error).__name__}: {error}"
-    return f"The Hub did not confirm the upload to {repo_id} ({reason}). {again}"
+    options = {name: shorten(value) for name, value in load_json(file).items()}
+    return json.dumps(options, indent=2, ensure_ascii=False).encode()
 
 
 __all__ = ["Published", "publish_folder", "publish_model"]

@@ -10,9 +10,10 @@ written. What still has its digest is renewed; what differs is a person's, and s
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 
 import yaml
-from huggingface_hub import ModelCard
+from huggingface_hub import RepoCard
 from transformers.utils import logging
 
 
@@ -85,7 +86,7 @@ def join_sections(sections: Sections) -> str:
     return "\n\n".join(text for text in sections.values() if text)
 
 
-def sign_card(card: ModelCard) -> str:
+def sign_card(card: RepoCard) -> str:
     """The text of a card just generated, with its record."""
     metadata, body, _ = read_card(str(card))
     return write_card(metadata, join_sections(split_sections(body)), record_of(metadata, body))
@@ -252,7 +253,7 @@ def address_card(text: str, repo_id: str) -> str:
     return write_card(metadata, join_sections(sections), record)
 
 
-def add_tags(text: str, tags: list[str]) -> str:
+def add_tags(text: str, tags: Sequence[str]) -> str:
     """A card with more tags in its metadata; the same text where it has them."""
     metadata, body, record = read_card(text)
     found = metadata.get("tags") or []

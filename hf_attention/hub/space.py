@@ -13,7 +13,7 @@ from huggingface_hub.utils import validate_repo_id
 
 from .. import models
 from .card import CARD
-from .folder import check_made_here, read_text, write_text
+from .folder import check_only_contains, read_text, write_text
 from .renewal import renew_card, sign_card
 
 
@@ -52,7 +52,7 @@ def write_space(folder: str, model_names: list[str]):
                 f"A Space shows models of the Hub, `user/name`, but {name!r} is a folder or names no user."
             )
     package, target = Path(models.__file__).parents[1], Path(folder, "hf_attention")
-    check_made_here(folder, {"hf_attention", "app.py", "requirements.txt", CARD})
+    check_only_contains(folder, {"hf_attention", "app.py", "requirements.txt", CARD})
     if target.resolve() == package.resolve():
         raise ValueError(f"{folder} holds this very package. Name a new folder.")
     if target.exists():

@@ -16,6 +16,7 @@ from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, pipeline
 from hf_attention.hub import publish as publishing
 from hf_attention.hub import publish_model
 from hf_attention.hub.folder import check_secrets, list_shared
+from hf_attention.hub.folder_checks import check_code, link_or_copy
 from hf_attention.hub.renewal import RECORD, sign_card
 
 
@@ -65,7 +66,7 @@ def test_everything_goes_up_in_one_commit(hub, small_run):
     expected |= {"translation_pipeline.py", "training_args.json", "assets/alignment.png", "assets/curves.png"}
     assert expected <= set(files)
     assert not [path for path in files if path.endswith((".bin", ".pt")) or path.startswith("checkpoint")]
-    assert "training_args.bin" in found.left_out and "checkpoint-30" in found.left_out
+    assert "training_args.bin" in found.skipped and "checkpoint-30" in found.left_out
     assert files["model.safetensors"][1]  # as a large file
     assert {path: files[path][0] for path in files if path in before and path != "README.md"} == {
         path: digest for path, digest in before.items() if path in files and path != "README.md"
@@ -76,7 +77,7 @@ def test_everything_goes_up_in_one_commit(hub, small_run):
     assert content(folder) == before
     # once more: nothing has changed, so there is no commit; and the tag is taken
     assert publish_model(str(folder), "alice/dates-model", tags=["dates"]).oid == found.oid
-    with pytest.raises(ValueError, match="has a tag v1"):
+    with pytest.raises(ValueError, match="already has the tag v1"):
         publish_model(str(folder), "alice/dates-model", version="v1")
 
 
@@ -88,7 +89,7 @@ def test_the_clean_process_is_believed_and_not_the_plugin(folder, caplog):
     written = code.read_text()
     code.write_text(written.replace("(-1, 2)).amax(dim=-1)", "(-1, 2)).amin(dim=-1)"))
     assert code.read_text() != written
-    with pytest.raises(ValueError, match=r"layers_bahdanau.py. Read it, then set `trust_remote_code`"):
+    with pytest.raises(ValueError, match=r"layers_bahdanau.py. Review it, then pass `trust_remote_code`"):
         publish_model(str(folder), "alice/changed")
     with pytest.raises(ValueError, match=r"gives other (ids|logits) in a process without the plugin"):
         publishing.check_loads(str(folder), files, trust_remote_code=False)
@@ -103,14 +104,14 @@ def test_where_links_are_not_granted(tmp_path, monkeypatch):
 
     monkeypatch.setattr("os.symlink", refuse)
     (tmp_path / "config.json").write_text("{}")
-    publishing.link_or_copy(tmp_path / "config.json", tmp_path / "copy.json")
+    link_or_copy(tmp_path / "config.json", tmp_path / "copy.json")
     assert (tmp_path / "copy.json").read_text() == "{}"
 
 
 def test_dry_run_asks_the_hub_nothing(hub, folder, unchecked, capsys):
     main([str(folder), "alice/small", "--dry_run"])
     shown = capsys.readouterr().out
-    assert "model.safetensors\n" in shown and "left out:" in shown and "would go to alice/small" in shown
+    assert "model.safetensors\n" in shown and "skipped:" in shown and "would go to alice/small" in shown
     assert not hub.requests and not hub.repositories
 
 
@@ -186,7 +187,7 @@ def test_stale_weights_are_replaced_in_the_same_commit(hub, folder, unchecked):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("small", "names no user"),
+        ("small", "must be `user/name`"),
         ("alice/sm all", "alphanumeric"),
         ("alice/small/one", "repo"),
         ("alice/..", "alphanumeric"),
@@ -202,12 +203,12 @@ def test_folders_that_cannot_be_published(hub, folder, unchecked):
     (folder / "notes.json").write_text('"hf_abcdefghijklmnopqrstuvwxyz"')  # not shared, so no matter
     publish_model(str(folder), "alice/small")
     (folder / "training_args.json").write_text('{"hub_token": "hf_alice"}')
-    with pytest.raises(ValueError, match=r"training_args.json holds an access token"):
+    with pytest.raises(ValueError, match=r"training_args.json contains an access token"):
         publish_model(str(folder), "alice/small")
     (folder / "training_args.json").unlink()
     weights = folder / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-100])
-    with pytest.raises(ValueError, match="cut short or damaged"):
+    with pytest.raises(ValueError, match="truncated or damaged"):
         publish_model(str(folder), "alice/small")
     weights.rename(folder / "pytorch_model.bin")
     with pytest.raises(ValueError, match=r"as a pickle \(pytorch_model.bin\).*use_safetensors=False"):
@@ -230,10 +231,10 @@ def test_a_name_that_another_model_has(hub, folder, unchecked):
 @pytest.mark.parametrize(
     ("token", "repo_id", "message"),
     [
-        ("hf_nobody", "alice/small", "wants a valid token"),
-        (None, "alice/small", "wants a valid token"),
+        ("hf_nobody", "alice/small", "requires a valid token"),
+        (None, "alice/small", "requires a valid token"),
         ("hf_alice_read", "alice/small", "read-only"),
-        ("hf_bob", "alice/small", "another user's"),
+        ("hf_bob", "alice/small", "belongs to another user"),
     ],
 )
 def test_tokens_that_may_not_write(hub, folder, unchecked, monkeypatch, capsys, token, repo_id, message):
@@ -262,7 +263,7 @@ def test_the_client_waits_as_long_as_the_hub_asks(hub, folder, unchecked, waits)
         (Fault("PUT /storage/", status=500, times=99), "error 500"),
         (Fault("PUT /storage/", cut=True, times=99), "did not confirm the upload"),
         (Fault("POST .*/commit/main", cut=True, times=99), "did not confirm the upload"),
-        (Fault("POST .*/commit/main", status=429, times=99), "slow down"),
+        (Fault("POST .*/commit/main", status=429, times=99), "limits the rate"),
         (Fault("POST .*/objects/batch", status=500, times=99), "error 500"),
     ],
 )
@@ -316,7 +317,7 @@ def test_two_pushes_at_once(hub, folder, unchecked, tmp_path):
     publish_model(str(folder), "alice/small", tags=["fast"], commit_message="Overtaking")
     thread.join()
     assert hub.repository("alice/small").history == ["Overtaking", "Upload model", "initial commit"]
-    assert len(errors) == 1 and "changed by another push meanwhile" in errors[0]
+    assert len(errors) == 1 and "was modified by another push" in errors[0]
     publish_model(str(other), "alice/small", tags=["slow"])
     assert hub.read("alice/small", "all_results.json") == b"{}"
 
@@ -410,13 +411,33 @@ def test_private_is_not_forgotten(hub, folder, unchecked):
         publish_model(str(folder), "alice/small", private=True)
 
 
+def test_code_may_have_another_licence_header(folder):
+    code = folder / "layers_bahdanau.py"
+    header, rest = code.read_text().split("\n", 1)
+    assert header.startswith("#")
+    code.write_text("# Copyright 2026 The hf_attention authors.\n#\n# Licensed under the Apache License\n" + rest)
+    check_code(str(folder), trust_remote_code=False)
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["# a comment\rimport os\n", "# coding: unicode_escape\n# a comment\\nimport os\n", "\ufeffimport os\n"],
+    ids=["carriage return", "encoding", "byte order mark"],
+)
+def test_code_in_a_licence_header_is_foreign(folder, header):
+    code = folder / "layers_bahdanau.py"
+    code.write_bytes(header.encode() + code.read_bytes())
+    with pytest.raises(ValueError, match=r"layers_bahdanau.py. Review it"):
+        check_code(str(folder), trust_remote_code=False)
+
+
 def test_code_of_other_places_does_not_run_unasked(hub, folder, tmp_path, monkeypatch):
     (tmp_path / "evil").mkdir()
     (tmp_path / "evil" / "code.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
     config = json.loads((folder / "config.json").read_text())
     config["auto_map"]["AutoConfig"] = f"{tmp_path / 'evil'}--code.Config"
     (folder / "config.json").write_text(json.dumps(config))
-    with pytest.raises(ValueError, match=r"evil--code.Config. Read it, then set `trust_remote_code`"):
+    with pytest.raises(ValueError, match=r"evil--code.Config. Review it, then pass `trust_remote_code`"):
         publish_model(str(folder), "alice/small", dry_run=True)
     assert not (tmp_path / "ran").exists()
 
@@ -438,7 +459,7 @@ def test_only_what_is_shared_is_loaded(hub, folder):
 
 def test_secrets_in_any_text(hub, folder, unchecked):
     (folder / "chat_template.jinja").write_text("hf_alice")
-    with pytest.raises(ValueError, match=r"chat_template.jinja holds an access token"):
+    with pytest.raises(ValueError, match=r"chat_template.jinja contains an access token"):
         publish_model(str(folder), "alice/small")
 
 
@@ -446,7 +467,7 @@ def test_tokens_of_others_are_secrets_too(tmp_path):
     token = "hf_" + "aZ" * 17  # as long as one of the Hub's, and not the one in use
     for text in (f'login("{token}")', f"token: {token}\n"):
         (tmp_path / "notes.py").write_text(text)
-        with pytest.raises(ValueError, match="notes.py holds an access token"):
+        with pytest.raises(ValueError, match="notes.py contains an access token"):
             check_secrets(str(tmp_path), ["notes.py"], HfApi(token="hf_alice"))
     (tmp_path / "notes.py").write_text("from hf_attention import hf_and_other_names_that_are_no_tokens")
     check_secrets(str(tmp_path), ["notes.py"], HfApi(token="hf_alice"))
@@ -455,7 +476,7 @@ def test_tokens_of_others_are_secrets_too(tmp_path):
 def test_a_tag_that_fails_is_told_apart_from_an_upload_that_fails(hub, folder, unchecked):
     hub.faults.append(Fault("POST .*/tag/", status=500, times=99))
     with pytest.raises(
-        OSError, match=r"The commit is up \(http.*without its tag: `hf repos tag create alice/small v1"
+        OSError, match=r"The commit was created \(http.*not its tag. Run `hf repos tag create alice/small v1"
     ):
         publish_model(str(folder), "alice/small", version="v1")
     assert hub.repository("alice/small").history == ["Upload model", "initial commit"]
@@ -475,6 +496,6 @@ def test_other_bad_folders(hub, folder, tmp_path, unchecked):
     with pytest.raises(ValueError, match=r"README.md is not in UTF-8"):
         publish_model(str(folder), "alice/small")
     (folder / "config.json").write_text("{")
-    with pytest.raises(ValueError, match=r"config.json is no JSON"):
+    with pytest.raises(ValueError, match=r"config.json is not valid JSON"):
         publish_model(str(folder), "alice/small")
     assert not hub.requests

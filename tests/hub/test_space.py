@@ -95,13 +95,13 @@ def test_a_folder_with_other_things_is_left_alone(hub, tmp_path, monkeypatch):
     for name in ("README.md", ".env", "hf_attention"):
         (tmp_path / name).mkdir() if name == "hf_attention" else (tmp_path / name).write_text("mine")
     for kind in (["--space", "--models", "alice/model"], ["--dataset"]):
-        with pytest.raises(SystemExit, match=r"holds other things \(.env"):
+        with pytest.raises(SystemExit, match=r"holds other files \(.env"):
             main([str(tmp_path), "alice/space", *kind])
         main([str(tmp_path), "alice/space", *kind, "--dry_run"])  # writes nothing
     assert (tmp_path / "README.md").read_text() == "mine" and not (tmp_path / "app.py").exists()
     assert not hub.repositories
     checkout = Path(hf_attention.__file__).parents[1]
-    with pytest.raises(ValueError, match="holds other things"):
+    with pytest.raises(ValueError, match="holds other files"):
         write_space(checkout, ["alice/model"])
     assert (checkout / "hf_attention" / "models").is_dir()
 

@@ -29,7 +29,7 @@ def cut(file):
 def test_weights(run):
     check_weights(run)
     cut(run / "model.safetensors")
-    with pytest.raises(ValueError, match="model.safetensors is cut short or damaged"):
+    with pytest.raises(ValueError, match="model.safetensors is truncated or damaged"):
         check_weights(run)
     (run / "model.safetensors").unlink()
     with pytest.raises(ValueError, match="holds no weights"):
@@ -41,7 +41,7 @@ def test_the_last_whole_checkpoint(run):
     assert find_checkpoint(str(run), str(run / "checkpoint-15")) == str(run / "checkpoint-15")
     cut(run / "checkpoint-30" / "model.safetensors")
     assert find_checkpoint(str(run), "last") == str(run / "checkpoint-15")
-    with pytest.raises(ValueError, match="cut short"):
+    with pytest.raises(ValueError, match="truncated"):
         find_checkpoint(str(run), str(run / "checkpoint-30"))
     cut(run / "checkpoint-15" / "trainer_state.json")
     with pytest.raises(ValueError, match="no whole checkpoint: its trainer_state.json cannot be read"):

@@ -377,7 +377,7 @@ def test_a_model_cut_short(small_run, tmp_path):
     shutil.copytree(folder, tmp_path / "cut")
     whole = (tmp_path / "cut" / "model.safetensors").read_bytes()
     (tmp_path / "cut" / "model.safetensors").write_bytes(whole[:-1000])
-    with pytest.raises(ValueError, match="model.safetensors is cut short"):
+    with pytest.raises(ValueError, match="model.safetensors is truncated"):
         main(["--model_name_or_path", str(tmp_path / "cut"), "--output_dir", str(tmp_path / "out"), *SMALL])
     assert not (tmp_path / "out").exists()
 
