@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 EXPORTS = {
     "dataset": ["write_dates_dataset"],
     "export": ["export_onnx"],
-    "image_card": ["write_image_classification_card"],
+    "image_card": ["ImageCardFacts", "write_image_classification_card"],
     "onnx_translator": ["OnnxTranslator"],
     "publish": ["Published", "publish_folder", "publish_model"],
     "space": ["write_space"],
-    "translation_card": ["write_translation_card"],
+    "translation_card": ["TranslationCardFacts", "write_translation_card"],
 }
 
 __all__ = [name for names in EXPORTS.values() for name in names]
