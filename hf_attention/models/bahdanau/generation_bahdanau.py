@@ -216,7 +216,8 @@ class BahdanauGenerationMixin(GenerationMixin):
     def can_search(self, input_ids, logits_processor, stopping_criteria, generation_config, kwargs: dict) -> bool:
         """Whether nothing is asked for but the targets of a search that ends with the sentence or at a length."""
         asked = ("do_sample", "return_dict_in_generate", "is_assistant", "low_memory")
-        given = ("streamer", "synced_gpus", "past_key_values", "decoder_attention_mask", "decoder_inputs_embeds")
+        given = ("streamer", "synced_gpus", "past_key_values", "cache")
+        given += ("decoder_attention_mask", "decoder_inputs_embeds")
         if any(getattr(generation_config, name, None) for name in asked) or any(
             kwargs.get(name) is not None and kwargs.get(name) is not False for name in given
         ):

@@ -152,6 +152,7 @@ class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, BahdanauLossMixi
         labels: torch.LongTensor | None = None,
         use_cache: bool | None = None,
         skip_logits: bool | None = None,
+        cache: Cache | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> Seq2SeqLMOutput:
         r"""
@@ -165,6 +166,8 @@ class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, BahdanauLossMixi
             With `labels`, whether to leave the logits out: made a few at a time, and none for padding, the loss is the
             same, sooner and in less memory. By default in training mode, and not in evaluation. They are made after
             all if `outputs.logits` is read.
+        cache (`BahdanauCache`, *optional*):
+            `past_key_values` under the name that transformers gives it from 5.24 on.
         kwargs:
             `label_smoothing` (`float`) is the share of each target that is spread evenly over the vocabulary (Szegedy
             et al. 2016, section 7). It has no place in the signature, where the Trainer would take it for labels.
@@ -183,6 +186,7 @@ class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, BahdanauLossMixi
         torch.Size([1, 1, 2, 3])
 
         ```"""
+        past_key_values = past_key_values if cache is None else cache
         if labels is not None:
             known = labels.masked_fill(labels == -100, 0) if labels.device.type == "cpu" else labels
             check_ids("labels", known, self.config.vocab_size)
