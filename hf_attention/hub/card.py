@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 import yaml
@@ -101,8 +101,8 @@ def write_card(
     training_args: TrainingArguments,
     facts: CardFacts,
     hyperparameters: dict[str, object],
-    metadata: dict[str, object],
-    **fields: object,
+    metadata: dict[str, Any],
+    **fields: Any,
 ) -> ModelCard:
     """
     Writes the card, `README.md`, into the folder of a finished run, with the plot of the curves, and
@@ -112,7 +112,7 @@ def write_card(
     Args:
         facts (`CardFacts`): of a subclass that names the template and the task.
         hyperparameters (`dict[str, object]`): shown in addition to the trainer's.
-        metadata (`dict[str, object]`): arguments of `ModelCardData` in addition to the common ones.
+        metadata (`dict[str, Any]`): arguments of `ModelCardData` in addition to the common ones.
         fields: the template's remaining variables.
     """
     folder = Path(output_dir)

@@ -1,16 +1,17 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
 """
-Models as ONNX, for onnxruntime: the compact ViT in one file, the recurrent model as its encoder and one decoder step.
+Export to ONNX: an image classifier as one file, the recurrent model as its encoder and one decoder step.
 
-[`~hf_attention.hub.OnnxTranslator`] runs the recurrent model's.
+[`~hf_attention.hub.OnnxTranslator`], which is copied next to the recurrent model's files, translates with them.
 """
 
 import contextlib
-import logging
+import logging as python_logging
 import shutil
 import tempfile
 import warnings
+from collections.abc import Generator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,30 +24,36 @@ from transformers import (
     AutoConfig,
     AutoModelForImageClassification,
     AutoModelForSeq2SeqLM,
+    AutoTokenizer,
     PreTrainedConfig,
     PreTrainedModel,
+    PreTrainedTokenizerFast,
 )
 from transformers.models.auto.image_processing_auto import AutoImageProcessor
+from transformers.utils import logging
 
-from ..data.image_size import processed_size
 from ..models.bahdanau.cache_bahdanau import BahdanauCache
 from ..models.bahdanau.layers_bahdanau import BahdanauRecurrence
 from ..models.bahdanau.modeling_bahdanau import BahdanauForConditionalGeneration
-from .folder import WEIGHTS_DIGEST, check_weights, digest_weights, write_text
-from .onnx_translator import DECODER, ENCODER, MODEL, QUANTIZED, STATE, open_session
+from . import onnx_translator
+from .folder import ONNX_TRANSLATOR, TARGET_TOKENIZER, WEIGHTS_DIGEST, check_weights, digest_weights, write_text
+from .onnx_translator import DECODER, ENCODER, MODEL, QUANTIZED, STATE, open_session, run_session
 
 
+logger = logging.get_logger(__name__)
+
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
 ANNOTATIONS, KEYS, WEIGHTS = "encoder_hidden_states", "keys", "cross_attentions"
 OPSET = 18
-LOADED = {"dtype": torch.float32, "use_safetensors": True}
+LOAD_OPTIONS = {"dtype": torch.float32, "use_safetensors": True}
 TOLERANCE = 1e-3
-INT8 = ["MatMul", "Gemm", "Gather"]  # convolutions in int8 are slower than in float32; recurrent layers have none
+INT8_OPERATORS = ["MatMul", "Gemm", "Gather"]  # not Conv, slower in int8; ONNX has no int8 recurrent layers
 
 
 class Encoder(nn.Module):
-    """The source, to what the steps read: annotations, the first state and, where there is attention, keys."""
+    """From the source to the inputs of the decoder step: annotations, initial state and, with attention, keys."""
 
-    def __init__(self, model: BahdanauForConditionalGeneration):
+    def __init__(self, model: BahdanauForConditionalGeneration) -> None:
         super().__init__()
         self.encoder, self.decoder = model.model.encoder, model.model.decoder
 
@@ -59,13 +66,20 @@ class Encoder(nn.Module):
 
 
 class DecoderStep(nn.Module):
-    """One token and the state before it, to its logits, the state after it, and what was attended to."""
+    """From one token and the previous state to the logits, the next state and, with attention, its weights."""
 
-    def __init__(self, model: BahdanauForConditionalGeneration):
+    def __init__(self, model: BahdanauForConditionalGeneration) -> None:
         super().__init__()
         self.decoder, self.lm_head = model.model.decoder, model.lm_head
 
-    def forward(self, input_ids, encoder_attention_mask, encoder_hidden_states, state, keys=None):
+    def forward(
+        self,
+        input_ids: torch.Tensor,
+        encoder_attention_mask: torch.Tensor,
+        encoder_hidden_states: torch.Tensor,
+        state: torch.Tensor,
+        keys: torch.Tensor | None = None,
+    ) -> tuple[torch.Tensor, ...]:
         cache = BahdanauCache()
         keys = encoder_hidden_states[:, :0] if keys is None else keys
         cache.update(state[:, None, None], keys[:, None], 0)
@@ -77,12 +91,12 @@ class DecoderStep(nn.Module):
             use_cache=True,
             output_attentions=True,
         )
-        found = (self.lm_head(outputs.last_hidden_state), outputs.past_key_values.layers[0].keys[:, 0, 0])
-        return (*found, outputs.cross_attentions[0]) if self.decoder.has_attention else found
+        logits, new_state = self.lm_head(outputs.last_hidden_state), outputs.past_key_values.layers[0].keys[:, 0, 0]
+        return (logits, new_state, outputs.cross_attentions[0]) if self.decoder.has_attention else (logits, new_state)
 
 
 class Classifier(nn.Module):
-    def __init__(self, model: PreTrainedModel):
+    def __init__(self, model: PreTrainedModel) -> None:
         super().__init__()
         self.model = model
 
@@ -92,22 +106,23 @@ class Classifier(nn.Module):
 
 def export_onnx(folder: str, output_dir: str | None = None, quantize: bool = False) -> list[Path]:
     """
-    Exports a model and compares what onnxruntime makes of it with the model.
+    Exports a model and compares the outputs of onnxruntime with the model's.
 
-    Batch, source length and, one token after another, target length are free; images have the size of the config.
+    Batch size, source length and, since the decoder runs step by step, target length are dynamic; images have the
+    size of the config.
 
     Args:
         folder (`str`): of a `bahdanau` model, or of any image classifier.
         output_dir (`str`, *optional*): defaults to `onnx` in the folder, which is published with it.
-        quantize (`bool`): whether to write, beside each file, one with embeddings and the weights of matrix products
-            in int8, activations quantised as they come (dynamically).
+        quantize (`bool`): whether to write, next to each file, one with the weights of embeddings and matrix products
+            in int8, whose activations are quantized dynamically.
 
     Returns:
-        `list[Path]`: the files.
+        `list[Path]`: the ONNX files.
 
     Raises:
-        `ValueError`: for another kind of model, for one whose evaluation is random, for a file as `output_dir`, or
-            where the files give something else than the model. Nothing is written then.
+        `ValueError`: for a model of another type, a model whose evaluation is random, a file as `output_dir`, or if
+            the outputs of the exported files differ from the model's. Nothing is written then.
     """
     check_weights(folder)
     config = AutoConfig.from_pretrained(folder)
@@ -116,45 +131,54 @@ def export_onnx(folder: str, output_dir: str | None = None, quantize: bool = Fal
         raise ValueError(f"`output_dir`: {target} is a file. Name a folder.")
     if getattr(config, "num_eval_copies", 0) > 0:
         raise ValueError(
-            f"{folder} has `num_eval_copies={config.num_eval_copies}`: it looks at random places in evaluation, too, "
-            "so no file gives what it gives. Save it with `num_eval_copies=0` in its config, and export that."
+            f"{folder} has `num_eval_copies={config.num_eval_copies}`: it looks at random locations during evaluation "
+            "too, so no exported file can reproduce it. Set `num_eval_copies=0` in its config, and export that."
         )
     with tempfile.TemporaryDirectory() as scratch:
         if config.model_type == "bahdanau":
-            model = AutoModelForSeq2SeqLM.from_pretrained(folder, **LOADED).eval()
+            model = AutoModelForSeq2SeqLM.from_pretrained(folder, **LOAD_OPTIONS).eval()
             export_bahdanau(model, scratch)
             compare_bahdanau(model, scratch)
         elif type(config) in MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING:
-            model = AutoModelForImageClassification.from_pretrained(folder, **LOADED).eval()
+            model = AutoModelForImageClassification.from_pretrained(folder, **LOAD_OPTIONS).eval()
             export_classifier(model, find_size(folder, config), scratch)
         else:
-            raise ValueError(f"{folder} holds a `{config.model_type}`; `bahdanau` and image classifiers are exported.")
+            raise ValueError(
+                f"{folder} holds a model of type `{config.model_type}`; only `bahdanau` and image classifiers can be "
+                "exported."
+            )
         files = sorted(Path(scratch).glob("*.onnx"))
         if quantize:
-            for file in list(files):
-                smaller = file.with_stem(file.stem + QUANTIZED)
-                # types that onnx's own inference does not find, as after GridSample, are those of the weights
-                options = {"DefaultTensorType": onnx.TensorProto.FLOAT}
-                given = transpose_shared_weights(onnx.load(file))
-                with quiet():
-                    quantize_dynamic(
-                        given, smaller, weight_type=QuantType.QInt8, op_types_to_quantize=INT8, extra_options=options
-                    )
-                files.append(smaller)
+            files += [quantize_file(file) for file in files]
         target.mkdir(parents=True, exist_ok=True)
-        for name in (ENCODER, DECODER, MODEL):  # of other weights
+        for name in (ENCODER, DECODER, MODEL):  # of an earlier export
             for stale in target.glob(f"{name}*.onnx"):
                 stale.unlink()
         write_text(target / WEIGHTS_DIGEST, digest_weights(folder))
         if model.can_generate():
             model.generation_config.save_pretrained(target)
+            shutil.copy(onnx_translator.__file__, target / ONNX_TRANSLATOR)
+            save_tokenizer(Path(folder), target)
+            save_tokenizer(Path(folder, TARGET_TOKENIZER), target / TARGET_TOKENIZER)
         return [Path(shutil.copy(file, target / file.name)) for file in files]
 
 
-def export_bahdanau(model: BahdanauForConditionalGeneration, folder: str):
+def save_tokenizer(folder: Path, target: Path) -> None:
+    """Saves `tokenizer.json` and its options, as [`OnnxTranslator`] reads them, if `folder` has a fast tokenizer."""
+    for name in TOKENIZER_FILES:  # of an earlier export
+        Path(target, name).unlink(missing_ok=True)
+    if any(Path(folder, name).is_file() for name in TOKENIZER_FILES):
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        if isinstance(tokenizer, PreTrainedTokenizerFast):
+            tokenizer.save_pretrained(target)
+        else:
+            logger.warning(f"{folder} has no fast tokenizer, so `OnnxTranslator` takes ids alone.")
+
+
+def export_bahdanau(model: BahdanauForConditionalGeneration, folder: str) -> None:
     batch, length = torch.export.Dim("batch", min=1), torch.export.Dim("source_length", min=1)
     has_attention = model.model.decoder.has_attention
-    # sizes that no other dimension has, so that none is taken for another
+    # sizes that differ from every other dimension, so that the exporter does not confuse two
     ids = torch.ones(3, 7, dtype=torch.long)
     mask = torch.ones_like(ids)
     mask[0, -2:] = 0
@@ -185,9 +209,25 @@ def export_bahdanau(model: BahdanauForConditionalGeneration, folder: str):
         )
 
 
+def quantize_file(file: Path) -> Path:
+    """Writes, next to an ONNX file, one with int8 weights, and returns its path."""
+    smaller = file.with_stem(file.stem + QUANTIZED)
+    # onnx cannot infer the type after some operators (GridSample): it is that of the weights
+    options = {"DefaultTensorType": onnx.TensorProto.FLOAT}
+    with silence_exporter():
+        quantize_dynamic(
+            transpose_shared_weights(onnx.load(file)),
+            smaller,
+            weight_type=QuantType.QInt8,
+            op_types_to_quantize=INT8_OPERATORS,
+            extra_options=options,
+        )
+    return smaller
+
+
 def transpose_shared_weights(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Weights that several products read transposed, once and for all: the quantiser would do so for each of them."""
-    readers = {}
+    """Transposes weights that several `Gemm` read transposed; else the quantizer stores a transposed copy for each."""
+    readers: dict[str, list[onnx.NodeProto]] = {}
     for node in model.graph.node:
         for name in node.input:
             readers.setdefault(name, []).append(node)
@@ -203,15 +243,18 @@ def transpose_shared_weights(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def find_size(folder: str, config: PreTrainedConfig) -> tuple[int, int]:
-    """Height and width of a classifier's images: the config's, or, where it takes any, its image processor's."""
+    """Returns height and width of a classifier's images: the config's or, if it takes any, its image processor's."""
     size = getattr(config, "image_size", None)
     if size is None:
-        size = processed_size(AutoImageProcessor.from_pretrained(folder))
-        size = (size["height"], size["width"]) if "height" in size else size["shortest_edge"]
-    return tuple(size) if isinstance(size, (list, tuple)) else (size, size)
+        image_processor = AutoImageProcessor.from_pretrained(folder)
+        is_cropped = getattr(image_processor, "do_center_crop", None)
+        sizes = dict(image_processor.crop_size if is_cropped else image_processor.size)
+        size = (sizes["height"], sizes["width"]) if "height" in sizes else sizes["shortest_edge"]
+    height, width = size if isinstance(size, (list, tuple)) else (size, size)
+    return height, width
 
 
-def export_classifier(model: PreTrainedModel, size: tuple[int, int], folder: str):
+def export_classifier(model: PreTrainedModel, size: tuple[int, int], folder: str) -> None:
     pixels = torch.randn(3, model.config.num_channels, *size, generator=torch.Generator().manual_seed(0))
     file = Path(folder, f"{MODEL}.onnx")
     write(
@@ -221,16 +264,19 @@ def export_classifier(model: PreTrainedModel, size: tuple[int, int], folder: str
         inputs={"pixel_values": {0: torch.export.Dim("batch", min=1)}},
         outputs=["logits"],
     )
-    found = open_session(file).run(None, {"pixel_values": pixels[:2].numpy()})[0]
+    outputs = run_session(open_session(file), {"pixel_values": pixels[:2].numpy()})
     with torch.no_grad():
-        check_same("logits", found, model(pixels[:2]).logits)
+        check_same("logits", outputs["logits"], model(pixels[:2]).logits)
 
 
-def write(module: nn.Module, inputs_given: tuple, file: Path, inputs: dict, outputs: list[str]):
-    with quiet(), torch.no_grad():
+def write(
+    module: nn.Module, example_inputs: tuple[torch.Tensor, ...], file: Path, inputs: dict, outputs: list[str]
+) -> None:
+    """Exports one module; `inputs` holds the dynamic dimensions by input name."""
+    with silence_exporter(), torch.no_grad():
         program = torch.onnx.export(
             module.eval(),
-            inputs_given,
+            example_inputs,
             dynamo=True,
             verbose=False,
             opset_version=OPSET,
@@ -238,29 +284,30 @@ def write(module: nn.Module, inputs_given: tuple, file: Path, inputs: dict, outp
             output_names=outputs,
             dynamic_shapes=tuple(inputs.values()),
         )
+    assert program is not None  # for type checkers: so it is with `dynamo=True`
     model = program.model_proto
-    del model.graph.value_info[:]  # shapes of constants as they were before they were folded
+    del model.graph.value_info[:]  # stale shapes of constants that were folded
     onnx.save(model, file)
 
 
 @contextlib.contextmanager
-def quiet():
-    """The exporter reports its progress and its own deprecations."""
+def silence_exporter() -> Generator[None]:
+    """Hides the exporter's progress and deprecation warnings."""
     with warnings.catch_warnings(), contextlib.redirect_stdout(None):
         warnings.simplefilter("ignore")
-        logging.disable(logging.WARNING)
+        python_logging.disable(python_logging.WARNING)
         try:
             yield
         finally:
-            logging.disable(logging.NOTSET)
+            python_logging.disable(python_logging.NOTSET)
 
 
 @contextlib.contextmanager
-def recurrences_as_onnx(model: nn.Module):
-    """Recurrent layers become ONNX's own for the time: unrolled, they would be exported for one length alone."""
+def recurrences_as_onnx(model: nn.Module) -> Generator[None]:
+    """Temporarily replaces recurrent layers by ONNX operators: the exporter would unroll them for a fixed length."""
     layers = [layer for layer in model.modules() if isinstance(layer, BahdanauRecurrence)]
     for layer in layers:
-        layer.forward = OnnxRecurrence(layer)
+        layer.forward = OnnxRecurrence(layer).forward
     try:
         yield
     finally:
@@ -272,57 +319,60 @@ class OnnxRecurrence:
     """
     A [`BahdanauRecurrence`] as ONNX's `GRU`, `LSTM` or `RNN`.
 
-    The 2014 cell is ONNX's GRU with `linear_before_reset=0`, but for z, which there weighs the old state: 1 -
-    sigmoid(x) = sigmoid(-x), so its update gate changes sign.
+    The 2014 cell is ONNX's GRU with `linear_before_reset=0`, except that ONNX's z weights the old state: the update
+    gate changes sign, since 1 - sigmoid(x) = sigmoid(-x).
     """
 
-    # ONNX's gates, as numbers of PyTorch's
+    # ONNX's gates in order, as indices of PyTorch's
     gates = {"RNN": [0], "GRU": [1, 0, 2], "LSTM": [0, 3, 1, 2]}
 
-    def __init__(self, layer: BahdanauRecurrence):
+    def __init__(self, layer: BahdanauRecurrence) -> None:
         self.size = layer.hidden_size
-        self.attributes = {"hidden_size": self.size}
-        if layer.reset_before:
-            self.kind = "GRU"
-            inputs, cell = layer.input_proj, layer.cell
-            weights = inputs.weight, torch.cat([cell.recurrent.weight, cell.candidate.weight])
-            biases = [inputs.bias, None]
-        else:
-            self.kind = type(layer.unit).__name__
-            weights = layer.unit.weight_ih_l0, layer.unit.weight_hh_l0
-            biases = [getattr(layer.unit, name, None) for name in ("bias_ih_l0", "bias_hh_l0")]
-        if self.kind == "GRU":
+        self.operator = "GRU" if layer.reset_before else type(layer.unit).__name__
+        self.attributes: dict[str, float | Sequence[str] | Sequence[float]] = {"hidden_size": self.size}
+        if self.operator == "GRU":
             self.attributes["linear_before_reset"] = int(not layer.reset_before)
-        biases = [weights[0].new_zeros(len(weights[0])) if bias is None else bias for bias in biases]
-        signs = [-1 if layer.reset_before and gate == 1 else 1 for gate in self.gates[self.kind]]
+        gates = self.gates[self.operator]
+        signs = [-1 if layer.reset_before and gate == 1 else 1 for gate in gates]
 
-        def arrange(tensor: torch.Tensor) -> torch.Tensor:
+        def reorder(tensor: torch.Tensor) -> torch.Tensor:
             parts = tensor.detach().split(self.size)
-            return torch.cat([sign * parts[gate] for gate, sign in zip(self.gates[self.kind], signs)])
+            return torch.cat([sign * parts[gate] for gate, sign in zip(gates, signs)])
 
-        self.weights = [arrange(weight).unsqueeze(0) for weight in weights]
-        self.bias = torch.cat([arrange(bias) for bias in biases]).unsqueeze(0)
+        if layer.reset_before:
+            cell = layer.cell
+            weights = [layer.input_proj.weight, torch.cat([cell.recurrent.weight, cell.candidate.weight])]
+            biases = [layer.input_proj.bias, None]
+        else:
+            parameters = dict(layer.unit.named_parameters())
+            weights = [parameters["weight_ih_l0"], parameters["weight_hh_l0"]]
+            biases = [parameters.get("bias_ih_l0"), parameters.get("bias_hh_l0")]
+        zeros = weights[0].new_zeros(len(weights[0]))
+        self.weights = [reorder(weight).unsqueeze(0) for weight in weights]
+        self.bias = torch.cat([reorder(zeros if bias is None else bias) for bias in biases]).unsqueeze(0)
 
-    def __call__(self, inputs: torch.Tensor, state: torch.Tensor | None = None, mask: None = None):
+    def forward(
+        self, inputs: torch.Tensor, state: torch.Tensor | None = None, mask: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """As [`BahdanauRecurrence`], without a mask: `(B, T, input_size)` to `(B, T, H)` and `(B, state_size)`."""
         batch, length, _ = inputs.shape
         states = [None, None] if state is None else [part.unsqueeze(0) for part in state.split(self.size, dim=-1)]
-        if self.kind != "LSTM":
+        if self.operator != "LSTM":
             states = states[:1]
         last = [1, batch, self.size]
-        hidden, *ends = torch.onnx.ops.symbolic_multi_out(
-            self.kind,
+        hidden, *final_states = torch.onnx.ops.symbolic_multi_out(
+            self.operator,
             [inputs.transpose(0, 1), *self.weights, self.bias, None, *states],
             self.attributes,
             dtypes=[inputs.dtype] * (1 + len(states)),
             shapes=[[length, 1, batch, self.size], *[last] * len(states)],
             version=OPSET,
         )
-        return hidden.squeeze(1).transpose(0, 1), torch.cat([end.squeeze(0) for end in ends], dim=-1)
+        return hidden.squeeze(1).transpose(0, 1), torch.cat([part.squeeze(0) for part in final_states], dim=-1)
 
 
-def compare_bahdanau(model: BahdanauForConditionalGeneration, folder: str):
-    """On random sources of another size than was exported, padded on the right."""
+def compare_bahdanau(model: BahdanauForConditionalGeneration, folder: str) -> None:
+    """Compares logits on random sources, padded on the right, whose shape differs from the exported example's."""
     config = model.config
     generator = torch.Generator().manual_seed(0)
     size = config.encoder_vocab_size or config.vocab_size
@@ -331,17 +381,17 @@ def compare_bahdanau(model: BahdanauForConditionalGeneration, folder: str):
     with torch.no_grad():
         targets = torch.randint(0, config.vocab_size, (4, 6), generator=generator)
         expected = model(input_ids=input_ids, attention_mask=attention_mask, decoder_input_ids=targets).logits
-    fed = {"input_ids": input_ids.numpy(), "attention_mask": attention_mask.numpy()}
     encoder, decoder = (open_session(Path(folder, f"{name}.onnx")) for name in (ENCODER, DECODER))
-    fed = dict(zip([output.name for output in encoder.get_outputs()], encoder.run(None, fed)))
-    fed["encoder_attention_mask"] = attention_mask.numpy()
+    inputs = run_session(encoder, {"input_ids": input_ids.numpy(), "attention_mask": attention_mask.numpy()})
+    inputs["encoder_attention_mask"] = attention_mask.numpy()
     for step in range(targets.shape[1]):
-        found, fed[STATE], *_ = decoder.run(None, {**fed, "input_ids": targets[:, step : step + 1].numpy()})
-        check_same("logits", found, expected[:, step : step + 1])
+        outputs = run_session(decoder, {**inputs, "input_ids": targets[:, step : step + 1].numpy()})
+        inputs[STATE] = outputs[f"new_{STATE}"]
+        check_same("logits", outputs["logits"], expected[:, step : step + 1])
 
 
-def check_same(name: str, found: np.ndarray, expected: torch.Tensor):
-    difference = np.abs(found - expected.numpy()).max()
+def check_same(name: str, outputs: np.ndarray, expected: torch.Tensor) -> None:
+    difference = np.abs(outputs - expected.numpy()).max()
     if not difference < TOLERANCE:
         raise ValueError(
             f"onnxruntime's {name} differ from the model's by up to {difference:.2g}; nothing was written."

@@ -4,6 +4,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from huggingface_hub import ModelCard
@@ -39,7 +40,7 @@ class ImageCardFacts(CardFacts):
     references: np.ndarray | None = None
     attention: View | None = None
     regularization: dict[str, object] = field(default_factory=dict)
-    limits: str = "Trained on one data set; on other images expect less. No test of bias or safety was made."
+    limits: str | None = "Trained on one data set; on other images expect less. No test of bias or safety was made."
 
 
 def write_image_classification_card(
@@ -54,8 +55,8 @@ def write_image_classification_card(
     """
     read_run(output_dir)
     folder = Path(output_dir)
-    names = [model.config.id2label[index] for index in range(model.config.num_labels)]
-    shown: dict[str, object] = {"test_size": None, "confusion_figure": None, "confused": []}
+    names = [name for _, name in sorted((int(index), name) for index, name in (model.config.id2label or {}).items())]
+    shown: dict[str, Any] = {"test_size": None, "confusion_figure": None, "confused": []}
     if facts.split is not None and facts.references is not None:
         matrix = confusion_matrix(facts.references, facts.predictions, labels=range(len(names)))
         shown |= {"test_size": len(facts.references), "confused": find_confused(matrix, names)}
@@ -110,7 +111,7 @@ def draw_confusion(matrix: np.ndarray, names: list[str], path: Path):
     figure = Figure(figsize=(side, side), layout="constrained")
     ax = figure.subplots()
     ax.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    style = {"fontfamily": find_fonts("".join(names)), "parse_math": False}
+    style: dict[str, Any] = {"fontfamily": find_fonts("".join(names)), "parse_math": False}
     ax.set_xticks(range(len(names)), names, rotation=90 if max(map(len, names)) > 2 else 0, **style)
     ax.set_yticks(range(len(names)), names, **style)
     ax.set(xlabel="found", ylabel="true")

@@ -1,21 +1,31 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
 """
-What [`export_onnx`] wrote, run by onnxruntime; PyTorch is not needed, nor any extra but `onnx`.
+Translates with the ONNX files of a recurrent model: onnxruntime, numpy and tokenizers are all it needs.
 
-File names are those of transformers.js and optimum: `model.onnx`, or `encoder_model.onnx` and `decoder_model.onnx`,
-with `_quantized` where weights are int8.
+[`export_onnx`] copies this file next to the models it writes, where it is also a command:
+
+    python onnx_translator.py "4. März 2005" "2031년 12월 25일"
+    python onnx_translator.py < dates.txt
+
+The models have the file names of transformers.js and optimum: `encoder_model.onnx` and `decoder_model.onnx`, and
+`_quantized` at the end of the stem if the weights are int8.
 """
 
+import argparse
+import json
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
-from transformers import GenerationConfig
+from tokenizers import Tokenizer
 
 
 ENCODER, DECODER, MODEL, QUANTIZED = "encoder_model", "decoder_model", "model", "_quantized"
 STATE = "state"  # the decoder's input; its output is `new_state`
+TARGET_TOKENIZER = "target_tokenizer"  # sub-folder, if the target has a vocabulary of its own
 
 
 def open_session(file: Path, num_threads: int = 0) -> onnxruntime.InferenceSession:
@@ -24,59 +34,126 @@ def open_session(file: Path, num_threads: int = 0) -> onnxruntime.InferenceSessi
     return onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
 
 
+def run_session(session: onnxruntime.InferenceSession, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Returns the outputs by name."""
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, map(np.asarray, session.run(names, inputs))))
+
+
+def load_tokenizer(folder: Path) -> Tokenizer | None:
+    """Returns the tokenizer that `save_pretrained` wrote, set up to pad as it does; `None` if there is none."""
+    if not (folder / "tokenizer.json").is_file():
+        return None
+    config = json.loads((folder / "tokenizer_config.json").read_text("utf-8"))
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.encode_special_tokens = config.get("split_special_tokens", False)
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    pad_token = config.get("pad_token")
+    pad_token = pad_token["content"] if isinstance(pad_token, dict) else pad_token
+    if pad_token is not None:
+        side, pad_id = config.get("padding_side", "right"), tokenizer.token_to_id(pad_token)
+        tokenizer.enable_padding(direction=side, pad_id=pad_id, pad_token=pad_token)
+    return tokenizer
+
+
+def encode(tokenizer: Tokenizer, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the padded ids and the attention mask, both `(B, S)`, as transformers' tokenizer does."""
+    encodings = tokenizer.encode_batch(list(texts))
+    ids = np.array([encoding.ids for encoding in encodings], dtype=np.int64)
+    return ids, np.array([encoding.attention_mask for encoding in encodings], dtype=np.int64)
+
+
 class OnnxTranslator:
     """
-    Greedy decoding by onnxruntime, with numpy alone.
+    Greedy search with onnxruntime, as `generate(num_beams=1)` does it with PyTorch.
 
     Args:
-        folder (`str`): what [`export_onnx`] wrote.
+        folder (`str`): written by [`export_onnx`].
         quantized (`bool`): whether to run the int8 files.
-        num_threads (`int`): of onnxruntime; 0 for as many as there are cores.
+        num_threads (`int`): of onnxruntime; 0 for one per core.
 
     Raises:
         `ValueError`: for a folder without these files.
     """
 
-    def __init__(self, folder: str, quantized: bool = False, num_threads: int = 0):
+    def __init__(self, folder: str | Path, quantized: bool = False, num_threads: int = 0) -> None:
+        self.folder = Path(folder)
         suffix = f"{QUANTIZED}.onnx" if quantized else ".onnx"
-        if not Path(folder, ENCODER + suffix).is_file():
-            inner = Path(folder, "onnx")
-            is_inner = Path(inner, ENCODER + suffix).is_file()
-            remedy = f"It is in {inner}: give that." if is_inner else "`scripts/export_onnx.py` writes it."
-            raise ValueError(f"{folder} holds no {ENCODER + suffix}. {remedy}")
-        self.encoder, self.decoder = (
-            open_session(Path(folder, name + suffix), num_threads) for name in (ENCODER, DECODER)
-        )
-        self.config = GenerationConfig.from_pretrained(folder)
+        encoder, decoder = (self.folder / (name + suffix) for name in (ENCODER, DECODER))
+        if not encoder.is_file():
+            inner = self.folder / "onnx"
+            is_inner = (inner / encoder.name).is_file()
+            remedy = f"It is in {inner}: pass that folder." if is_inner else "`scripts/export_onnx.py` writes it."
+            raise ValueError(f"{folder} holds no {encoder.name}. {remedy}")
+        self.encoder, self.decoder = open_session(encoder, num_threads), open_session(decoder, num_threads)
+        self.tokenizer = load_tokenizer(self.folder)
+        self.target_tokenizer = load_tokenizer(self.folder / TARGET_TOKENIZER)
+        config = json.loads((self.folder / "generation_config.json").read_text("utf-8"))
+        eos, pad, start = (config.get(f"{name}_token_id") for name in ("eos", "pad", "decoder_start"))
+        self.eos_token_ids: list[int] = [] if eos is None else np.atleast_1d(eos).tolist()
+        self.pad_token_id: int = next(iter(self.eos_token_ids), 0) if pad is None else pad
+        self.decoder_start_token_id: int = config["bos_token_id"] if start is None else start
+        self.max_length: int = config.get("max_length") or 20
+
+    def translate(self, texts: Sequence[str], max_length: int | None = None) -> list[str]:
+        """Returns the translations of a batch of texts. Raises `ValueError` if no tokenizer was exported."""
+        if self.tokenizer is None:
+            raise ValueError(f"{self.folder} holds no tokenizer.json: the exported model has no fast tokenizer.")
+        ids, _ = self.generate(*encode(self.tokenizer, texts), max_length)
+        tokenizer = self.target_tokenizer or self.tokenizer
+        return tokenizer.decode_batch(ids.tolist(), skip_special_tokens=True)
 
     def generate(
         self, input_ids: np.ndarray, attention_mask: np.ndarray, max_length: int | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """
-        Plain greedy search; what else a generation config may ask for (`no_repeat_ngram_size`, ...) is not done.
+        Plain greedy search; other options of the generation config (`no_repeat_ngram_size`, ...) are ignored.
 
-        `(B, S)` to the ids, `(B, T)`, of `max_length` at most (the config's, or 20), as `model.generate(num_beams=1)`
-        gives them, and the logits of every step, `(B, T - 1, vocab_size)`. Raises `ValueError` for a `max_length` that
-        leaves no step.
+        Args:
+            input_ids, attention_mask (`np.ndarray` of shape `(B, S)`): a padded batch.
+            max_length (`int`, *optional*): of the output, the start token included; defaults to the config's, or 20.
+
+        Returns:
+            The ids, `(B, T)`, and the logits of every step, `(B, T - 1, vocab_size)`.
+
+        Raises:
+            `ValueError`: for a `max_length` that leaves no step.
         """
-        max_length = (self.config.max_length or 20) if max_length is None else max_length
+        max_length = self.max_length if max_length is None else max_length
         if max_length < 2:
-            raise ValueError(f"`max_length` counts the start token, so it must be 2 at least, got {max_length}.")
-        names = [output.name for output in self.encoder.get_outputs()]
-        source = {"input_ids": input_ids, "attention_mask": attention_mask}
-        fed = dict(zip(names, self.encoder.run(None, source)))
-        fed["encoder_attention_mask"] = attention_mask
-        names = [output.name for output in self.decoder.get_outputs()]
-        eos, pad = self.config.eos_token_id, self.config.pad_token_id
-        ids = [np.full(len(input_ids), self.config.decoder_start_token_id)]
-        ended, logits = np.zeros(len(input_ids), dtype=bool), []
-        while len(ids) < max_length and not ended.all():
-            found = dict(zip(names, self.decoder.run(None, {**fed, "input_ids": ids[-1][:, None]})))
-            fed[STATE] = found[f"new_{STATE}"]
-            logits.append(found["logits"])
-            ids.append(np.where(ended, pad, logits[-1][:, -1].argmax(axis=-1)))
-            ended |= np.isin(ids[-1], eos)
+            raise ValueError(f"`max_length` includes the start token, so it must be at least 2, got {max_length}.")
+        inputs = run_session(self.encoder, {"input_ids": input_ids, "attention_mask": attention_mask})
+        inputs["encoder_attention_mask"] = attention_mask
+        ids = [np.full(len(input_ids), self.decoder_start_token_id, dtype=np.int64)]
+        logits = []
+        finished = np.zeros(len(input_ids), dtype=bool)
+        while len(ids) < max_length and not finished.all():
+            outputs = run_session(self.decoder, {**inputs, "input_ids": ids[-1][:, None]})
+            inputs[STATE] = outputs[f"new_{STATE}"]
+            logits.append(outputs["logits"])
+            ids.append(np.where(finished, self.pad_token_id, logits[-1][:, -1].argmax(axis=-1)))
+            finished |= np.isin(ids[-1], self.eos_token_ids)
         return np.stack(ids, axis=1), np.concatenate(logits, axis=1)
 
 
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description="Translate texts, or the lines of standard input.")
+    parser.add_argument("texts", nargs="*", metavar="TEXT")
+    parser.add_argument("--folder", default=Path(__file__).parent, help="of the models (default: of this file)")
+    parser.add_argument("--quantized", action="store_true", help="run the int8 models")
+    parser.add_argument("--max_length", type=int, help="of the output in tokens")
+    options = parser.parse_args(arguments)
+    try:
+        translator = OnnxTranslator(options.folder, options.quantized)
+        for text in options.texts or (line.rstrip("\n") for line in sys.stdin):
+            print(translator.translate([text], options.max_length)[0], flush=True)
+    except (OSError, ValueError) as error:
+        sys.exit(f"onnx_translator.py: {error}")
+
+
 __all__ = ["OnnxTranslator"]
+
+
+if __name__ == "__main__":
+    main()

@@ -40,7 +40,7 @@ class TranslationCardFacts(CardFacts):
     num_beams: int = 1
     alignments: list[Alignment] = field(default_factory=list)
     languages: list[str] | None = None
-    limits: str = "Trained on one data set; on other text expect less. No test of bias or safety was made."
+    limits: str | None = "Trained on one data set; on other text expect less. No test of bias or safety was made."
 
 
 def write_translation_card(

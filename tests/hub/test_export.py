@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from small_onnx_models import make_recurrent_model
 from transformers import (
     AutoModelForImageClassification,
     AutoModelForSeq2SeqLM,
@@ -23,8 +24,6 @@ from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
 from hf_attention import (
     AttentionCnnConfig,
-    BahdanauConfig,
-    BahdanauForConditionalGeneration,
     CompactVitConfig,
     RecurrentAttentionConfig,
 )
@@ -36,20 +35,6 @@ from hf_attention.hub.onnx_translator import OnnxTranslator, open_session
 
 SMALL_VIT = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 16}
 LUONG = {"attention_type": "general", "attention_query": "current", "input_feeding": True, "readout_type": "tanh"}
-
-
-def make(folder, **options) -> BahdanauForConditionalGeneration:
-    """A model whose weights are large enough that a wrong gate would show."""
-    torch.manual_seed(0)
-    ids = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": 1}
-    config = BahdanauConfig.from_preset("tiny", vocab_size=30, initializer_range=0.3, **ids, **options)
-    model = BahdanauForConditionalGeneration(config).eval()
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter += 0.1 * torch.randn_like(parameter)
-    model.generation_config.max_length = 12
-    model.save_pretrained(folder)
-    return model
 
 
 @pytest.mark.parametrize(
@@ -64,7 +49,7 @@ def make(folder, **options) -> BahdanauForConditionalGeneration:
     ids=["gru", "2014", "rnn", "luong", "2014-current"],
 )
 def test_greedy_output_and_logits(options, tmp_path):
-    model = make(tmp_path, **options)
+    model = make_recurrent_model(tmp_path, **options)
     files = export_onnx(str(tmp_path))
     assert [file.name for file in files] == ["decoder_model.onnx", "encoder_model.onnx"]
     runner = OnnxTranslator(str(tmp_path / "onnx"))
@@ -169,8 +154,8 @@ def test_an_export_of_other_weights_is_not_published(small_vision_run, tmp_path)
     model = AutoModelForImageClassification.from_pretrained(folder)
     model.classifier.bias.data += 1
     model.save_pretrained(folder)
-    shared, left_out = list_shared(str(folder))
-    assert not [path for path in shared if path.startswith("onnx")] and "onnx" in left_out
+    shared, skipped = list_shared(str(folder))
+    assert not [path for path in shared if path.startswith("onnx")] and "onnx" in skipped
 
 
 def test_what_cannot_be_exported(small_run, tmp_path):
@@ -178,7 +163,7 @@ def test_what_cannot_be_exported(small_run, tmp_path):
     heads = {"encoder_attention_heads": 2, "decoder_attention_heads": 2}
     config = MarianConfig(vocab_size=9, pad_token_id=0, decoder_start_token_id=0, eos_token_id=1, **sizes, **heads)
     MarianMTModel(config).save_pretrained(tmp_path)
-    with pytest.raises(ValueError, match="holds a `marian`"):
+    with pytest.raises(ValueError, match="holds a model of type `marian`"):
         export_onnx(str(tmp_path))
     with pytest.raises(ValueError, match="is not a folder"):
         export_onnx(str(tmp_path / "nothing"))
@@ -186,7 +171,7 @@ def test_what_cannot_be_exported(small_run, tmp_path):
         export_onnx(str(small_run[0]), str(tmp_path / "config.json"))
     config = RecurrentAttentionConfig(hidden_size=16, num_eval_copies=2)
     AutoModelForImageClassification.from_config(config).save_pretrained(tmp_path / "random")
-    with pytest.raises(ValueError, match="`num_eval_copies=2`: it looks at random places"):
+    with pytest.raises(ValueError, match="`num_eval_copies=2`: it looks at random locations"):
         export_onnx(str(tmp_path / "random"))
 
 
@@ -196,15 +181,15 @@ def test_a_file_that_gives_something_else_is_not_written(file, tmp_path, monkeyp
         config = CompactVitConfig(image_size=8, num_conv_layers=1, **SMALL_VIT)
         AutoModelForImageClassification.from_config(config).save_pretrained(tmp_path)
     else:
-        make(tmp_path)
+        make_recurrent_model(tmp_path)
 
-    def write_of_other_weights(module, inputs_given, path, **names):
+    def write_of_other_weights(module, example_inputs, path, **names):
         changed = copy.deepcopy(module)
         if path.name == file:
             with torch.no_grad():
                 for parameter in changed.parameters():
                     parameter += 0.02
-        write(changed, inputs_given, path, **names)
+        write(changed, example_inputs, path, **names)
 
     monkeypatch.setattr(export, "write", write_of_other_weights)
     with pytest.raises(ValueError, match="onnxruntime's logits differ from the model's by up to"):
