@@ -15,8 +15,8 @@ from matplotlib.figure import Figure
 from transformers import PreTrainedModel, TrainingArguments
 
 from .. import __version__
+from .card_merge import stamp_card, update_card
 from .folder import read_text, write_text
-from .renewal import renew_card, sign_card
 
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -107,7 +107,7 @@ def write_card(
     """
     Writes the card, `README.md`, into the folder of a finished run, with the plot of the curves, and
     `.eval_results/test.yaml` if the data set is on the Hub. Edits of an existing card are kept: see
-    [`~hf_attention.hub.renewal.renew_card`].
+    [`~hf_attention.hub.card_merge.update_card`].
 
     Args:
         facts (`CardFacts`): of a subclass that names the template and the task.
@@ -162,7 +162,7 @@ def write_card(
         citation=CITATIONS.get(model.config.model_type, ""),
         **fields,
     )
-    text = renew_card(read_text(folder / CARD), sign_card(card))
+    text = update_card(read_text(folder / CARD), stamp_card(card))
     write_text(folder / CARD, text)
     results_file = folder / EVAL_RESULTS
     results_file.unlink(missing_ok=True)

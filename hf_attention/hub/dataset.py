@@ -10,8 +10,8 @@ from huggingface_hub import DatasetCard, DatasetCardData
 
 from ..data.dates import FIRST, LAST, LOCALES, load_dates
 from .card import CARD
+from .card_merge import stamp_card, update_card
 from .folder import check_only_contains, read_text, write_text
-from .renewal import renew_card, sign_card
 
 
 TEMPLATE = Path(__file__).parent / "templates" / "dates_dataset_card.md"
@@ -59,7 +59,7 @@ def write_dates_dataset(folder: str, repo_id: str, data: DatasetDict | None = No
         last=LAST.year,
         babel_version=babel_version,
     )
-    text = renew_card(read_text(Path(folder, CARD)), sign_card(card))
+    text = update_card(read_text(Path(folder, CARD)), stamp_card(card))
     write_text(Path(folder, CARD), text)
     return DatasetCard(text)
 

@@ -20,6 +20,7 @@ from huggingface_hub.utils import validate_repo_id
 from transformers.utils import CONFIG_NAME, logging
 
 from .card import CARD
+from .card_merge import add_tags, merge_cards, set_repo_id
 from .folder import (
     PUBLISHED,
     TRAINING_ARGS,
@@ -34,7 +35,6 @@ from .folder import (
 )
 from .folder_checks import check_code, check_loads
 from .hub_errors import translate_hub_errors
-from .renewal import add_tags, address_card, combine_cards
 
 
 logger = logging.get_logger(__name__)
@@ -171,7 +171,7 @@ def publish_model(
     if card is None:
         logger.warning(f"{folder} has no card ({CARD}).")
     else:
-        card = address_card(card, repo_id)
+        card = set_repo_id(card, repo_id)
 
     def make_operations(remote: RemoteRevision) -> Operations:
         if not overwrite:
@@ -270,7 +270,7 @@ def upload(
         remote = RemoteRevision.fetch(api, repo_id, repo_type, revision)
         operations = make_operations(remote)
         if card is not None:
-            merged = card if options.overwrite else combine_cards(read_text(published_card), card, remote.read(CARD))
+            merged = card if options.overwrite else merge_cards(read_text(published_card), card, remote.read(CARD))
             operations.append(CommitOperationAdd(CARD, add_tags(merged, options.tags).encode()))
         commit = api.create_commit(
             repo_id,

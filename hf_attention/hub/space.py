@@ -13,8 +13,8 @@ from huggingface_hub.utils import validate_repo_id
 
 from .. import models
 from .card import CARD
+from .card_merge import stamp_card, update_card
 from .folder import check_only_contains, read_text, write_text
-from .renewal import renew_card, sign_card
 
 
 TITLE = "What a model attends to"
@@ -75,8 +75,8 @@ def write_space(folder: str, model_names: list[str]):
         models=model_names,
     )
     body = BODY.format(title=TITLE, names=" and ".join(f"`{name}`" for name in model_names))
-    card = sign_card(RepoCard(f"---\n{card_data.to_yaml()}\n---\n{body}"))
-    write_text(Path(folder, CARD), renew_card(read_text(Path(folder, CARD)), card))
+    card = stamp_card(RepoCard(f"---\n{card_data.to_yaml()}\n---\n{body}"))
+    write_text(Path(folder, CARD), update_card(read_text(Path(folder, CARD)), card))
     Path(folder, "app.py").write_text(APP.format(title=TITLE, models=model_names), encoding="utf-8")
     pinned = [f"{name}=={version(name).split('+')[0]}" for name in REQUIREMENTS]
     Path(folder, "requirements.txt").write_text("\n".join(pinned) + "\n", encoding="utf-8")

@@ -25,9 +25,9 @@ from transformers.utils import (
 )
 
 from ..hub.card import CARD, EVAL_RESULTS
+from ..hub.card_merge import read_card
 from ..hub.folder import TRAINING_ARGS, check_secrets, check_weights, read_text, refuse_pickles, write_text
 from ..hub.publish import check_can_publish, publish_model
-from ..hub.renewal import read_card
 from .arguments import ImageModelArguments, ImageTrainingArguments, ModelArguments, TranslationTrainingArguments
 
 

@@ -15,9 +15,9 @@ from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, pipeline
 
 from hf_attention.hub import publish as publishing
 from hf_attention.hub import publish_model
+from hf_attention.hub.card_merge import STAMP_PATTERN, stamp_card
 from hf_attention.hub.folder import check_secrets, list_shared
 from hf_attention.hub.folder_checks import check_code, link_or_copy
-from hf_attention.hub.renewal import RECORD, sign_card
 
 
 @pytest.fixture
@@ -166,7 +166,7 @@ def test_a_card_edited_on_the_hub_stays(hub, folder, unchecked):
     shown = f"{results['test_bleu']:.2f}"
     # as a new run would leave it
     (folder / "README.md").write_text(
-        sign_card(ModelCard(RECORD.sub("", text).replace(f"| BLEU | {shown} |", "| BLEU | 99.00 |")))
+        stamp_card(ModelCard(STAMP_PATTERN.sub("", text).replace(f"| BLEU | {shown} |", "| BLEU | 99.00 |")))
     )
     publish_model(str(folder), "alice/small")
     card = hub.read("alice/small", "README.md").decode()
