@@ -1,6 +1,6 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
-"""What the benchmarks share: devices, ways that take turns, memory, processes of their own, products, and tables."""
+"""Shared parts of the benchmarks: options, devices, timing in turns, memory, FLOPs, profiles and tables."""
 
 import argparse
 import json
@@ -8,7 +8,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import torch
@@ -17,150 +17,148 @@ from torch.autograd import DeviceType
 from torch.utils.flop_counter import FlopCounterMode
 
 
-PRODUCT, GPU_PRODUCT = (4096, 5), (8192, 50)  # rows of the peak's products, and rounds
-# operations that are products
+PEAK_CPU, PEAK_GPU = (4096, 5), (8192, 50)  # side of the square products that measure the peak, and rounds
+# parts of the names of operations that are matrix products
 PRODUCTS = ("mm", "mv", "linear_pointwise", "convolution", "conv2d", "flash_attention", "efficient_attention")
 PRODUCTS += ("cudnn_attention", "cudnn_rnn", "gemm")
-RATES = ["TFLOP/s", "of the peak"]  # the columns of `show_rates`
 
 
-def add_device(parser: argparse.ArgumentParser):
-    parser.add_argument("--device", type=known_device, default="cpu", help="cpu (the default), or e.g. cuda")
+def make_parser(description: str | None, rounds: int) -> argparse.ArgumentParser:
+    """Returns a parser with the options of all benchmarks."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=rounds)
+    parser.add_argument("--num_threads", type=int, default=2)
+    parser.add_argument("--output_file", help="JSON file for all results")
+    return parser
+
+
+def add_comparison_options(
+    parser: argparse.ArgumentParser, implementations: Iterable[str], parts: Sequence[str]
+) -> None:
+    """Adds the options of benchmarks that compare implementations; the first three of `parts` are the default."""
+    names = list(implementations)
+    parser.add_argument("--implementations", "--ways", nargs="+", choices=names, default=names)
+    parser.add_argument("--parts", nargs="+", choices=parts, default=parts[:3])
+    parser.add_argument("--bf16", action="store_true", help="bf16 autocast")
+    parser.add_argument("--device", default="cpu", help="cpu (the default), or e.g. cuda")
     parser.add_argument(
         "--peak_tflops",
-        type=positive,
-        help="the chip's dense peak at this precision, as its maker gives it (default: the best rate of large "
-        "products, measured on this device at this precision in the same run)",
+        type=float,
+        help="the device's peak for dense products at this precision, as specified by its vendor (default: the best "
+        "rate of large products, measured in the same run)",
     )
-
-
-def positive(text: str) -> float:
-    if not float(text) > 0:
-        raise argparse.ArgumentTypeError(
-            f"{text} TFLOP/s is no peak: give a number above 0, or leave it to be measured."
-        )
-    return float(text)
-
-
-def known_device(name: str) -> str:
-    """An argument's device, if this machine has it."""
-    known, accelerator = ["cpu"], torch.accelerator.current_accelerator(check_available=True)
-    if accelerator is not None:
-        known += [accelerator.type, *(f"{accelerator.type}:{i}" for i in range(torch.accelerator.device_count()))]
-    if name not in known:
-        raise argparse.ArgumentTypeError(
-            f"PyTorch {torch.__version__} finds no {name!r} here: give one of {', '.join(known)}, or install a driver "
-            "and a PyTorch for that device."
-        )
-    return name
+    parser.add_argument("--alone", choices=names, help=argparse.SUPPRESS)
 
 
 def autocast(options: argparse.Namespace) -> torch.autocast:
     return torch.autocast(torch.device(options.device).type, dtype=torch.bfloat16, enabled=options.bf16)
 
 
-def synchronize(device: str):
+def synchronize(device: str) -> None:
     if device != "cpu":
         torch.accelerator.synchronize(device)
 
 
-def time_in_turns(ways: dict[str, Callable[[], None]], rounds: int, device: str = "cpu") -> dict[str, list[float]]:
-    """Seconds of each way in every round, until the device is done, after one to warm up."""
-    for run in ways.values():
+def time_in_turns(runs: dict[str, Callable[[], object]], rounds: int, device: str = "cpu") -> dict[str, list[float]]:
+    """Returns the seconds of each run in every round, in which the runs take turns, after one run to warm up."""
+    for run in runs.values():
         run()
-    found = {name: [] for name in ways}
+    seconds = {name: [] for name in runs}
     for _ in range(rounds):
-        for name, run in ways.items():
+        for name, run in runs.items():
             synchronize(device)
             start = time.perf_counter()
             run()
             synchronize(device)
-            found[name].append(time.perf_counter() - start)
-    return found
+            seconds[name].append(time.perf_counter() - start)
+    return seconds
 
 
 def saved_for_backward(model: nn.Module, forward: Callable[[], object]) -> float:
-    """MiB of activations that autograd keeps: every storage once, parameters left out."""
+    """Returns the MiB of activations that autograd saves, counting each storage once and no parameters."""
     parameters = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
-    seen = {}
+    sizes = {}
 
-    @torch.compiler.disable  # of a compiled model it would be traced too
+    @torch.compiler.disable  # otherwise a compiled model would trace it
     def pack(tensor):
         storage = tensor.untyped_storage()
         if storage.data_ptr() not in parameters:
-            seen[storage.data_ptr()] = storage.nbytes()
+            sizes[storage.data_ptr()] = storage.nbytes()
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        kept = forward()  # as long as it lives, so do they, and no address is used twice
-    del kept
-    return sum(seen.values()) / 2**20
+        outputs = forward()  # keeps the activations alive, so that no address is used twice
+    del outputs
+    return sum(sizes.values()) / 2**20
 
 
 def peak_memory(device: str) -> float:
-    """MiB of this process, or of its allocator on an accelerator."""
+    """Returns the peak memory in MiB of this process on CPU, or of the allocator on an accelerator."""
     if device != "cpu":
         return torch.accelerator.max_memory_allocated(device) / 2**20
-    # on Linux `ru_maxrss` counts the process that started it too
+    # on Linux, `ru_maxrss` includes the peak of the parent process
     status = Path("/proc/self/status")
     if status.exists():
         line = next(line for line in status.read_text("utf-8").splitlines() if line.startswith("VmHWM"))
         return int(line.split()[1]) / 2**10
-    import resource  # Unix has it
+    import resource  # not available on Windows
 
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # macOS counts bytes
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # bytes on macOS
 
 
 def measure_alone(
-    make: Callable[[], nn.Module], step: Callable[[nn.Module], Callable[[], None]], device: str
+    make: Callable[[], nn.Module], make_step: Callable[[nn.Module], Callable[[], None]], device: str
 ) -> dict[str, float | str]:
-    """Seconds to make a model, imports included, and of its first step; and the most memory that two steps took."""
+    """Measures the seconds to import and create a model and of its first step, and the peak memory of two steps."""
     start = time.perf_counter()
     model = make()
     synchronize(device)
-    made = time.perf_counter()
-    run = step(model)
-    run()
+    created = time.perf_counter()
+    step = make_step(model)
+    step()
     synchronize(device)
     first = time.perf_counter()
-    run()
+    step()
     return {
-        "make_seconds": made - start,
-        "first_batch_seconds": first - made,
+        "make_seconds": created - start,
+        "first_batch_seconds": first - created,
         "peak_mib": peak_memory(device),
         "peak_of": "process" if device == "cpu" else "allocator",
     }
 
 
-def each_alone(script: str, names: list[str], arguments: list[str]) -> dict[str, dict[str, float | str]]:
-    """What `script --alone NAME` prints last, of each name, in a process of its own."""
-    found = {}
+def run_in_subprocesses(script: str, names: list[str], arguments: list[str]) -> dict[str, dict[str, float | str]]:
+    """
+    Runs `script --alone NAME` with the same arguments in a separate process per name, and returns the JSON in its last
+    line of output.
+    """
+    results = {}
     for name in names:
         command = [sys.executable, "-X", "utf8", script, *arguments, "--alone", name]
         run = subprocess.run(command, capture_output=True, encoding="utf-8")
         if run.returncode:
-            raise RuntimeError(f"{name} in a process of its own failed:\n{run.stderr[-2000:]}")
-        found[name] = json.loads(run.stdout.splitlines()[-1])
-    return found
+            raise RuntimeError(f"The separate process of {name} failed:\n{run.stderr[-2000:]}")
+        results[name] = json.loads(run.stdout.splitlines()[-1])
+    return results
 
 
 def find_peak(options: argparse.Namespace) -> float:
     """
-    The peak that is given, or TFLOP/s of large square products, the best of a few: in float32 without TF32, which
-    cuDNN's convolutions and recurrent units take on a GPU, and may pass it by.
+    Returns `--peak_tflops` or the best TFLOP/s of large square products. In float32 the products do not use TF32, but
+    cuDNN's convolutions and recurrent units do on a GPU, so they may exceed this peak.
     """
     if options.peak_tflops:
         return options.peak_tflops
-    size, rounds = PRODUCT if options.device == "cpu" else GPU_PRODUCT
+    size, rounds = PEAK_CPU if options.device == "cpu" else PEAK_GPU
     dtype = torch.bfloat16 if options.bf16 else torch.float32
     factor = torch.randn(size, size, device=options.device).to(dtype)
     product = torch.empty_like(factor)
-    ways = {"mm": lambda: torch.mm(factor, factor, out=product)}
-    return 2 * size**3 / min(time_in_turns(ways, rounds, options.device)["mm"]) / 1e12
+    runs = {"mm": lambda: torch.mm(factor, factor, out=product)}
+    return 2 * size**3 / min(time_in_turns(runs, rounds, options.device)["mm"]) / 1e12
 
 
 def count_flops(forward: Callable[[], torch.Tensor], training: bool) -> int:
-    """Of the products of `forward` and, in training, of its backward; on `meta`, which makes none, by their shapes."""
+    """Counts the FLOPs of the products of `forward` and, in training, of its backward pass. Works on device `meta`."""
     with FlopCounterMode(display=False) as counter:
         outputs = forward()
         if training:
@@ -168,22 +166,16 @@ def count_flops(forward: Callable[[], torch.Tensor], training: bool) -> int:
     return counter.get_total_flops()
 
 
-def rates(flops: int | None, seconds: list[float], peak: float) -> dict[str, list[float]]:
-    """TFLOP/s of every round and their shares of the peak, for what is counted."""
+def flop_rates(flops: int | None, seconds: list[float], peak: float) -> dict[str, list[float]]:
+    """Returns the TFLOP/s of every round and their fraction of the peak, or nothing if `flops` is `None`."""
     if flops is None:
         return {}
-    found = [flops / value / 1e12 for value in seconds]
-    return {"tflops_per_second": found, "of_the_peak": [rate / peak for rate in found]}
+    rates = [flops / value / 1e12 for value in seconds]
+    return {"tflops_per_second": rates, "of_the_peak": [rate / peak for rate in rates]}
 
 
-def show_rates(row: dict[str, list[float]]) -> list[str]:
-    if "of_the_peak" not in row:
-        return ["-", "-"]
-    return [f"{statistics.median(row['tflops_per_second']):.3g}", f"{statistics.median(row['of_the_peak']):.1%}"]
-
-
-def profile(run: Callable[[], None], device: str) -> dict[str, float]:
-    """Shares of the operations' own time, products together and first, then the others, the longest first."""
+def profile(run: Callable[[], object], device: str) -> dict[str, float]:
+    """Returns the fraction of time of all products together, then of each other operation in descending order."""
     run()
     synchronize(device)
     with torch.profiler.profile() as profiler:
@@ -192,36 +184,81 @@ def profile(run: Callable[[], None], device: str) -> dict[str, float]:
     key = "self_cpu_time_total" if device == "cpu" else "self_device_time_total"
     times = {"products": 0.0}
     for event in profiler.key_averages():
-        if event.device_type != DeviceType.CPU or event.is_user_annotation:  # kernels, which their operators count too
+        # the time of a kernel is also counted by the operator that launches it
+        if event.device_type != DeviceType.CPU or event.is_user_annotation:
             continue
         name = "products" if any(part in event.key for part in PRODUCTS) else event.key.removeprefix("aten::")
         times[name] = times.get(name, 0.0) + getattr(event, key)
     total = sum(times.values())
-    others = sorted(times.items(), key=lambda item: (item[0] != "products", -item[1]))
-    return {name: value / total for name, value in others if value}
+    ordered = sorted(times.items(), key=lambda item: (item[0] != "products", -item[1]))
+    return {name: value / total for name, value in ordered if value}
 
 
-def print_profile(found: dict[str, dict[str, float]], shown: int = 8):
+def print_profiles(profiles: dict[str, dict[str, float]], shown: int = 8) -> None:
     rows = [
         [name, *(f"{operation} {share:.1%}" for operation, share in list(shares.items())[:shown])]
-        for name, shares in found.items()
+        for name, shares in profiles.items()
     ]
-    print_table(["of the time of operations", *[""] * shown], rows)
+    print_table(["fraction of the operations' time", *[""] * shown], rows)
+
+
+def print_speeds(
+    title: str, results: dict[str, dict], others: Iterable[str], rate: str, digits: int = 0, **extra_columns: str
+) -> None:
+    """
+    Prints the speed of each row of `results`, also relative to the rows of `others` and the floor, if there are any.
+
+    Args:
+        rate: the key of the speeds, such as `images_per_second`.
+        extra_columns: the keys of more results, with their format, such as `saved_mib=".0f"`.
+    """
+
+    def ratio(name: str, other: str) -> str:
+        return f"{statistics.median(results[name][rate]) / statistics.median(results[other][rate]):.2f}"
+
+    others = [other for other in others if other in results]
+    floor = ["floor"] if "floor" in results else []
+    is_counted = any("of_the_peak" in row for row in results.values())
+    columns = [title, *(f"times {other}'s speed" for other in others), *(f"times the {name}'s time" for name in floor)]
+    columns += [rate.replace("_per_second", "/s"), *(["TFLOP/s", "of the peak"] if is_counted else [])]
+    rows = []
+    for name, row in results.items():
+        cells = [name, *(ratio(name, other) for other in others), *(ratio(other, name) for other in floor)]
+        cells.append(spread(row[rate], digits))
+        if "of_the_peak" in row:
+            cells += [
+                f"{statistics.median(row['tflops_per_second']):.3g}",
+                f"{statistics.median(row['of_the_peak']):.1%}",
+            ]
+        elif is_counted:
+            cells += ["-", "-"]
+        rows.append(cells + [format(row[key], form) for key, form in extra_columns.items()])
+    print_table([*columns, *(key.replace("_", " ") for key in extra_columns)], rows)
+
+
+def print_processes(results: dict[str, dict]) -> None:
+    """Prints what `run_in_subprocesses` returns for `measure_alone`."""
+    peak_of = next(iter(results.values()))["peak_of"]
+    rows = [
+        [name, f"{row['peak_mib']:,.0f}", f"{row['make_seconds']:.1f}", f"{row['first_batch_seconds']:.2f}"]
+        for name, row in results.items()
+    ]
+    print_table(["separate process", f"peak of the {peak_of}, MiB", "import and create, s", "first batch, s"], rows)
 
 
 def spread(values: list[float], digits: int = 0) -> str:
-    """Median, least and most."""
+    """Formats the median with the minimum and the maximum."""
     return f"{statistics.median(values):,.{digits}f} ({min(values):,.{digits}f} to {max(values):,.{digits}f})"
 
 
-def write_results(options: argparse.Namespace, found: dict):
-    """What was found, beside the options it was found with, to `options.output_file` where there is one."""
+def write_results(options: argparse.Namespace, results: dict) -> None:
+    """Writes the results and the options of the run to `--output_file`, if there is one."""
     if options.output_file:
-        results = {"options": vars(options), "torch": torch.__version__, **found}
-        Path(options.output_file).write_text(json.dumps(results, indent=2), "utf-8")
+        text = json.dumps({"options": vars(options), "torch": torch.__version__, **results}, indent=2)
+        Path(options.output_file).write_text(text, "utf-8")
 
 
-def print_table(columns: list[str], rows: list[list[str]]):
+def print_table(columns: list[str], rows: list[list[str]]) -> None:
     print(f"\n| {' | '.join(columns)} |\n|{'---|' * len(columns)}")
     for row in rows:
         print(f"| {' | '.join(row)} |")

@@ -1,13 +1,14 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
 """
-Train the chapters of visual attention side by side, and write a page of what they reached and what they looked at.
+Train the models of the history of visual attention on the same data, and write a page that compares them.
 
-    python scripts/benchmarks/compare_lineage.py cluttered_digits                         # every chapter (or --chapters plain se)
-    python scripts/benchmarks/compare_lineage.py cifar10 --train_file cifar10/train.parquet --test_file cifar10/test.parquet
-    python scripts/benchmarks/compare_lineage.py page                                     # of the runs that are there
+    python scripts/benchmarks/compare_lineage.py cluttered_digits     # all models (or, e.g., --models plain residual)
+    python scripts/benchmarks/compare_lineage.py cifar10 \
+        --train_file cifar10/train.parquet --test_file cifar10/test.parquet
+    python scripts/benchmarks/compare_lineage.py page                 # writes the page of existing runs only
 
-Other options go to `train_image_classification.py`, for every run alike.
+Other options are passed to `train_image_classification.py` for every run.
 """
 
 import argparse
@@ -58,10 +59,10 @@ TOKENS = (
     "intermediate_size=128,attention_probs_dropout_prob=0.0,drop_path_rate=0.0"
 )
 
-# in the order of the history; the options of a run on the cluttered digits, each within ten minutes on one core
-CHAPTERS = {
-    # convolutions and fully connected layers, which the first papers compared with: the layers of recurrent attention,
-    # shown the whole canvas once
+# training options on the cluttered digits, in historical order; each run takes at most ten minutes on one core
+MODELS = {
+    # convolutions and fully connected layers, the baseline of the first papers: the layers of recurrent attention,
+    # with a single glimpse of the entire canvas
     "plain": {
         "model_type": "recurrent_attention",
         "config_overrides": f"{ENCODER},glimpse_hidden_size=64,num_glimpses=1,glimpse_size=30,num_scales=1",
@@ -104,26 +105,26 @@ CIFAR10 = {
     "non-local": "attention_type=non_local",
 }
 CIFAR10_NETWORK = "hidden_sizes=[16,32,64],depths=[1,1,1],embedding_stride=2"
-KEPT = [1, 2, 4, 6, 9, 12, 16, 24, 36]
+KEPT_PATCHES = [1, 2, 4, 6, 9, 12, 16, 24, 36]
 
 
 def as_arguments(options: dict) -> list[str]:
     return [text for name, value in options.items() for text in (f"--{name}", str(value))]
 
 
-def train_cluttered_digits(output_dir: Path, chapters: list[str], others: list[str]):
+def train_cluttered_digits(output_dir: Path, models: list[str], others: list[str]) -> None:
     recipe = str(RECIPES / "lineage-cluttered-digits.yaml")
-    for name in chapters:
+    for name in models:
         folder = ["--output_dir", str(output_dir / name), "--overwrite_output_dir"]
-        train([recipe, *as_arguments(CHAPTERS[name]), *folder, *others])
+        train([recipe, *as_arguments(MODELS[name]), *folder, *others])
         results = json.loads((output_dir / name / "all_results.json").read_text("utf-8"))
         results["threads"] = torch.get_num_threads()
         (output_dir / name / "all_results.json").write_text(json.dumps(results, indent=4), "utf-8")
 
 
-def train_cifar10(output_dir: Path, seeds: list[int], others: list[str]):
+def train_cifar10(output_dir: Path, seeds: list[int], others: list[str]) -> None:
     recipe = str(RECIPES / "lineage-cifar10.yaml")
-    for seed in seeds:  # seeds in turn, so that what else the machine does falls on all kinds alike
+    for seed in seeds:  # the seeds are the outer loop, so that other load on the machine affects all models alike
         for name, options in CIFAR10.items():
             folder = output_dir / f"cifar10-{name}-{seed}"
             overrides = ["--config_overrides", f"{CIFAR10_NETWORK},{options}", "--seed", str(seed)]
@@ -132,18 +133,18 @@ def train_cifar10(output_dir: Path, seeds: list[int], others: list[str]):
 
 @torch.no_grad()
 def measure_speeds(models: dict[str, PreTrainedModel], batch_size: int = 64, rounds: int = 7) -> dict[str, float]:
-    """Images a second of each model's forward pass, in turns: the median of some rounds."""
+    """Measures the images per second of each model's forward pass, the median of rounds in turns."""
     images = torch.randn(batch_size, 1, 60, 60)
-    found = time_in_turns({name: partial(model.eval(), images) for name, model in models.items()}, rounds)
-    return {name: batch_size / statistics.median(seconds) for name, seconds in found.items()}
+    seconds = time_in_turns({name: partial(model.eval(), images) for name, model in models.items()}, rounds)
+    return {name: batch_size / statistics.median(values) for name, values in seconds.items()}
 
 
-def load(folder: Path):
+def load(folder: Path) -> tuple[PreTrainedModel, BaseImageProcessor]:
     return AutoModelForImageClassification.from_pretrained(folder), AutoImageProcessor.from_pretrained(folder)
 
 
 def plot_pixels(model: PreTrainedModel, processor: BaseImageProcessor, images: list) -> Figure:
-    """What stands out in the pixels, beside what a network's answer hangs on."""
+    """Draws the saliency of pixels without a network next to the pixels that a network's prediction depends on."""
     classical = [pixel_saliency(images, method) for method in ("change", "background", "both")]
     gradients = [abs(values) for values in saliency(model, processor, images, method="integrated_gradients")]
     titles = ["the image", "sharp change", "unlike the background", "both", "a network's answer\nhangs on"]
@@ -158,25 +159,25 @@ def plot_pixels(model: PreTrainedModel, processor: BaseImageProcessor, images: l
 
 
 def plot_selection(model: PreTrainedModel, processor: BaseImageProcessor, data, count: int = 500) -> Figure:
-    """Accuracy of the transformer that sees only the best of 6 x 6 patches."""
+    """Draws the accuracy of the transformer on images of which only the best of 6 x 6 patches are kept."""
     images, labels = [open_image(cell) for cell in data["test"][:count]["image"]], data["test"][:count]["label"]
     known = [open_image(cell) for cell in data["train"]["image"]], data["train"]["label"]
     curves = {}
     for ranking in ("attention", "saliency", "mutual_information", "random"):
         scores = rank_patches(ranking, model, processor, images, (6, 6), known)
-        curves[ranking] = accuracy_by_kept(model, processor, images, labels, scores, KEPT)
-    return plot_kept(KEPT, curves, patches=36)
+        curves[ranking] = accuracy_by_kept(model, processor, images, labels, scores, KEPT_PATCHES)
+    return plot_kept(KEPT_PATCHES, curves, patches=36)
 
 
-def write_page(output_dir: Path, page_dir: Path):
+def write_page(output_dir: Path, page_dir: Path) -> None:
     assets = page_dir / "assets"
     assets.mkdir(parents=True, exist_ok=True)
     data = load_cluttered_digits({"train": 2000, "test": 3000})
     images = [open_image(cell) for cell in data["test"][:256]["image"]]
     rows, captions = [], {}
-    runs = {name: file for name in CHAPTERS if (file := output_dir / name / "all_results.json").exists()}
+    runs = {name: file for name in MODELS if (file := output_dir / name / "all_results.json").exists()}
     runs = {name: json.loads(file.read_text("utf-8")) for name, file in runs.items()}
-    runs = {name: results for name, results in runs.items() if "threads" in results}  # those that came to their end
+    runs = {name: results for name, results in runs.items() if "threads" in results}  # only complete runs
     loaded = {name: load(output_dir / name) for name in runs}
     speeds = measure_speeds({name: model for name, (model, _) in loaded.items()})
     for name, results in runs.items():
@@ -184,15 +185,14 @@ def write_page(output_dir: Path, page_dir: Path):
         if name == "pooled-residual":
             plot_pixels(model, processor, images[:3]).savefig(assets / "saliency.png", dpi=90)
         elif name not in ("plain", "residual"):
-            found = view(model, processor, images, shown=3)
-            found.figure.savefig(assets / f"{name}.png", dpi=90)
-            captions[name] = found.caption
+            attention_view = view(model, processor, images, shown=3)
+            attention_view.figure.savefig(assets / f"{name}.png", dpi=90)
+            captions[name] = attention_view.caption
         if name == "compact-vit":
             plot_selection(model, processor, data).savefig(assets / "selection.png", dpi=90)
         seen = round(results["train_samples_per_second"] * results["train_runtime"])
         rows.append(
             {
-                "chapter": name,
                 "name": name.replace("-", " "),
                 "parameters": f"{model.num_parameters():,}",
                 "images": f"{seen:,}",
@@ -208,27 +208,26 @@ def write_page(output_dir: Path, page_dir: Path):
     cifar = []
     for name in CIFAR10:
         folders = sorted(file.parent for file in output_dir.glob(f"cifar10-{name}-*/all_results.json"))
-        ended = [json.loads((folder / "all_results.json").read_text("utf-8")) for folder in folders]
-        ended = [run for run in ended if "test_accuracy" in run]  # those that came to their end
-        if ended:
-            found = [100 * run["test_accuracy"] for run in ended]
-            spread = statistics.stdev(found) if len(found) > 1 else float("nan")
+        complete = [json.loads((folder / "all_results.json").read_text("utf-8")) for folder in folders]
+        complete = [run for run in complete if "test_accuracy" in run]
+        if complete:
+            accuracies = [100 * run["test_accuracy"] for run in complete]
+            deviation = statistics.stdev(accuracies) if len(accuracies) > 1 else float("nan")
             cifar.append(
                 {
                     "name": name,
                     "parameters": f"{load(folders[0])[0].num_parameters():,}",
-                    "each": ", ".join(f"{value:.1f}" for value in found),
-                    "accuracy": f"{statistics.mean(found):.1f} ± {spread:.1f} %",
-                    "images": f"{round(ended[0]['train_samples_per_second'] * ended[0]['train_runtime']):,}",
-                    "epochs": f"{ended[0]['epoch']:g}",
+                    "each": ", ".join(f"{value:.1f}" for value in accuracies),
+                    "accuracy": f"{statistics.mean(accuracies):.1f} ± {deviation:.1f} %",
+                    "images": f"{round(complete[0]['train_samples_per_second'] * complete[0]['train_runtime']):,}",
+                    "epochs": f"{complete[0]['epoch']:g}",
                 }
             )
     template = Template((TEMPLATES / "lineage_page.md").read_text("utf-8"), trim_blocks=True)
-    chapters = {row["chapter"] for row in rows}
-    missing = [name.replace("-", " ") for name in CHAPTERS if name not in chapters]
+    missing = [name.replace("-", " ") for name in MODELS if name not in runs]
     page = template.render(
         rows=rows,
-        chapters=chapters,
+        models=set(runs),
         captions=captions,
         missing=missing,
         cifar=cifar,
@@ -242,24 +241,24 @@ def show_share(value: float | None) -> str:
     return "" if value is None else f"{100 * value:.0f} %"
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,  # `--seed` is the runs' own, not `--seeds`
+        allow_abbrev=False,  # `--seed` must not be read as `--seeds`
     )
     parser.add_argument("task", choices=["cluttered_digits", "cifar10", "page"])
-    parser.add_argument("--chapters", nargs="+", choices=list(CHAPTERS), default=list(CHAPTERS))
+    parser.add_argument("--models", "--chapters", nargs="+", choices=list(MODELS), default=list(MODELS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--output_dir", type=Path, default=Path("outputs/lineage"))
     parser.add_argument("--page_dir", type=Path, default=Path("model_cards/lineage"))
     options, others = parser.parse_known_args()
     if options.task == "cluttered_digits":
-        train_cluttered_digits(options.output_dir, options.chapters, others)
+        train_cluttered_digits(options.output_dir, options.models, others)
     elif options.task == "cifar10":
         train_cifar10(options.output_dir, options.seeds, others)
     elif others:
-        parser.error(f"`page` trains nothing, so it has no use for {' '.join(others)}.")
+        parser.error(f"`page` does not train, so it does not accept {' '.join(others)}.")
     write_page(options.output_dir, options.page_dir)
 
 

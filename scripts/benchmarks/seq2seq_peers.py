@@ -1,15 +1,15 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
 """
-What the recurrent family's speed is held against: a floor, a tutorial's loop, and JoeyNMT and OpenNMT-py where they
-are installed.
+What the recurrent family's speed is compared with: a lower bound, plain loops, and JoeyNMT and OpenNMT-py if they are
+installed. Imports are lazy, because the benchmark also measures them.
 """
 
 from importlib.util import find_spec
 from types import SimpleNamespace
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 
@@ -25,11 +25,11 @@ PAD, BOS, EOS = 0, 1, 2
 
 class Floor(nn.Module):
     """
-    What cannot be left out of an encoder-decoder of these sizes, and no attention: the decoder begins with the
-    encoder's last states, so that both are trained.
+    A lower bound for an encoder-decoder of these sizes, without attention. The decoder starts with the encoder's last
+    states, so that both are trained.
     """
 
-    def __init__(self, vocab_size: int):
+    def __init__(self, vocab_size: int) -> None:
         super().__init__()
         size, hidden, encoder = (SIZES[name] for name in ("embedding_size", "hidden_size", "encoder_hidden_size"))
         self.source, self.target = nn.Embedding(vocab_size, size), nn.Embedding(vocab_size, size)
@@ -37,7 +37,7 @@ class Floor(nn.Module):
         self.decoder = nn.GRU(size, hidden, batch_first=True)
         self.head = nn.Linear(SIZES["maxout_size"], vocab_size)
 
-    def forward(self, input_ids, attention_mask, labels):
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, labels: Tensor) -> Tensor:
         _, last = self.encoder(self.source(input_ids))  # (2, B, encoder)
         states, _ = self.decoder(self.target(labels.clamp_min(0)), last.transpose(0, 1).reshape(1, len(labels), -1))
         logits = self.head(states[..., : self.head.in_features])
@@ -45,9 +45,9 @@ class Floor(nn.Module):
 
 
 class PlainLoop(nn.Module):
-    """The same model, written step by step: attention, gates, readout and logits in the loop, the keys made anew."""
+    """The same model, step by step: attention with its keys, gates, readout and logits are in the loop."""
 
-    def __init__(self, vocab_size: int):
+    def __init__(self, vocab_size: int) -> None:
         super().__init__()
         size, hidden, encoder = (SIZES[name] for name in ("embedding_size", "hidden_size", "encoder_hidden_size"))
         self.source, self.target = nn.Embedding(vocab_size, size), nn.Embedding(vocab_size, size)
@@ -58,19 +58,19 @@ class PlainLoop(nn.Module):
         self.cell = nn.GRUCell(size + 2 * encoder, hidden)
         self.make_output(hidden + 2 * encoder + size, vocab_size)
 
-    def make_output(self, size: int, vocab_size: int):
+    def make_output(self, size: int, vocab_size: int) -> None:
         self.readout = nn.Linear(size, 2 * SIZES["maxout_size"])
         self.head = nn.Linear(SIZES["maxout_size"], vocab_size)
 
-    def output(self, state, context, embed):
+    def output(self, state: Tensor, context: Tensor, embed: Tensor) -> Tensor:
         pairs = self.readout(torch.cat([state, context, embed], dim=-1))
         return self.head(pairs.unflatten(-1, (-1, 2)).amax(dim=-1))
 
-    def start(self, input_ids, attention_mask):
+    def initial_states(self, input_ids: Tensor) -> tuple[Tensor, Tensor]:
         annotations, _ = self.encoder(self.source(input_ids))
         return annotations, torch.tanh(self.initial(annotations[:, 0, annotations.shape[2] // 2 :]))
 
-    def step(self, token, state, annotations, attention_mask):
+    def step(self, token: Tensor, state: Tensor, annotations: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor]:
         queries = state.unsqueeze(1).expand(-1, annotations.shape[1], -1)
         scores = self.score(torch.tanh(self.attention(torch.cat([queries, annotations], dim=-1)))).squeeze(-1)
         weights = scores.masked_fill(attention_mask == 0, -1e4).softmax(dim=-1)
@@ -79,8 +79,8 @@ class PlainLoop(nn.Module):
         logits = self.output(state, context, embed)
         return logits, self.cell(torch.cat([embed, context], dim=-1), state.to(context.dtype))
 
-    def forward(self, input_ids, attention_mask, labels):
-        annotations, state = self.start(input_ids, attention_mask)
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, labels: Tensor) -> Tensor:
+        annotations, state = self.initial_states(input_ids)
         token, loss = torch.full_like(labels[:, 0], BOS), 0.0
         for step in range(labels.shape[1]):
             logits, state = self.step(token, state, annotations, attention_mask)
@@ -89,10 +89,10 @@ class PlainLoop(nn.Module):
         return loss / (labels >= 0).sum()
 
     @torch.no_grad()
-    def decode(self, input_ids, attention_mask, steps, num_beams):
+    def decode(self, input_ids: Tensor, attention_mask: Tensor, steps: int, num_beams: int) -> None:
         if num_beams > 1:
-            raise NotImplementedError("tutorials decode greedily")
-        annotations, state = self.start(input_ids, attention_mask)
+            raise NotImplementedError("the loops decode greedily only")
+        annotations, state = self.initial_states(input_ids)
         token = torch.full_like(input_ids[:, 0], BOS)
         for _ in range(steps):
             logits, state = self.step(token, state, annotations, attention_mask)
@@ -100,22 +100,22 @@ class PlainLoop(nn.Module):
 
 
 class Tutorial(PlainLoop):
-    """The loop with the output layer of the tutorials: from state, context and embedding straight to the logits."""
+    """The loop with the output layer of tutorials, from state, context and embedding directly to the logits."""
 
-    def make_output(self, size: int, vocab_size: int):
+    def make_output(self, size: int, vocab_size: int) -> None:
         self.head = nn.Linear(size, vocab_size)
 
-    def output(self, state, context, embed):
+    def output(self, state: Tensor, context: Tensor, embed: Tensor) -> Tensor:
         return self.head(torch.cat([state, context, embed], dim=-1))
 
 
 class JoeyNmt(nn.Module):
     """
-    JoeyNMT (Kreutzer et al. 2019, arXiv 1907.12484) of the same sizes, its readout aside: its output layer reads
-    `hidden_size` numbers, where the maxout readout has halved them.
+    JoeyNMT (Kreutzer et al. 2019, arXiv 1907.12484) with the same sizes except for its readout: its output layer has
+    `hidden_size` inputs, twice as many as with the maxout readout.
     """
 
-    def __init__(self, vocab_size: int):
+    def __init__(self, vocab_size: int) -> None:
         super().__init__()
         from joeynmt.model import build_model
         from joeynmt.vocabulary import Vocabulary
@@ -132,13 +132,13 @@ class JoeyNmt(nn.Module):
         self.model.loss_function = ("crossentropy", 0.0)
         self.batches = {}
 
-    def batch(self, input_ids, attention_mask, labels=None):
-        """As JoeyNMT's loader gives it, the longest source first; made once, so that only its model is timed."""
+    def batch(self, input_ids: Tensor, attention_mask: Tensor, labels: Tensor | None = None):
+        """Returns JoeyNMT's form of the batch, longest source first; cached, so that only the model is timed."""
         from joeynmt.batch import Batch
 
         if id(input_ids) not in self.batches:
             lengths, order = attention_mask.sum(dim=1).sort(descending=True)
-            target = None if labels is None else target_of(labels)[order]
+            target = None if labels is None else target_ids(labels)[order]
             self.batches[id(input_ids)] = Batch(
                 src=renumber(input_ids[order]),
                 src_length=lengths,
@@ -152,11 +152,11 @@ class JoeyNmt(nn.Module):
             )
         return self.batches[id(input_ids)]
 
-    def forward(self, input_ids, attention_mask, labels):
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, labels: Tensor) -> Tensor:
         loss, *_ = self.model(return_type="loss", **vars(self.batch(input_ids, attention_mask, labels)))
         return loss / (labels >= 0).sum()
 
-    def decode(self, input_ids, attention_mask, steps, num_beams):
+    def decode(self, input_ids: Tensor, attention_mask: Tensor, steps: int, num_beams: int) -> None:
         from joeynmt.search import search
 
         device = input_ids.device.type
@@ -167,11 +167,11 @@ class JoeyNmt(nn.Module):
 
 class OpenNmt(nn.Module):
     """
-    OpenNMT-py (Klein et al. 2017, arXiv 1701.02810) of the same sizes, made by its own options and searched by its own
-    translator: as in [`JoeyNmt`], no input feeding, and an output layer that reads `hidden_size` numbers.
+    OpenNMT-py (Klein et al. 2017, arXiv 1701.02810) with the same sizes, built from its own options and decoded with
+    its own translator. Like [`JoeyNmt`], it has no input feeding, and an output layer with `hidden_size` inputs.
     """
 
-    def __init__(self, vocab_size: int):
+    def __init__(self, vocab_size: int) -> None:
         super().__init__()
         import pyonmttok
         from onmt import opts
@@ -182,7 +182,7 @@ class OpenNmt(nn.Module):
 
         if not 2 * SIZES["encoder_hidden_size"] == SIZES["hidden_size"] == SIZES["attention_size"]:
             raise ValueError(
-                f"OpenNMT-py's encoder (both directions), decoder and attention have one size, not {SIZES}."
+                f"OpenNMT-py's encoder (both directions), decoder and attention must have the same size, got {SIZES}."
             )
         parser = ArgumentParser()
         opts.train_opts(parser)
@@ -202,26 +202,26 @@ class OpenNmt(nn.Module):
         self.compute_loss = LossCompute.from_opts(options, self.model, vocabulary)
         self.batches = {}
 
-    def batch(self, input_ids, attention_mask, labels=None):
-        """As OpenNMT-py's loader gives it; made once, so that only its model is timed."""
-        key = (id(input_ids), labels is None)  # with targets, the translator would score them too
+    def batch(self, input_ids: Tensor, attention_mask: Tensor, labels: Tensor | None = None) -> dict[str, Tensor]:
+        """Returns OpenNMT-py's form of the batch; cached, so that only the model is timed."""
+        key = (id(input_ids), labels is None)  # if there are targets, the translator also scores them
         if key not in self.batches:
-            made = {"src": renumber(input_ids).unsqueeze(-1), "srclen": attention_mask.sum(dim=1)}
+            batch = {"src": renumber(input_ids).unsqueeze(-1), "srclen": attention_mask.sum(dim=1)}
             if labels is not None:
-                made["tgt"] = target_of(labels).unsqueeze(-1)
-            self.batches[key] = made
+                batch["tgt"] = target_ids(labels).unsqueeze(-1)
+            self.batches[key] = batch
         return self.batches[key]
 
-    def forward(self, input_ids, attention_mask, labels):
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, labels: Tensor) -> Tensor:
         batch = self.batch(input_ids, attention_mask, labels)
         loss, _ = self.compute_loss(batch, *self.model(batch["src"], batch["tgt"], batch["srclen"]))
         return loss / (labels >= 0).sum()
 
-    def decode(self, input_ids, attention_mask, steps, num_beams):
+    def decode(self, input_ids: Tensor, attention_mask: Tensor, steps: int, num_beams: int) -> list:
         from onmt.translate import GNMTGlobalScorer, Translator
 
         length = {"min_length": steps, "max_length": steps, "max_length_ratio": 0}
-        # its greedy search is its sampling from the best one
+        # greedy search is sampling from the single best token
         search = {"beam_size": num_beams, "random_sampling_topk": int(num_beams == 1)}
         scorer = GNMTGlobalScorer(1.0, 0.0, "avg", "none")
         gpu = -1 if input_ids.device.index is None else input_ids.device.index
@@ -232,21 +232,21 @@ class OpenNmt(nn.Module):
 SPECIAL = ("unk", "pad", "bos", "eos")  # the order of JoeyNMT and OpenNMT-py
 
 
-def renumber(ids: torch.Tensor) -> torch.Tensor:
-    """Pad, bos, eos, unk as 1, 2, 3, 0."""
+def renumber(ids: Tensor) -> Tensor:
+    """Maps the ids of pad, bos, eos and unk to 1, 2, 3 and 0."""
     return torch.where(ids < len(SPECIAL), (ids + 1) % len(SPECIAL), ids)
 
 
-def target_of(labels: torch.Tensor) -> torch.Tensor:
-    """Labels, -100 where there are none, after the start and as the peers number them: (B, T) to (B, 1 + T)."""
+def target_ids(labels: Tensor) -> Tensor:
+    """Returns the start token and the labels (B, T), without -100, as the peers' ids (B, 1 + T)."""
     start = torch.full_like(labels[:, :1], BOS)
     return renumber(torch.cat([start, labels.masked_fill(labels < 0, PAD)], dim=1))
 
 
 class Ours(nn.Module):
-    compile_config = None  # of `generate`
+    compile_config = None  # passed to `generate`
 
-    def __init__(self, vocab_size: int):
+    def __init__(self, vocab_size: int) -> None:
         super().__init__()
         from hf_attention import BahdanauConfig, BahdanauForConditionalGeneration
 
@@ -254,19 +254,19 @@ class Ours(nn.Module):
         config = BahdanauConfig(vocab_size=vocab_size, dropout=0.0, **SIZES, **ids)
         self.model = BahdanauForConditionalGeneration(config)
 
-    def forward(self, **batch):
+    def forward(self, **batch: Tensor) -> Tensor:
         return self.model(**batch).loss
 
-    def decode(self, input_ids, attention_mask, steps, num_beams):
+    def decode(self, input_ids: Tensor, attention_mask: Tensor, steps: int, num_beams: int) -> None:
         length = {"min_new_tokens": steps, "max_new_tokens": steps, "do_sample": False}
         search = {"num_beams": num_beams, "compile_config": self.compile_config}
         self.model.generate(input_ids=input_ids, attention_mask=attention_mask, **length, **search)
 
 
-def count_forward(source: torch.Tensor, target: torch.Tensor | int, vocab_size: int, beams: int = 1) -> int:
+def count_forward(source: Tensor, target: Tensor | int, vocab_size: int, beams: int = 1) -> int:
     """
-    FLOPs of the products of [`PlainLoop`] for sources and targets of these lengths, (B), its keys made once: none for
-    padding, nor for the state after the last logits. A multiplication and an addition are two.
+    Counts the FLOPs of the products of [`PlainLoop`] for sources and targets of these lengths, (B). Keys are counted
+    once; padding and the state after the last logits are not counted. A multiply-add is two FLOPs.
     """
     embedding, hidden, encoder, attention, maxout = SIZES.values()
     annotation, targets = 2 * encoder, beams * target
@@ -279,8 +279,8 @@ def count_forward(source: torch.Tensor, target: torch.Tensor | int, vocab_size: 
     return 2 * int(products.sum())
 
 
-WAYS = {"ours": Ours, "plain loop": PlainLoop, "tutorial": Tutorial, "floor": Floor}
+IMPLEMENTATIONS = {"ours": Ours, "plain loop": PlainLoop, "tutorial": Tutorial, "floor": Floor}
 PEERS = {"JoeyNMT": (JoeyNmt, ("joeynmt",)), "OpenNMT-py": (OpenNmt, ("onmt", "spacy"))}
 for name, (peer, packages) in PEERS.items():
     if all(map(find_spec, packages)):
-        WAYS[name] = peer
+        IMPLEMENTATIONS[name] = peer

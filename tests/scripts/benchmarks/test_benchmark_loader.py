@@ -9,7 +9,7 @@ from datasets import ClassLabel, Dataset, Features, Image
 
 
 @pytest.mark.parametrize("kind", ["embedded", "pairs", "images"])
-def test_shares_by_workers(kind, tmp_path, capsys):
+def test_results_for_each_number_of_workers_are_written(kind, tmp_path, capsys):
     given = ["--steps", "2", "--rounds", "1", "--workers", "0", "1", "--num_threads", "1"]
     expected = {"embedded": ["dates", "digits"], "pairs": ["multi30k"], "images": ["cifar10-cct-2-3x2"]}[kind]
     if kind == "embedded":
@@ -26,10 +26,11 @@ def test_shares_by_workers(kind, tmp_path, capsys):
         given += ["--data_dir", str(tmp_path)]
     file = tmp_path / "loader.json"
     benchmark_loader.main([*given, "--output_file", str(file)])
-    found = json.loads(file.read_text())["found"]
-    assert [(row["recipe"], row["workers"]) for row in found] == [
+    results = json.loads(file.read_text())["results"]
+    assert [(row["recipe"], row["workers"]) for row in results] == [
         (name, count) for name in expected for count in (0, 1)
     ]
-    runs = [run for row in found for run in row["runs"]]
-    assert all(0 < run["share"] < 1 and run["steps_per_second"] > 0 for run in runs)
+    runs = [run for row in results for run in row["runs"]]
+    assert all(0 < run["share"] < 1 for run in runs)
+    assert all(run["steps_per_second"] > 0 for run in runs)
     assert f"| {expected[-1]} | 1 |" in capsys.readouterr().out

@@ -14,20 +14,23 @@ from hf_attention import CompactVitConfig, CompactVitForImageClassification
 TINY = ["--preset", "cct_2_3x2", "--batch_size", "2", "--rounds", "2", "--num_threads", "1", "--peak_tflops", "2"]
 
 
-def test_every_figure_and_the_curve(tmp_path, capsys):
+def test_results_and_scaling_curve_are_written(tmp_path, capsys):
     file, picture = tmp_path / "vision.json", tmp_path / "scaling.png"
     arguments = [*TINY, "--image_sizes", "16", "24", "--parts", "training", "inference", "--bf16"]
     benchmark_vision.main([*arguments, "--output_file", str(file), "--plot_file", str(picture)])
-    found = json.loads(file.read_text())
-    assert found["options"]["bf16"] and found["peak_tflops"] == 2 and set(found["found"]) == {"16", "24"}
-    for parts in found["found"].values():
+    written = json.loads(file.read_text())
+    assert written["options"]["bf16"]
+    assert written["peak_tflops"] == 2
+    assert set(written["results"]) == {"16", "24"}
+    for parts in written["results"].values():
         for name in ("compact_vit", "plain CCT", "floor", "transformers ViT"):
             training, inference = parts["training"][name], parts["inference"][name]
-            assert len(training["seconds"]) == len(inference["milliseconds_alone"]) == 2
-            assert min(training["images_per_second"]) > 0 and training["saved_mib"] > 0
+            assert len(training["seconds"]) == len(inference["seconds"]) == 2
+            assert min(*training["images_per_second"], training["saved_mib"], inference["single_image_ms"]) > 0
             for row in (training, inference):
                 flops = [rate * value for rate, value in zip(row["tflops_per_second"], row["seconds"])]
-                assert flops[0] == pytest.approx(flops[1]) and flops[0] > 0
+                assert flops[0] == pytest.approx(flops[1])
+                assert flops[0] > 0
                 assert row["of_the_peak"] == pytest.approx([rate / 2 for rate in row["tflops_per_second"]])
         assert parts["training"]["compact_vit"]["parameters"] == parts["training"]["plain CCT"]["parameters"]
         assert parts["training"]["floor"]["saved_mib"] < parts["training"]["compact_vit"]["saved_mib"]
@@ -35,7 +38,7 @@ def test_every_figure_and_the_curve(tmp_path, capsys):
     assert "| plain CCT | 1.00 |" in capsys.readouterr().out
 
 
-def test_products_are_counted_as_by_hand():
+def test_flops_match_those_counted_by_hand():
     first, second = 16 * 16 * 64 * 27, 8 * 8 * 128 * 64 * 9  # convolutions of 3x3, halved after each
     layer = 16 * 128 * (384 + 128 + 128 + 128) + 2 * 16 * 16 * 128
     forward = first + second + 2 * layer + 2 * 16 * 128 + 128 * 10
@@ -48,21 +51,31 @@ def test_products_are_counted_as_by_hand():
     assert benchmark_vision.count_batch("floor", options, pixels, False) == 5 * 2 * floor
 
 
-def test_memory_is_of_a_process_of_its_own(tmp_path):
+def test_memory_is_measured_in_a_separate_process(tmp_path):
     file = tmp_path / "vision.json"
-    arguments = [*TINY, "--image_sizes", "16", "--parts", "memory", "--ways", "floor", "--output_file", str(file)]
+    arguments = [
+        *TINY,
+        "--image_sizes",
+        "16",
+        "--parts",
+        "memory",
+        "--implementations",
+        "floor",
+        "--output_file",
+        str(file),
+    ]
     benchmark_vision.main(arguments)
-    row = json.loads(file.read_text())["found"]["16"]["memory"]["floor"]
-    assert row["peak_mib"] > 50 and row["peak_of"] == "process" and row["first_batch_seconds"] > 0
+    row = json.loads(file.read_text())["results"]["16"]["memory"]["floor"]
+    assert row["peak_mib"] > 50
+    assert row["peak_of"] == "process"
+    assert row["first_batch_seconds"] > 0
 
 
 @pytest.mark.parametrize("preset", ["cct_2_3x2", "cct_6_3x1"])
 @torch.no_grad()
-def test_the_plain_model_is_the_same_model(preset):
-    """With the same weights it gives the same logits."""
+def test_plain_cct_with_the_same_weights_has_the_same_logits(preset):
     config = CompactVitConfig.from_preset(preset, num_labels=10, image_size=16)
     ours, plain = CompactVitForImageClassification(config).eval(), vision_peers.PlainCct(config).eval()
-    # both list their parameters in the order of the data, but for the positions and the pool
     ours_state = ours.state_dict()
     names = {
         "positions": "model.embeddings.position_embeddings",
@@ -87,11 +100,9 @@ def test_the_plain_model_is_the_same_model(preset):
     torch.testing.assert_close(plain(images), ours(images).logits, rtol=1e-4, atol=1e-5)
 
 
-def test_bad_options(capsys):
+def test_unknown_implementation_and_preset_raise(capsys):
     with pytest.raises(SystemExit):
-        benchmark_vision.main(["--ways", "none"])
-    with pytest.raises(SystemExit):
-        benchmark_vision.main(["--peak_tflops", "0"])
-    assert "argument --peak_tflops: 0 TFLOP/s is no peak" in capsys.readouterr().err
+        benchmark_vision.main(["--implementations", "none"])
+    assert "argument --implementations/--ways: invalid choice: 'none'" in capsys.readouterr().err
     with pytest.raises(ValueError, match="There is no preset"):
         benchmark_vision.main([*TINY, "--preset", "cct_1", "--parts", "inference"])
