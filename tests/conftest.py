@@ -75,9 +75,3 @@ def small_vision_run(tmp_path_factory):
     arguments += ["--eval_strategy", "steps", "--eval_steps", "30", "--save_steps", "30", "--logging_steps", "10"]
     arguments += ["--label_smoothing_factor", "0.1", "--ema_decay", "0.8"]
     return output_dir, train_images([*arguments, *SMALL_VISION, "--output_dir", str(output_dir)])
-
-
-@pytest.fixture
-def small_products_by_onednn(monkeypatch):
-    """As large ones are made."""
-    monkeypatch.setattr("hf_attention.models.bahdanau.products_bahdanau.LARGE", 0)

@@ -28,7 +28,6 @@ from hf_attention.interpret import saliency
 from hf_attention.interpret.alignments import align
 from hf_attention.interpret.attention_maps import attend
 from hf_attention.interpret.windows import look
-from hf_attention.models.bahdanau import fused_bahdanau
 
 
 RECURRENT = {
@@ -109,29 +108,7 @@ def both_ways(model, given, **options):
 @pytest.mark.parametrize("training", [True, False])
 def test_recurrent_models(kind, training):
     torch.manual_seed(0)
-    assert both_ways(bahdanau(kind).train(training), pairs(), label_smoothing=0.1) == []
-
-
-def test_the_compiler_makes_the_steps_there_and_not_on_the_cpu(monkeypatch):
-    torch.manual_seed(0)
-    asked = []
-
-    def compiled_steps():
-        asked.append(True)
-        return fused_bahdanau.step_forward, fused_bahdanau.step_backward
-
-    monkeypatch.setattr(fused_bahdanau, "compiled_steps", compiled_steps)
-    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
-    layer = bahdanau("default").model.decoder.layers[0]
-    batch = [torch.randn(shape) for shape in ((2, 5, 64), (2, 128), (2, 6, 128), (2, 6, 128))]
-    here = layer(*batch)
-    assert not asked
-    with on_far():
-        there = layer.to("far")(*(given.to("far") for given in batch))
-        there[0].sum().backward()
-    assert len(asked) == 2
-    for one, two in zip(here, there, strict=True):
-        torch.testing.assert_close(near(two), one)
+    assert both_ways(bahdanau(kind).train(training), pairs(), smoothing=0.1) == []
 
 
 @pytest.mark.parametrize("kind", IMAGES)

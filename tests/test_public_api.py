@@ -1,6 +1,5 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
-import ast
 import importlib
 from pathlib import Path
 

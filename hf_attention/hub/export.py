@@ -33,7 +33,7 @@ from transformers.models.auto.image_processing_auto import AutoImageProcessor
 from transformers.utils import logging
 
 from ..models.bahdanau.cache_bahdanau import BahdanauCache
-from ..models.bahdanau.layers_bahdanau import BahdanauRecurrence
+from ..models.bahdanau.layers_bahdanau import BahdanauRNN
 from ..models.bahdanau.modeling_bahdanau import BahdanauForConditionalGeneration
 from . import onnx_translator
 from .folder import ONNX_TRANSLATOR, TARGET_TOKENIZER, WEIGHTS_DIGEST, check_weights, digest_weights, write_text
@@ -59,7 +59,7 @@ class Encoder(nn.Module):
 
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> tuple[torch.Tensor, ...]:
         annotations = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
-        state = torch.cat(self.decoder.start(self.decoder.read_ends(annotations, attention_mask)), dim=-1)
+        state = torch.cat(self.decoder.initial_states(self.decoder.final_states(annotations, attention_mask)), dim=-1)
         if not self.decoder.has_attention:
             return annotations, state
         return annotations, state, self.decoder.project_keys(annotations)
@@ -87,11 +87,12 @@ class DecoderStep(nn.Module):
             input_ids=input_ids,
             encoder_hidden_states=encoder_hidden_states,
             encoder_attention_mask=encoder_attention_mask,
-            past_key_values=cache,
+            cache=cache,
             use_cache=True,
             output_attentions=True,
         )
-        logits, new_state = self.lm_head(outputs.last_hidden_state), outputs.past_key_values.layers[0].keys[:, 0, 0]
+        # the cache that was passed holds the new state
+        logits, new_state = self.lm_head(outputs.last_hidden_state), cache.layers[0].keys[:, 0, 0]
         return (logits, new_state, outputs.cross_attentions[0]) if self.decoder.has_attention else (logits, new_state)
 
 
@@ -305,7 +306,7 @@ def silence_exporter() -> Generator[None]:
 @contextlib.contextmanager
 def recurrences_as_onnx(model: nn.Module) -> Generator[None]:
     """Temporarily replaces recurrent layers by ONNX operators: the exporter would unroll them for a fixed length."""
-    layers = [layer for layer in model.modules() if isinstance(layer, BahdanauRecurrence)]
+    layers = [layer for layer in model.modules() if isinstance(layer, BahdanauRNN)]
     for layer in layers:
         layer.forward = OnnxRecurrence(layer).forward
     try:
@@ -317,7 +318,7 @@ def recurrences_as_onnx(model: nn.Module) -> Generator[None]:
 
 class OnnxRecurrence:
     """
-    A [`BahdanauRecurrence`] as ONNX's `GRU`, `LSTM` or `RNN`.
+    A [`BahdanauRNN`] as ONNX's `GRU`, `LSTM` or `RNN`.
 
     The 2014 cell is ONNX's GRU with `linear_before_reset=0`, except that ONNX's z weights the old state: the update
     gate changes sign, since 1 - sigmoid(x) = sigmoid(-x).
@@ -326,7 +327,7 @@ class OnnxRecurrence:
     # ONNX's gates in order, as indices of PyTorch's
     gates = {"RNN": [0], "GRU": [1, 0, 2], "LSTM": [0, 3, 1, 2]}
 
-    def __init__(self, layer: BahdanauRecurrence) -> None:
+    def __init__(self, layer: BahdanauRNN) -> None:
         self.size = layer.hidden_size
         self.operator = "GRU" if layer.reset_before else type(layer.unit).__name__
         self.attributes: dict[str, float | Sequence[str] | Sequence[float]] = {"hidden_size": self.size}
@@ -354,7 +355,7 @@ class OnnxRecurrence:
     def forward(
         self, inputs: torch.Tensor, state: torch.Tensor | None = None, mask: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """As [`BahdanauRecurrence`], without a mask: `(B, T, input_size)` to `(B, T, H)` and `(B, state_size)`."""
+        """As [`BahdanauRNN`], without a mask: `(B, T, input_size)` to `(B, T, H)` and `(B, state_size)`."""
         batch, length, _ = inputs.shape
         states = [None, None] if state is None else [part.unsqueeze(0) for part in state.split(self.size, dim=-1)]
         if self.operator != "LSTM":

@@ -9,7 +9,7 @@ from transformers import DataCollatorForSeq2Seq, MarianConfig, MarianMTModel, Se
 from hf_attention import BahdanauConfig, BahdanauForConditionalGeneration
 from hf_attention.data.tokenizer import train_tokenizer
 from hf_attention.models.bahdanau import generation_bahdanau
-from hf_attention.training.translation_trainer import TranslationTrainer, own_forward
+from hf_attention.training.translation_trainer import TranslationTrainer
 
 
 @pytest.mark.parametrize("num_items_in_batch", [None, 7])
@@ -114,17 +114,3 @@ def test_training_goes_on_in_mixed_precision_after_an_evaluation(reader, tmp_pat
         states.append(copy.deepcopy(trainer.model.state_dict()))
     for name, value in states[0].items():
         assert torch.equal(value, states[1][name]), name
-
-
-def test_a_wrapped_forward_comes_back(reader, tmp_path):
-    trainer = make_trainer(tmp_path, reader, bf16=True)
-    model = trainer.accelerator.prepare(trainer.model)
-    wrapper = vars(model)["forward"]
-    with pytest.raises(KeyboardInterrupt), own_forward(model):
-        assert "forward" not in vars(model)
-        raise KeyboardInterrupt
-    assert vars(model)["forward"] is wrapper
-    # what somebody else put there stays
-    model._original_forward = model.forward = lambda: None
-    with own_forward(model):
-        assert "forward" in vars(model)

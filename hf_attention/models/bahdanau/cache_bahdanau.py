@@ -1,17 +1,22 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
-"""What a recurrent decoder's step hands to the next, as transformers' `generate` carries and reorders it."""
+"""The recurrent decoder's cache, which transformers' `generate` carries and reorders."""
 
 import torch
 from transformers import Cache
 from transformers.cache_utils import CacheLayerMixin
+from transformers.modeling_outputs import Seq2SeqLMOutput
+
+
+# the cache's name in model outputs, which transformers 5.24 changed
+CACHE_NAME = "cache" if "cache" in Seq2SeqLMOutput.__dataclass_fields__ else "past_key_values"
 
 
 class BahdanauCacheLayer(CacheLayerMixin):
     """
-    What one step hands to the next: the decoder's state, (B, 1, 1, state), as `keys`, and the source's keys U_a h_j,
-    (B, 1, S, A), which are made once, as `values`. Nothing grows with the number of tokens. Where several targets read
-    one source, there are as many states and one set of keys.
+    What one step passes to the next: the decoder's state, (B, 1, 1, state), as `keys`, and the source's keys U_a h_j,
+    (B, 1, S, A), which are computed once, as `values`. Nothing grows with the number of tokens. Where several targets
+    share one source, each has a state, and all have one set of keys.
     """
 
     is_compileable = False
@@ -43,7 +48,7 @@ class BahdanauCacheLayer(CacheLayerMixin):
         return self.cumulative_length
 
     def reorder_cache(self, beam_idx: torch.LongTensor) -> None:
-        shared = self.values.shape[0] != self.keys.shape[0]  # by the beams of a source, which stay together
+        shared = self.values.shape[0] != self.keys.shape[0]  # by all beams of a source
         self.keys = self.keys.index_select(0, beam_idx.to(self.keys.device))
         if not shared:
             self.values = self.values.index_select(0, beam_idx.to(self.values.device))

@@ -154,6 +154,10 @@ class BahdanauConfig(PreTrainedConfig):
             as each side has an adapter of its own: train it by PEFT's `modules_to_save`.
         tie_word_embeddings (`bool`, *optional*, defaults to `False`):
             Whether the output projection is the decoder's embedding table (needs a readout of `embedding_size`).
+        fused (`bool`, *optional*, defaults to `True`):
+            Whether to use the fast path where it applies: the same values and gradients, faster and with less memory.
+            `False` runs the equations as written and transformers' own `generate`, for debugging and for second
+            derivatives; it may be set on a model's config at any time.
 
     Examples:
 
@@ -169,7 +173,7 @@ class BahdanauConfig(PreTrainedConfig):
 
     model_type = "bahdanau"
     _auto_class = "AutoConfig"
-    keys_to_ignore_at_inference = ["past_key_values"]
+    keys_to_ignore_at_inference = ["past_key_values", "cache"]
     attribute_map = {"num_hidden_layers": "encoder_layers"}
 
     vocab_size: int = 30_000
@@ -195,6 +199,7 @@ class BahdanauConfig(PreTrainedConfig):
     attention_initializer_range: float = 0.001
     share_encoder_decoder_embeddings: bool = False
     tie_word_embeddings: bool = False
+    fused: bool = True
     use_cache: bool = True
     is_encoder_decoder: bool = True
     pad_token_id: int | None = 0

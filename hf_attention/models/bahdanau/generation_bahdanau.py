@@ -1,29 +1,179 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
 """
-Greedy and beam search as transformers' `generate` runs them, sooner: targets share their source's annotations and
-keys, sentences that have ended are left out, and their step is one of `steps_bahdanau`. With a `compile_config` it is
-compiled, and sentences that have ended stay, so that its shapes do.
+Greedy and beam search, equivalent to those of transformers' `generate`, but faster: targets share their source's
+annotations and keys, finished sentences leave the batch, and a step of the default decoder is fused.
 
-Shapes: n sources still being translated, k targets of each, S source length, L longest target, V vocabulary.
+Shapes: n sources still being translated, k targets of each, S source length, L longest target, V vocabulary; others
+are those of `layers_bahdanau`.
 """
+
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import nn
-from transformers import GenerationMixin
+from transformers import GenerationConfig, GenerationMixin, LogitsProcessorList
 from transformers.generation import EosTokenCriteria, MaxLengthCriteria
 from transformers.generation.logits_process import MinLengthLogitsProcessor, MinNewTokensLengthLogitsProcessor
 
-from .base_bahdanau import check_ids, check_mask
-from .layers_bahdanau import is_changed
-from .steps_bahdanau import BahdanauStep, CompiledStep, FusedStep, can_fuse
+from .fused_bahdanau import MAX_EXPONENT, active_dtype, has_hooks_or_patched_forward, is_unmodified_linear
+from .layers_bahdanau import BahdanauDecoderLayer, EncoderMemory
+from .onednn_bahdanau import linear, pack
 
 
-NEVER = -1e9  # added to a score to exclude it, as `generate` does
-BLOCK = 64
+if TYPE_CHECKING:
+    from .modeling_bahdanau import BahdanauForConditionalGeneration
 
 
-def forbid(scores: torch.Tensor, processors, length: int):
+NEG_INF = -1e9  # added to a score to exclude it, as `generate` does
+
+
+class Step(Protocol):
+    """One decoding step of a search, with the sources it reads."""
+
+    def initial_state(self) -> torch.Tensor:
+        """The state before the first token, (n * k, state)."""
+        ...
+
+    def __call__(self, tokens: torch.Tensor, state: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Tokens, (n * k), and the state before them, to logits, (n * k, V), and the state after."""
+        ...
+
+    def keep(self, sources: torch.Tensor, targets: torch.Tensor) -> None:
+        """Keeps these of the n sources and of the n * k targets."""
+        ...
+
+
+def greedy_search(
+    step: Step,
+    ids: torch.Tensor,
+    max_length: int,
+    eos: torch.Tensor | None,
+    pad: int,
+    processors: LogitsProcessorList | list,
+) -> torch.Tensor:
+    """Prompts, (B, prompt), to targets, (B, L), padded after their end."""
+    batch, length = ids.shape
+    ids = ids.long()
+    outputs = ids.new_full((batch, max_length), pad)
+    outputs[:, :length] = ids
+    rows = torch.arange(batch, device=ids.device)  # the targets still in the batch
+    state = step.initial_state()
+    for position in range(length - 1):
+        _, state = step(ids[:, position], state)
+    tokens, is_active = ids[:, -1], torch.ones_like(rows, dtype=torch.bool)
+    while length < max_length:
+        logits, state = step(tokens, state)
+        suppress_eos(logits, processors, length)
+        tokens = logits.argmax(dim=-1)
+        outputs[rows, length] = torch.where(is_active, tokens, pad)
+        length += 1
+        if eos is None:
+            continue
+        is_active = is_active & ~torch.isin(tokens, eos)
+        left = int(is_active.sum())
+        if not left:
+            break
+        if left <= 0.75 * len(rows):
+            kept = is_active.nonzero()[:, 0]
+            step.keep(kept, kept)
+            rows, tokens, state, is_active = rows[kept], tokens[kept], state[kept], is_active[kept]
+    return outputs[:, :length]
+
+
+def beam_search(
+    step: Step,
+    ids: torch.Tensor,
+    config: GenerationConfig,
+    eos: torch.Tensor | None,
+    pad: int,
+    processors: LogitsProcessorList | list,
+) -> torch.Tensor:
+    """
+    Prompts, (B * k, prompt), to the best targets, (B * num_return_sequences, L), padded after their end. Scores,
+    heuristics and stopping are those of `GenerationMixin._beam_search`, but finished sources leave the batch.
+    """
+    k, max_length = config.num_beams, config.max_length
+    ids, prompt, batch = ids.long(), ids.shape[1], len(ids) // k
+    count = max(2, 1 + (0 if eos is None else len(eos))) * k
+    running = ids.new_full((batch, k, max_length), pad)
+    running[:, :, :prompt] = ids.view(batch, k, prompt)
+    running_scores = torch.zeros(batch, k, device=ids.device)
+    running_scores[:, 1:] = NEG_INF
+    best, best_scores = running.clone(), torch.full_like(running_scores, NEG_INF)
+    best_lengths = torch.zeros_like(running_scores, dtype=torch.long)
+    is_finished = torch.zeros_like(running_scores, dtype=torch.bool)
+    rows = torch.arange(batch, device=ids.device)  # the sources still in the batch
+    is_active = torch.ones_like(rows, dtype=torch.bool)  # those whose best targets may still change
+    all_best, all_lengths = best.clone(), best_lengths.clone()
+    state = step.initial_state()
+    for position in range(prompt - 1):
+        _, state = step(ids[:, position], state)
+    tokens, length = ids[:, -1], prompt
+    ranks = torch.arange(count, device=ids.device)
+    while True:
+        logits, state = step(tokens, state)
+        log_probs = logits.float().log_softmax(dim=-1)
+        suppress_eos(log_probs, processors, length)
+        vocab_size = log_probs.shape[-1]
+        log_probs = log_probs.view(-1, k, vocab_size).add_(running_scores.unsqueeze(-1))
+        scores, indices = log_probs.view(len(rows), -1).topk(count)  # (n, count)
+        beams, tokens = indices // vocab_size, indices % vocab_size
+        ends = torch.full_like(tokens, length + 1 >= max_length, dtype=torch.bool)
+        if eos is not None:
+            ends |= torch.isin(tokens, eos)
+        candidates = gather_beams(running, beams)
+        candidates[:, :, length] = tokens
+        # the best candidates that continue
+        running_scores, chosen = (scores + ends * NEG_INF).topk(k)
+        running, beams = gather_beams(candidates, chosen), beams.gather(1, chosen)
+        # the best candidates that have ended
+        new_scores = scores / (length + 1 - prompt) ** config.length_penalty
+        new_scores += ~(ends & (ranks < k)) * NEG_INF
+        new_scores += ~is_active.unsqueeze(-1) * NEG_INF
+        best_scores, chosen = torch.cat([best_scores, new_scores], dim=1).topk(k)
+        best = gather_beams(torch.cat([best, candidates], dim=1), chosen)
+        new_lengths = torch.full_like(tokens, length + 1)
+        best_lengths = torch.cat([best_lengths, new_lengths], dim=1).gather(1, chosen)
+        is_finished = torch.cat([is_finished, ends & (ranks < k)], dim=1).gather(1, chosen)
+        length += 1
+
+        final_length = max_length if config.early_stopping == "never" and config.length_penalty > 0 else length
+        best_possible = running_scores[:, :1] / (final_length - prompt) ** config.length_penalty
+        worst_finished = torch.where(is_finished, best_scores.amin(dim=1, keepdim=True), NEG_INF)
+        is_active &= (best_possible > worst_finished).any(dim=1)
+        if config.early_stopping is True:
+            is_active &= ~is_finished.all(dim=1)
+        is_active &= ~ends.all(dim=1)
+        left = int(is_active.sum())
+        should_compact = left <= 0.75 * len(rows)
+        if should_compact:
+            all_best[rows], all_lengths[rows] = best, best_lengths
+        if not left:
+            break
+        targets = (torch.arange(len(rows), device=ids.device).unsqueeze(1) * k + beams).flatten()
+        tokens = running[:, :, length - 1].flatten()
+        if should_compact:
+            kept = is_active.nonzero()[:, 0]
+            kept_targets = (kept.unsqueeze(1) * k + torch.arange(k, device=ids.device)).flatten()
+            step.keep(kept, kept_targets)
+            rows, is_active, is_finished, best, best_scores, best_lengths, running, running_scores = (
+                given[kept]
+                for given in (rows, is_active, is_finished, best, best_scores, best_lengths, running, running_scores)
+            )
+            targets, tokens = targets[kept_targets], tokens[kept_targets]
+        state = state[targets]
+    num_returned = config.num_return_sequences
+    all_best, all_lengths = all_best[:, :num_returned].flatten(0, 1), all_lengths[:, :num_returned]
+    return all_best[:, : all_lengths.max()]
+
+
+def gather_beams(given: torch.Tensor, beams: torch.Tensor) -> torch.Tensor:
+    """(n, k, L) and (n, m) to (n, m, L)."""
+    return given.gather(1, beams.unsqueeze(-1).expand(-1, -1, given.shape[-1]))
+
+
+def suppress_eos(scores: torch.Tensor, processors: LogitsProcessorList | list, length: int) -> None:
     """Excludes the end of the sentence, in place, while a target of `length` tokens is too short."""
     for processor in processors:
         shortest = getattr(processor, "min_length", None)
@@ -33,163 +183,121 @@ def forbid(scores: torch.Tensor, processors, length: int):
             scores[:, processor.eos_token_id] = -torch.inf
 
 
-def argmax(scores: torch.Tensor) -> torch.Tensor:
-    """`argmax` over the last dimension, (rows, V) to (rows): the best block's best, which is sooner on CPU."""
-    rows, size = scores.shape
-    if scores.device.type != "cpu" or rows < 8 or size < 4 * BLOCK:
-        return scores.argmax(dim=-1)
-    scores = in_blocks(scores)
-    chosen = scores.amax(dim=-1).argmax(dim=-1)  # of equal ones the first, as in the block
-    return chosen * BLOCK + scores[torch.arange(rows), chosen].argmax(dim=-1)
+class DecodingStep:
+    """A step of any decoder."""
+
+    def __init__(
+        self,
+        model: "BahdanauForConditionalGeneration",
+        annotations: torch.Tensor,
+        mask: torch.Tensor | None,
+        num_targets: int,
+    ):
+        self.decoder, self.lm_head = model.model.decoder, model.lm_head
+        final_states = self.decoder.final_states(annotations, mask, num_targets)
+        self.memory = EncoderMemory(annotations, mask, self.decoder.project_keys(annotations), final_states)
+
+    def initial_state(self) -> torch.Tensor:
+        return torch.cat(self.decoder.initial_states(self.memory.final_states), dim=-1)
+
+    def __call__(self, tokens: torch.Tensor, state: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        decoder = self.decoder
+        run = decoder.run_steps if decoder.config.input_feeding else decoder.run_layers
+        embeds = decoder.embed_tokens(tokens).unsqueeze(1)
+        outputs = run(embeds, list(state.split(decoder.state_sizes, dim=-1)), self.memory)
+        return self.lm_head(outputs.readout[:, -1]), torch.cat(outputs.last_states, dim=-1)
+
+    def keep(self, sources: torch.Tensor, targets: torch.Tensor) -> None:
+        annotations, mask, keys, final_states = self.memory
+        mask = None if mask is None else mask[sources]
+        self.memory = EncoderMemory(annotations[sources], mask, keys[sources], final_states[targets])
 
 
-def in_blocks(scores: torch.Tensor) -> torch.Tensor:
-    """(rows, V) to (rows, blocks, BLOCK), the last padded."""
-    if missing := -scores.shape[1] % BLOCK:
-        scores = nn.functional.pad(scores, (0, missing), value=-torch.inf)
-    return scores.view(len(scores), -1, BLOCK)
-
-
-def top(scores: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """`torch.topk` over the last dimension: blocks by their best, then what is in them, which is sooner on CPU."""
-    blocks = -(-scores.shape[1] // BLOCK)
-    if scores.device.type != "cpu" or blocks < 4 * count:
-        return scores.topk(count)
-    scores = in_blocks(scores)
-    chosen = scores.amax(dim=-1).topk(count).indices
-    values, indices = scores.gather(1, chosen.unsqueeze(-1).expand(-1, -1, BLOCK)).flatten(1).topk(count)
-    return values, chosen.gather(1, indices // BLOCK) * BLOCK + indices % BLOCK
-
-
-def greedy_search(
-    step, ids: torch.Tensor, max_length: int, eos: torch.Tensor | None, pad: int, processors
-) -> torch.Tensor:
-    """Prompts, (B, prompt), to targets, (B, L), padded after their end."""
-    batch, length = ids.shape
-    ids = ids.long()
-    found = ids.new_full((batch, max_length), pad)
-    found[:, :length] = ids
-    rows = torch.arange(batch, device=ids.device)  # whose targets are being made
-    state = step.start()
-    for position in range(length - 1):
-        _, state = step(ids[:, position], state)
-    tokens, is_open = ids[:, -1], torch.ones_like(rows, dtype=torch.bool)
-    while length < max_length:
-        logits, state = step(tokens, state)
-        forbid(logits, processors, length)
-        tokens = argmax(logits)
-        found[rows, length] = torch.where(is_open, tokens, pad)
-        length += 1
-        if eos is None:
-            continue
-        is_open = is_open & ~torch.isin(tokens, eos)
-        left = int(is_open.sum())
-        if not left:
-            break
-        if left <= 0.75 * len(rows) and not step.is_static:
-            kept = is_open.nonzero()[:, 0]
-            step.select(kept, kept)
-            rows, tokens, state, is_open = rows[kept], tokens[kept], state[kept], is_open[kept]
-    return found[:, :length]
-
-
-def beam_search(step, ids: torch.Tensor, config, eos: torch.Tensor | None, pad: int, processors) -> torch.Tensor:
+class FusedDecodingStep:
     """
-    Prompts, (B * k, prompt), to the best targets, (B * num_return_sequences, L), padded after their end: the search of
-    `GenerationMixin._beam_search`, its scores, heuristics and stopping, with the sources left out that it would only
-    carry along.
+    A step of a single GRU layer under additive attention with a maxout readout. As in `fused_bahdanau`, exponentials
+    replace tanh.
     """
-    k, max_length = config.num_beams, config.max_length
-    ids, prompt, batch = ids.long(), ids.shape[1], len(ids) // k
-    count = max(2, 1 + (0 if eos is None else len(eos))) * k
-    running = ids.new_full((batch, k, max_length), pad)
-    running[:, :, :prompt] = ids.view(batch, k, prompt)
-    running_scores = torch.zeros(batch, k, device=ids.device)
-    running_scores[:, 1:] = NEVER
-    best, best_scores = running.clone(), torch.full_like(running_scores, NEVER)
-    best_lengths = torch.zeros_like(running_scores, dtype=torch.long)
-    is_finished = torch.zeros_like(running_scores, dtype=torch.bool)
-    rows = torch.arange(batch, device=ids.device)  # the sources being translated
-    is_open = torch.ones_like(rows, dtype=torch.bool)  # those whose best may still change
-    all_best, all_lengths = best.clone(), best_lengths.clone()
-    state = step.start()
-    for position in range(prompt - 1):
-        _, state = step(ids[:, position], state)
-    tokens, length = ids[:, -1], prompt
-    ranks = torch.arange(count, device=ids.device)
-    while True:
-        logits, state = step(tokens, state)
-        log_probs = logits.float().log_softmax(dim=-1)
-        forbid(log_probs, processors, length)
-        vocab_size = log_probs.shape[-1]
-        log_probs = log_probs.view(-1, k, vocab_size).add_(running_scores.unsqueeze(-1))
-        scores, indices = top(log_probs.view(len(rows), -1), count)  # (n, count)
-        beams, tokens = indices // vocab_size, indices % vocab_size
-        ends = torch.full_like(tokens, length + 1 >= max_length, dtype=torch.bool)
-        if eos is not None:
-            ends |= torch.isin(tokens, eos)
-        candidates = gather(running, beams)
-        candidates[:, :, length] = tokens
-        # the best that go on
-        running_scores, chosen = (scores + ends * NEVER).topk(k)
-        running, beams = gather(candidates, chosen), beams.gather(1, chosen)
-        # the best that have ended
-        new_scores = scores / (length + 1 - prompt) ** config.length_penalty
-        new_scores += ~(ends & (ranks < k)) * NEVER
-        new_scores += ~is_open.unsqueeze(-1) * NEVER
-        best_scores, chosen = torch.cat([best_scores, new_scores], dim=1).topk(k)
-        best = gather(torch.cat([best, candidates], dim=1), chosen)
-        new_lengths = torch.full_like(tokens, length + 1)
-        best_lengths = torch.cat([best_lengths, new_lengths], dim=1).gather(1, chosen)
-        is_finished = torch.cat([is_finished, ends & (ranks < k)], dim=1).gather(1, chosen)
-        length += 1
 
-        reach = max_length if config.early_stopping == "never" and config.length_penalty > 0 else length
-        hope = running_scores[:, :1] / (reach - prompt) ** config.length_penalty
-        worst = torch.where(is_finished, best_scores.amin(dim=1, keepdim=True), NEVER)
-        is_open &= (hope > worst).any(dim=1)
-        if config.early_stopping is True:
-            is_open &= ~is_finished.all(dim=1)
-        is_open &= ~ends.all(dim=1)
-        left = int(is_open.sum())
-        leaves_out = left <= 0.75 * len(rows) and not step.is_static
-        if not left or leaves_out:
-            all_best[rows], all_lengths[rows] = best, best_lengths
-        if not left:
-            break
-        targets = (torch.arange(len(rows), device=ids.device).unsqueeze(1) * k + beams).flatten()
-        tokens = running[:, :, length - 1].flatten()
-        if leaves_out:
-            kept = is_open.nonzero()[:, 0]
-            kept_targets = (kept.unsqueeze(1) * k + torch.arange(k, device=ids.device)).flatten()
-            step.select(kept, kept_targets)
-            rows, is_open, is_finished, best, best_scores, best_lengths, running, running_scores = (
-                given[kept]
-                for given in (rows, is_open, is_finished, best, best_scores, best_lengths, running, running_scores)
-            )
-            targets, tokens = targets[kept_targets], tokens[kept_targets]
-        state = state[targets]
-    wanted = config.num_return_sequences
-    all_best, all_lengths = all_best[:, :wanted].flatten(0, 1), all_lengths[:, :wanted]
-    return all_best[:, : all_lengths.max()]
+    def __init__(
+        self,
+        model: "BahdanauForConditionalGeneration",
+        annotations: torch.Tensor,
+        mask: torch.Tensor | None,
+        num_targets: int,
+    ):
+        decoder, layer, readout = model.model.decoder, model.model.decoder.layers[0], model.model.decoder.readout
+        dtype = active_dtype(annotations)
+
+        def packed(part: nn.Linear) -> tuple[torch.Tensor, torch.Tensor | None]:
+            bias = None if part.bias is None else part.bias.to(dtype)
+            return pack(part.weight.to(dtype), rows=len(annotations) * num_targets), bias
+
+        self.embedding, self.num_targets, self.dtype = decoder.embed_tokens.weight, num_targets, dtype
+        self.gates, self.context_gates = packed(layer.input_proj), packed(layer.context_proj)
+        self.recurrent, self.query = packed(layer.cell.recurrent), packed(layer.attention.query_proj)
+        self.state_readout, self.lm_head = packed(readout.state_proj), packed(model.lm_head)
+        self.input_readout, self.context_readout = packed(readout.input_proj), packed(readout.context_proj)
+        self.score = layer.attention.score.weight[0].to(torch.promote_types(dtype, torch.float32))
+        keys = decoder.project_keys(annotations).to(self.score.dtype)
+        self.exp_keys = torch.exp(keys.clamp_(-MAX_EXPONENT, MAX_EXPONENT).mul_(2)).unsqueeze(1)  # (n, 1, S, A)
+        self.annotations, self.mask = annotations.to(dtype), None if mask is None else (mask == 0).unsqueeze(1)
+        self.first = torch.cat(decoder.initial_states(decoder.final_states(annotations, mask)), dim=-1).to(dtype)
+        self.scratch = keys.new_empty(len(annotations), num_targets, *keys.shape[1:])
+
+    def initial_state(self) -> torch.Tensor:
+        return self.first.repeat_interleave(self.num_targets, dim=0)
+
+    def __call__(self, tokens: torch.Tensor, state: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        with torch.autocast(state.device.type, enabled=False):  # all weights have one type already
+            return self.compute(tokens, state)
+
+    def compute(self, tokens: torch.Tensor, state: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        sources, _, length, size = self.exp_keys.shape
+        query = linear(state, *self.query).to(self.score.dtype).clamp_(-MAX_EXPONENT, MAX_EXPONENT)
+        query = torch.exp(query.mul_(2)).view(sources, self.num_targets, 1, size)
+        u = torch.addcmul(self.score.new_ones(()), self.exp_keys, query, out=self.scratch[:sources]).reciprocal_()
+        # the sum of v_a, which is part of all scores, does not change the softmax
+        scores = (u.view(-1, size) @ self.score).mul_(-2).view(sources, self.num_targets, length)
+        if self.mask is not None:
+            scores.masked_fill_(self.mask, torch.finfo(scores.dtype).min)
+        contexts = torch.bmm(scores.softmax(dim=-1).to(self.dtype), self.annotations).flatten(0, 1)  # (n * k, D)
+        embeds = nn.functional.embedding(tokens, self.embedding).to(self.dtype)
+        pairs = linear(state, *self.state_readout)
+        pairs = pairs.add_(linear(embeds, *self.input_readout)).add_(linear(contexts, *self.context_readout))
+        gates = linear(embeds, *self.gates).add_(linear(contexts, *self.context_gates))
+        recurrent, hidden = linear(state, *self.recurrent), state.shape[-1]
+        reset, update = torch.sigmoid(gates[:, : 2 * hidden] + recurrent[:, : 2 * hidden]).chunk(2, dim=-1)
+        candidate = torch.addcmul(gates[:, 2 * hidden :], reset, recurrent[:, 2 * hidden :]).tanh_()
+        logits = linear(pairs.unflatten(-1, (-1, 2)).amax(dim=-1), *self.lm_head)
+        return logits, torch.lerp(candidate, state, update)
+
+    def keep(self, sources: torch.Tensor, targets: torch.Tensor) -> None:
+        self.exp_keys, self.annotations = self.exp_keys[sources], self.annotations[sources]
+        self.mask = None if self.mask is None else self.mask[sources]
 
 
-def gather(given: torch.Tensor, beams: torch.Tensor) -> torch.Tensor:
-    """(n, k, L) and (n, m) to (n, m, L)."""
-    return given.gather(1, beams.unsqueeze(-1).expand(-1, -1, given.shape[-1]))
+def can_fuse_step(model: "BahdanauForConditionalGeneration") -> bool:
+    """Whether [`FusedDecodingStep`] is this model's step: the default kind of decoder with unmodified linear maps."""
+    config, decoder = model.config, model.model.decoder
+    layer, readout = decoder.layers[0], decoder.readout
+    if not isinstance(layer, BahdanauDecoderLayer) or config.decoder_layers > 1 or config.readout_type != "maxout":
+        return False
+    if config.cell_type != "gru" or not config.reset_after or config.attention_type != "additive":
+        return False
+    if type(decoder.embed_tokens) is not nn.Embedding:
+        return False
+    attention = layer.attention
+    parts = (layer.input_proj, layer.context_proj, layer.cell.recurrent, attention.query_proj, attention.score)
+    parts += (readout.state_proj, readout.input_proj, readout.context_proj, model.lm_head)
+    return all(map(is_unmodified_linear, parts))
 
 
 class BahdanauGenerationMixin(GenerationMixin):
-    """
-    `generate` for a model whose targets share their source, with searches of its own where they say the same.
-
-    `generate(..., compile_config=CompileConfig(...))` compiles their step, on any device: on a GPU, in the config's
-    default mode, to CUDA graphs. The first call with sizes that are new (of batch, beams and source) takes seconds.
-    Without a compiler it warns, and goes on without.
-    """
+    """`generate` for a model whose targets share their source: by the searches above where `config.fused` allows."""
 
     def _expand_inputs_for_generation(self, expand_size=1, is_encoder_decoder=False, input_ids=None, **model_kwargs):
-        # the targets of a source read its annotations together
+        # the targets of a source share its annotations
         shared = {name: model_kwargs.pop(name, None) for name in ("encoder_outputs", "attention_mask")}
         input_ids, model_kwargs = super()._expand_inputs_for_generation(
             expand_size=expand_size, is_encoder_decoder=False, input_ids=input_ids, **model_kwargs
@@ -200,77 +308,74 @@ class BahdanauGenerationMixin(GenerationMixin):
         if not self.can_search(input_ids, logits_processor, stopping_criteria, generation_config, kwargs):
             return super()._sample(input_ids, logits_processor, stopping_criteria, generation_config, **kwargs)
         pad, eos = special_tokens(generation_config)
+        step = self.decoding_step(input_ids, kwargs)
         pad = 0 if pad is None else int(pad)
-        step = self.make_step(input_ids, generation_config, kwargs)
         return greedy_search(step, input_ids, generation_config.max_length, eos, pad, logits_processor)
 
     def _beam_search(self, input_ids, logits_processor, stopping_criteria, generation_config, **kwargs):
         if not self.can_search(input_ids, logits_processor, stopping_criteria, generation_config, kwargs):
             return super()._beam_search(input_ids, logits_processor, stopping_criteria, generation_config, **kwargs)
         pad, eos = special_tokens(generation_config)
+        step = self.decoding_step(input_ids, kwargs)
         pad = 0 if pad is None else int(pad)
         fill = -1 if eos is None else pad or int(eos[0])  # as in `generate`
-        step = self.make_step(input_ids, generation_config, kwargs)
         return beam_search(step, input_ids, generation_config, eos, fill, logits_processor)
 
     def can_search(self, input_ids, logits_processor, stopping_criteria, generation_config, kwargs: dict) -> bool:
-        """Whether nothing is asked for but the targets of a search that ends with the sentence or at a length."""
-        asked = ("do_sample", "return_dict_in_generate", "is_assistant", "low_memory")
-        given = ("streamer", "synced_gpus", "past_key_values", "cache")
-        given += ("decoder_attention_mask", "decoder_inputs_embeds")
-        if any(getattr(generation_config, name, None) for name in asked) or any(
-            kwargs.get(name) is not None and kwargs.get(name) is not False for name in given
+        """Whether the call asks for plain targets of a search that ends with the sentence or at a length."""
+        if not self.config.fused:
+            return False
+        options = ("do_sample", "return_dict_in_generate", "is_assistant", "low_memory")
+        inputs = ("streamer", "synced_gpus", "past_key_values", "cache")
+        inputs += ("decoder_attention_mask", "decoder_inputs_embeds")
+        if any(getattr(generation_config, name, None) for name in options) or any(
+            kwargs.get(name) is not None and kwargs.get(name) is not False for name in inputs
         ):
             return False
         if len(input_ids) != len(kwargs["encoder_outputs"][0]) * generation_config.num_beams:
             return False
-        tokens = special_tokens(generation_config)
-        if tokens is None:
-            return False
-        _, eos = tokens
-        ends = [one.eos_token_id for one in stopping_criteria if isinstance(one, EosTokenCriteria)]
+        if not all(hasattr(generation_config, name) for name in ("_pad_token_tensor", "_eos_token_tensor")):
+            return False  # the names are transformers' own
+        _, eos = special_tokens(generation_config)
+        ends = [criteria.eos_token_id for criteria in stopping_criteria if isinstance(criteria, EosTokenCriteria)]
         if any(eos is None or not torch.equal(end.to(eos.device), eos) for end in ends):
             return False
         lengths = [criteria.max_length for criteria in stopping_criteria if isinstance(criteria, MaxLengthCriteria)]
         if any(length != generation_config.max_length for length in lengths) or not lengths:
             return False
         known = (MinLengthLogitsProcessor, MinNewTokensLengthLogitsProcessor, MaxLengthCriteria, EosTokenCriteria)
-        if any(type(one) not in known for one in (*logits_processor, *stopping_criteria)):
+        if any(type(given) not in known for given in (*logits_processor, *stopping_criteria)):
             return False
-        return kwargs.get("use_cache", True) and self.is_as_written() and not torch.is_grad_enabled()
+        return kwargs.get("use_cache", True) and self.forward_is_unmodified() and not torch.is_grad_enabled()
 
-    def is_as_written(self) -> bool:
-        """Whether to call the parts of `forward` is to call it: nothing is hooked, replaced or in training."""
+    def forward_is_unmodified(self) -> bool:
+        """Whether its parts may be called instead of `forward`: no hooks, replacements or training mode."""
         for name, owner in (
             ("forward", "BahdanauForConditionalGeneration"),
             ("prepare_inputs_for_generation", "GenerationMixin"),
         ):
             if next(cls for cls in type(self).__mro__ if name in vars(cls)).__name__ != owner:
                 return False
-        changed = (module.training or is_changed(module) for module in self.modules())
-        return not (any(changed) or hasattr(self, "hf_device_map"))
+        if "forward" in vars(self):
+            # accelerate's wrapper for mixed precision does nothing but enter autocast, which then must be on already
+            original = getattr(vars(self).get("_original_forward"), "__func__", None)
+            if original is not type(self).forward or not torch.is_autocast_enabled(self.device.type):
+                return False
+        parts = [module for module in self.modules() if module is not self]
+        if self.training or any(module.training or has_hooks_or_patched_forward(module) for module in parts):
+            return False
+        return not (self._forward_hooks or self._forward_pre_hooks or hasattr(self, "hf_device_map"))
 
-    def make_step(
-        self, input_ids: torch.Tensor, generation_config, kwargs: dict
-    ) -> BahdanauStep | FusedStep | CompiledStep:
+    def decoding_step(self, input_ids: torch.Tensor, kwargs: dict) -> Step:
         annotations, mask = kwargs["encoder_outputs"][0], kwargs.get("attention_mask")
-        check_ids("decoder_input_ids", input_ids, self.config.vocab_size)
-        check_mask("attention_mask", mask, annotations)
-        share = len(input_ids) // len(annotations)
-        config = None if generation_config.disable_compile else generation_config.compile_config
-        if not can_fuse(self):
-            step = BahdanauStep(self, annotations, mask, share)
-        else:
-            step = FusedStep(self, annotations, mask, share, packs=config is None)  # what is packed is not traced
-        return step if config is None else CompiledStep(step, config)
+        self.model.decoder.check_inputs(input_ids, mask, annotations)
+        step_class = FusedDecodingStep if can_fuse_step(self) else DecodingStep
+        return step_class(self, annotations, mask, num_targets=len(input_ids) // len(annotations))
 
 
-def special_tokens(generation_config) -> tuple[torch.Tensor | None, torch.Tensor | None] | None:
-    """The token that pads and those that end, or `None` where `generate` does not keep them under these names."""
-    try:
-        return generation_config._pad_token_tensor, generation_config._eos_token_tensor
-    except AttributeError:  # the names are transformers' own
-        return None
+def special_tokens(generation_config: GenerationConfig) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+    """The padding token and those that end a sentence."""
+    return generation_config._pad_token_tensor, generation_config._eos_token_tensor
 
 
 __all__ = ["BahdanauGenerationMixin"]

@@ -6,24 +6,386 @@ PyTorch Bahdanau model: a recurrent encoder-decoder that learns to align and tra
 Symbols and shapes are those of `layers_bahdanau`.
 """
 
-from functools import partial
+from typing import NamedTuple
 
 import torch
 from torch import nn
-from transformers import Cache
-from transformers.modeling_outputs import BaseModelOutput, Seq2SeqLMOutput, Seq2SeqModelOutput
+from transformers import Cache, PreTrainedModel
+from transformers import initialization as init
+from transformers.loss.loss_utils import ForCausalLMLoss
+from transformers.modeling_outputs import (
+    BaseModelOutput,
+    BaseModelOutputWithPastAndCrossAttentions,
+    Seq2SeqLMOutput,
+    Seq2SeqModelOutput,
+)
 from transformers.processing_utils import Unpack
 from transformers.utils import TransformersKwargs, can_return_tuple
 
-from .base_bahdanau import BahdanauPreTrainedModel, check_ids
-from .cache_bahdanau import BahdanauCache
+from .cache_bahdanau import CACHE_NAME, BahdanauCache
 from .configuration_bahdanau import BahdanauConfig
-from .encoder_decoder_bahdanau import BahdanauDecoder, BahdanauEncoder
+from .fused_bahdanau import BahdanauFusedDecoderLayer, is_exporting, is_unmodified_linear
 from .generation_bahdanau import BahdanauGenerationMixin
-from .loss_bahdanau import BahdanauLossMixin, BahdanauSeq2SeqLMOutput, smoothed_loss, target_lengths
+from .layers_bahdanau import (
+    BahdanauAttention,
+    BahdanauDecoderLayer,
+    BahdanauEncoderLayer,
+    BahdanauLinear,
+    BahdanauReadout,
+    BahdanauRNN,
+    EncoderMemory,
+    padding_last_orders,
+)
+from .loss_bahdanau import fused_loss, smoothed_loss, target_lengths
 
 
-RECORDS = ("attentions", "hidden_states")
+class BahdanauPreTrainedModel(PreTrainedModel):
+    config: BahdanauConfig
+    base_model_prefix = "model"
+    supports_gradient_checkpointing = True
+    _is_stateful = True
+    _no_split_modules = ["BahdanauEncoderLayer", "BahdanauDecoderLayer", "BahdanauFusedDecoderLayer", "BahdanauRNN"]
+
+    def __init__(self, config: BahdanauConfig, *inputs, **kwargs):
+        config.validate_architecture()  # `from_pretrained` changes options after the config is created
+        super().__init__(config, *inputs, **kwargs)
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module):
+        super()._init_weights(module)
+        if isinstance(module, nn.RNNBase):
+            for name, parameter in module.named_parameters(recurse=False):
+                if name.startswith("weight_ih"):
+                    init.normal_(parameter, std=self.config.initializer_range)
+                elif name.startswith("weight_hh"):
+                    self._init_recurrent(parameter)
+                else:
+                    self._init_gate_bias(parameter, forget_bias=1.0 if name.startswith("bias_ih") else 0.0)
+        elif isinstance(module, BahdanauLinear):
+            if module.init_role == "recurrent":
+                self._init_recurrent(module.weight)
+            elif module.init_role == "alignment":
+                init.normal_(module.weight, std=self.config.attention_initializer_range)
+            elif module.init_role == "score":
+                init.zeros_(module.weight)
+            elif module.bias is not None:
+                self._init_gate_bias(module.bias, forget_bias=1.0)
+
+    def get_expanded_tied_weights_keys(self, all_submodels: bool = False) -> dict:
+        # sharing the tables and tying the output are two options, but transformers asks `tie_word_embeddings` for both
+        return dict(self._tied_weights_keys or {})
+
+    def resize_token_embeddings(
+        self, new_num_tokens: int | None = None, pad_to_multiple_of: int | None = None, mean_resizing: bool = True
+    ) -> nn.Embedding:
+        """
+        Resizes the vocabulary: both embedding tables and the output projection or, if source and target have separate
+        vocabularies (`config.encoder_vocab_size`), the source's table alone; see `resize_decoder_token_embeddings` for
+        the target's.
+        """
+        if new_num_tokens is None and pad_to_multiple_of is None:
+            return self.get_input_embeddings()
+        encoder = self._get_resized_embeddings(
+            self.get_input_embeddings(), new_num_tokens, pad_to_multiple_of, mean_resizing
+        )
+        self.set_input_embeddings(encoder)
+        if self.config.encoder_vocab_size is not None:
+            self.config.encoder_vocab_size = encoder.num_embeddings
+        else:
+            self.resize_decoder_token_embeddings(encoder.num_embeddings, mean_resizing=mean_resizing)
+        return encoder
+
+    def resize_decoder_token_embeddings(self, new_num_tokens: int, mean_resizing: bool = True) -> nn.Embedding:
+        """Resizes the target's embedding table and the output projection, if there is one."""
+        decoder = self.get_decoder()
+        if decoder.embed_tokens is not self.get_input_embeddings():
+            decoder.embed_tokens = self._get_resized_embeddings(
+                decoder.embed_tokens, new_num_tokens, mean_resizing=mean_resizing
+            )
+        if (head := self.get_output_embeddings()) is not None:
+            self.set_output_embeddings(self._get_resized_lm_head(head, new_num_tokens, mean_resizing=mean_resizing))
+        self.config.vocab_size = new_num_tokens
+        self.tie_weights()
+        return decoder.embed_tokens
+
+    def _init_recurrent(self, weight: torch.Tensor):
+        # orthogonal gate by gate
+        gates = weight.shape[0] // weight.shape[1]
+        blocks = [nn.init.orthogonal_(torch.empty_like(weight[: weight.shape[1]])) for _ in range(gates)]
+        init.copy_(weight, torch.cat(blocks))
+
+    def _init_gate_bias(self, bias: torch.Tensor, forget_bias: float):
+        value = torch.zeros_like(bias)
+        if self.config.cell_type == "lstm":
+            value.view(4, -1)[1] = forget_bias
+        init.copy_(bias, value)
+
+
+class BahdanauEncoder(BahdanauPreTrainedModel):
+    """Bidirectional recurrent encoder (section 3.2): tokens to annotations h_j."""
+
+    def __init__(self, config: BahdanauConfig):
+        super().__init__(config)
+        vocab_size = config.encoder_vocab_size or config.vocab_size
+        self.embed_tokens = nn.Embedding(vocab_size, config.embedding_size, config.pad_token_id)
+        self.layers = nn.ModuleList(
+            BahdanauEncoderLayer(config, config.encoder_output_size if layer else config.embedding_size)
+            for layer in range(config.encoder_layers)
+        )
+        self.dropout = nn.Dropout(config.dropout)
+        self.gradient_checkpointing = False
+        self.post_init()
+
+    @can_return_tuple
+    def forward(
+        self,
+        input_ids: torch.LongTensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        inputs_embeds: torch.FloatTensor | None = None,
+        output_hidden_states: bool | None = None,
+        **kwargs: Unpack[TransformersKwargs],
+    ) -> BaseModelOutput:
+        if (input_ids is None) == (inputs_embeds is None):
+            raise ValueError("You must specify exactly one of `input_ids` or `inputs_embeds`.")
+        if inputs_embeds is None:
+            check_ids("input_ids", input_ids, self.config.encoder_vocab_size or self.config.vocab_size)
+            inputs_embeds = self.embed_tokens(input_ids)
+        if inputs_embeds.shape[1] == 0:
+            raise ValueError("The source is empty: `input_ids` must hold at least one token a row.")
+        if output_hidden_states is None:
+            output_hidden_states = self.config.output_hidden_states
+        check_mask("attention_mask", attention_mask, inputs_embeds)
+        orders = None if attention_mask is None else padding_last_orders(attention_mask)
+
+        hidden_states = self.dropout(inputs_embeds)  # (B, S, E)
+        all_hidden_states = (hidden_states,)
+        for layer in self.layers:
+            hidden_states = layer(hidden_states, orders)  # (B, S, D)
+            if attention_mask is not None:
+                hidden_states = hidden_states * attention_mask.unsqueeze(-1).to(hidden_states.dtype)
+            hidden_states = self.dropout(hidden_states)
+            all_hidden_states += (hidden_states,)
+        return BaseModelOutput(
+            last_hidden_state=hidden_states, hidden_states=all_hidden_states if output_hidden_states else None
+        )
+
+
+class DecoderStates(NamedTuple):
+    """The decoder's recurrence over a target."""
+
+    hidden_states: list[torch.Tensor]  # of each layer, (B, T, H)
+    last_states: list[torch.Tensor]  # of each layer, (B, state), and with input feeding the last readout
+    weights: torch.Tensor | None  # alpha_ij, (B, T, S)
+    readout: torch.Tensor  # t_i, (B, T, R)
+
+
+class BahdanauDecoder(BahdanauPreTrainedModel):
+    """Recurrent decoder: E y_{i-1}, s_{i-1} and the annotations to the readout t_i of every step."""
+
+    def __init__(self, config: BahdanauConfig):
+        super().__init__(config)
+        self.has_attention = config.attention_type != "none"
+        self.attends_first = self.has_attention and config.attention_query == "previous"
+        self.embed_tokens = nn.Embedding(config.vocab_size, config.embedding_size, config.pad_token_id)
+
+        input_size = config.embedding_size
+        if config.input_feeding:
+            input_size += config.readout_size
+        if not self.has_attention and config.attention_query == "previous":
+            input_size += config.encoder_output_size  # the fixed context enters every step
+        layers: list[nn.Module] = [
+            BahdanauRNN(config, config.hidden_size if layer else input_size, config.hidden_size)
+            for layer in range(config.decoder_layers)
+        ]
+        if self.attends_first:
+            layers[0] = BahdanauFusedDecoderLayer(config)
+        elif self.has_attention:
+            self.attention = BahdanauAttention(config)
+        self.layers = nn.ModuleList(layers)
+        self.readout = BahdanauReadout(config)
+
+        state_size = config.hidden_size * (2 if config.cell_type == "lstm" else 1)
+        self.state_sizes = [state_size] * config.decoder_layers
+        self.initial_state = nn.Linear(config.encoder_hidden_size, sum(self.state_sizes), bias=config.use_bias)
+        if config.input_feeding:
+            self.state_sizes.append(config.readout_size)
+        self.dropout = nn.Dropout(config.dropout)
+        self.gradient_checkpointing = False
+        self.post_init()
+
+    def check_inputs(
+        self, input_ids: torch.Tensor | None, attention_mask: torch.Tensor | None, annotations: torch.Tensor
+    ) -> None:
+        """Raises `ValueError` for ids outside the target's vocabulary and for a mask that does not fit the source."""
+        check_ids("decoder_input_ids", input_ids, self.config.vocab_size)
+        check_mask("attention_mask", attention_mask, annotations)
+
+    def final_states(
+        self, annotations: torch.Tensor, attention_mask: torch.Tensor | None = None, num_targets: int = 1
+    ) -> torch.Tensor:
+        """The final state of each direction of the encoder: [fwd_S; bwd_1]. (B, S, D) to (B * num_targets, D)."""
+        batch_size, length, _ = annotations.shape
+        if attention_mask is None:
+            first = annotations.new_zeros(batch_size, dtype=torch.long)
+            last = first + length - 1
+        else:
+            tokens = (attention_mask != 0).long()
+            first, last = tokens.argmax(dim=1), length - 1 - tokens.flip(1).argmax(dim=1)
+        rows = torch.arange(batch_size, device=annotations.device)
+        size = self.config.encoder_hidden_size
+        states = torch.cat([annotations[rows, last, :size], annotations[rows, first, size:]], dim=-1)
+        return states.repeat_interleave(num_targets, dim=0)
+
+    @can_return_tuple
+    def forward(
+        self,
+        input_ids: torch.LongTensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        encoder_hidden_states: torch.FloatTensor | None = None,
+        encoder_attention_mask: torch.Tensor | None = None,
+        cache: Cache | None = None,
+        inputs_embeds: torch.FloatTensor | None = None,
+        use_cache: bool | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        lengths: torch.LongTensor | None = None,
+        **kwargs: Unpack[TransformersKwargs],
+    ) -> BaseModelOutputWithPastAndCrossAttentions:
+        r"""
+        lengths (`torch.LongTensor` of shape `(batch_size,)`, on the CPU, *optional*):
+            The number of tokens of each row whose outputs are needed, at least 1. The fast path leaves out what
+            follows.
+        """
+        if (input_ids is None) == (inputs_embeds is None):
+            raise ValueError("You must specify exactly one of `decoder_input_ids` or `decoder_inputs_embeds`.")
+        if encoder_hidden_states is None:
+            raise ValueError("The decoder needs a source: pass `encoder_hidden_states`.")
+        self.check_inputs(input_ids, encoder_attention_mask, encoder_hidden_states)
+        if inputs_embeds is None:
+            inputs_embeds = self.embed_tokens(input_ids)
+        if output_attentions is None:
+            output_attentions = self.config.output_attentions
+        if output_hidden_states is None:
+            output_hidden_states = self.config.output_hidden_states
+        check_mask("decoder_attention_mask", attention_mask, inputs_embeds, exactly=False)
+        if attention_mask is not None:  # `generate` passes that of all tokens so far
+            attention_mask = attention_mask[:, -inputs_embeds.shape[1] :]
+        if cache is not None and not isinstance(cache, BahdanauCache):
+            raise ValueError(f"The decoder's cache must be a BahdanauCache, got {type(cache).__name__}.")
+
+        annotations = encoder_hidden_states
+        if not torch.compiler.is_compiling() and (not len(annotations) or len(inputs_embeds) % len(annotations)):
+            raise ValueError(
+                f"{len(inputs_embeds)} targets (`decoder_input_ids`) do not fit {len(annotations)} sources: give each "
+                "source as many targets, or one."
+            )
+        is_first = cache is None or cache.get_seq_length() == 0
+        # per source: `num_beams` or `num_return_sequences` (`len` would fix the batch size in an exported graph)
+        num_targets = inputs_embeds.shape[0] // annotations.shape[0]
+        final_states = self.final_states(annotations, encoder_attention_mask, num_targets)
+        if is_first:
+            keys, states = self.project_keys(annotations), self.initial_states(final_states)
+        else:
+            keys, states = cache.layers[0].values[:, 0], cache.layers[0].keys[:, 0, 0].split(self.state_sizes, dim=-1)
+        memory = EncoderMemory(annotations, encoder_attention_mask, keys, final_states)
+
+        embeds = self.dropout(inputs_embeds)  # (B, T, E)
+        run = self.run_steps if self.config.input_feeding else self.run_layers
+        hidden_states, states, weights, readout = run(embeds, list(states), memory, attention_mask, lengths)
+
+        if use_cache:
+            if cache is None:
+                cache = BahdanauCache()
+            state = torch.cat(states, dim=-1)
+            cache.update(state[:, None, None], keys[:, None], 0, num_tokens=embeds.shape[1])
+        return BaseModelOutputWithPastAndCrossAttentions(
+            last_hidden_state=readout,
+            **{CACHE_NAME: cache if use_cache else None},
+            hidden_states=(embeds, *hidden_states) if output_hidden_states else None,
+            cross_attentions=(weights.unsqueeze(1),) if output_attentions and weights is not None else None,
+        )
+
+    def initial_states(self, final_states: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """s_0 = tanh(W_s bwd_1), or of fwd_S for one direction, of each layer; the first step is fed zeros."""
+        final_state = final_states[:, -self.config.encoder_hidden_size :]
+        states = torch.tanh(self.initial_state(final_state)).split(
+            self.state_sizes[: self.config.decoder_layers], dim=-1
+        )
+        if self.config.input_feeding:
+            states = (*states, final_state.new_zeros(final_state.shape[0], self.config.readout_size))
+        return states
+
+    def project_keys(self, annotations: torch.Tensor) -> torch.Tensor:
+        """U_a h_j, (B, S, A), once for all steps; (B, 0, D) without attention."""
+        if not self.has_attention:
+            return annotations[:, :0]
+        attention = self.layers[0].attention if self.attends_first else self.attention
+        return attention.project_keys(annotations)
+
+    def run_layers(
+        self,
+        embeds: torch.Tensor,
+        states: list[torch.Tensor],
+        memory: EncoderMemory,
+        mask: torch.Tensor | None = None,
+        lengths: torch.Tensor | None = None,
+    ) -> DecoderStates:
+        """Layer by layer, each over the complete target."""
+        first_query = states[-1][:, None, : self.config.hidden_size]
+        contexts, weights, all_hidden_states = None, None, []
+        hidden_states = embeds
+        if not self.has_attention:
+            contexts = memory.final_states.unsqueeze(1).expand(-1, embeds.shape[1], -1)  # (B, T, D)
+            if self.config.attention_query == "previous":
+                hidden_states = torch.cat([embeds, contexts], dim=-1)
+        for index, layer in enumerate(self.layers):
+            if index:
+                hidden_states = self.dropout(hidden_states)
+            if isinstance(layer, BahdanauDecoderLayer):
+                hidden_states, states[index], contexts, weights = layer(
+                    hidden_states, states[index], memory.keys, memory.annotations, memory.mask, mask, lengths
+                )
+            else:
+                hidden_states, states[index] = layer(hidden_states, states[index], mask)
+            all_hidden_states.append(hidden_states)  # (B, T, H)
+        if self.has_attention and not self.attends_first:
+            contexts, weights = self.attention(hidden_states, memory.keys, memory.annotations, memory.mask)
+        if self.config.attention_query == "previous" and self.config.readout_type == "maxout":
+            # the paper's readout reads s_{i-1}
+            hidden_states = torch.cat([first_query, hidden_states[:, :-1]], dim=1)
+        readout = self.dropout(self.readout(hidden_states, embeds, contexts))  # (B, T, R)
+        return DecoderStates(all_hidden_states, states, weights, readout)
+
+    def run_steps(
+        self,
+        embeds: torch.Tensor,
+        states: list[torch.Tensor],
+        memory: EncoderMemory,
+        mask: torch.Tensor | None = None,
+        lengths: torch.Tensor | None = None,
+    ) -> DecoderStates:
+        """Step by step, each input concatenated with the last step's readout (Luong et al. 2015, section 3.3)."""
+        steps = []
+        context, weights = None if self.has_attention else memory.final_states.unsqueeze(1), None
+        states, feed = list(states[:-1]), states[-1]
+        for step in range(embeds.shape[1]):
+            embed = embeds[:, step : step + 1]
+            step_mask = None if mask is None else mask[:, step : step + 1]
+            hidden_states, layer_outputs = torch.cat([embed, feed.unsqueeze(1)], dim=-1), []
+            for index, layer in enumerate(self.layers):
+                if index:
+                    hidden_states = self.dropout(hidden_states)
+                hidden_states, states[index] = layer(hidden_states, states[index], step_mask)
+                layer_outputs.append(hidden_states)
+            if self.has_attention:
+                context, weights = self.attention(hidden_states, memory.keys, memory.annotations, memory.mask)
+            readout = self.dropout(self.readout(hidden_states, embed, context))
+            feed = readout[:, 0] if mask is None else torch.where(step_mask > 0, readout[:, 0], feed)
+            steps.append((*layer_outputs, readout, weights))
+        *all_hidden_states, readout, weights = zip(*steps)
+        all_hidden_states = [torch.cat(hidden_states, dim=1) for hidden_states in all_hidden_states]
+        weights = torch.cat(weights, dim=1) if self.has_attention else None
+        return DecoderStates(all_hidden_states, [*states, feed], weights, torch.cat(readout, dim=1))
 
 
 class BahdanauModel(BahdanauPreTrainedModel):
@@ -57,15 +419,21 @@ class BahdanauModel(BahdanauPreTrainedModel):
         inputs_embeds: torch.FloatTensor | None = None,
         decoder_inputs_embeds: torch.FloatTensor | None = None,
         use_cache: bool | None = None,
+        cache: Cache | None = None,
+        decoder_lengths: torch.LongTensor | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> Seq2SeqModelOutput:
         r"""
         decoder_input_ids (`torch.LongTensor` of shape `(batch_size, target_sequence_length)`, *optional*):
             y_{i-1}: the target shifted right, `decoder_start_token_id` first.
         decoder_attention_mask (`torch.Tensor` of shape `(batch_size, target_sequence_length)`, *optional*):
-            0 where the decoder's state passes over a padding token. Padding on the right needs no mask.
+            0 where the decoder's state skips a padding token. Padding on the right needs no mask.
         encoder_outputs (`tuple` or `BaseModelOutput`, *optional*):
             The annotations h_j, `(batch_size, source_length, encoder_output_size)`, first.
+        cache (`BahdanauCache`, *optional*):
+            The state after the previous tokens; `past_key_values` is its name before transformers 5.24.
+        decoder_lengths (`torch.LongTensor` of shape `(batch_size,)`, on the CPU, *optional*):
+            The number of tokens of each target whose outputs are needed, at least 1.
 
         Returns a `Seq2SeqModelOutput` whose `last_hidden_state` is the readout t_i, `(batch_size, target_length,
         readout_size)`, and whose `cross_attentions` hold alpha_ij, `(batch_size, 1, target_length, source_length)`,
@@ -83,14 +451,15 @@ class BahdanauModel(BahdanauPreTrainedModel):
             attention_mask=decoder_attention_mask,
             encoder_hidden_states=encoder_outputs.last_hidden_state,
             encoder_attention_mask=attention_mask,
-            past_key_values=past_key_values,
+            cache=past_key_values if cache is None else cache,
             inputs_embeds=decoder_inputs_embeds,
             use_cache=use_cache,
+            lengths=decoder_lengths,
             **kwargs,
         )
         return Seq2SeqModelOutput(
             last_hidden_state=decoder_outputs.last_hidden_state,
-            past_key_values=decoder_outputs.past_key_values,
+            **{CACHE_NAME: getattr(decoder_outputs, CACHE_NAME)},
             decoder_hidden_states=decoder_outputs.hidden_states,
             cross_attentions=decoder_outputs.cross_attentions,
             encoder_last_hidden_state=encoder_outputs.last_hidden_state,
@@ -98,18 +467,18 @@ class BahdanauModel(BahdanauPreTrainedModel):
         )
 
 
-class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, BahdanauLossMixin, BahdanauGenerationMixin):
+class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, BahdanauGenerationMixin):
     """
     The encoder-decoder with its output projection, and the loss.
 
-    `torch.compile` makes graphs of what stands between PyTorch's recurrent units, the default decoder's recurrence and
-    the loss of training, which run as they are; on accelerators it compiles the recurrence's steps, forward and back,
-    by the compiler's defaults, whatever backend and mode the model is compiled by. The steps of other decoders that
-    attend before they step are unrolled, and compiled for each length of target: there it is not worth its while.
+    `config.fused` (default `True`) is the switch of the fast path: the decoder's recurrence, the training loss and the
+    searches of `generate` are then computed by equivalent code of their own where it applies. With
+    `model.config.fused = False` the equations run as `layers_bahdanau` has them, `generate` is transformers' own, the
+    logits are always computed, and second derivatives exist.
     """
 
     _auto_class = "AutoModelForSeq2SeqLM"
-    smooths_labels = True  # `label_smoothing` is an argument of `forward`
+    accepts_smoothing = True  # `smoothing` is an argument of `forward`, which the translation trainer uses
 
     def __init__(self, config: BahdanauConfig):
         super().__init__(config)
@@ -119,8 +488,8 @@ class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, BahdanauLossMixi
         if config.share_encoder_decoder_embeddings:
             self._tied_weights_keys["model.decoder.embed_tokens.weight"] = "model.encoder.embed_tokens.weight"
         if config.tie_word_embeddings:
-            side = "encoder" if config.share_encoder_decoder_embeddings else "decoder"
-            self._tied_weights_keys["lm_head.weight"] = f"model.{side}.embed_tokens.weight"
+            owner = "encoder" if config.share_encoder_decoder_embeddings else "decoder"
+            self._tied_weights_keys["lm_head.weight"] = f"model.{owner}.embed_tokens.weight"
         self.post_init()
 
     @classmethod
@@ -131,7 +500,7 @@ class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, BahdanauLossMixi
         """The labels shifted right behind `decoder_start_token_id`, -100 as padding. (B, T) to (B, T)."""
         if self.config.pad_token_id is None:
             raise ValueError(
-                "`pad_token_id` is None, and decoder inputs made from `labels` have it in the place of -100. Set "
+                "`pad_token_id` is None, but decoder inputs computed from `labels` need it instead of -100. Set "
                 "`model.config.pad_token_id`, or pass `decoder_input_ids`."
             )
         start = labels.new_full((labels.shape[0], 1), self.config.decoder_start_token_id)
@@ -153,24 +522,25 @@ class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, BahdanauLossMixi
         use_cache: bool | None = None,
         skip_logits: bool | None = None,
         cache: Cache | None = None,
+        smoothing: float = 0.0,
         **kwargs: Unpack[TransformersKwargs],
     ) -> Seq2SeqLMOutput:
         r"""
         decoder_input_ids (`torch.LongTensor` of shape `(batch_size, target_sequence_length)`, *optional*):
-            y_{i-1}. Made from `labels` where not given.
+            y_{i-1}. Computed from `labels` if not given.
         decoder_attention_mask (`torch.Tensor` of shape `(batch_size, target_sequence_length)`, *optional*):
-            0 where the decoder's state passes over a padding token. Padding on the right needs no mask.
+            0 where the decoder's state skips a padding token. Padding on the right needs no mask.
         labels (`torch.LongTensor` of shape `(batch_size, target_sequence_length)`, *optional*):
-            The target, -100 where no loss is taken. The mean cross-entropy is returned as `loss`.
+            The target, -100 where there is no loss. The mean cross-entropy is returned as `loss`.
         skip_logits (`bool`, *optional*):
-            With `labels`, whether to leave the logits out: made a few at a time, and none for padding, the loss is the
-            same, sooner and in less memory. By default in training mode, and not in evaluation. They are made after
-            all if `outputs.logits` is read.
+            With `labels`, whether `logits` may be `None`: computed in chunks and without padding, the loss is the
+            same, faster and in less memory. By default `True` in training mode and `False` in evaluation. Without
+            effect where the fast path is off or does not apply.
         cache (`BahdanauCache`, *optional*):
-            `past_key_values` under the name that transformers gives it from 5.24 on.
-        kwargs:
-            `label_smoothing` (`float`) is the share of each target that is spread evenly over the vocabulary (Szegedy
-            et al. 2016, section 7). It has no place in the signature, where the Trainer would take it for labels.
+            The state after the previous tokens; `past_key_values` is its name before transformers 5.24.
+        smoothing (`float`, *optional*, defaults to 0.0):
+            Label smoothing: the share of each target that is spread evenly over the vocabulary (Szegedy et al. 2016,
+            section 7). Its name does not begin with `label`, since the Trainer takes such arguments for labels.
 
         Raises `ValueError` for ids and labels outside the vocabulary (checked on CPU).
 
@@ -186,23 +556,14 @@ class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, BahdanauLossMixi
         torch.Size([1, 1, 2, 3])
 
         ```"""
-        past_key_values = past_key_values if cache is None else cache
+        cache = past_key_values if cache is None else cache
         if labels is not None:
-            known = labels.masked_fill(labels == -100, 0) if labels.device.type == "cpu" else labels
-            check_ids("labels", known, self.config.vocab_size)
-            if labels.shape[1] == 0:
-                raise ValueError("The target is empty: `labels` must hold at least one token a row.")
             use_cache = False
             if decoder_input_ids is None and decoder_inputs_embeds is None:
                 decoder_input_ids = self.prepare_decoder_input_ids_from_labels(labels)
-            targets = decoder_inputs_embeds if decoder_input_ids is None else decoder_input_ids
-            if labels.shape != targets.shape[:2]:
-                raise ValueError(
-                    f"`labels` of shape {tuple(labels.shape)} do not fit decoder inputs of shape "
-                    f"{tuple(targets.shape[:2])}: give a label, or -100, for every decoder input."
-                )
+            self._check_labels(labels, decoder_input_ids if decoder_inputs_embeds is None else decoder_inputs_embeds)
         elif skip_logits:
-            raise ValueError("`skip_logits=True` leaves only the loss, and there are no `labels` to take it with.")
+            raise ValueError("`skip_logits=True` returns only the loss, which needs `labels`.")
         if self.training and self.config.scheduled_sampling_probability > 0 and decoder_input_ids is not None:
             if encoder_outputs is None:
                 encoder_outputs = self.model.encoder(
@@ -211,21 +572,24 @@ class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, BahdanauLossMixi
             decoder_input_ids = self.sample_decoder_inputs(decoder_input_ids, encoder_outputs[0], attention_mask)
 
         if skip_logits is None:
-            skip_logits = self.training and labels is not None
-        skip_logits = skip_logits and self.can_skip_logits()
-        if skip_logits and decoder_attention_mask is None:
-            wanted = (kwargs.get(f"output_{name}", getattr(self.config, f"output_{name}")) for name in RECORDS)
-            kwargs["lengths"] = None if any(wanted) else target_lengths(labels)
+            skip_logits = self.training
+        fuses_loss = labels is not None and skip_logits and self._can_fuse_loss()
+        decoder_lengths = None
+        if labels is not None and fuses_loss and decoder_attention_mask is None:
+            flags = ("output_attentions", "output_hidden_states")
+            if not any(kwargs.get(flag, getattr(self.config, flag)) for flag in flags):
+                decoder_lengths = target_lengths(labels)
         outputs = self.model(
             input_ids=input_ids,
             attention_mask=attention_mask,
             decoder_input_ids=decoder_input_ids,
             decoder_attention_mask=decoder_attention_mask,
             encoder_outputs=encoder_outputs,
-            past_key_values=past_key_values,
             inputs_embeds=inputs_embeds,
             decoder_inputs_embeds=decoder_inputs_embeds,
             use_cache=use_cache,
+            cache=cache,
+            decoder_lengths=decoder_lengths,
             **kwargs,
         )
         if labels is not None and labels.shape[0] != outputs.encoder_last_hidden_state.shape[0]:
@@ -234,57 +598,96 @@ class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, BahdanauLossMixi
                 "sources: give each source one target."
             )
         readout, logits, loss = outputs.last_hidden_state, None, None
-        if skip_logits:
-            loss = self.loss_without_logits(readout, labels, **kwargs)
+        counted = {name: kwargs[name] for name in ("num_items_in_batch", "ignore_index") if name in kwargs}
+        if labels is not None and fuses_loss:
+            loss = fused_loss(self.lm_head, readout, labels, smoothing, **counted)
         else:
             logits = self.lm_head(readout)  # (B, T, vocab)
-            if labels is not None and kwargs.get("label_smoothing"):
-                loss = smoothed_loss(logits, labels, **kwargs)
+            if labels is not None and smoothing:
+                loss = smoothed_loss(logits, labels, smoothing, **counted)
             elif labels is not None:
                 loss = self.loss_function(
                     logits=logits, labels=None, shift_labels=labels, vocab_size=self.config.vocab_size, **kwargs
                 )
-        found = BahdanauSeq2SeqLMOutput(
+        return Seq2SeqLMOutput(
             loss=loss,
             logits=logits,
-            past_key_values=outputs.past_key_values,
+            **{CACHE_NAME: getattr(outputs, CACHE_NAME)},
             decoder_hidden_states=outputs.decoder_hidden_states,
             cross_attentions=outputs.cross_attentions,
             encoder_last_hidden_state=outputs.encoder_last_hidden_state,
             encoder_hidden_states=outputs.encoder_hidden_states,
         )
-        if skip_logits:
-            found.make_logits = partial(self.make_logits, readout, torch.is_autocast_enabled(readout.device.type))
-        return found
+
+    def _check_labels(self, labels: torch.Tensor, targets: torch.Tensor) -> None:
+        known = labels.masked_fill(labels == -100, 0) if labels.device.type == "cpu" else labels
+        check_ids("labels", known, self.config.vocab_size)
+        if labels.shape[1] == 0:
+            raise ValueError("The target is empty: `labels` must hold at least one token a row.")
+        if labels.shape != targets.shape[:2]:
+            raise ValueError(
+                f"`labels` of shape {tuple(labels.shape)} do not fit decoder inputs of shape "
+                f"{tuple(targets.shape[:2])}: give a label, or -100, for every decoder input."
+            )
+
+    def _can_fuse_loss(self) -> bool:
+        is_default = self.loss_function is ForCausalLMLoss
+        return self.config.fused and is_default and is_unmodified_linear(self.lm_head) and not is_exporting()
 
     @torch.no_grad()
     def sample_decoder_inputs(
         self,
-        decoder_input_ids: torch.LongTensor,
-        encoder_hidden_states: torch.FloatTensor,
+        decoder_input_ids: torch.Tensor,
+        encoder_hidden_states: torch.Tensor,
         attention_mask: torch.Tensor | None = None,
-    ) -> torch.LongTensor:
+    ) -> torch.Tensor:
         """
-        Scheduled sampling (Bengio et al. 2015, section 2.4): walks the target and, with
-        `config.scheduled_sampling_probability`, puts the model's own best guess in place of the reference token. A
-        guess is discrete and carries no gradient, so the loss is then taken on the mixed inputs in the usual way.
+        Scheduled sampling (Bengio et al. 2015, section 2.4): decodes the target step by step and, with
+        `config.scheduled_sampling_probability`, replaces the reference token by the model's most probable one. That
+        choice is discrete and carries no gradient, so the loss is then computed from the mixed inputs as usual.
 
         (B, T) to (B, T); the first token stays.
         """
-        mixed, past_key_values = [decoder_input_ids[:, 0]], None
+        mixed, cache = [decoder_input_ids[:, 0]], None
         for step in range(1, decoder_input_ids.shape[1]):
             outputs = self.model.decoder(
                 input_ids=mixed[-1].unsqueeze(1),
                 encoder_hidden_states=encoder_hidden_states,
                 encoder_attention_mask=attention_mask,
-                past_key_values=past_key_values,
+                cache=cache,
                 use_cache=True,
             )
-            past_key_values = outputs.past_key_values
-            guess = self.lm_head(outputs.last_hidden_state[:, -1]).argmax(dim=-1)
-            coin = torch.rand(guess.shape, device=guess.device) < self.config.scheduled_sampling_probability
-            mixed.append(torch.where(coin, guess, decoder_input_ids[:, step]))
+            cache = getattr(outputs, CACHE_NAME)
+            predicted = self.lm_head(outputs.last_hidden_state[:, -1]).argmax(dim=-1)
+            is_replaced = torch.rand(predicted.shape, device=predicted.device)
+            is_replaced = is_replaced < self.config.scheduled_sampling_probability
+            mixed.append(torch.where(is_replaced, predicted, decoder_input_ids[:, step]))
         return torch.stack(mixed, dim=1)
+
+
+def check_ids(name: str, ids: torch.Tensor | None, vocab_size: int):
+    """Raises `ValueError` for ids outside the vocabulary, on CPU, where reading them costs no synchronisation."""
+    if ids is not None and ids.dim() != 2:
+        raise ValueError(f"`{name}` must be of shape (batch, length), got {tuple(ids.shape)}.")
+    if ids is None or ids.numel() == 0 or ids.device.type != "cpu" or torch.compiler.is_compiling():
+        return
+    low, high = torch.aminmax(ids)
+    if low < 0 or high >= vocab_size:
+        raise ValueError(
+            f"`{name}` holds id {int(low) if low < 0 else int(high)}, but the model's vocabulary has {vocab_size} "
+            "tokens (0 to vocab_size - 1). Use the tokenizer the model was trained with, or call "
+            "`resize_token_embeddings`."
+        )
+
+
+def check_mask(name: str, mask: torch.Tensor | None, states: torch.Tensor, exactly: bool = True):
+    """Raises `ValueError` for a mask that is not of the states' `(batch, length)` or, not exactly, shorter."""
+    if mask is None:
+        return
+    batch_size, length = states.shape[:2]
+    fits = mask.dim() == 2 and mask.shape[0] == batch_size
+    if not fits or (mask.shape[1] != length if exactly else mask.shape[1] < length):
+        raise ValueError(f"`{name}` must be of shape {(batch_size, length)} (batch, length), got {tuple(mask.shape)}.")
 
 
 __all__ = ["BahdanauCache", "BahdanauForConditionalGeneration", "BahdanauModel", "BahdanauPreTrainedModel"]

@@ -1,27 +1,20 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
-import shutil
-from functools import partial
-
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 from torch import nn
 
 from hf_attention import BahdanauConfig, BahdanauForConditionalGeneration
-from hf_attention.models.bahdanau import fused_bahdanau, layers_bahdanau
-from hf_attention.models.bahdanau.layers_bahdanau import BahdanauAttentiveLayer
-
-
-pytestmark = pytest.mark.usefixtures("small_products_by_onednn")
+from hf_attention.models.bahdanau.fused_bahdanau import AttentiveGru, BahdanauFusedDecoderLayer
 
 
 SIZES = {"vocab_size": 20, "embedding_size": 6, "hidden_size": 12, "attention_size": 10, "encoder_hidden_size": 4}
 
 
-def make(dtype=torch.double, **options) -> BahdanauAttentiveLayer:
+def make(dtype=torch.double, **options) -> BahdanauFusedDecoderLayer:
     torch.manual_seed(0)
-    layer = BahdanauAttentiveLayer(BahdanauConfig(**SIZES, **options)).to(dtype)
+    layer = BahdanauFusedDecoderLayer(BahdanauConfig(**SIZES, **options)).to(dtype)
     for parameter in layer.parameters():
         nn.init.normal_(parameter, std=0.5)
     return layer
@@ -35,53 +28,49 @@ def make_inputs(dtype=torch.double, length=5, source_length=7):
     return [torch.randn(*shape, dtype=dtype, requires_grad=True) for shape in shapes], mask
 
 
-def run(layer, inputs, mask, is_fused: bool, monkeypatch):
-    with monkeypatch.context() as patch:
-        if not is_fused:
-            patch.setattr(BahdanauAttentiveLayer, "can_fuse", lambda *_: False)
-        return layer(*inputs, mask)
+def run(layer, inputs, mask, fused: bool):
+    layer.config.fused = fused
+    return layer(*inputs, mask)
 
 
 @pytest.mark.parametrize("use_bias", [True, False])
 @pytest.mark.parametrize("is_masked", [True, False])
-def test_values_and_gradients_are_the_loops(use_bias, is_masked, monkeypatch):
+def test_values_and_gradients_are_the_loops(use_bias, is_masked):
     layer, (inputs, mask) = make(use_bias=use_bias), make_inputs()
     found = []
     for is_fused in (True, False):
-        outputs = run(layer, inputs, mask if is_masked else None, is_fused, monkeypatch)
+        outputs = run(layer, inputs, mask if is_masked else None, is_fused)
         torch.manual_seed(2)
         loss = sum((output * torch.randn(output.shape, dtype=output.dtype)).sum() for output in outputs)
         found.append((outputs, torch.autograd.grad(loss, [*inputs, *used(layer)])))
     torch.testing.assert_close(*found, rtol=1e-10, atol=1e-12)
 
 
-STEPS = (fused_bahdanau.step_forward, fused_bahdanau.step_backward)
-CPP = pytest.mark.skipif(shutil.which("g++") is None, reason="inductor compiles C++ with g++")
-
-
-@pytest.mark.parametrize("backend", ["aot_eager", pytest.param("inductor", marks=CPP)])
-def test_compiled_steps_are_the_same_in_one_graph(backend, monkeypatch):
-    torch.compiler.reset()
+def test_targets_of_several_lengths_are_packed():
+    """Values and gradients up to each target's length are the loop's; what follows is zero."""
     layer, (inputs, mask) = make(), make_inputs()
-    lengths, apply = torch.tensor([5, 2, 4]), fused_bahdanau.AttentiveGru.apply  # steps of 3, 3, 2, 2 and 1 targets
-    compiled = tuple(torch.compile(step, backend=backend, fullgraph=True) for step in STEPS)
-    monkeypatch.setattr(fused_bahdanau, "compiled_steps", lambda: compiled)
-    found = []
-    for is_compiled in (True, False):
-        with monkeypatch.context() as patch:
-            patch.setattr(fused_bahdanau.AttentiveGru, "apply", partial(choose, apply, is_compiled))
-            outputs = layer(*inputs, mask, lengths=lengths)
+    lengths = torch.tensor([5, 2, 4])  # steps of 3, 3, 2, 2 and 1 targets
+    is_kept = torch.arange(5) < lengths[:, None]
+    results = []
+    for fused in (True, False):
+        layer.config.fused = fused
+        states, _, contexts, weights = layer(*inputs, mask, lengths=lengths)
+        outputs = [output * is_kept.unsqueeze(-1) for output in (states, contexts, weights)]
         loss = sum(output.square().sum() for output in outputs)
-        found.append((outputs, torch.autograd.grad(loss, [*inputs, *used(layer)])))
-    torch.testing.assert_close(*found, rtol=1e-10, atol=1e-12)
+        results.append((outputs, torch.autograd.grad(loss, [*inputs, *used(layer)])))
+        if fused:
+            assert all(torch.equal(output, kept) for output, kept in zip((states, contexts, weights), outputs))
+    torch.testing.assert_close(*results, rtol=1e-10, atol=1e-12)
 
 
-def choose(apply, is_compiled, *given):
-    return apply(*given[:-1], is_compiled)
+def test_second_derivatives_exist_without_the_fast_path():
+    layer, (inputs, mask) = make(fused=False), make_inputs(length=2, source_length=3)
+    inputs = [given[:1] for given in inputs]
+    assert torch.autograd.gradgradcheck(lambda *given: layer(*given, mask[:1, :3]), inputs, atol=1e-6)
 
 
 def used(layer) -> list[nn.Parameter]:
-    """Parameters of the layer's own loop; the keys are made outside."""
+    """Parameters of the layer's own loop; the keys are computed outside."""
     return [parameter for name, parameter in layer.named_parameters() if "key_proj" not in name]
 
 
@@ -92,8 +81,8 @@ def test_gradients_by_differences():
 
 def test_is_used_where_it_can_be_and_nowhere_else(monkeypatch):
     calls = []
-    original = layers_bahdanau.AttentiveGru.apply
-    monkeypatch.setattr(layers_bahdanau.AttentiveGru, "apply", lambda *given: calls.append(1) or original(*given))
+    original = AttentiveGru.apply
+    monkeypatch.setattr(AttentiveGru, "apply", lambda *given: calls.append(1) or original(*given))
 
     def uses(layer, inputs, mask=None) -> bool:
         calls.clear()
@@ -104,6 +93,7 @@ def test_is_used_where_it_can_be_and_nowhere_else(monkeypatch):
     assert uses(make(), inputs, mask)
     with torch.no_grad():
         assert uses(make(), inputs, mask)
+    assert not uses(make(fused=False), inputs, mask)
     assert not uses(make(reset_after=False), inputs)
     assert not uses(make(cell_type="rnn"), inputs)
     one_step, _ = make_inputs(length=1)
@@ -121,7 +111,7 @@ def test_is_used_where_it_can_be_and_nowhere_else(monkeypatch):
     assert not calls
 
 
-def test_lora_is_heard(monkeypatch):
+def test_lora_adapters_are_used():
     ids = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": 1}
     model = BahdanauForConditionalGeneration(BahdanauConfig(**SIZES, **ids)).eval()
     given = {"input_ids": torch.tensor([[3, 4, 2]]), "labels": torch.tensor([[5, 6, 2]])}
@@ -134,7 +124,7 @@ def test_lora_is_heard(monkeypatch):
 
 
 @pytest.mark.parametrize("dtype, tolerance", [(torch.float32, 1e-5), (torch.bfloat16, 0.05)])
-def test_other_precisions(dtype, tolerance, monkeypatch):
+def test_other_precisions(dtype, tolerance):
     exact, (inputs, mask) = make(), make_inputs()
     expected = exact(*inputs, mask)
     layer = make().to(dtype)
@@ -144,12 +134,12 @@ def test_other_precisions(dtype, tolerance, monkeypatch):
         torch.testing.assert_close(output.double(), reference, rtol=tolerance, atol=tolerance)
 
 
-def test_under_autocast(monkeypatch):
+def test_under_autocast():
     layer, (inputs, mask) = make(torch.float32), make_inputs(torch.float32)
     gradients = []
     for is_fused in (True, False):
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            outputs = run(layer, inputs, mask, is_fused, monkeypatch)
+            outputs = run(layer, inputs, mask, is_fused)
         loss = sum(output.float().square().sum() for output in outputs)
         gradients.append(torch.autograd.grad(loss, [*inputs, *used(layer)]))
     for fused, plain in zip(*gradients):
@@ -157,15 +147,15 @@ def test_under_autocast(monkeypatch):
         assert torch.nn.functional.cosine_similarity(fused.flatten(), plain.flatten(), dim=0) > 0.99
 
 
-def test_large_scores_saturate_as_tanh_does(monkeypatch):
+def test_large_scores_saturate_as_tanh_does():
     layer, (inputs, mask) = make(), make_inputs()
     with torch.no_grad():
         inputs[2].mul_(200)
-    fused, plain = (run(layer, inputs, mask, is_fused, monkeypatch) for is_fused in (True, False))
+    fused, plain = (run(layer, inputs, mask, is_fused) for is_fused in (True, False))
     torch.testing.assert_close(fused, plain, rtol=1e-8, atol=1e-10)
 
 
-def test_nothing_of_the_source_times_the_target_is_kept(monkeypatch):
+def test_nothing_of_the_source_times_the_target_is_kept():
     """What autograd saves grows by a target step as much as without attention's hidden layer."""
     layer = make()
 
@@ -178,49 +168,12 @@ def test_nothing_of_the_source_times_the_target_is_kept(monkeypatch):
             return tensor
 
         with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-            run(layer, inputs, mask, is_fused, monkeypatch)
+            run(layer, inputs, mask, is_fused)
         return sum(seen.values())
 
     hidden_layer = 3 * 70 * 10 * 8  # B * S * A in bytes
-    for is_fused in (True, False):
-        assert saved(21, is_fused) - saved(11, is_fused) < 5 * hidden_layer
-    monkeypatch.setattr(layers_bahdanau, "is_plain", lambda _: False)  # as it is written
+    assert saved(21, True) - saved(11, True) < 5 * hidden_layer
     assert saved(21, False) - saved(11, False) > 10 * hidden_layer
-
-
-@pytest.mark.parametrize(
-    "options", [{}, {"reset_after": False}, {"cell_type": "lstm"}, {"attention_query": "current"}]
-)
-def test_scores_that_keep_no_hidden_layer(options, monkeypatch):
-    """Of every decoder, values and gradients, beside the layer as it is written."""
-    ids = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": 1}
-    torch.manual_seed(0)
-    model = BahdanauForConditionalGeneration(BahdanauConfig(**SIZES, **ids, **options)).double()
-    for parameter in model.parameters():
-        nn.init.normal_(parameter, std=0.5)
-    given = {"input_ids": torch.randint(3, 20, (3, 7)), "labels": torch.randint(3, 20, (3, 5))}
-    given["attention_mask"] = torch.ones_like(given["input_ids"])
-    given["attention_mask"][0, 4:] = given["attention_mask"][1, :2] = 0
-    monkeypatch.setattr(BahdanauAttentiveLayer, "can_fuse", lambda *_: False)
-    found, calls = [], []
-    apply = layers_bahdanau.AdditiveScores.apply
-    monkeypatch.setattr(layers_bahdanau.AdditiveScores, "apply", lambda *args: calls.append(1) or apply(*args))
-    for is_plain in (True, False):
-        with monkeypatch.context() as patch:
-            if is_plain:
-                patch.setattr(layers_bahdanau, "is_plain", lambda _: False)
-            outputs = model(**given, output_attentions=True)
-        gradients = torch.autograd.grad(outputs.loss, list(model.parameters()))
-        found.append((outputs.loss, outputs.cross_attentions, gradients))
-        assert bool(calls) != is_plain
-    torch.testing.assert_close(*found, rtol=1e-6, atol=1e-9)
-
-
-def test_gradients_of_scores_by_differences():
-    torch.manual_seed(0)
-    shapes = ((2, 3, 4), (2, 5, 4), (4,))
-    given = [torch.randn(*shape, dtype=torch.double, requires_grad=True) for shape in shapes]
-    assert torch.autograd.gradcheck(layers_bahdanau.AdditiveScores.apply, given)
 
 
 def test_without_input_feeding_a_target_is_one_call():

@@ -4,13 +4,11 @@ import copy
 
 import pytest
 import torch
-from test_modeling_bahdanau import KINDS, make_batch, make_model, name_of
+from small_models import KINDS, make_batch, make_model, name_of
 from transformers import EosTokenCriteria, GenerationConfig, MaxLengthCriteria
 
-from hf_attention.models.bahdanau import generation_bahdanau, steps_bahdanau
-
-
-pytestmark = pytest.mark.usefixtures("small_products_by_onednn")
+from hf_attention.models.bahdanau import generation_bahdanau
+from hf_attention.models.bahdanau.cache_bahdanau import CACHE_NAME
 
 
 EOS = 2
@@ -209,12 +207,12 @@ def test_searches_find_what_generate_finds(options, asked, monkeypatch):
             assert torch.equal(found, model.generate(**inputs, max_new_tokens=12, **asked))
 
 
-def test_ended_sentences_are_left_out(monkeypatch):
+def test_finished_sentences_leave_the_batch(monkeypatch):
     model, inputs = make_ending_model()
     sizes = []
-    step = steps_bahdanau.FusedStep.__call__
+    step = generation_bahdanau.FusedDecodingStep.__call__
     monkeypatch.setattr(
-        steps_bahdanau.FusedStep, "__call__", lambda *given: sizes.append(len(given[1])) or step(*given)
+        generation_bahdanau.FusedDecodingStep, "__call__", lambda *given: sizes.append(len(given[1])) or step(*given)
     )
     for num_beams in (1, 3):
         sizes.clear()
@@ -240,14 +238,14 @@ def no_search(monkeypatch):
     ],
     ids=lambda asked: "-".join(asked),
 )
-def test_what_a_search_cannot_do_is_left_to_generate(asked, no_search):
+def test_other_options_are_left_to_generate(asked, no_search):
     model, inputs = make_ending_model()
     for num_beams in (1, 2):
         if num_beams == 1 or "decoder_attention_mask" not in asked:
             model.generate(**inputs, max_new_tokens=4, num_beams=num_beams, **asked)
 
 
-def test_a_model_that_was_changed_is_left_to_generate(no_search, monkeypatch):
+def test_a_modified_model_is_left_to_generate(no_search, monkeypatch):
     class Other(type(make_ending_model()[0])):
         def forward(self, *args, **kwargs):
             return super().forward(*args, **kwargs)
@@ -257,6 +255,7 @@ def test_a_model_that_was_changed_is_left_to_generate(no_search, monkeypatch):
 
     model, inputs = make_ending_model()
     changes = (
+        lambda model: setattr(model.config, "fused", False),
         lambda model: setattr(model, "__class__", Other),
         lambda model: model.model.decoder.dropout.train(),
         lambda model: model.lm_head.register_forward_hook(lambda *_: None),
@@ -267,6 +266,19 @@ def test_a_model_that_was_changed_is_left_to_generate(no_search, monkeypatch):
         change(changed)
         for num_beams in (1, 2):
             changed.generate(**inputs, max_new_tokens=3, num_beams=num_beams)
+
+
+def test_accelerates_wrapper_is_accepted_under_autocast_alone():
+    """accelerate replaces `forward` by one that enters autocast, and keeps the original as `_original_forward`."""
+    model, _ = make_ending_model()
+    assert model.forward_is_unmodified()
+    model._original_forward = model.forward
+    model.forward = torch.autocast("cpu", dtype=torch.bfloat16)(model.forward)
+    assert not model.forward_is_unmodified()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert model.forward_is_unmodified()
+        model._original_forward = lambda: None
+        assert not model.forward_is_unmodified()
 
 
 @pytest.mark.parametrize(
@@ -305,7 +317,7 @@ def test_several_prompts_of_one_source_and_ids_of_32_bits():
         assert torch.equal(model.generate(**given, num_beams=num_beams, max_new_tokens=4), expected)
 
 
-def test_bad_inputs_of_a_search():
+def test_invalid_inputs_of_a_search_are_named():
     model, inputs = make_ending_model()
     encoded = model.get_encoder()(**inputs)
     with pytest.raises(ValueError, match="attention_mask"):
@@ -324,26 +336,9 @@ def test_targets_share_the_keys_of_their_source():
         output_attentions=True,
         eos_token_id=None,
     )
-    layer = outputs.past_key_values.layers[0]
+    layer = outputs[CACHE_NAME].layers[0]
     assert layer.keys.shape[0] == 36 and layer.values.shape[0] == 12
     assert outputs.cross_attentions[0][0].shape == (36, 1, 1, 9)
-
-
-@pytest.mark.parametrize("size", [40, 2000, 1999])
-def test_top(size):
-    torch.manual_seed(0)
-    scores = torch.randn(5, size)
-    for found, expected in zip(generation_bahdanau.top(scores, 6), scores.topk(6)):
-        assert torch.equal(found, expected)
-
-
-@pytest.mark.parametrize("rows, size", [(3, 2000), (9, 40), (9, 2000), (9, 1999)])
-def test_argmax(rows, size):
-    scores = torch.randint(0, 50, (rows, size), generator=torch.Generator().manual_seed(0)).float()
-    scores[0] = -torch.inf
-    expected = [row.index(max(row)) for row in scores.tolist()]  # of equal ones the first
-    assert generation_bahdanau.argmax(scores).tolist() == expected
-    assert generation_bahdanau.argmax(scores.bfloat16()).tolist() == expected
 
 
 def test_searches_under_autocast(monkeypatch):
@@ -376,9 +371,9 @@ def test_a_streamer_gets_every_token():
 def test_a_cache_that_has_read_something_goes_on():
     model, inputs = make_ending_model()
     read, begun = torch.tensor([[4, 9]]).expand(12, -1), torch.tensor([[1, 6]]).expand(12, -1)
-    cache = model(**inputs, decoder_input_ids=read, use_cache=True).past_key_values
+    cache = model(**inputs, decoder_input_ids=read, use_cache=True)[CACHE_NAME]
     asked = {"decoder_input_ids": begun, "max_new_tokens": 4, "eos_token_id": None}
-    found = model.generate(**inputs, **asked, past_key_values=cache)
+    found = model.generate(**inputs, **asked, **{CACHE_NAME: cache})
     tokens = torch.cat([read, begun], dim=1)
     for _ in range(4):
         logits = model(**inputs, decoder_input_ids=tokens, use_cache=False).logits
@@ -394,7 +389,7 @@ def test_a_cache_that_has_read_something_goes_on():
         ({"decoder_inputs_embeds": torch.zeros(12, 3, 5)}, "exactly one of .* `decoder_inputs_embeds`"),
     ],
 )
-def test_what_generate_refuses_is_refused(asked, message):
+def test_what_generate_refuses_is_refused_here_too(asked, message):
     model, inputs = make_ending_model()
     with pytest.raises(ValueError, match=message):
         model.generate(**inputs, max_new_tokens=4, **asked)
@@ -411,8 +406,8 @@ def test_keys_that_float32_could_not_hold_as_exponentials():
     attention.query_proj.weight.zero_()
     attention.query_proj.bias.fill_(-55.0)
     encoded, tokens = model.get_encoder()(**inputs), torch.arange(3, 15)
-    step = steps_bahdanau.FusedStep(model, encoded[0], inputs["attention_mask"], 1)
-    found, _ = step(tokens, step.start())
+    step = generation_bahdanau.FusedDecodingStep(model, encoded[0], inputs["attention_mask"], 1)
+    found, _ = step(tokens, step.initial_state())
     given = {"encoder_outputs": encoded, "attention_mask": inputs["attention_mask"]}
     outputs = model(**given, decoder_input_ids=tokens[:, None], output_attentions=True)
     torch.testing.assert_close(found, outputs.logits[:, 0])
@@ -421,28 +416,20 @@ def test_keys_that_float32_could_not_hold_as_exponentials():
     torch.testing.assert_close(weights, expected.softmax(dim=-1))
 
 
-@pytest.mark.parametrize("size", [40, 2000, 1999])
-def test_top_of_equal_scores(size):
-    """Which of them are found is open, but each once and with its own score."""
-    scores = torch.randint(0, 50, (5, size), generator=torch.Generator().manual_seed(0)).float()
-    values, indices = generation_bahdanau.top(scores, 6)
-    assert values.tolist() == [sorted(row, reverse=True)[:6] for row in scores.tolist()]
-    assert torch.equal(scores.gather(1, indices), values)
-    assert all(len(set(row)) == 6 for row in indices.tolist())
-
-
 def test_a_search_that_likes_short_targets_hopes_for_the_next_length():
     """Scores by two beams: ln 0.09, then (ln 0.9 + ln 0.09) * 2 and, better than both, (2 ln 0.9 + ln 0.99) * 3."""
 
-    class Step:  # of pad, start, end and a word; whatever was read
-        is_static = True
+    class Step:  # of pad, start, end and a word; the token read does not matter
         probabilities = torch.tensor([[0.005, 0.005, 0.09, 0.9]] * 2 + [[0.003, 0.003, 0.99, 0.004]])
 
-        def start(self):
+        def initial_state(self):
             return torch.zeros(2, 1, dtype=torch.long)
 
         def __call__(self, tokens, state):
             return self.probabilities[state[:, 0]].log(), state + 1
+
+        def keep(self, sources, targets):
+            raise AssertionError("the only sentence is active until the end")
 
     config = GenerationConfig(num_beams=2, max_length=40, length_penalty=-1.0, early_stopping="never")
     config.num_return_sequences = 1

@@ -1,19 +1,15 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
-"""The loss that makes no logits, beside the one that makes them all."""
-
-import copy
+"""The fused loss, compared with the loss of all logits."""
 
 import pytest
 import torch
 from torch.nn.functional import cross_entropy, linear
+from transformers.utils import find_labels
 
 from hf_attention import BahdanauConfig, BahdanauForConditionalGeneration
 from hf_attention.models.bahdanau import loss_bahdanau
 from hf_attention.models.bahdanau.loss_bahdanau import LinearCrossEntropy
-
-
-pytestmark = pytest.mark.usefixtures("small_products_by_onednn")
 
 
 SIZES = {"vocab_size": 23, "embedding_size": 6, "hidden_size": 12, "attention_size": 10, "encoder_hidden_size": 4}
@@ -40,8 +36,8 @@ def make_batch() -> dict[str, torch.Tensor]:
 
 @pytest.mark.parametrize("rows", [1, 4, 100])
 @pytest.mark.parametrize("use_bias", [True, False])
-@pytest.mark.parametrize("label_smoothing", [0.0, 0.3])
-def test_values_and_gradients_are_those_of_all_logits(rows, use_bias, label_smoothing, monkeypatch):
+@pytest.mark.parametrize("smoothing", [0.0, 0.3])
+def test_values_and_gradients_are_those_of_all_logits(rows, use_bias, smoothing, monkeypatch):
     monkeypatch.setattr(loss_bahdanau, "CHUNK", rows * 23)
     torch.manual_seed(0)
     states, weight, bias = (
@@ -50,8 +46,8 @@ def test_values_and_gradients_are_those_of_all_logits(rows, use_bias, label_smoo
     given = [states, weight, *([bias] if use_bias else [])]
     labels = torch.randint(23, (11,))
     labels[[0, 4, 10]] = -100
-    total = LinearCrossEntropy.apply(states, weight, bias if use_bias else None, labels, -100, label_smoothing, True)
-    expected = cross_entropy(linear(*given), labels, reduction="sum", label_smoothing=label_smoothing)
+    total = LinearCrossEntropy.apply(states, weight, bias if use_bias else None, labels, -100, smoothing, True)
+    expected = cross_entropy(linear(*given), labels, reduction="sum", label_smoothing=smoothing)
     torch.testing.assert_close(total, expected)
     torch.testing.assert_close(torch.autograd.grad(3 * total, given), torch.autograd.grad(3 * expected, given))
 
@@ -69,12 +65,12 @@ OPTIONS = [
 
 @pytest.mark.parametrize("options", OPTIONS, ids=lambda options: "-".join(options) or "default")
 @pytest.mark.parametrize("num_items_in_batch", [None, 5, torch.tensor(5)])
-@pytest.mark.parametrize("label_smoothing", [0.0, 0.1])
-def test_a_model_trains_as_with_its_logits(options, num_items_in_batch, label_smoothing):
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_fused_loss_trains_a_model_as_its_logits_do(options, num_items_in_batch, smoothing):
     model, batch = make(**options).train(), make_batch()
     found = []
     for skip_logits in (False, True):
-        asked = {"num_items_in_batch": num_items_in_batch, "label_smoothing": label_smoothing}
+        asked = {"num_items_in_batch": num_items_in_batch, "smoothing": smoothing}
         outputs = model(**batch, skip_logits=skip_logits, **asked)
         gradients = torch.autograd.grad(outputs.loss, list(model.parameters()), allow_unused=True)
         found.append((outputs.loss.double(), gradients))
@@ -85,47 +81,48 @@ def test_a_model_trains_as_with_its_logits(options, num_items_in_batch, label_sm
         torch.testing.assert_close(gradient, expected, rtol=1e-4, atol=1e-7)
 
 
-def test_logits_are_left_out_in_training_and_made_when_read(monkeypatch):
+def test_logits_are_none_where_the_loss_is_fused():
     model, batch = make(), make_batch()
-    made = []
-    model.lm_head.register_forward_pre_hook(lambda *_: made.append(1))
-    assert "logits" in model.train()(**batch)  # a hook on the projection wants it called
-    model.lm_head._forward_pre_hooks.clear()
-
     assert "logits" in model.eval()(**batch)
-    outputs = model.train()(**batch)
-    assert next(iter(outputs)) == "loss" and "logits" not in outputs
-    is_labelled = batch["labels"] != -100
-    expected = model(**batch, skip_logits=False).logits
-    as_tuple = model(**batch, return_dict=False)
-    ways = (
-        outputs.logits,
-        outputs["logits"],
-        outputs.get("logits"),
-        outputs[1],
-        copy.copy(outputs).logits,
-        as_tuple[1],
-    )
-    for logits in ways:
-        torch.testing.assert_close(logits[is_labelled], expected[is_labelled])
-    assert len(as_tuple) == len(outputs.to_tuple()) == len(model(**batch, skip_logits=False).to_tuple())
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        outputs = model.float()(**batch)
-    assert outputs.logits.dtype == torch.bfloat16
+    model.train()
+    outputs = model(**batch)
+    assert outputs.logits is None
+    assert next(iter(outputs)) == "loss"
+    assert model(**batch, skip_logits=False).logits.shape == (4, 7, 23)
+    assert model(**batch, return_dict=False)[0] == outputs.loss
+    model.config.fused = False
+    assert model(**batch).logits.shape == (4, 7, 23)
+    assert model(**batch, skip_logits=True).logits is not None
 
 
-def test_what_the_loss_must_see_or_cannot_do():
+def test_a_hooked_output_projection_is_called():
+    model, batch, calls = make().train(), make_batch(), []
+    model.lm_head.register_forward_pre_hook(lambda *_: calls.append(1))
+    assert model(**batch).logits is not None
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize("fused", [True, False])
+def test_smoothing_is_that_of_cross_entropy(fused):
+    model, batch = make(fused=fused).train(), make_batch()
+    logits = model(**batch, skip_logits=False).logits.float()
+    expected = cross_entropy(logits.flatten(0, 1), batch["labels"].flatten(), label_smoothing=0.2)
+    torch.testing.assert_close(model(**batch, smoothing=0.2).loss.float(), expected)
+    assert not [name for name in find_labels(type(model)) if name != "labels"]  # the Trainer's evaluation needs all
+
+
+def test_invalid_labels_are_named_and_another_loss_gets_its_logits():
     model, batch = make().train(), make_batch()
     with pytest.raises(ValueError, match="skip_logits=True.*labels"):
         model(input_ids=batch["input_ids"], decoder_input_ids=batch["input_ids"], skip_logits=True)
     with pytest.raises(ValueError, match=r"`labels` of shape \(4, 7\).*\(4, 5\)"):
         model(**batch, decoder_input_ids=batch["labels"][:, :5].clamp_min(0))
-    # another loss is given its logits
     model.loss_function = lambda logits, **_: logits.sum()
-    torch.testing.assert_close(model(**batch).loss, model(**batch).logits.sum())
+    outputs = model(**batch)
+    torch.testing.assert_close(outputs.loss, outputs.logits.sum())
 
 
-def test_attention_asked_for_in_training_is_whole():
+def test_attention_requested_in_training_covers_every_step():
     model, batch = make().train(), make_batch()
     weights = model(**batch, output_attentions=True).cross_attentions[0]
     torch.testing.assert_close(weights.sum(dim=-1), torch.ones(4, 1, 7, dtype=torch.double))

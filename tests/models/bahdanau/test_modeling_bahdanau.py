@@ -1,90 +1,16 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
 import copy
-import itertools
 
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 from reference import Reference
+from small_models import COMBINATIONS, KINDS, SIZES, make_batch, make_model, name_of
 from transformers import AutoModel, AutoModelForSeq2SeqLM, DynamicCache
 
 from hf_attention import BahdanauConfig, BahdanauForConditionalGeneration, BahdanauModel
 from hf_attention.models.bahdanau.layers_bahdanau import BahdanauAttention
-
-
-pytestmark = pytest.mark.usefixtures("small_products_by_onednn")
-
-
-SIZES = {
-    "vocab_size": 17,
-    "embedding_size": 5,
-    "hidden_size": 6,
-    "attention_size": 7,
-    "maxout_size": 4,
-    "initializer_range": 0.6,
-    "attention_initializer_range": 0.6,
-}
-
-
-def combinations():
-    for cell, reset_after, attention, query, feeding, readout in itertools.product(
-        ["gru", "lstm", "rnn"],
-        [True, False],
-        ["additive", "dot", "scaled_dot", "general", "none"],
-        ["previous", "current"],
-        [False, True],
-        ["maxout", "tanh", "linear"],
-    ):
-        if (not reset_after and cell != "gru") or (feeding and (query == "previous" or readout == "linear")):
-            continue
-        yield {
-            "cell_type": cell,
-            "reset_after": reset_after,
-            "attention_type": attention,
-            "attention_query": query,
-            "input_feeding": feeding,
-            "readout_type": readout,
-        }
-
-
-COMBINATIONS = list(combinations())
-# one of every kind of loop in the decoder
-KINDS = [
-    {},
-    {"reset_after": False},
-    {"cell_type": "lstm", "encoder_layers": 2, "decoder_layers": 2},
-    {"cell_type": "rnn", "attention_query": "current", "attention_type": "general", "readout_type": "tanh"},
-    {"attention_query": "current", "input_feeding": True, "readout_type": "tanh", "decoder_layers": 2},
-    {"attention_type": "none"},
-    {"attention_type": "none", "attention_query": "current", "readout_type": "linear", "cell_type": "lstm"},
-]
-
-
-def name_of(options):
-    return "-".join(f"{value}" for value in options.values()) or "default"
-
-
-def make_model(seed=0, dtype=torch.float32, **options):
-    torch.manual_seed(seed)
-    model = BahdanauForConditionalGeneration(BahdanauConfig(**{**SIZES, **options})).to(dtype).eval()
-    with torch.no_grad():  # zero biases and a zero v_a would hide mistakes
-        for parameter in model.parameters():
-            if parameter.abs().sum() == 0 or parameter.dim() == 1:
-                parameter.normal_(std=0.5)
-    return model
-
-
-def make_batch():
-    """Three sources padded on the right, on the left, and not at all."""
-    generator = torch.Generator().manual_seed(1)
-    input_ids = torch.randint(3, 17, (3, 6), generator=generator)
-    attention_mask = torch.ones_like(input_ids)
-    attention_mask[0, 4:] = 0
-    attention_mask[1, :3] = 0
-    input_ids[attention_mask == 0] = 0
-    labels = torch.randint(3, 17, (3, 4), generator=generator)
-    return {"input_ids": input_ids, "attention_mask": attention_mask, "labels": labels}
 
 
 @pytest.mark.parametrize("options", COMBINATIONS, ids=name_of)
@@ -206,7 +132,7 @@ def test_cached_steps_equal_one_forward(options):
 
 
 @pytest.mark.parametrize("options", KINDS, ids=name_of)
-def test_outputs(options):
+def test_outputs_have_the_shapes_of_transformers(options):
     model, batch = make_model(**options), make_batch()
     outputs = model(**batch, output_attentions=True, output_hidden_states=True)
     config = model.config
@@ -267,6 +193,7 @@ def test_dropout_acts_in_training_alone():
     model, batch = make_model(dropout=0.5), make_batch()
     assert torch.equal(model(**batch).logits, model(**batch).logits)
     model.train()
+    batch["skip_logits"] = False
     assert not torch.equal(model(**batch).logits, model(**batch).logits)
 
 
@@ -289,6 +216,7 @@ def test_scheduled_sampling():
     assert model(**batch).loss != expected  # the reference's own tokens in evaluation
     model.config.scheduled_sampling_probability = 0.0
     model.train()
+    batch["skip_logits"] = False
     assert torch.equal(model(**batch).logits, model(**{**batch, "decoder_input_ids": decoder_input_ids}).logits)
 
 
@@ -381,7 +309,7 @@ def test_lora():
         ({"input_ids": torch.zeros(0, 2, dtype=torch.long)}, "1 targets .* do not fit 0 sources"),
     ],
 )
-def test_bad_input(change, message):
+def test_invalid_inputs_are_named_in_the_error(change, message):
     batch = {"input_ids": torch.tensor([[5, 6]]), "labels": torch.tensor([[5, 6]]), **change}
     with pytest.raises(ValueError, match=message):
         make_model()(**batch)
@@ -452,3 +380,102 @@ def test_scores_in_bfloat16_are_weighed_in_float32():
     expected = (query @ keys.transpose(1, 2)).double().softmax(dim=-1)
     torch.testing.assert_close(weights.double(), expected, rtol=1e-5, atol=0)
     torch.testing.assert_close(contexts.double(), expected @ values.double(), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("options", KINDS, ids=name_of)
+def test_decoder_state_skips_masked_tokens(options):
+    model, batch = make_model(**options), make_batch()
+    decoder_input_ids = model.prepare_decoder_input_ids_from_labels(batch.pop("labels"))
+    padded = torch.cat([torch.zeros(3, 2, dtype=torch.long), decoder_input_ids], dim=1)
+    mask = (padded != 0).long()
+    with torch.no_grad():
+        expected = model(**batch, decoder_input_ids=decoder_input_ids).logits
+        found = model(**batch, decoder_input_ids=padded, decoder_attention_mask=mask).logits
+    torch.testing.assert_close(found[:, 2:], expected)
+
+
+def test_source_of_one_token_and_a_row_of_padding():
+    model = make_model()
+    one = model(input_ids=torch.tensor([[5]]), labels=torch.tensor([[3, 2]]), output_attentions=True)
+    assert one.cross_attentions[0].eq(1).all()
+    batch = make_batch()
+    batch["attention_mask"][2] = 0
+    outputs = model(**batch, output_attentions=True)
+    assert outputs.logits.isfinite().all()
+    # uniform attention, as the docstring says, and no effect on the other rows
+    torch.testing.assert_close(outputs.cross_attentions[0][2], torch.full((1, 4, 6), 1 / 6))
+    torch.testing.assert_close(outputs.logits[:2], model(**make_batch()).logits[:2])
+
+
+def test_initial_weights_are_the_papers():
+    config = BahdanauConfig.from_preset("rnnsearch_50", vocab_size=2000, hidden_size=200, attention_size=300)
+    model = BahdanauForConditionalGeneration(config)
+    layer = model.model.decoder.layers[0]
+    for weight in (layer.attention.query_proj.weight, layer.attention.key_proj.weight):
+        assert weight.std().item() == pytest.approx(0.001, rel=0.02)
+    assert layer.attention.score.weight.abs().max() == 0
+    plain = [
+        model.model.encoder.embed_tokens.weight[1:],
+        model.model.encoder.layers[0].forward_rnn.input_proj.weight,
+        layer.input_proj.weight,
+        layer.context_proj.weight,
+        model.model.decoder.readout.state_proj.weight,
+        model.lm_head.weight,
+    ]
+    for weight in plain:
+        assert weight.std().item() == pytest.approx(0.01, rel=0.02)
+        assert abs(weight.mean().item()) < 2e-4
+    recurrent = [*layer.cell.recurrent.weight.split(200), layer.cell.candidate.weight]
+    recurrent += model.model.encoder.layers[0].backward_rnn.cell.recurrent.weight.split(200)
+    for weight in recurrent:
+        size = weight.shape[1]
+        torch.testing.assert_close(weight @ weight.T, torch.eye(size), rtol=0, atol=1e-5)
+
+
+def test_initial_weights_of_the_fused_units():
+    model = BahdanauForConditionalGeneration(BahdanauConfig(**{**SIZES, "hidden_size": 40, "cell_type": "lstm"}))
+    unit = model.model.encoder.layers[0].forward_rnn.unit
+    for gate in unit.weight_hh_l0.split(40):
+        torch.testing.assert_close(gate @ gate.T, torch.eye(40), rtol=0, atol=1e-5)
+    bias = unit.bias_ih_l0 + unit.bias_hh_l0
+    assert bias[40:80].eq(1).all() and bias[:40].eq(0).all() and bias[80:].eq(0).all()
+    assert model.model.decoder.layers[0].input_proj.bias[40:80].eq(1).all()
+
+
+@pytest.mark.parametrize("share", [False, True])
+@pytest.mark.parametrize("tie", [False, True])
+@pytest.mark.parametrize("separate", [False, True])
+def test_tables_save_load_and_resize(tmp_path, share, tie, separate):
+    if share and separate:
+        pytest.skip("two vocabularies cannot share a table")
+    options = {"encoder_vocab_size": 13 if separate else None, "maxout_size": 5}
+    model = make_model(share_encoder_decoder_embeddings=share, tie_word_embeddings=tie, **options)
+    model.save_pretrained(tmp_path)
+    loaded, info = BahdanauForConditionalGeneration.from_pretrained(tmp_path, output_loading_info=True)
+    assert not any(info.values())
+    for (name, value), other in zip(model.state_dict().items(), loaded.state_dict().values()):
+        assert torch.equal(value, other), name
+
+    source, target = loaded.model.encoder.embed_tokens, loaded.model.decoder.embed_tokens
+    before = source.weight[:13].detach().clone(), target.weight[:17].detach().clone()
+    loaded.resize_token_embeddings(20)
+    if separate:
+        loaded.resize_decoder_token_embeddings(20)
+    source, target, head = loaded.model.encoder.embed_tokens, loaded.model.decoder.embed_tokens, loaded.lm_head
+    assert source.num_embeddings == target.num_embeddings == head.weight.shape[0] == 20
+    assert torch.equal(source.weight[:13], before[0]) and torch.equal(target.weight[:17], before[1])
+    assert (source.weight is target.weight) == share and (head.weight is target.weight) == tie
+    assert loaded.config.vocab_size == 20 and loaded.config.encoder_vocab_size == (20 if separate else None)
+    loaded(input_ids=torch.tensor([[19, 2]]), labels=torch.tensor([[19, 2]])).loss.backward()
+    loaded.save_pretrained(tmp_path)
+    again = BahdanauForConditionalGeneration.from_pretrained(tmp_path)
+    assert again.lm_head.out_features == 20
+
+
+def test_the_base_model_resizes_both_tables(tmp_path):
+    base = make_model().model
+    base.resize_token_embeddings(20)
+    assert base.encoder.embed_tokens.num_embeddings == base.decoder.embed_tokens.num_embeddings == 20
+    base.save_pretrained(tmp_path)
+    _, info = BahdanauModel.from_pretrained(tmp_path, output_loading_info=True)
+    assert not any(info.values())

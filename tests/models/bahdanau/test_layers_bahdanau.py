@@ -2,7 +2,7 @@
 
 import torch
 
-from hf_attention.models.bahdanau.padding_bahdanau import invert, reading_orders, take, worthwhile_lengths
+from hf_attention.models.bahdanau.layers_bahdanau import invert_permutation, padding_last_orders, reorder
 
 
 def make_mask() -> torch.Tensor:
@@ -12,14 +12,9 @@ def make_mask() -> torch.Tensor:
     return mask
 
 
-def test_worthwhile_lengths():
-    assert worthwhile_lengths(make_mask()).tolist() == [2, 5, 9, 6]
-    assert worthwhile_lengths(torch.ones(4, 9)) is None
-
-
 def test_each_direction_reads_tokens_first():
     mask = make_mask()
-    forward, backward = reading_orders(mask)
+    forward, backward = padding_last_orders(mask)
     for row, tokens in enumerate(mask):
         places = tokens.nonzero()[:, 0].tolist()
         assert forward[row, : len(places)].tolist() == places
@@ -27,4 +22,4 @@ def test_each_direction_reads_tokens_first():
         assert sorted(forward[row].tolist()) == sorted(backward[row].tolist()) == list(range(9))
     sequence = torch.randn(4, 9, 3)
     for order in (forward, backward):
-        assert torch.equal(take(take(sequence, order), invert(order)), sequence)
+        assert torch.equal(reorder(reorder(sequence, order), invert_permutation(order)), sequence)

@@ -1,0 +1,34 @@
+# Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
+
+"""
+oneDNN linear layers for decoding on a CPU: large float32 weights are prepacked once for all steps of a search.
+
+Measured by `scripts/benchmarks/benchmark_fused.py`.
+"""
+
+import torch
+from torch import nn
+
+
+HAS_ONEDNN = torch.backends.mkldnn.is_available() and all(
+    hasattr(torch.ops.mkldnn, name) for name in ("_linear_pointwise", "_reorder_linear_weight")
+)
+MIN_WEIGHTS = 2**18  # below this BLAS is as fast
+MIN_PACKED_ROWS = 8  # with fewer rows prepacked weights are no faster
+PACKED_BATCH = 64  # rows that weights are packed for; other numbers of rows may use them
+
+
+def pack(weight: torch.Tensor, rows: int) -> torch.Tensor:
+    """A weight, (out, in), for many products of `rows` rows each: prepacked where that is faster, or unchanged."""
+    if not HAS_ONEDNN or not torch.backends.mkldnn.enabled or weight.device.type != "cpu":
+        return weight
+    if weight.dtype != torch.float32 or weight.numel() < MIN_WEIGHTS or rows < MIN_PACKED_ROWS:
+        return weight
+    return torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), PACKED_BATCH)
+
+
+def linear(given: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
+    """`nn.functional.linear` without gradients, (N, in) to (N, out), of a weight from [`pack`]."""
+    if weight.is_mkldnn:
+        return torch.ops.mkldnn._linear_pointwise(given, weight, bias, "none", [], "")
+    return nn.functional.linear(given, weight, bias)
