@@ -31,15 +31,15 @@ EMBEDDED_IMAGES = {
     "digits": EmbeddedImages(
         load_digits,
         "scikit-learn's digits: the test part of the UCI data set of Alpaydin and Kaynak (1998), handwritten by 13 "
-        "people, 8 x 8 pixels of 17 greys; split here, stratified: ",
-        "It knows digits that fill an 8 x 8 image, light on dark, as the data's preparation left them. The splits "
-        "share their writers, so on other people's hands expect less.",
+        "people, 8 x 8 pixels with 17 grey levels; stratified splits: ",
+        "It recognizes digits that fill an 8 x 8 image, light on dark. The same people wrote the digits of all "
+        "splits, so expect lower accuracy on other handwriting.",
     ),
     "cluttered_digits": EmbeddedImages(
         cache(load_cluttered_digits),  # they take seconds to make, and a process may train on them several times
-        "scikit-learn's digits (Alpaydin and Kaynak 1998), each turned, scaled and set anywhere on a canvas of 60 x "
-        "60 pixels among pieces of others; no digit is the source of canvases in two splits: ",
-        "It knows one light digit on a dark canvas with the clutter it was trained with. The splits share their "
-        "writers, so on other people's hands expect less.",
+        "scikit-learn's digits (Alpaydin and Kaynak 1998), each rotated, scaled and placed at random on a canvas of "
+        "60 x 60 pixels among pieces of other digits; no digit is the source of canvases in two splits: ",
+        "It recognizes one light digit on a dark canvas with the clutter it was trained with. The same people wrote "
+        "the digits of all splits, so expect lower accuracy on other handwriting.",
     ),
 }

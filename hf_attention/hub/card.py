@@ -1,6 +1,6 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
-"""What every model card has, filled from what a run left in its folder: nothing in it is typed by hand."""
+"""The parts that all model cards share, filled in from the files of a finished run."""
 
 import json
 from dataclasses import dataclass
@@ -24,15 +24,15 @@ CARD = "README.md"
 CURVES = "assets/curves.png"
 EVAL_RESULTS = ".eval_results/test.yaml"
 
-# of a metric's key: its name, its digits, and its type and name for the Hub
+# metric key -> its name, its format, and its type for the Hub
 METRICS = {
     "exact_match": ("exact match", ".4f", "exact_match"),
     "bleu": ("BLEU", ".2f", "bleu"),
     "chrf": ("chrF", ".2f", "chrf"),
     "alignment_error": ("alignment error", ".4f", "alignment_error"),
     "accuracy": ("accuracy", ".4f", "accuracy"),
-    "coverage": ("coverage of what was to be found", ".4f", "coverage"),
-    "coverage_by_chance": ("the same by chance", ".4f", "coverage_by_chance"),
+    "coverage": ("coverage of the object", ".4f", "coverage"),
+    "coverage_by_chance": ("coverage by chance", ".4f", "coverage_by_chance"),
 }
 HYPERPARAMETERS = (
     "learning_rate",
@@ -199,7 +199,7 @@ def describe_options(model: PreTrainedModel) -> list[tuple[str, object]]:
 
 def describe_versions() -> str:
     names = ("transformers", "torch", "datasets", "tokenizers", "sacrebleu", "kornia")
-    # of a copy on PYTHONPATH nothing but the package itself knows its version
+    # a copy on PYTHONPATH has no metadata, so the package's own version is not read from there
     return ", ".join([f"hf_attention {__version__}", *(f"{name} {version(name)}" for name in names)])
 
 
@@ -211,8 +211,8 @@ def describe_device(training_args: TrainingArguments) -> str:
     return f"{threads} CPU thread{'s' * (threads > 1)}" if device.type == "cpu" else device.type.upper()
 
 
-def draw_curves(history: list[dict], path: Path):
-    """Loss, and every validation metric there is, by epoch."""
+def draw_curves(history: list[dict], path: Path) -> None:
+    """Plots the loss and the validation metrics by epoch."""
     losses = [(entry["epoch"], entry["loss"]) for entry in history if "loss" in entry]
     evaluations = [entry for entry in history if "eval_loss" in entry]
     shown = ("eval_bleu", "eval_chrf", "eval_exact_match", "eval_accuracy")

@@ -1,6 +1,6 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
-"""The dates as a data set to share: parquet files and a card of their own."""
+"""The embedded dates as a data set for the Hub: parquet files and a card."""
 
 from pathlib import Path
 
@@ -15,20 +15,20 @@ from .folder import check_only_contains, read_text, write_text
 
 
 TEMPLATE = Path(__file__).parent / "templates" / "dates_dataset_card.md"
-# the Hub's classes of size
+# the Hub's size categories, and their limits
 SIZES = {"n<1K": 1000, "1K<n<10K": 10_000, "10K<n<100K": 100_000, "100K<n<1M": 1_000_000}
 
 
-def write_dates_dataset(folder: str, repo_id: str, data: DatasetDict | None = None) -> DatasetCard:
+def write_dates_dataset(folder: str | Path, repo_id: str, data: DatasetDict | None = None) -> DatasetCard:
     """
-    Writes the embedded dates into `folder`, as `load_dataset` reads them by name: `data/*.parquet` and `README.md`.
+    Writes the dates into `folder` in the layout that `load_dataset` reads from the Hub: `data/*.parquet`, `README.md`.
 
     Args:
-        repo_id (`str`): the name it will have on the Hub, for the card's examples.
-        data (`DatasetDict`, *optional*): other dates than [`~hf_attention.data.dates.load_dates`] makes by default.
+        repo_id (`str`): the name on the Hub, for the examples in the card.
+        data (`DatasetDict`, *optional*): the dates; defaults to [`~hf_attention.data.dates.load_dates`].
 
     Raises:
-        `ValueError`: for a folder that holds other things.
+        `ValueError`: for a folder that holds other files.
     """
     check_only_contains(folder, {"data", CARD})
     data = data or load_dates()

@@ -105,7 +105,7 @@ class Classifier(nn.Module):
         return self.model(pixel_values=pixel_values).logits
 
 
-def export_onnx(folder: str, output_dir: str | None = None, quantize: bool = False) -> list[Path]:
+def export_onnx(folder: str | Path, output_dir: str | Path | None = None, quantize: bool = False) -> list[Path]:
     """
     Exports a model and compares the outputs of onnxruntime with the model's.
 
@@ -113,7 +113,7 @@ def export_onnx(folder: str, output_dir: str | None = None, quantize: bool = Fal
     size of the config.
 
     Args:
-        folder (`str`): of a `bahdanau` model, or of any image classifier.
+        folder (`str` or `Path`): of a `bahdanau` model, or of any image classifier.
         output_dir (`str`, *optional*): defaults to `onnx` in the folder, which is published with it.
         quantize (`bool`): whether to write, next to each file, one with the weights of embeddings and matrix products
             in int8, whose activations are quantized dynamically.
@@ -176,7 +176,7 @@ def save_tokenizer(folder: Path, target: Path) -> None:
             logger.warning(f"{folder} has no fast tokenizer, so `OnnxTranslator` takes ids alone.")
 
 
-def export_bahdanau(model: BahdanauForConditionalGeneration, folder: str) -> None:
+def export_bahdanau(model: BahdanauForConditionalGeneration, folder: str | Path) -> None:
     batch, length = torch.export.Dim("batch", min=1), torch.export.Dim("source_length", min=1)
     has_attention = model.model.decoder.has_attention
     # sizes that differ from every other dimension, so that the exporter does not confuse two
@@ -243,7 +243,7 @@ def transpose_shared_weights(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
-def find_size(folder: str, config: PreTrainedConfig) -> tuple[int, int]:
+def find_size(folder: str | Path, config: PreTrainedConfig) -> tuple[int, int]:
     """Returns height and width of a classifier's images: the config's or, if it takes any, its image processor's."""
     size = getattr(config, "image_size", None)
     if size is None:
@@ -255,7 +255,7 @@ def find_size(folder: str, config: PreTrainedConfig) -> tuple[int, int]:
     return height, width
 
 
-def export_classifier(model: PreTrainedModel, size: tuple[int, int], folder: str) -> None:
+def export_classifier(model: PreTrainedModel, size: tuple[int, int], folder: str | Path) -> None:
     pixels = torch.randn(3, model.config.num_channels, *size, generator=torch.Generator().manual_seed(0))
     file = Path(folder, f"{MODEL}.onnx")
     write(
@@ -372,7 +372,7 @@ class OnnxRecurrence:
         return hidden.squeeze(1).transpose(0, 1), torch.cat([part.squeeze(0) for part in final_states], dim=-1)
 
 
-def compare_bahdanau(model: BahdanauForConditionalGeneration, folder: str) -> None:
+def compare_bahdanau(model: BahdanauForConditionalGeneration, folder: str | Path) -> None:
     """Compares logits on random sources, padded on the right, whose shape differs from the exported example's."""
     config = model.config
     generator = torch.Generator().manual_seed(0)

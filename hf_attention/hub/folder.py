@@ -61,7 +61,7 @@ BINARY = (".safetensors", ".onnx", ".parquet", ".png", ".jpg")
 SECRET = re.compile(rb"\bhf_[A-Za-z0-9]{20,}\b")
 
 
-def check_weights(folder: str) -> None:
+def check_weights(folder: str | Path) -> None:
     """Raises `ValueError` if a folder has no safetensors, or if one of them is missing or truncated."""
     if not os.path.isdir(folder):
         raise ValueError(f"{folder} is not a folder.")
@@ -86,7 +86,7 @@ def check_weights(folder: str) -> None:
             ) from error
 
 
-def refuse_pickles(name: str, files: list[str]) -> ValueError:
+def refuse_pickles(name: str | Path, files: list[str]) -> ValueError:
     """Returns the error for a folder or a repository whose only weights are pickles."""
     return ValueError(
         f"{name} holds weights as a pickle ({', '.join(files)}), which can run code when loaded. If you trust its "
@@ -95,13 +95,13 @@ def refuse_pickles(name: str, files: list[str]) -> ValueError:
     )
 
 
-def find_pickles(folder: str) -> list[Path]:
+def find_pickles(folder: str | Path) -> list[Path]:
     """Returns the files of a folder that hold weights in another format than safetensors."""
     files = [file for pattern in PICKLES for file in sorted(Path(folder).glob(pattern))]
     return [file for file in files if not any(fnmatch.fnmatch(file.name, pattern) for pattern in NO_WEIGHTS)]
 
 
-def list_shared(folder: str) -> tuple[list[str], list[str]]:
+def list_shared(folder: str | Path) -> tuple[list[str], list[str]]:
     """Returns the paths in a model's folder that are uploaded, and those that are not (top-level folders by name)."""
     shared = {
         file.relative_to(folder).as_posix()
@@ -123,7 +123,7 @@ def list_shared(folder: str) -> tuple[list[str], list[str]]:
     return sorted(shared), sorted(skipped)
 
 
-def digest_weights(folder: str) -> str:
+def digest_weights(folder: str | Path) -> str:
     """Returns a digest of the weights in a folder."""
     total = hashlib.sha256()
     for file in sorted(Path(folder).glob("model*.safetensors")):
@@ -132,7 +132,7 @@ def digest_weights(folder: str) -> str:
     return total.hexdigest()
 
 
-def check_secrets(folder: str, paths: list[str], api: HfApi) -> None:
+def check_secrets(folder: str | Path, paths: list[str], api: HfApi) -> None:
     """Raises `ValueError` if a file to be uploaded contains an access token of the Hub, such as the one in use."""
     token = api.token if isinstance(api.token, str) else get_token()
     for path in paths:
@@ -146,7 +146,7 @@ def check_secrets(folder: str, paths: list[str], api: HfApi) -> None:
             )
 
 
-def check_only_contains(folder: str, names: set[str]) -> None:
+def check_only_contains(folder: str | Path, names: set[str]) -> None:
     """Raises `ValueError` for a file, and for a folder with entries other than `names`, which are overwritten."""
     if os.path.isfile(folder):
         raise ValueError(f"{folder} is a file. Name a folder.")
@@ -154,7 +154,7 @@ def check_only_contains(folder: str, names: set[str]) -> None:
         raise ValueError(f"{folder} holds other files ({', '.join(others[:3])}). Name a new or an empty folder.")
 
 
-def read_model_type(folder: str) -> str | None:
+def read_model_type(folder: str | Path) -> str | None:
     return load_json(Path(folder, CONFIG_NAME)).get("model_type")
 
 

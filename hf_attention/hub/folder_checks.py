@@ -34,7 +34,7 @@ TOKEN_VARIABLES = (
 CONTENT_NEEDED = "A folder to share holds model, code, and tokenizer or image processor."
 
 
-def check_code(folder: str, trust_remote_code: bool) -> None:
+def check_code(folder: str | Path, trust_remote_code: bool) -> None:
     """Raises `ValueError` if a folder holds or names code that differs from the plugin's, unless it is trusted."""
     known = {file.name: file for pattern in PACKAGE_CODE for file in PACKAGE.glob(pattern)}
     foreign = {
@@ -65,7 +65,7 @@ def read_code(file: Path) -> list[bytes]:
     return lines if any(b"coding" in line for line in header) else code
 
 
-def check_loads(folder: str, files: list[str], trust_remote_code: bool) -> None:
+def check_loads(folder: str | Path, files: list[str], trust_remote_code: bool) -> None:
     """
     Raises `ValueError` if the `files` of a folder cannot be loaded in a process without the plugin, or give other
     outputs there than in this process.

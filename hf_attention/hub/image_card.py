@@ -1,6 +1,6 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
-"""The card of an image classifier, with its confusion matrix and what it attended to."""
+"""The card of an image classifier, with its attention and its confusion matrix."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +18,8 @@ from .card import CardFacts, read_run, write_card
 
 
 ATTENTION, CONFUSION = "assets/attention.png", "assets/confusion.png"
-MAX_CLASSES = 50  # more are too many for a picture
+MAX_CLASSES = 50  # of a confusion matrix that is plotted
+LIMITS = "Trained on one data set; expect lower accuracy on other images. Bias and safety were not evaluated."
 
 
 @dataclass(kw_only=True)
@@ -40,7 +41,7 @@ class ImageCardFacts(CardFacts):
     references: np.ndarray | None = None
     attention: View | None = None
     regularization: dict[str, object] = field(default_factory=dict)
-    limits: str | None = "Trained on one data set; on other images expect less. No test of bias or safety was made."
+    limits: str | None = LIMITS
 
 
 def write_image_classification_card(
@@ -94,18 +95,18 @@ def summarize(model: PreTrainedModel, data_name: str) -> str:
         kind = f"compact residual network with {' and '.join(parts) or 'no attention'}"
     elif config.model_type == "recurrent_attention":
         kind = f"recurrent attention model ({config.num_glimpses} glimpses of {config.glimpse_size} pixels)"
-    return f"A {kind} that tells {config.num_labels} classes apart, trained on {data_name}."
+    return f"A {kind} for {config.num_labels} classes, trained on {data_name}."
 
 
 def find_confused(matrix: np.ndarray, names: list[str], most: int = 5) -> list[tuple[str, str, int]]:
-    """The pairs most often taken for each other: true class, class found, images."""
+    """Returns the most frequent errors as (true class, predicted class, number of images)."""
     errors = matrix - np.diag(np.diag(matrix))
     pairs = sorted(zip(*np.nonzero(errors)), key=lambda pair: -errors[pair])[:most]
-    return [(names[true], names[found], int(errors[true, found])) for true, found in pairs]
+    return [(names[true], names[predicted], int(errors[true, predicted])) for true, predicted in pairs]
 
 
-def draw_confusion(matrix: np.ndarray, names: list[str], path: Path):
-    """Rows are true classes, columns what was found; shaded by the share of the row, with the counts."""
+def draw_confusion(matrix: np.ndarray, names: list[str], path: Path) -> None:
+    """Plots true classes (rows) by predicted classes (columns) with the counts, shaded by the share of the row."""
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     side = max(3.0, 0.42 * len(names) + 1)
     figure = Figure(figsize=(side, side), layout="constrained")
@@ -114,7 +115,7 @@ def draw_confusion(matrix: np.ndarray, names: list[str], path: Path):
     style: dict[str, Any] = {"fontfamily": find_fonts("".join(names)), "parse_math": False}
     ax.set_xticks(range(len(names)), names, rotation=90 if max(map(len, names)) > 2 else 0, **style)
     ax.set_yticks(range(len(names)), names, **style)
-    ax.set(xlabel="found", ylabel="true")
+    ax.set(xlabel="predicted", ylabel="true")
     if len(names) <= 20:
         for row, column in zip(*np.nonzero(matrix)):
             ink = "white" if shares[row, column] > 0.5 else "black"

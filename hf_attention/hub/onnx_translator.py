@@ -69,7 +69,7 @@ class OnnxTranslator:
     Greedy search with onnxruntime, as `generate(num_beams=1)` does it with PyTorch.
 
     Args:
-        folder (`str`): written by [`export_onnx`].
+        folder (`str` or `Path`): written by [`export_onnx`].
         quantized (`bool`): whether to run the int8 files.
         num_threads (`int`): of onnxruntime; 0 for one per core.
 

@@ -119,7 +119,7 @@ Operations = list[CommitOperationAdd | CommitOperationDelete]
 
 
 def publish_model(
-    folder: str,
+    folder: str | Path,
     repo_id: str,
     private: bool | None = None,
     revision: str | None = None,
@@ -139,7 +139,7 @@ def publish_model(
     compared with those of this process.
 
     Args:
-        folder (`str`): written by a training script, or by `save_pretrained` of model and tokenizer.
+        folder (`str` or `Path`): written by a training script, or by `save_pretrained` of model and tokenizer.
         repo_id (`str`): `user/name`.
         private (`bool`, *optional*): whether to create the repository as a private one.
         revision (`str`, *optional*): the branch, created if it does not exist; defaults to `main`.
@@ -202,7 +202,7 @@ def publish_model(
 
 
 def publish_folder(
-    folder: str,
+    folder: str | Path,
     repo_id: str,
     repo_type: str,
     private: bool | None = None,
@@ -244,7 +244,7 @@ def publish_folder(
 
 def upload(
     api: HfApi,
-    folder: str,
+    folder: str | Path,
     card: str | None,
     make_operations: Callable[[RemoteRevision], Operations],
     options: CommitOptions,

@@ -1,6 +1,6 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
-"""The card of a translation model, with alignments of its test split."""
+"""The card of a translation model, with alignments of examples."""
 
 import json
 from dataclasses import dataclass, field
@@ -16,6 +16,7 @@ from .card import CardFacts, read_run, write_card
 
 
 ALIGNMENT = "assets/alignment.png"
+LIMITS = "Trained on one data set; expect lower quality on other text. Bias and safety were not evaluated."
 
 
 @dataclass(kw_only=True)
@@ -40,7 +41,7 @@ class TranslationCardFacts(CardFacts):
     num_beams: int = 1
     alignments: list[Alignment] = field(default_factory=list)
     languages: list[str] | None = None
-    limits: str | None = "Trained on one data set; on other text expect less. No test of bias or safety was made."
+    limits: str | None = LIMITS
 
 
 def write_translation_card(
@@ -83,8 +84,8 @@ def summarize(model: PreTrainedModel, data_name: str) -> str:
     return f"A {kind}, trained{direction} on {data_name}."
 
 
-def draw_alignments(alignments: list[Alignment], path: Path):
-    """Side by side, on one picture."""
+def draw_alignments(alignments: list[Alignment], path: Path) -> None:
+    """Plots alignments side by side in one figure."""
     widths = [max(3.0, 0.3 * len(alignment.source_tokens)) for alignment in alignments]
     height = max(3.0, 0.3 * max(len(alignment.target_tokens) for alignment in alignments))
     figure = Figure(figsize=(sum(widths) + 1, height), layout="constrained")

@@ -421,9 +421,9 @@ def finish(
 
 
 DATES_LIMITS = (
-    "It reads the Gregorian dates of the patterns above, from 1950 to 2049, and writes a date whatever it is given: "
-    "text that is no date, other calendars and misspellings were not in the data. A date in digits alone, such as "
-    "3/4/05, means different days in different places: put the locale before it (`<en_US> 3/4/05`)."
+    "It reads Gregorian dates from 1950 to 2049 in the patterns above, and outputs a date for any input: text without "
+    "a date, other calendars and misspellings were not in the training data. A date in digits alone, such as 3/4/05, "
+    "means different days in different countries: put the locale before it (`<en_US> 3/4/05`)."
 )
 
 
@@ -440,7 +440,7 @@ def describe_data(data_args: ParallelDataArguments, data: dict[str, Dataset | It
     sizes = ", ".join(f"{split} {size}" for split, size in sizes.items()) + " pairs."
     if data_args.uses_dates:
         return (
-            f"Dates from {FIRST.year} to {LAST.year} written in the CLDR patterns of {', '.join(LOCALES)} (through "
-            f"Babel), each with its ISO 8601 form; no calendar date is in two splits: {sizes}"
+            f"Dates from {FIRST.year} to {LAST.year} written in the CLDR patterns of {', '.join(LOCALES)} (with "
+            f"Babel), each with its ISO 8601 form; no calendar date occurs in two splits: {sizes}"
         )
     return f"{data_args.source_lang} to {data_args.target_lang}. {sizes}"

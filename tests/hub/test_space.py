@@ -64,7 +64,7 @@ def test_a_published_space_runs_without_the_plugin(hub, small_run, small_vision_
 
 
 def test_names(tmp_path, monkeypatch):
-    with pytest.raises(ValueError, match="'small' is a folder or names no user"):
+    with pytest.raises(ValueError, match="'small' is a folder or lacks the user"):
         write_space(tmp_path / "space", ["small"])
     monkeypatch.chdir(tmp_path)
     (tmp_path / "outputs" / "run").mkdir(parents=True)

@@ -93,7 +93,7 @@ def test_folders_and_transformers_vit(folders, tmp_path):
     results = main([*files(folders), *arguments, "--learning_rate", "5e-3", "--output_dir", str(tmp_path / "vit")])
     assert results["test_accuracy"] > 0.8  # light or dark
     card = (tmp_path / "vit" / "README.md").read_text()
-    assert "A ViTForImageClassification that tells 2 classes apart, trained on images" in card
+    assert "A ViTForImageClassification for 2 classes, trained on images" in card
     assert pipeline("image-classification", model=str(tmp_path / "vit"))(str(folders / "test/dark/0.jpg"))
 
 
