@@ -54,17 +54,7 @@ class CompactVitModelOutput(BaseModelOutputWithPooling):
 
 @dataclass
 class CompactVitImageClassifierOutput(ImageClassifierOutput):
-    """
-    An `ImageClassifierOutput` with the attention of the sequence pooling.
-
-    Args:
-        pooling_weights (`torch.FloatTensor` of shape `(batch_size, num_tokens)`, *optional*):
-            Weights of the tokens in the pooled output, for `pooling_type="sequence"`; they sum to 1.
-        kept_tokens (`tuple(torch.LongTensor)`, *optional*):
-            With token pruning (`token_keep_rate` below 1, inference only): a tensor of shape (batch_size, tokens) for
-            each of `hidden_states`, whether or not those are requested, with the original indices of its tokens.
-            `attentions[i]` is between `kept_tokens[i]`, and `pooling_weights` are those of `kept_tokens[-1]`.
-    """
+    """An `ImageClassifierOutput` with `pooling_weights` and `kept_tokens`: see [`CompactVitModelOutput`]."""
 
     pooling_weights: torch.Tensor | None = None
     kept_tokens: tuple[torch.Tensor, ...] | None = None

@@ -5,7 +5,7 @@ import torch
 
 from hf_attention import CompactVitConfig, CompactVitForImageClassification
 from hf_attention.models.compact_vit import fused_compact_vit
-from hf_attention.models.compact_vit.fused_compact_vit import blockwise_attention
+from hf_attention.models.compact_vit.fused_compact_vit import blockwise_attention, uses_blockwise_attention
 
 
 def make_qkv(batch_size=5, length=7, heads=2, size=3, dtype=torch.double):
@@ -136,6 +136,22 @@ def saved_sizes(model, **inputs) -> list[int]:
     with hooks:
         model(**inputs)
     return sizes
+
+
+@pytest.mark.parametrize(
+    "implementation, dtype, device, dropout, expected",
+    [
+        ("sdpa", torch.float32, "cpu", 0.1, True),
+        ("sdpa", torch.bfloat16, "cpu", 0.0, True),
+        ("sdpa", torch.float32, "cpu", 0.0, False),
+        ("sdpa", torch.float32, "meta", 0.1, False),
+        ("eager", torch.float32, "cpu", 0.1, False),
+        ("flex_attention", torch.float32, "cpu", 0.1, False),
+    ],
+)
+def test_fast_path_is_used_by_sdpa_on_cpu_only(implementation, dtype, device, dropout, expected):
+    qkv = torch.empty(2, 5, 3, 2, 4, dtype=dtype, device=device)
+    assert uses_blockwise_attention(implementation, qkv, dropout) == expected
 
 
 def test_no_attention_weights_are_saved_for_the_backward_pass():

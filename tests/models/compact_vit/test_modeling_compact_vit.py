@@ -300,11 +300,11 @@ def test_backbone_returns_the_normalized_tokens_as_maps(options):
     assert [tuple(feature.shape) for feature in outputs.feature_maps] == [(3, 12, rows, columns)] * 2
     assert outputs.hidden_states is None
     assert model.channels == [12, 12]
-    whole = make_model(CompactVitModel, **options)
-    whole.load_state_dict(model.model.state_dict(), strict=False)
-    states = whole(images, interpolate_pos_encoding=True, output_hidden_states=True).hidden_states
+    encoder = make_model(CompactVitModel, **options)
+    encoder.load_state_dict(model.model.state_dict(), strict=False)
+    states = encoder(images, interpolate_pos_encoding=True, output_hidden_states=True).hidden_states
     for feature, tokens in zip(outputs.feature_maps, (states[0], states[2])):
-        tokens = whole.layernorm(tokens)[:, "cls" in options.values() :]
+        tokens = encoder.layernorm(tokens)[:, "cls" in options.values() :]
         for row in range(rows):
             for column in range(columns):
                 torch.testing.assert_close(feature[:, :, row, column], tokens[:, row * columns + column])
