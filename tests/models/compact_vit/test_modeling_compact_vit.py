@@ -49,7 +49,7 @@ def option_id(options):
 def make_model(model_class=CompactVitForImageClassification, **options):
     torch.manual_seed(0)
     model = model_class(CompactVitConfig(**{**SIZES, **options})).eval()
-    with torch.no_grad():  # zero biases and unit norms would hide mistakes
+    with torch.no_grad():  # zero biases and unit norms would hide errors
         for parameter in model.parameters():
             if parameter.dim() == 1:
                 parameter.add_(torch.randn_like(parameter) * 0.3)

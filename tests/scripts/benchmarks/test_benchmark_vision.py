@@ -46,7 +46,7 @@ def test_flops_match_those_counted_by_hand():
     pixels = torch.randn(5, 3, 16, 16)
     assert benchmark_vision.count_batch("compact_vit", options, pixels, False) == 5 * 2 * forward
     assert benchmark_vision.count_batch("compact_vit", options, pixels, True) == 5 * 2 * (3 * forward - first)
-    # the floor's tokens are weighed by nothing, and not pooled
+    # the floor has no products of attention or pooling
     floor = forward - 2 * 2 * 16 * 16 * 128 - 2 * 16 * 128
     assert benchmark_vision.count_batch("floor", options, pixels, False) == 5 * 2 * floor
 
