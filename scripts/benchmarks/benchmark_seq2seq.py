@@ -21,8 +21,7 @@ Other models have no TFLOP/s.
 `by length` trains on batches from the data loader of this project's recipes, including the time to load and move them;
 the other batches are in the order of the file, and on the device before the clock starts.
 
-`ours, compiled` is trained with `torch.compile`, like `--torch_compile true`, and decodes with a step compiled in the
-default mode of transformers' `CompileConfig`, "reduce-overhead", which uses CUDA graphs on a GPU.
+`ours, compiled` is trained with `torch.compile`, like `--torch_compile true`.
 """
 
 import argparse
@@ -55,7 +54,7 @@ from datasets import load_dataset
 from seq2seq_peers import EOS, IMPLEMENTATIONS, PAD, PEERS, count_forward
 from torch import nn
 from torch.utils.data import DataLoader
-from transformers import CompileConfig, DataCollatorForSeq2Seq, PreTrainedTokenizerBase
+from transformers import DataCollatorForSeq2Seq, PreTrainedTokenizerBase
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from hf_attention.data.tokenizer import train_tokenizer
@@ -64,7 +63,7 @@ from hf_attention.data.tokenizer import train_tokenizer
 DECODING_STEPS = 20
 BY_LENGTH = ("ours", "floor")  # also trained on batches of the data loader
 COUNTED = ("ours", "plain loop")  # the model whose products are counted
-WITH_BEAMS = ("ours", "ours, compiled", *PEERS)
+WITH_BEAMS = ("ours", *PEERS)
 PARTS = ("training", "decoding", "alone", "scaling", "profile")
 AXES = {
     "source length": (10, 20, 40, 80),
@@ -199,9 +198,6 @@ def measure_decoding(batches: list[Batch], options: argparse.Namespace, peak: fl
     ]
     names = [name for name in options.implementations if hasattr(IMPLEMENTATIONS[name], "decode")]
     models = {name: make_model(name, options.vocab_size, options).eval() for name in names}
-    if options.compile and "ours" in names:
-        models["ours, compiled"] = compiled = make_model("ours", options.vocab_size, options).eval()
-        compiled.compile_config = CompileConfig(fullgraph=True)
     results = {}
     for kind, inputs, num_beams in (("greedy", sources, 1), ("beam 5", sources, 5), ("one sentence", single, 1)):
         runs = {
@@ -304,7 +300,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--batch_size", type=int, default=64)
     parser.add_argument("--batches", type=int, default=6, help="batches per round")
     parser.add_argument("--length", type=int, default=30, help="tokens per random source and target")
-    parser.add_argument("--compile", action="store_true", help="also train and decode a compiled model of ours")
+    parser.add_argument("--compile", action="store_true", help="also train a compiled model of ours")
     parser.add_argument("--plot", help="PNG file for the scaling curves")
     options = parser.parse_args(arguments)
     torch.manual_seed(0)

@@ -244,8 +244,6 @@ def target_ids(labels: Tensor) -> Tensor:
 
 
 class Ours(nn.Module):
-    compile_config = None  # passed to `generate`
-
     def __init__(self, vocab_size: int) -> None:
         super().__init__()
         from hf_attention import BahdanauConfig, BahdanauForConditionalGeneration
@@ -259,8 +257,7 @@ class Ours(nn.Module):
 
     def decode(self, input_ids: Tensor, attention_mask: Tensor, steps: int, num_beams: int) -> None:
         length = {"min_new_tokens": steps, "max_new_tokens": steps, "do_sample": False}
-        search = {"num_beams": num_beams, "compile_config": self.compile_config}
-        self.model.generate(input_ids=input_ids, attention_mask=attention_mask, **length, **search)
+        self.model.generate(input_ids=input_ids, attention_mask=attention_mask, num_beams=num_beams, **length)
 
 
 def count_forward(source: Tensor, target: Tensor | int, vocab_size: int, beams: int = 1) -> int:
