@@ -77,6 +77,8 @@ def gains(run: Callable[[], object], parts: dict, model: BahdanauForConditionalG
 
 def main(arguments: list[str] | None = None) -> None:
     parser = make_parser(__doc__, rounds=7)
+    parser.add_argument("--bf16", action="store_true", help="bf16 autocast")
+    parser.add_argument("--device", default="cpu", help="cpu (the default), or e.g. cuda")
     parser.add_argument(
         "--batch_sizes", type=int, nargs="+", default=[64, 16, 1], help="of decoding; the first trains"
     )

@@ -29,12 +29,14 @@ class BahdanauCacheLayer(CacheLayerMixin):
         self.dtype, self.device = key_states.dtype, key_states.device
         self.is_initialized = True
 
-    def update(self, key_states, value_states, *args, num_tokens: int = 1, **kwargs):
+    def update(
+        self, key_states: torch.Tensor, value_states: torch.Tensor, *args, num_tokens: int = 1, **kwargs
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
         self.keys, self.values = key_states, value_states
         self.cumulative_length += num_tokens
-        return self.keys, self.values
+        return key_states, value_states
 
     def reset(self) -> None:
         self.keys = self.values = None
@@ -47,10 +49,12 @@ class BahdanauCacheLayer(CacheLayerMixin):
     def get_seq_length(self) -> int:
         return self.cumulative_length
 
-    def reorder_cache(self, beam_idx: torch.LongTensor) -> None:
-        shared = self.values.shape[0] != self.keys.shape[0]  # by all beams of a source
+    def reorder_cache(self, beam_idx: torch.Tensor) -> None:
+        if self.keys is None or self.values is None:
+            return
+        is_shared = self.values.shape[0] != self.keys.shape[0]  # by all beams of a source
         self.keys = self.keys.index_select(0, beam_idx.to(self.keys.device))
-        if not shared:
+        if not is_shared:
             self.values = self.values.index_select(0, beam_idx.to(self.values.device))
 
     def get_max_length(self) -> int:
@@ -60,5 +64,14 @@ class BahdanauCacheLayer(CacheLayerMixin):
 class BahdanauCache(Cache):
     """The recurrent decoder's cache: one [`BahdanauCacheLayer`], reordered by beam search like any other."""
 
+    layers: list[BahdanauCacheLayer]
+
     def __init__(self):
         super().__init__(layers=[BahdanauCacheLayer()])
+
+    def read(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """The decoder's state, (B, state), and the source's keys U_a h_j, (B, S, A). `ValueError` if it is empty."""
+        state, keys = self.layers[0].keys, self.layers[0].values
+        if state is None or keys is None:
+            raise ValueError("The cache is empty.")
+        return state[:, 0, 0], keys[:, 0]

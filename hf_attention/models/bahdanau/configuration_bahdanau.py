@@ -272,8 +272,14 @@ class BahdanauConfig(PreTrainedConfig):
 
     @property
     def encoder_output_size(self) -> int:
-        """Size of an annotation h_j: the states of all directions side by side."""
-        return self.encoder_hidden_size * (2 if self.bidirectional else 1)
+        """Size of an annotation h_j: the concatenated states of all directions."""
+        return self.encoder_state_size * (2 if self.bidirectional else 1)
+
+    @property
+    def encoder_state_size(self) -> int:
+        """Size of one direction's state: `encoder_hidden_size`, which `__post_init__` sets if it is not given."""
+        assert self.encoder_hidden_size is not None
+        return self.encoder_hidden_size
 
     @property
     def readout_size(self) -> int:

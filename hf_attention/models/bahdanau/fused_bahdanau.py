@@ -93,8 +93,9 @@ def run(
     gates = layer.input_proj(packed.data)  # (N, 3 * H)
     dtype = gates.dtype
     parts = (layer.cell.recurrent, layer.attention.query_proj)
-    weights: list[torch.Tensor] = [part.weight for part in parts]
-    biases = [gates.new_zeros(part.out_features) if part.bias is None else part.bias for part in parts]
+    biases: list[torch.Tensor] = [
+        gates.new_zeros(part.out_features) if part.bias is None else part.bias for part in parts
+    ]
     outputs = AttentiveGru.apply(
         gates,
         state.to(dtype),
@@ -102,14 +103,14 @@ def run(
         values.to(dtype),
         mask,
         packed.batch_sizes.tolist(),
-        torch.cat(weights).to(dtype),
+        torch.cat((parts[0].weight, parts[1].weight)).to(dtype),
         torch.cat(biases).to(dtype),
         layer.context_proj.weight.to(dtype),
         layer.attention.score.weight[0].to(dtype),
     )
-    states, contexts, attention_weights = (unpack(output, packed, length) for output in outputs)
+    states, contexts, weights = (unpack(output, packed, length) for output in outputs)
     last = states[torch.arange(batch_size, device=states.device), (lengths - 1).to(states.device)]
-    return states, last, contexts, attention_weights
+    return states, last, contexts, weights
 
 
 def unpack(data: torch.Tensor, like: PackedSequence, length: int) -> torch.Tensor:

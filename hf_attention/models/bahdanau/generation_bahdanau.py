@@ -8,11 +8,11 @@ Shapes: n sources still being translated, k targets of each, S source length, L 
 are those of `layers_bahdanau`.
 """
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import nn
-from transformers import GenerationConfig, GenerationMixin, LogitsProcessorList
+from transformers import GenerationConfig, GenerationMixin, LogitsProcessorList, StoppingCriteriaList
 from transformers.generation import EosTokenCriteria, MaxLengthCriteria
 from transformers.generation.logits_process import MinLengthLogitsProcessor, MinNewTokensLengthLogitsProcessor
 
@@ -22,6 +22,8 @@ from .onednn_bahdanau import linear, pack
 
 
 if TYPE_CHECKING:
+    from transformers.generation.streamers import BaseStreamer
+
     from .modeling_bahdanau import BahdanauForConditionalGeneration
 
 
@@ -227,6 +229,7 @@ class FusedDecodingStep:
         num_targets: int,
     ):
         decoder, layer, readout = model.model.decoder, model.model.decoder.layers[0], model.model.decoder.readout
+        assert isinstance(layer, BahdanauDecoderLayer)  # as `can_fuse_step` checks
         dtype = active_dtype(annotations)
 
         def packed(part: nn.Linear) -> tuple[torch.Tensor, torch.Tensor | None]:
@@ -296,32 +299,66 @@ def can_fuse_step(model: "BahdanauForConditionalGeneration") -> bool:
 class BahdanauGenerationMixin(GenerationMixin):
     """`generate` for a model whose targets share their source: by the searches above where `config.fused` allows."""
 
-    def _expand_inputs_for_generation(self, expand_size=1, is_encoder_decoder=False, input_ids=None, **model_kwargs):
+    def _expand_inputs_for_generation(  # ty: ignore[incompatible-method-override] (transformers types `self` as a protocol)
+        self: "BahdanauForConditionalGeneration",
+        expand_size: int = 1,
+        is_encoder_decoder: bool = False,
+        input_ids: torch.LongTensor | None = None,
+        **model_kwargs,
+    ) -> tuple[torch.LongTensor, dict[str, Any]]:
         # the targets of a source share its annotations
         shared = {name: model_kwargs.pop(name, None) for name in ("encoder_outputs", "attention_mask")}
-        input_ids, model_kwargs = super()._expand_inputs_for_generation(
-            expand_size=expand_size, is_encoder_decoder=False, input_ids=input_ids, **model_kwargs
+        input_ids, model_kwargs = super()._expand_inputs_for_generation(  # ty: ignore[invalid-argument-type] (its `self`)
+            expand_size, is_encoder_decoder=False, input_ids=input_ids, **model_kwargs
         )
         return input_ids, {**model_kwargs, **shared}
 
-    def _sample(self, input_ids, logits_processor, stopping_criteria, generation_config, **kwargs):
-        if not self.can_search(input_ids, logits_processor, stopping_criteria, generation_config, kwargs):
-            return super()._sample(input_ids, logits_processor, stopping_criteria, generation_config, **kwargs)
+    def _sample(  # ty: ignore[incompatible-method-override] (transformers types `self` as a protocol)
+        self: "BahdanauForConditionalGeneration",
+        input_ids: torch.LongTensor,
+        logits_processor: LogitsProcessorList,
+        stopping_criteria: StoppingCriteriaList,
+        generation_config: GenerationConfig,
+        synced_gpus: bool = False,
+        streamer: "BaseStreamer | None" = None,
+        **model_kwargs,
+    ) -> Any:
+        asked = (input_ids, logits_processor, stopping_criteria, generation_config)
+        others = {"synced_gpus": synced_gpus, "streamer": streamer, **model_kwargs}
+        if not self.can_search(*asked, others):
+            return super()._sample(*asked, **others)  # ty: ignore[invalid-argument-type] (its `self`)
         pad, eos = special_tokens(generation_config)
-        step = self.decoding_step(input_ids, kwargs)
+        step = self.decoding_step(input_ids, model_kwargs)
         pad = 0 if pad is None else int(pad)
         return greedy_search(step, input_ids, generation_config.max_length, eos, pad, logits_processor)
 
-    def _beam_search(self, input_ids, logits_processor, stopping_criteria, generation_config, **kwargs):
-        if not self.can_search(input_ids, logits_processor, stopping_criteria, generation_config, kwargs):
-            return super()._beam_search(input_ids, logits_processor, stopping_criteria, generation_config, **kwargs)
+    def _beam_search(  # ty: ignore[incompatible-method-override] (transformers types `self` as a protocol)
+        self: "BahdanauForConditionalGeneration",
+        input_ids: torch.LongTensor,
+        logits_processor: LogitsProcessorList,
+        stopping_criteria: StoppingCriteriaList,
+        generation_config: GenerationConfig,
+        synced_gpus: bool = False,
+        **model_kwargs,
+    ) -> Any:
+        asked = (input_ids, logits_processor, stopping_criteria, generation_config)
+        others = {"synced_gpus": synced_gpus, **model_kwargs}
+        if not self.can_search(*asked, others):
+            return super()._beam_search(*asked, **others)  # ty: ignore[invalid-argument-type] (its `self`)
         pad, eos = special_tokens(generation_config)
-        step = self.decoding_step(input_ids, kwargs)
+        step = self.decoding_step(input_ids, model_kwargs)
         pad = 0 if pad is None else int(pad)
         fill = -1 if eos is None else pad or int(eos[0])  # as in `generate`
         return beam_search(step, input_ids, generation_config, eos, fill, logits_processor)
 
-    def can_search(self, input_ids, logits_processor, stopping_criteria, generation_config, kwargs: dict) -> bool:
+    def can_search(
+        self: "BahdanauForConditionalGeneration",
+        input_ids: torch.Tensor,
+        logits_processor: LogitsProcessorList,
+        stopping_criteria: StoppingCriteriaList,
+        generation_config: GenerationConfig,
+        kwargs: dict[str, Any],
+    ) -> bool:
         """Whether the call asks for plain targets of a search that ends with the sentence or at a length."""
         if not self.config.fused:
             return False
@@ -348,7 +385,7 @@ class BahdanauGenerationMixin(GenerationMixin):
             return False
         return kwargs.get("use_cache", True) and self.forward_is_unmodified() and not torch.is_grad_enabled()
 
-    def forward_is_unmodified(self) -> bool:
+    def forward_is_unmodified(self: "BahdanauForConditionalGeneration") -> bool:
         """Whether its parts may be called instead of `forward`: no hooks, replacements or training mode."""
         for name, owner in (
             ("forward", "BahdanauForConditionalGeneration"),
@@ -366,7 +403,9 @@ class BahdanauGenerationMixin(GenerationMixin):
             return False
         return not (self._forward_hooks or self._forward_pre_hooks or hasattr(self, "hf_device_map"))
 
-    def decoding_step(self, input_ids: torch.Tensor, kwargs: dict) -> Step:
+    def decoding_step(
+        self: "BahdanauForConditionalGeneration", input_ids: torch.Tensor, kwargs: dict[str, Any]
+    ) -> Step:
         annotations, mask = kwargs["encoder_outputs"][0], kwargs.get("attention_mask")
         self.model.decoder.check_inputs(input_ids, mask, annotations)
         step_class = FusedDecodingStep if can_fuse_step(self) else DecodingStep

@@ -226,9 +226,9 @@ class BahdanauReadout(nn.Module):
 class BahdanauEncoderLayer(GradientCheckpointingLayer):
     def __init__(self, config: BahdanauConfig, input_size: int):
         super().__init__()
-        self.forward_rnn = BahdanauRNN(config, input_size, config.encoder_hidden_size)
+        self.forward_rnn = BahdanauRNN(config, input_size, config.encoder_state_size)
         if config.bidirectional:
-            self.backward_rnn = BahdanauRNN(config, input_size, config.encoder_hidden_size)
+            self.backward_rnn = BahdanauRNN(config, input_size, config.encoder_state_size)
 
     def forward(
         self, hidden_states: torch.Tensor, orders: tuple[torch.Tensor, torch.Tensor] | None = None

@@ -83,11 +83,11 @@ class BahdanauPreTrainedModel(PreTrainedModel):
         vocabularies (`config.encoder_vocab_size`), the source's table alone; see `resize_decoder_token_embeddings` for
         the target's.
         """
+        embeddings = self.get_input_embeddings()
+        assert isinstance(embeddings, nn.Embedding)
         if new_num_tokens is None and pad_to_multiple_of is None:
-            return self.get_input_embeddings()
-        encoder = self._get_resized_embeddings(
-            self.get_input_embeddings(), new_num_tokens, pad_to_multiple_of, mean_resizing
-        )
+            return embeddings
+        encoder = self._get_resized_embeddings(embeddings, new_num_tokens, pad_to_multiple_of, mean_resizing)
         self.set_input_embeddings(encoder)
         if self.config.encoder_vocab_size is not None:
             self.config.encoder_vocab_size = encoder.num_embeddings
@@ -139,11 +139,11 @@ class BahdanauEncoder(BahdanauPreTrainedModel):
     @can_return_tuple
     def forward(
         self,
-        input_ids: torch.LongTensor | None = None,
+        input_ids: torch.Tensor | None = None,
         attention_mask: torch.Tensor | None = None,
-        inputs_embeds: torch.FloatTensor | None = None,
+        inputs_embeds: torch.Tensor | None = None,
         output_hidden_states: bool | None = None,
-        **kwargs: Unpack[TransformersKwargs],
+        **kwargs: object,
     ) -> BaseModelOutput:
         if (input_ids is None) == (inputs_embeds is None):
             raise ValueError("You must specify exactly one of `input_ids` or `inputs_embeds`.")
@@ -206,7 +206,7 @@ class BahdanauDecoder(BahdanauPreTrainedModel):
 
         state_size = config.hidden_size * (2 if config.cell_type == "lstm" else 1)
         self.state_sizes = [state_size] * config.decoder_layers
-        self.initial_state = nn.Linear(config.encoder_hidden_size, sum(self.state_sizes), bias=config.use_bias)
+        self.initial_state = nn.Linear(config.encoder_state_size, sum(self.state_sizes), bias=config.use_bias)
         if config.input_feeding:
             self.state_sizes.append(config.readout_size)
         self.dropout = nn.Dropout(config.dropout)
@@ -232,27 +232,27 @@ class BahdanauDecoder(BahdanauPreTrainedModel):
             tokens = (attention_mask != 0).long()
             first, last = tokens.argmax(dim=1), length - 1 - tokens.flip(1).argmax(dim=1)
         rows = torch.arange(batch_size, device=annotations.device)
-        size = self.config.encoder_hidden_size
+        size = self.config.encoder_state_size
         states = torch.cat([annotations[rows, last, :size], annotations[rows, first, size:]], dim=-1)
         return states.repeat_interleave(num_targets, dim=0)
 
     @can_return_tuple
     def forward(
         self,
-        input_ids: torch.LongTensor | None = None,
+        input_ids: torch.Tensor | None = None,
         attention_mask: torch.Tensor | None = None,
-        encoder_hidden_states: torch.FloatTensor | None = None,
+        encoder_hidden_states: torch.Tensor | None = None,
         encoder_attention_mask: torch.Tensor | None = None,
         cache: Cache | None = None,
-        inputs_embeds: torch.FloatTensor | None = None,
+        inputs_embeds: torch.Tensor | None = None,
         use_cache: bool | None = None,
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
-        lengths: torch.LongTensor | None = None,
-        **kwargs: Unpack[TransformersKwargs],
+        lengths: torch.Tensor | None = None,
+        **kwargs: object,
     ) -> BaseModelOutputWithPastAndCrossAttentions:
         r"""
-        lengths (`torch.LongTensor` of shape `(batch_size,)`, on the CPU, *optional*):
+        lengths (`torch.Tensor` of shape `(batch_size,)`, on the CPU, *optional*):
             The number of tokens of each row whose outputs are needed, at least 1. The fast path leaves out what
             follows.
         """
@@ -286,7 +286,8 @@ class BahdanauDecoder(BahdanauPreTrainedModel):
         if is_first:
             keys, states = self.project_keys(annotations), self.initial_states(final_states)
         else:
-            keys, states = cache.layers[0].values[:, 0], cache.layers[0].keys[:, 0, 0].split(self.state_sizes, dim=-1)
+            state, keys = cache.read()
+            states = state.split(self.state_sizes, dim=-1)
         memory = EncoderMemory(annotations, encoder_attention_mask, keys, final_states)
 
         embeds = self.dropout(inputs_embeds)  # (B, T, E)
@@ -300,14 +301,14 @@ class BahdanauDecoder(BahdanauPreTrainedModel):
             cache.update(state[:, None, None], keys[:, None], 0, num_tokens=embeds.shape[1])
         return BaseModelOutputWithPastAndCrossAttentions(
             last_hidden_state=readout,
-            **{CACHE_NAME: cache if use_cache else None},
+            **{CACHE_NAME: cache if use_cache else None},  # ty: ignore[invalid-argument-type] (a name that varies)
             hidden_states=(embeds, *hidden_states) if output_hidden_states else None,
             cross_attentions=(weights.unsqueeze(1),) if output_attentions and weights is not None else None,
         )
 
     def initial_states(self, final_states: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """s_0 = tanh(W_s bwd_1), or of fwd_S for one direction, of each layer; the first step is fed zeros."""
-        final_state = final_states[:, -self.config.encoder_hidden_size :]
+        final_state = final_states[:, -self.config.encoder_state_size :]
         states = torch.tanh(self.initial_state(final_state)).split(
             self.state_sizes[: self.config.decoder_layers], dim=-1
         )
@@ -319,7 +320,8 @@ class BahdanauDecoder(BahdanauPreTrainedModel):
         """U_a h_j, (B, S, A), once for all steps; (B, 0, D) without attention."""
         if not self.has_attention:
             return annotations[:, :0]
-        attention = self.layers[0].attention if self.attends_first else self.attention
+        first = self.layers[0]
+        attention = first.attention if isinstance(first, BahdanauDecoderLayer) else self.attention
         return attention.project_keys(annotations)
 
     def run_layers(
@@ -380,7 +382,7 @@ class BahdanauDecoder(BahdanauPreTrainedModel):
             if self.has_attention:
                 context, weights = self.attention(hidden_states, memory.keys, memory.annotations, memory.mask)
             readout = self.dropout(self.readout(hidden_states, embed, context))
-            feed = readout[:, 0] if mask is None else torch.where(step_mask > 0, readout[:, 0], feed)
+            feed = readout[:, 0] if step_mask is None else torch.where(step_mask > 0, readout[:, 0], feed)
             steps.append((*layer_outputs, readout, weights))
         *all_hidden_states, readout, weights = zip(*steps)
         all_hidden_states = [torch.cat(hidden_states, dim=1) for hidden_states in all_hidden_states]
@@ -410,17 +412,17 @@ class BahdanauModel(BahdanauPreTrainedModel):
     @can_return_tuple
     def forward(
         self,
-        input_ids: torch.LongTensor | None = None,
+        input_ids: torch.Tensor | None = None,
         attention_mask: torch.Tensor | None = None,
-        decoder_input_ids: torch.LongTensor | None = None,
+        decoder_input_ids: torch.Tensor | None = None,
         decoder_attention_mask: torch.Tensor | None = None,
         encoder_outputs: tuple[torch.Tensor] | BaseModelOutput | None = None,
         past_key_values: Cache | None = None,
-        inputs_embeds: torch.FloatTensor | None = None,
-        decoder_inputs_embeds: torch.FloatTensor | None = None,
+        inputs_embeds: torch.Tensor | None = None,
+        decoder_inputs_embeds: torch.Tensor | None = None,
         use_cache: bool | None = None,
         cache: Cache | None = None,
-        decoder_lengths: torch.LongTensor | None = None,
+        decoder_lengths: torch.Tensor | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> Seq2SeqModelOutput:
         r"""
@@ -432,7 +434,7 @@ class BahdanauModel(BahdanauPreTrainedModel):
             The annotations h_j, `(batch_size, source_length, encoder_output_size)`, first.
         cache (`BahdanauCache`, *optional*):
             The state after the previous tokens; `past_key_values` is its name before transformers 5.24.
-        decoder_lengths (`torch.LongTensor` of shape `(batch_size,)`, on the CPU, *optional*):
+        decoder_lengths (`torch.Tensor` of shape `(batch_size,)`, on the CPU, *optional*):
             The number of tokens of each target whose outputs are needed, at least 1.
 
         Returns a `Seq2SeqModelOutput` whose `last_hidden_state` is the readout t_i, `(batch_size, target_length,
@@ -510,15 +512,15 @@ class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, BahdanauGenerati
     @can_return_tuple
     def forward(
         self,
-        input_ids: torch.LongTensor | None = None,
+        input_ids: torch.Tensor | None = None,
         attention_mask: torch.Tensor | None = None,
-        decoder_input_ids: torch.LongTensor | None = None,
+        decoder_input_ids: torch.Tensor | None = None,
         decoder_attention_mask: torch.Tensor | None = None,
         encoder_outputs: tuple[torch.Tensor] | BaseModelOutput | None = None,
         past_key_values: Cache | None = None,
-        inputs_embeds: torch.FloatTensor | None = None,
-        decoder_inputs_embeds: torch.FloatTensor | None = None,
-        labels: torch.LongTensor | None = None,
+        inputs_embeds: torch.Tensor | None = None,
+        decoder_inputs_embeds: torch.Tensor | None = None,
+        labels: torch.Tensor | None = None,
         use_cache: bool | None = None,
         skip_logits: bool | None = None,
         cache: Cache | None = None,
@@ -530,7 +532,7 @@ class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, BahdanauGenerati
             y_{i-1}. Computed from `labels` if not given.
         decoder_attention_mask (`torch.Tensor` of shape `(batch_size, target_sequence_length)`, *optional*):
             0 where the decoder's state skips a padding token. Padding on the right needs no mask.
-        labels (`torch.LongTensor` of shape `(batch_size, target_sequence_length)`, *optional*):
+        labels (`torch.Tensor` of shape `(batch_size, target_sequence_length)`, *optional*):
             The target, -100 where there is no loss. The mean cross-entropy is returned as `loss`.
         skip_logits (`bool`, *optional*):
             With `labels`, whether `logits` may be `None`: computed in chunks and without padding, the loss is the
@@ -561,7 +563,7 @@ class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, BahdanauGenerati
             use_cache = False
             if decoder_input_ids is None and decoder_inputs_embeds is None:
                 decoder_input_ids = self.prepare_decoder_input_ids_from_labels(labels)
-            self._check_labels(labels, decoder_input_ids if decoder_inputs_embeds is None else decoder_inputs_embeds)
+            self._check_labels(labels, decoder_input_ids, decoder_inputs_embeds)
         elif skip_logits:
             raise ValueError("`skip_logits=True` returns only the loss, which needs `labels`.")
         if self.training and self.config.scheduled_sampling_probability > 0 and decoder_input_ids is not None:
@@ -598,13 +600,13 @@ class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, BahdanauGenerati
                 "sources: give each source one target."
             )
         readout, logits, loss = outputs.last_hidden_state, None, None
-        counted = {name: kwargs[name] for name in ("num_items_in_batch", "ignore_index") if name in kwargs}
+        num_items_in_batch = kwargs.get("num_items_in_batch")
         if labels is not None and fuses_loss:
-            loss = fused_loss(self.lm_head, readout, labels, smoothing, **counted)
+            loss = fused_loss(self.lm_head, readout, labels, smoothing, num_items_in_batch)
         else:
             logits = self.lm_head(readout)  # (B, T, vocab)
             if labels is not None and smoothing:
-                loss = smoothed_loss(logits, labels, smoothing, **counted)
+                loss = smoothed_loss(logits, labels, smoothing, num_items_in_batch)
             elif labels is not None:
                 loss = self.loss_function(
                     logits=logits, labels=None, shift_labels=labels, vocab_size=self.config.vocab_size, **kwargs
@@ -619,12 +621,15 @@ class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, BahdanauGenerati
             encoder_hidden_states=outputs.encoder_hidden_states,
         )
 
-    def _check_labels(self, labels: torch.Tensor, targets: torch.Tensor) -> None:
+    def _check_labels(
+        self, labels: torch.Tensor, input_ids: torch.Tensor | None, inputs_embeds: torch.Tensor | None
+    ) -> None:
         known = labels.masked_fill(labels == -100, 0) if labels.device.type == "cpu" else labels
         check_ids("labels", known, self.config.vocab_size)
         if labels.shape[1] == 0:
             raise ValueError("The target is empty: `labels` must hold at least one token a row.")
-        if labels.shape != targets.shape[:2]:
+        targets = inputs_embeds if input_ids is None else input_ids
+        if targets is not None and labels.shape != targets.shape[:2]:
             raise ValueError(
                 f"`labels` of shape {tuple(labels.shape)} do not fit decoder inputs of shape "
                 f"{tuple(targets.shape[:2])}: give a label, or -100, for every decoder input."
