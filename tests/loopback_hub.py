@@ -3,7 +3,8 @@
 """
 A Hub on 127.0.0.1 for the real clients: repositories, commits, large files, and faults on demand.
 
-Only what huggingface_hub, transformers and datasets ask for in the tests is here; everything is held in memory.
+It answers only the requests that huggingface_hub, transformers and datasets send in the tests, and holds everything in
+memory.
 """
 
 import base64
@@ -31,14 +32,14 @@ class Refused(Exception):
 
 @dataclass
 class Fault:
-    """What happens to the next `times` requests whose `METHOD /path` holds the regular expression `where`."""
+    """What happens to the next `times` requests whose `METHOD /path` matches the regular expression `where`."""
 
     where: str
     status: int | None = None
     headers: dict = field(default_factory=dict)
     delay: float = 0.0
-    cut: bool = False  # the connection ends in the middle of the body, the request's or the answer's
-    lose_answer: bool = False  # what was asked is done, and the connection ends
+    cut: bool = False  # the connection ends in the middle of the body of the request or the response
+    lose_answer: bool = False  # the request is executed, but the connection ends before the response
     times: int = 1
 
 
@@ -122,14 +123,20 @@ class LoopbackHub:
         return sha
 
     def put(self, name: str, files: dict[str, bytes], kind: str = "model"):
-        """Commits files to the main branch, as a person does in the browser."""
+        """Commits files to the main branch, as a user does in the browser."""
         repository = self.repository(name, kind)
         suffixes = (".safetensors", ".bin", ".parquet", ".png")
         added = {path: (self.store(data), path.endswith(suffixes)) for path, data in files.items()}
         repository.commit("refs/heads/main", {**repository.files(), **added}, "By hand", repository.find("main"))
 
+    def edit(self, name: str, path: str, old: str, new: str, kind: str = "model"):
+        """Replaces text in a file, as a user does in the browser."""
+        text = self.read(name, path, kind=kind).decode()
+        assert old in text
+        self.put(name, {path: text.replace(old, new).encode()}, kind)
+
     def client_environment(self, home, token: str | None = None) -> dict[str, str]:
-        """Variables for a process that knows this Hub alone, with `home` as its cache."""
+        """Variables for a process that uses only this Hub, with `home` as its cache."""
         variables = {
             "HF_ENDPOINT": self.url,
             "HF_HOME": str(home),
@@ -457,7 +464,7 @@ class Handler(BaseHTTPRequestHandler):
         return 302, None, {**headers, "Location": f"{self.hub.storage_url}/storage/{sha}"}
 
     def partial(self, data: bytes, headers: dict):
-        """All of it, or the range that was asked for."""
+        """The complete content, or the requested range."""
         headers |= {"Accept-Ranges": "bytes", "Content-Type": "application/octet-stream"}
         found = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
         if not found:

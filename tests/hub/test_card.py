@@ -17,7 +17,7 @@ from hf_attention.hub.translation_card import TranslationCardFacts, write_transl
 from hf_attention.training.arguments import TranslationTrainingArguments
 
 
-def test_card_says_what_the_run_measured(small_run):
+def test_the_card_shows_the_results_and_options_of_the_run(small_run):
     folder, results = small_run
     card = ModelCard.load(folder / "README.md")
     data = card.data
@@ -44,13 +44,13 @@ def test_card_says_what_the_run_measured(small_run):
 @pytest.mark.parametrize(
     "device, expected", [("cpu", "3 CPU threads"), ("cuda:0", "NVIDIA H200"), ("mps", "MPS"), ("xpu:1", "XPU")]
 )
-def test_device(device, expected, monkeypatch):
+def test_devices_are_described(device, expected, monkeypatch):
     monkeypatch.setattr("torch.get_num_threads", lambda: 3)
     monkeypatch.setattr("torch.cuda.get_device_name", lambda device: "NVIDIA H200")
     assert describe_device(SimpleNamespace(device=torch.device(device))) == expected
 
 
-def test_versions_of_a_copy_that_is_not_installed():
+def test_versions_are_described_for_a_copy_that_is_not_installed():
     """As where the package is on PYTHONPATH, or in a Space."""
     code = "import importlib.metadata as metadata; find = metadata.Distribution.from_name\n"
     code += "def from_name(name):\n    if name == 'hf_attention':\n        raise metadata.PackageNotFoundError(name)\n"
@@ -59,7 +59,7 @@ def test_versions_of_a_copy_that_is_not_installed():
     assert run(code).startswith(f"hf_attention {hf_attention.__version__}, transformers ")
 
 
-def test_pictures_are_there(small_run):
+def test_the_figures_exist(small_run):
     folder, _ = small_run
     text = (folder / "README.md").read_text()
     for name in ("assets/alignment.png", "assets/curves.png"):
@@ -68,7 +68,7 @@ def test_pictures_are_there(small_run):
         assert picture.width > 300 and len(set(picture.get_flattened_data())) > 20
 
 
-def test_a_folder_without_a_run(tmp_path):
+def test_a_folder_without_a_run_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError, match="all_results.json"):
         write_translation_card(
             str(tmp_path),
@@ -80,16 +80,16 @@ def test_a_folder_without_a_run(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["bahdanau-dates", "compact-vit-digits"])
-def test_model_cards_in_the_repository_show_the_figures_beside_them(name):
-    """In the table that a person reads and in the metadata, every one of them and no other."""
+def test_model_cards_in_the_repository_show_the_results_next_to_them(name):
+    """In the table and in the metadata, all of them and no others."""
     folder = Path(__file__).parents[2] / "model_cards" / name
     card = ModelCard.load(folder / "README.md")
     results = json.loads((folder / "all_results.json").read_text())
-    figures = {key: results[f"test_{key}"] for key in METRICS if f"test_{key}" in results}
+    metrics = {key: results[f"test_{key}"] for key in METRICS if f"test_{key}" in results}
     shown = {result.metric_type: result.metric_value for result in card.data.eval_results}
-    assert figures and shown == pytest.approx(figures, abs=1e-5)
+    assert metrics and shown == pytest.approx(metrics, abs=1e-5)
     section = card.text.split("## Results")[1].split("\n## ")[0]
-    for key, value in figures.items():
+    for key, value in metrics.items():
         assert f"| {METRICS[key][0]} | {value:{METRICS[key][1]}} |" in section
 
 

@@ -48,7 +48,7 @@ LUONG = {"attention_type": "general", "attention_query": "current", "input_feedi
     ],
     ids=["gru", "2014", "rnn", "luong", "2014-current"],
 )
-def test_greedy_output_and_logits(options, tmp_path):
+def test_greedy_output_and_logits_equal_pytorchs(options, tmp_path):
     model = make_recurrent_model(tmp_path, **options)
     files = export_onnx(str(tmp_path))
     assert [file.name for file in files] == ["decoder_model.onnx", "encoder_model.onnx"]
@@ -67,7 +67,7 @@ def test_greedy_output_and_logits(options, tmp_path):
         np.testing.assert_allclose(logits, outputs.logits.numpy(), atol=1e-3)
 
 
-def test_a_trained_model_in_int8(small_run, tmp_path):
+def test_a_trained_model_in_int8_is_smaller_and_close(small_run, tmp_path):
     files = export_onnx(str(small_run[0]), str(tmp_path), quantize=True)
     sizes = {file.name: file.stat().st_size for file in files}
     assert sizes["decoder_model_quantized.onnx"] < 0.5 * sizes["decoder_model.onnx"]
@@ -82,7 +82,7 @@ def test_a_trained_model_in_int8(small_run, tmp_path):
     assert 0 < np.abs(exact[:, 0] - rounded[:, 0]).max() < 0.2
 
 
-def test_image_classifiers(small_vision_run, tmp_path):
+def test_image_classifiers_give_pytorchs_logits(small_vision_run, tmp_path):
     files = export_onnx(str(small_vision_run[0]), str(tmp_path / "ours"), quantize=True)
     assert [file.name for file in files] == ["model.onnx", "model_quantized.onnx"]
     model = AutoModelForImageClassification.from_pretrained(small_vision_run[0])
@@ -127,7 +127,7 @@ def test_image_classifiers(small_vision_run, tmp_path):
     ],
     ids=["class token", "pruned", "class token, pruned", "se", "non_local, spatial_transformer", "recurrent"],
 )
-def test_vision_families_in_any_batch(config, tmp_path):
+def test_vision_families_accept_any_batch_size(config, tmp_path):
     torch.manual_seed(0)
     model = AutoModelForImageClassification.from_config(config).eval()
     with torch.no_grad():
@@ -158,7 +158,7 @@ def test_an_export_of_other_weights_is_not_published(small_vision_run, tmp_path)
     assert not [path for path in shared if path.startswith("onnx")] and "onnx" in skipped
 
 
-def test_what_cannot_be_exported(small_run, tmp_path):
+def test_what_cannot_be_exported_is_an_error(small_run, tmp_path):
     sizes = {"d_model": 8, "encoder_layers": 1, "decoder_layers": 1, "encoder_ffn_dim": 8, "decoder_ffn_dim": 8}
     heads = {"encoder_attention_heads": 2, "decoder_attention_heads": 2}
     config = MarianConfig(vocab_size=9, pad_token_id=0, decoder_start_token_id=0, eos_token_id=1, **sizes, **heads)
@@ -176,7 +176,7 @@ def test_what_cannot_be_exported(small_run, tmp_path):
 
 
 @pytest.mark.parametrize("file", ["decoder_model.onnx", "model.onnx"])
-def test_a_file_that_gives_something_else_is_not_written(file, tmp_path, monkeypatch):
+def test_a_file_with_other_outputs_is_not_written(file, tmp_path, monkeypatch):
     if file == "model.onnx":
         config = CompactVitConfig(image_size=8, num_conv_layers=1, **SMALL_VIT)
         AutoModelForImageClassification.from_config(config).save_pretrained(tmp_path)

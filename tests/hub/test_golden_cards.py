@@ -1,7 +1,7 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
 """
-Whole cards against files that a person read. After a wanted change of a template:
+Complete cards against reviewed files. After an intended change of a template:
 
     UPDATE_GOLDEN=1 python -m pytest tests/hub/test_golden_cards.py
 """
@@ -39,7 +39,7 @@ HISTORY = [{"epoch": 1, "loss": 2.0}, {"epoch": 1, "eval_loss": 1.5, "eval_accur
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """A run that was never run; its figures are nobody's."""
+    """The folder of a made-up run."""
     monkeypatch.setattr(writer, "describe_versions", lambda: "hf_attention 0.1.0, transformers 5.23.0")
     monkeypatch.setattr(writer, "describe_device", lambda args: "2 CPU threads")
     results = {"test_bleu": 12.345, "test_chrf": 34.5, "test_exact_match": 0.25, "test_alignment_error": 0.125}
@@ -64,7 +64,7 @@ def check_by_the_hub(hub, folder: Path, repo_type: str):
     assert response.status_code == 200, response.text
 
 
-def test_translation(hub, folder):
+def test_a_translation_card(hub, folder):
     options = {"vocab_size": 40, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": 1}
     model = BahdanauForConditionalGeneration(BahdanauConfig.from_preset("tiny", **options))
     write_translation_card(
@@ -94,8 +94,8 @@ def test_translation(hub, folder):
     assert results.startswith("- dataset:\n    id: user/pairs\n    task_id: exact_match\n  value: 0.25\n")
 
 
-def test_figures_of_validation_are_no_results_of_a_test(folder):
-    """Nor does the file of a run that was tested stay beside them."""
+def test_validation_metrics_are_not_shown_as_test_results(folder):
+    """And the results file of an earlier tested run is removed."""
     model = BahdanauForConditionalGeneration(BahdanauConfig.from_preset("tiny", vocab_size=40))
     results = json.loads((folder / "all_results.json").read_text())
     (folder / "all_results.json").write_text(json.dumps({**results, "eval_chrf": 45.6}))
@@ -114,7 +114,7 @@ def test_figures_of_validation_are_no_results_of_a_test(folder):
         assert (folder / ".eval_results" / "test.yaml").is_file() == kept
 
 
-def test_image_classification(hub, folder):
+def test_an_image_classification_card(hub, folder):
     model = CompactVitForImageClassification(
         CompactVitConfig.from_preset("cct_2_3x2", num_labels=3, id2label={0: "ant", 1: "bee", 2: "cow"})
     )
@@ -135,7 +135,7 @@ def test_image_classification(hub, folder):
     assert not (folder / ".eval_results").exists()  # the data is not on the Hub
 
 
-def test_dates(hub, tmp_path, monkeypatch):
+def test_the_card_of_the_dates(hub, tmp_path, monkeypatch):
     monkeypatch.setattr("hf_attention.hub.dataset.babel_version", "2.18.0")
     row = {"source": "4. März 2005", "target": "2005-03-04", "locale": "de_DE", "alignment": [[0, 4, 8, 12]]}
     data = DatasetDict({split: Dataset.from_list([row] * size) for split, size in (("train", 1200), ("test", 2))})
@@ -144,7 +144,7 @@ def test_dates(hub, tmp_path, monkeypatch):
     check_by_the_hub(hub, tmp_path, "dataset")
 
 
-def test_what_the_hub_would_refuse_is_refused(hub, folder):
+def test_the_loopback_hub_refuses_invalid_metadata(hub, folder):
     (folder / "README.md").write_text("---\nlanguage: German\n---\n\n# Mine\n")
     content = {"repoType": "model", "content": (folder / "README.md").read_text()}
     assert get_session().post(f"{hub.url}/api/validate-yaml", json=content).status_code == 400

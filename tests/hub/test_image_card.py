@@ -15,7 +15,7 @@ from hf_attention.hub.image_card import (
 from hf_attention.training.arguments import ImageTrainingArguments
 
 
-def test_card_says_what_the_run_measured(small_vision_run):
+def test_the_card_shows_the_results_and_options_of_the_run(small_vision_run):
     folder, results = small_vision_run
     card = ModelCard.load(folder / "README.md")
     data = card.data
@@ -38,7 +38,7 @@ def test_card_says_what_the_run_measured(small_vision_run):
     assert "{{" not in text and "{%" not in text and "id2label" not in text
 
 
-def test_pictures_are_there(small_vision_run):
+def test_the_figures_exist(small_vision_run):
     folder, _ = small_vision_run
     text = (folder / "README.md").read_text()
     for name in ("assets/attention.png", "assets/confusion.png", "assets/curves.png"):
@@ -47,7 +47,7 @@ def test_pictures_are_there(small_vision_run):
         assert picture.width > 300 and len(set(picture.get_flattened_data())) > 20
 
 
-def test_confusion(tmp_path):
+def test_the_most_frequent_errors_come_first(tmp_path):
     matrix = np.array([[5, 0, 2], [1, 4, 0], [0, 0, 0]])
     names = ["ant", "bee", "cow"]
     assert find_confused(matrix, names) == [("ant", "cow", 2), ("bee", "ant", 1)]
@@ -57,7 +57,7 @@ def test_confusion(tmp_path):
     assert Image.open(tmp_path / "confusion.png").width >= 300
 
 
-def test_a_folder_without_a_run(tmp_path):
+def test_a_folder_without_a_run_is_an_error(tmp_path):
     arguments = ImageTrainingArguments(output_dir=str(tmp_path))
     with pytest.raises(FileNotFoundError, match=r"all_results.json"):
         write_image_classification_card(

@@ -13,11 +13,10 @@ from loopback_hub import Fault
 from publish import main
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, pipeline
 
-from hf_attention.hub import publish as publishing
 from hf_attention.hub import publish_model
 from hf_attention.hub.card_merge import STAMP_PATTERN, stamp_card
 from hf_attention.hub.folder import check_secrets, list_shared
-from hf_attention.hub.folder_checks import check_code, link_or_copy
+from hf_attention.hub.folder_checks import check_code, check_loads, link_or_copy
 
 
 @pytest.fixture
@@ -29,17 +28,11 @@ def folder(small_run, tmp_path):
 
 
 @pytest.fixture
-def unchecked(monkeypatch):
-    """Loading in a clean process takes seconds and is tested by itself; here the wire is what matters."""
-    monkeypatch.setattr(publishing, "check_loads", lambda *_: None)
-
-
-@pytest.fixture
 def waits(monkeypatch):
-    """The seconds the client would have waited between its attempts."""
-    found = []
-    monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", found.append)
-    return found
+    """The seconds that the client would have waited between its attempts."""
+    seconds = []
+    monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", seconds.append)
+    return seconds
 
 
 def content(folder: Path) -> dict[str, str]:
@@ -50,15 +43,15 @@ def content(folder: Path) -> dict[str, str]:
     }
 
 
-def test_everything_goes_up_in_one_commit(hub, small_run):
+def test_one_commit_holds_everything(hub, small_run):
     folder, _ = small_run
     before = content(folder)
-    found = publish_model(str(folder), "alice/dates-model", private=True, tags=["dates"], version="v1")
+    result = publish_model(str(folder), "alice/dates-model", private=True, tags=["dates"], version="v1")
     repository = hub.repository("alice/dates-model")
     assert repository.private and repository.history == ["Upload model", "initial commit"]
-    assert repository.refs["refs/tags/v1"] == repository.refs["refs/heads/main"] == found.oid
+    assert repository.refs["refs/tags/v1"] == repository.refs["refs/heads/main"] == result.oid
     files = repository.files()
-    assert set(found.files) == set(files) - {".gitattributes"}
+    assert set(result.files) == set(files) - {".gitattributes"}
     expected = {"model.safetensors", "config.json", "generation_config.json", "tokenizer.json", "README.md"}
     expected |= {f"{part}_bahdanau.py" for part in ("configuration", "fused", "layers", "modeling")} | {
         "alignments.py"
@@ -66,7 +59,7 @@ def test_everything_goes_up_in_one_commit(hub, small_run):
     expected |= {"translation_pipeline.py", "training_args.json", "assets/alignment.png", "assets/curves.png"}
     assert expected <= set(files)
     assert not [path for path in files if path.endswith((".bin", ".pt")) or path.startswith("checkpoint")]
-    assert "training_args.bin" in found.skipped and "checkpoint-30" in found.left_out
+    assert "training_args.bin" in result.skipped and "checkpoint-30" in result.skipped
     assert files["model.safetensors"][1]  # as a large file
     assert {path: files[path][0] for path in files if path in before and path != "README.md"} == {
         path: digest for path, digest in before.items() if path in files and path != "README.md"
@@ -76,14 +69,14 @@ def test_everything_goes_up_in_one_commit(hub, small_run):
     assert 'model="alice/dates-model"' in card.text and "dates" in card.data.tags
     assert content(folder) == before
     # once more: nothing has changed, so there is no commit; and the tag is taken
-    assert publish_model(str(folder), "alice/dates-model", tags=["dates"]).oid == found.oid
+    assert publish_model(str(folder), "alice/dates-model", tags=["dates"]).oid == result.oid
     with pytest.raises(ValueError, match="already has the tag v1"):
         publish_model(str(folder), "alice/dates-model", version="v1")
 
 
-def test_the_clean_process_is_believed_and_not_the_plugin(folder, caplog):
+def test_code_that_differs_from_the_plugin_is_refused(folder, caplog):
     files, _ = list_shared(str(folder))
-    publishing.check_loads(str(folder), files, trust_remote_code=False)
+    check_loads(str(folder), files, trust_remote_code=False)
     assert "max_length" not in caplog.text
     code = folder / "layers_bahdanau.py"
     written = code.read_text()
@@ -92,13 +85,13 @@ def test_the_clean_process_is_believed_and_not_the_plugin(folder, caplog):
     with pytest.raises(ValueError, match=r"layers_bahdanau.py. Review it, then pass `trust_remote_code`"):
         publish_model(str(folder), "alice/changed")
     with pytest.raises(ValueError, match=r"gives other (ids|logits) in a process without the plugin"):
-        publishing.check_loads(str(folder), files, trust_remote_code=False)
+        check_loads(str(folder), files, trust_remote_code=False)
     files.remove("layers_bahdanau.py")
     with pytest.raises(ValueError, match=r"does not load in a process without the plugin.*layers_bahdanau"):
-        publishing.check_loads(str(folder), files, trust_remote_code=False)
+        check_loads(str(folder), files, trust_remote_code=False)
 
 
-def test_where_links_are_not_granted(tmp_path, monkeypatch):
+def test_files_are_copied_where_links_are_not_permitted(tmp_path, monkeypatch):
     def refuse(*_):
         raise OSError("A required privilege is not held by the client")
 
@@ -108,14 +101,14 @@ def test_where_links_are_not_granted(tmp_path, monkeypatch):
     assert (tmp_path / "copy.json").read_text() == "{}"
 
 
-def test_dry_run_asks_the_hub_nothing(hub, folder, unchecked, capsys):
+def test_a_dry_run_sends_no_request(hub, folder, unchecked, capsys):
     main([str(folder), "alice/small", "--dry_run"])
     shown = capsys.readouterr().out
     assert "model.safetensors\n" in shown and "skipped:" in shown and "would go to alice/small" in shown
     assert not hub.requests and not hub.repositories
 
 
-def test_branch_and_pull_request(hub, folder, unchecked, capsys):
+def test_commits_to_a_branch_and_a_pull_request(hub, folder, unchecked, capsys):
     main([str(folder), "alice/small", "--commit_message", "First"])
     main([str(folder), "alice/small", "--revision", "next", "--tags", "new", "--commit_message", "Second"])
     repository = hub.repository("alice/small")
@@ -126,7 +119,7 @@ def test_branch_and_pull_request(hub, folder, unchecked, capsys):
     assert repository.history == ["First", "initial commit"] and "refs/pr/1" in repository.refs
 
 
-def test_pull_requests_that_cannot_be(hub, folder, unchecked, caplog):
+def test_a_pull_request_needs_a_repository_and_a_change(hub, folder, unchecked, caplog):
     with pytest.raises(ValueError, match="alice/small is not on the Hub. Publish there once without `create_pr`"):
         publish_model(str(folder), "alice/small", create_pr=True)
     publish_model(str(folder), "alice/small")
@@ -135,7 +128,7 @@ def test_pull_requests_that_cannot_be(hub, folder, unchecked, caplog):
     assert set(hub.repository("alice/small").refs) == {"refs/heads/main"}
 
 
-def test_tags_stay(hub, folder, unchecked):
+def test_tags_are_kept(hub, folder, unchecked):
     publish_model(str(folder), "alice/small", tags=["mine"])
     card = folder / "README.md"
     for words in ("", "Once."):
@@ -146,7 +139,7 @@ def test_tags_stay(hub, folder, unchecked):
     assert "mine" not in ModelCard.load(card).data.tags
 
 
-def test_options_tell_nothing_of_the_machine(hub, folder, unchecked):
+def test_uploaded_options_hold_no_absolute_paths(hub, folder, unchecked):
     file = folder / "training_args.json"
     options = {"train_file": ["/home/alice/a.de", "/home/alice/a.en"], "dataset_name": "alice/dates", "seed": 1}
     file.write_text(json.dumps({**options, "model_name_or_path": "/home/alice/runs/parent/"}))
@@ -157,14 +150,14 @@ def test_options_tell_nothing_of_the_machine(hub, folder, unchecked):
     assert content(folder) == before
 
 
-def test_a_card_edited_on_the_hub_stays(hub, folder, unchecked):
+def test_edits_of_the_card_on_the_hub_are_kept(hub, folder, unchecked):
     publish_model(str(folder), "alice/small")
-    edit_on_the_hub(hub, "alice/small", "## Limits", "## Thanks\n\nTo all.\n\n## Limits")
+    hub.edit("alice/small", "README.md", "## Limits", "## Thanks\n\nTo all.\n\n## Limits")
     hub.put("alice/small", {"notes.md": b"x"})
     results = json.loads((folder / "all_results.json").read_text())
     text = (folder / "README.md").read_text()
     shown = f"{results['test_bleu']:.2f}"
-    # as a new run would leave it
+    # as a new run writes it
     (folder / "README.md").write_text(
         stamp_card(ModelCard(STAMP_PATTERN.sub("", text).replace(f"| BLEU | {shown} |", "| BLEU | 99.00 |")))
     )
@@ -193,14 +186,14 @@ def test_stale_weights_are_replaced_in_the_same_commit(hub, folder, unchecked):
         ("alice/..", "alphanumeric"),
     ],
 )
-def test_invalid_names(hub, name, message):
+def test_an_invalid_repository_name_is_an_error(hub, name, message):
     with pytest.raises(ValueError, match=message):
         publish_model("nowhere", name)
     assert not hub.requests
 
 
-def test_folders_that_cannot_be_published(hub, folder, unchecked):
-    (folder / "notes.json").write_text('"hf_abcdefghijklmnopqrstuvwxyz"')  # not shared, so no matter
+def test_secrets_and_incomplete_weights_are_refused(hub, folder, unchecked):
+    (folder / "notes.json").write_text('"hf_abcdefghijklmnopqrstuvwxyz"')  # not uploaded, so permitted
     publish_model(str(folder), "alice/small")
     (folder / "training_args.json").write_text('{"hub_token": "hf_alice"}')
     with pytest.raises(ValueError, match=r"training_args.json contains an access token"):
@@ -219,7 +212,7 @@ def test_folders_that_cannot_be_published(hub, folder, unchecked):
     assert hub.repository("alice/small").history == ["Upload model", "initial commit"]
 
 
-def test_a_name_that_another_model_has(hub, folder, unchecked):
+def test_a_model_of_another_type_is_not_replaced(hub, folder, unchecked):
     publish_model(str(folder), "alice/small")
     hub.put("alice/small", {"config.json": b'{"model_type": "vit"}'})
     with pytest.raises(ValueError, match=r"alice/small is taken: it holds a model of type vit, not bahdanau"):
@@ -237,7 +230,9 @@ def test_a_name_that_another_model_has(hub, folder, unchecked):
         ("hf_bob", "alice/small", "belongs to another user"),
     ],
 )
-def test_tokens_that_may_not_write(hub, folder, unchecked, monkeypatch, capsys, token, repo_id, message):
+def test_a_token_without_write_access_is_an_error(
+    hub, folder, unchecked, monkeypatch, capsys, token, repo_id, message
+):
     monkeypatch.delenv("HF_TOKEN") if token is None else monkeypatch.setenv("HF_TOKEN", token)
     with pytest.raises(SystemExit) as stopped:
         main([str(folder), repo_id])
@@ -267,7 +262,7 @@ def test_the_client_waits_as_long_as_the_hub_asks(hub, folder, unchecked, waits)
         (Fault("POST .*/objects/batch", status=500, times=99), "error 500"),
     ],
 )
-def test_a_failed_upload_leaves_all_whole_and_running_it_again_finishes(hub, folder, unchecked, waits, fault, message):
+def test_a_failed_upload_changes_nothing_and_can_be_repeated(hub, folder, unchecked, waits, fault, message):
     before = content(folder)
     hub.faults.append(Fault(**{**fault.__dict__}))
     with pytest.raises(OSError, match=rf"{message}(.|\n)*run the command again") as raised:
@@ -282,8 +277,8 @@ def test_a_failed_upload_leaves_all_whole_and_running_it_again_finishes(hub, fol
     assert hub.repository("alice/small").files()["model.safetensors"][0] == before["model.safetensors"]
 
 
-def test_an_answer_that_is_lost(hub, folder, unchecked, waits):
-    """The commit is made, and the client does not hear of it."""
+def test_a_lost_response_is_an_error_that_can_be_repeated(hub, folder, unchecked, waits):
+    """The Hub creates the commit, but the connection ends before its response."""
     hub.faults.append(Fault("POST .*/commit/main", lose_answer=True))
     with pytest.raises(OSError, match=r"did not confirm the upload(.|\n)*Nothing is half uploaded"):
         publish_model(str(folder), "alice/small")
@@ -292,12 +287,12 @@ def test_an_answer_that_is_lost(hub, folder, unchecked, waits):
     assert publish_model(str(folder), "alice/small").oid == repository.refs["refs/heads/main"]
 
 
-def test_no_hub_at_all(folder, unchecked, waits):
+def test_an_unreachable_hub_is_an_error(folder, unchecked, waits):
     with pytest.raises(OSError, match=r"did not confirm the upload to alice/small \(.*run the command again"):
         publish_model(str(folder), "alice/small", api=HfApi(endpoint="http://127.0.0.1:9", token="hf_alice"))
 
 
-def test_two_pushes_at_once(hub, folder, unchecked, tmp_path):
+def test_of_two_simultaneous_pushes_one_fails(hub, folder, unchecked, tmp_path):
     other = shutil.copytree(folder, tmp_path / "other")
     (other / "all_results.json").write_text("{}")
     publish_model(str(folder), "alice/small")
@@ -322,13 +317,13 @@ def test_two_pushes_at_once(hub, folder, unchecked, tmp_path):
     assert hub.read("alice/small", "all_results.json") == b"{}"
 
 
-def test_a_slow_hub_is_waited_for(hub, folder, unchecked):
+def test_a_slow_hub_is_no_error(hub, folder, unchecked):
     hub.faults.append(Fault(".", delay=0.3, times=30))
     publish_model(str(folder), "alice/small")
     assert file_exists("alice/small", "model.safetensors")
 
 
-def test_a_cut_download_is_taken_up_again(hub, folder, unchecked, tmp_path):
+def test_an_interrupted_download_is_resumed(hub, folder, unchecked, tmp_path):
     publish_model(str(folder), "alice/small")
     hub.faults.append(Fault("GET /storage/", cut=True))
     model = AutoModelForSeq2SeqLM.from_pretrained("alice/small", cache_dir=tmp_path / "cache")
@@ -347,7 +342,7 @@ def test_a_download_that_fails_leaves_no_broken_cache(hub, folder, unchecked, wa
     AutoModelForSeq2SeqLM.from_pretrained("alice/small", cache_dir=tmp_path / "cache")
 
 
-def test_transformers_own_push(hub, small_run):
+def test_push_to_hub_of_transformers(hub, small_run):
     folder, _ = small_run
     model, tokenizer = AutoModelForSeq2SeqLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
     model.push_to_hub("alice/own", commit_message="by hand")
@@ -361,21 +356,14 @@ def test_transformers_own_push(hub, small_run):
     assert "custom_pipelines" in json.loads(hub.read("alice/own", "config.json"))
 
 
-def edit_on_the_hub(hub, name: str, old: str, new: str, kind: str = "model"):
-    """As a person does in the browser."""
-    card = hub.read(name, "README.md", kind=kind).decode()
-    assert old in card
-    hub.put(name, {"README.md": card.replace(old, new).encode()}, kind)
-
-
-def test_edits_here_and_there_meet(hub, folder, unchecked):
+def test_edits_in_the_folder_and_on_the_hub_are_merged(hub, folder, unchecked):
     publish_model(str(folder), "alice/small")
     card = folder / "README.md"
     for words in ("Once.", "Twice."):
         card.write_text(card.read_text().replace("## Limits\n", f"## Limits\n\n{words}\n"))
         publish_model(str(folder), "alice/small")
         assert words in hub.read("alice/small", "README.md").decode()
-    edit_on_the_hub(hub, "alice/small", "## Citation", "## Thanks\n\nTo all.\n\n## Citation")
+    hub.edit("alice/small", "README.md", "## Citation", "## Thanks\n\nTo all.\n\n## Citation")
     for before, after in (("Twice.", "Thrice."), ("Thrice.", "Often.")):
         card.write_text(card.read_text().replace(before, after))
         publish_model(str(folder), "alice/small")
@@ -383,11 +371,11 @@ def test_edits_here_and_there_meet(hub, folder, unchecked):
         assert after in text and "To all." in text and before not in text
 
 
-def test_two_cards_by_hand(hub, folder, unchecked):
+def test_two_cards_written_by_hand_are_an_error(hub, folder, unchecked):
     (folder / "README.md").write_text("# Mine\n")
     publish_model(str(folder), "alice/small")
     assert hub.read("alice/small", "README.md") == b"# Mine\n"
-    edit_on_the_hub(hub, "alice/small", "# Mine", "# Mine\n\n## There\n\nText.")
+    hub.edit("alice/small", "README.md", "# Mine", "# Mine\n\n## There\n\nText.")
     publish_model(str(folder), "alice/small")
     assert b"Text." in hub.read("alice/small", "README.md")  # nothing was edited here
     shutil.rmtree(folder / ".published")
@@ -397,7 +385,7 @@ def test_two_cards_by_hand(hub, folder, unchecked):
     assert hub.read("alice/small", "README.md") == b"# Mine\n"
 
 
-def test_what_others_put_there_stays(hub, folder, unchecked):
+def test_other_files_on_the_hub_are_kept(hub, folder, unchecked):
     publish_model(str(folder), "alice/small")
     theirs = dict.fromkeys(["embeddings.safetensors", "faiss.index.json", "notes.md"], b"x")
     hub.put("alice/small", theirs)
@@ -405,7 +393,7 @@ def test_what_others_put_there_stays(hub, folder, unchecked):
     assert set(theirs) <= set(hub.repository("alice/small").files())
 
 
-def test_private_is_not_forgotten(hub, folder, unchecked):
+def test_a_public_repository_is_not_used_for_a_private_model(hub, folder, unchecked):
     publish_model(str(folder), "alice/small")
     with pytest.raises(ValueError, match="is public already"):
         publish_model(str(folder), "alice/small", private=True)
@@ -431,7 +419,7 @@ def test_code_in_a_licence_header_is_foreign(folder, header):
         check_code(str(folder), trust_remote_code=False)
 
 
-def test_code_of_other_places_does_not_run_unasked(hub, folder, tmp_path, monkeypatch):
+def test_code_of_another_folder_is_refused(hub, folder, tmp_path, monkeypatch):
     (tmp_path / "evil").mkdir()
     (tmp_path / "evil" / "code.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
     config = json.loads((folder / "config.json").read_text())
@@ -442,7 +430,7 @@ def test_code_of_other_places_does_not_run_unasked(hub, folder, tmp_path, monkey
     assert not (tmp_path / "ran").exists()
 
 
-def test_code_that_is_trusted_for_the_check_sees_no_token(hub, folder, tmp_path, monkeypatch):
+def test_trusted_code_gets_no_token(hub, folder, tmp_path, monkeypatch):
     monkeypatch.setenv("HUGGING_FACE_HUB_TOKEN", "hf_alice")
     code = folder / "configuration_bahdanau.py"
     code.write_text(code.read_text() + f"\nimport os\nopen({str(tmp_path / 'seen')!r}, 'w').write(str(os.environ))\n")
@@ -450,20 +438,20 @@ def test_code_that_is_trusted_for_the_check_sees_no_token(hub, folder, tmp_path,
     assert "hf_alice" not in (tmp_path / "seen").read_text() and "PATH" in (tmp_path / "seen").read_text()
 
 
-def test_only_what_is_shared_is_loaded(hub, folder):
-    """A file that the model needs and that stays at home is found out."""
+def test_a_model_that_needs_an_unshared_file_is_refused(hub, folder):
+    """For example a tokenizer under another name."""
     (folder / "tokenizer.json").rename(folder / "pieces.json")
     with pytest.raises(ValueError, match="does not load in a process without the plugin"):
         publish_model(str(folder), "alice/small", dry_run=True)
 
 
-def test_secrets_in_any_text(hub, folder, unchecked):
+def test_a_secret_in_a_template_is_refused(hub, folder, unchecked):
     (folder / "chat_template.jinja").write_text("hf_alice")
     with pytest.raises(ValueError, match=r"chat_template.jinja contains an access token"):
         publish_model(str(folder), "alice/small")
 
 
-def test_tokens_of_others_are_secrets_too(tmp_path):
+def test_any_access_token_is_a_secret(tmp_path):
     token = "hf_" + "aZ" * 17  # as long as one of the Hub's, and not the one in use
     for text in (f'login("{token}")', f"token: {token}\n"):
         (tmp_path / "notes.py").write_text(text)
@@ -473,7 +461,7 @@ def test_tokens_of_others_are_secrets_too(tmp_path):
     check_secrets(str(tmp_path), ["notes.py"], HfApi(token="hf_alice"))
 
 
-def test_a_tag_that_fails_is_told_apart_from_an_upload_that_fails(hub, folder, unchecked):
+def test_the_error_of_a_failed_tag_names_the_commit(hub, folder, unchecked):
     hub.faults.append(Fault("POST .*/tag/", status=500, times=99))
     with pytest.raises(
         OSError, match=r"The commit was created \(http.*not its tag. Run `hf repos tag create alice/small v1"
@@ -482,14 +470,14 @@ def test_a_tag_that_fails_is_told_apart_from_an_upload_that_fails(hub, folder, u
     assert hub.repository("alice/small").history == ["Upload model", "initial commit"]
 
 
-def test_a_card_on_the_hub_that_cannot_be_read(hub, folder, unchecked, waits):
+def test_an_unreadable_card_on_the_hub_is_an_error(hub, folder, unchecked, waits):
     publish_model(str(folder), "alice/small")
     hub.faults.append(Fault("(GET|HEAD) /alice/small/resolve/.*README", status=500, times=99))
     with pytest.raises(OSError, match=r"error 500(.|\n)*run the command again"):
         publish_model(str(folder), "alice/small")
 
 
-def test_other_bad_folders(hub, folder, tmp_path, unchecked):
+def test_unreadable_folders_are_an_error(hub, folder, tmp_path, unchecked):
     with pytest.raises(ValueError, match="nowhere is not a folder"):
         publish_model(str(tmp_path / "nowhere"), "alice/small")
     (folder / "README.md").write_bytes("# Café\n".encode("latin-1"))

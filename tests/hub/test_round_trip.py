@@ -1,6 +1,6 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
-"""Round trips over HTTP: what one process published, another loads by name, with an empty cache."""
+"""Round trips over HTTP: one process publishes, another one with an empty cache loads by name."""
 
 import io
 import json
@@ -22,7 +22,7 @@ from transformers import AutoModelForImageClassification, AutoModelForSeq2SeqLM,
 from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
 from hf_attention.data.dates import load_dates
-from hf_attention.hub import publish, publish_folder, publish_model, write_dates_dataset
+from hf_attention.hub import publish_folder, publish_model, write_dates_dataset
 
 
 LOAD = """
@@ -84,8 +84,7 @@ def run(hub, cache, code: str, *arguments, token: str | None = "hf_alice"):
 
 
 @pytest.fixture
-def published(hub, small_run, small_vision_run, tmp_path, monkeypatch):
-    monkeypatch.setattr(publish, "check_loads", lambda *_: None)  # what follows loads in clean processes itself
+def published(hub, small_run, small_vision_run, tmp_path, unchecked):
     publish_model(str(small_run[0]), "alice/dates-model", version="v1")
     publish_model(str(small_vision_run[0]), "alice/digits-model", private=True)
     # another commit, so that the tag and the branch differ
@@ -97,7 +96,7 @@ def published(hub, small_run, small_vision_run, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("plugin", ["yes", "no"])
-def test_loading_by_name(published, small_run, small_vision_run, tmp_path, plugin):
+def test_published_models_load_by_name(published, small_run, small_vision_run, tmp_path, plugin):
     picture = tmp_path / "digit.png"
     ran = run(published, tmp_path / "cache", LOAD, plugin, picture, tmp_path / "found.pt")
     assert ran.returncode == 0, ran.stderr[-3000:]
@@ -123,7 +122,7 @@ def test_loading_by_name(published, small_run, small_vision_run, tmp_path, plugi
     assert found["class"] == model.config.id2label[int(logits.argmax())]
 
 
-def test_what_strangers_get(published, tmp_path):
+def test_code_and_private_models_need_permission(published, tmp_path):
     # the code of a repository does not run unasked
     ran = run(published, tmp_path / "a", UNTRUSTED, "alice/dates-model", token=None)
     assert ran.returncode != 0 and "trust_remote_code" in ran.stderr
@@ -133,7 +132,7 @@ def test_what_strangers_get(published, tmp_path):
         assert "private" in ran.stderr and "hf_bob" not in ran.stderr
 
 
-def test_a_child_of_a_published_model(published, tmp_path):
+def test_a_published_model_is_fine_tuned_and_published(published, tmp_path):
     """The dates from the Hub, a model from the Hub, a few steps more, and back to the Hub."""
     publish_command([str(tmp_path / "dates"), "alice/dates", "--dataset"])
     results = train(
@@ -183,7 +182,7 @@ def draw(shade: int, seed: int) -> bytes:
 
 
 @pytest.mark.parametrize("streaming", [False, True])
-def test_pairs_in_csv_from_the_hub(hub, tmp_path, streaming):
+def test_training_on_csv_pairs_from_the_hub(hub, tmp_path, streaming):
     table = "source,target\n" + "".join(f"{number} eins,{number} one\n" for number in range(30))
     commit(hub, "alice/pairs", {"train.csv": table.encode(), "test.csv": table.encode()})
     arguments = ["--dataset_name", "alice/pairs", "--max_steps", "2", "--tokenizer_type", "char", "--num_beams", "1"]
@@ -196,7 +195,7 @@ def test_pairs_in_csv_from_the_hub(hub, tmp_path, streaming):
 
 
 @pytest.mark.parametrize("streaming", [False, True])
-def test_an_imagefolder_from_the_hub(hub, tmp_path, streaming):
+def test_training_on_an_imagefolder_from_the_hub(hub, tmp_path, streaming):
     files = {
         f"{split}/{name}/{number}.png": draw(shade, number)
         for split in ("train", "validation", "test")
@@ -217,7 +216,7 @@ def test_an_imagefolder_from_the_hub(hub, tmp_path, streaming):
     assert AutoModelForImageClassification.from_pretrained("alice/shades-model").config.id2label[1] == "light"
 
 
-def test_a_private_data_set_in_parquet(hub, tmp_path):
+def test_a_private_data_set_loads_with_a_token_only(hub, tmp_path):
     write_dates_dataset(tmp_path / "dates", "alice/secret", load_dates(30, 10, 10))
     publish_folder(tmp_path / "dates", "alice/secret", "dataset", private=True, commit_message="Upload dates")
     data = load_dataset("alice/secret")
@@ -232,7 +231,7 @@ def test_a_private_data_set_in_parquet(hub, tmp_path):
     assert "DatasetNotFoundError: Dataset 'alice/secret' doesn't exist on the Hub or cannot be accessed" in ran.stderr
 
 
-def test_what_would_fail_at_the_end_fails_at_the_start(hub, tmp_path, monkeypatch):
+def test_a_run_that_cannot_be_published_fails_at_the_start(hub, tmp_path, monkeypatch):
     arguments = ["--max_steps", "1", "--push_to_hub", "true", "--output_dir", str(tmp_path / "run")]
     monkeypatch.setenv("HF_TOKEN", "hf_alice_read")
     with pytest.raises(OSError, match="read-only"):

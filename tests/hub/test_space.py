@@ -11,15 +11,13 @@ from gradio_client import Client, handle_file
 from huggingface_hub import RepoCard
 from PIL import Image
 from publish import main
-from test_publish import edit_on_the_hub
 
 import hf_attention
-from hf_attention.hub import publish, publish_folder, publish_model, write_space
+from hf_attention.hub import publish_folder, publish_model, write_space
 
 
-def test_a_published_space_runs_without_the_plugin(hub, small_run, small_vision_run, tmp_path, monkeypatch):
-    """Its files come from the Hub and its models too; nothing of this checkout is imported."""
-    monkeypatch.setattr(publish, "check_loads", lambda *_: None)
+def test_a_published_space_runs_without_the_plugin(hub, small_run, small_vision_run, tmp_path, unchecked):
+    """Its files and its models come from the Hub; nothing of this checkout is imported."""
     publish_model(str(small_run[0]), "alice/dates-model")
     publish_model(str(small_vision_run[0]), "alice/digits-model")
     main([str(tmp_path / "made"), "alice/space", "--space", "--models", "alice/dates-model", "alice/digits-model"])
@@ -63,7 +61,7 @@ def test_a_published_space_runs_without_the_plugin(hub, small_run, small_vision_
         app.wait()
 
 
-def test_names(tmp_path, monkeypatch):
+def test_models_must_be_named_as_on_the_hub(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="'small' is a folder or lacks the user"):
         write_space(tmp_path / "space", ["small"])
     monkeypatch.chdir(tmp_path)
@@ -73,7 +71,7 @@ def test_names(tmp_path, monkeypatch):
     assert not (tmp_path / "space").exists()
 
 
-def test_models_that_are_not_there(hub, tmp_path):
+def test_a_missing_model_is_an_error(hub, tmp_path):
     arguments = [str(tmp_path / "space"), "alice/space", "--space", "--models", "alice/nothing"]
     with pytest.raises(SystemExit, match=r"`models`: alice/nothing is not on the Hub"):
         main(arguments)
@@ -81,7 +79,7 @@ def test_models_that_are_not_there(hub, tmp_path):
     main([*arguments, "--dry_run"])
 
 
-def test_making_it_again_leaves_nothing_behind(hub, tmp_path):
+def test_writing_a_space_again_removes_old_files(hub, tmp_path):
     write_space(tmp_path / "space", ["alice/model"])
     (tmp_path / "space" / "hf_attention" / "old.py").write_text("")
     write_space(tmp_path / "space", ["alice/model"])
@@ -90,7 +88,7 @@ def test_making_it_again_leaves_nothing_behind(hub, tmp_path):
     assert "hf_attention/models/bahdanau/modeling_bahdanau.py" in found.files and not hub.requests
 
 
-def test_a_folder_with_other_things_is_left_alone(hub, tmp_path, monkeypatch):
+def test_a_folder_with_other_files_is_not_changed(hub, tmp_path, monkeypatch):
     """Not least the checkout that the Space is made from."""
     for name in ("README.md", ".env", "hf_attention"):
         (tmp_path / name).mkdir() if name == "hf_attention" else (tmp_path / name).write_text("mine")
@@ -106,12 +104,12 @@ def test_a_folder_with_other_things_is_left_alone(hub, tmp_path, monkeypatch):
     assert (checkout / "hf_attention" / "models").is_dir()
 
 
-def test_a_card_edited_on_the_hub_stays(hub, tmp_path):
+def test_edits_of_the_card_on_the_hub_are_kept(hub, tmp_path):
     for edit in (False, True):
         write_space(tmp_path / "space", ["alice/model"] if not edit else ["alice/model", "alice/other"])
         publish_folder(tmp_path / "space", "alice/space", "space", commit_message="x")
         if not edit:
-            edit_on_the_hub(hub, "alice/space", "Shows `alice/model`", "## Mine\n\nShows `alice/model`", kind="space")
+            hub.edit("alice/space", "README.md", "Shows `alice/model`", "## Mine\n\nShows `alice/model`", kind="space")
     card = hub.read("alice/space", "README.md", kind="space").decode()
     assert "## Mine" in card and "- alice/other" in card.split("---")[1]
 
@@ -124,7 +122,7 @@ def test_a_card_edited_on_the_hub_stays(hub, tmp_path):
         (["a", "u/b", "--dataset", "--version", "v1"], "--version are for models"),
     ],
 )
-def test_arguments_that_do_not_fit(arguments, message, capsys):
+def test_arguments_that_do_not_go_together_are_an_error(arguments, message, capsys):
     with pytest.raises(SystemExit):
         main(arguments)
     assert message in capsys.readouterr().err
