@@ -174,11 +174,11 @@ class Handler(BaseHTTPRequestHandler):
                 return self.answer(fault.status, {"error": "The server was told to."}, fault.headers, line=line)
             self.user, self.may_write = self.authenticate()
             for method, pattern, action in ROUTES:
-                found = re.fullmatch(pattern, parts.path)
-                if found and self.command in method:
+                match = re.fullmatch(pattern, parts.path)
+                if match and self.command in method:
                     with self.hub.lock:
                         result = action(
-                            self, **{name: unquote(part or "") for name, part in found.groupdict().items()}
+                            self, **{name: unquote(part or "") for name, part in match.groupdict().items()}
                         )
                     if fault is not None and fault.lose_answer:
                         return self.hang_up(line)
@@ -260,10 +260,10 @@ class Handler(BaseHTTPRequestHandler):
         return 200, {"type": "user", "name": self.user, "fullname": self.user, "orgs": [], "auth": token}
 
     def validate_yaml(self):
-        found = re.match(r"^---\s*\n(.*?)\n---", self.json()["content"], re.DOTALL)
+        front = re.match(r"^---\s*\n(.*?)\n---", self.json()["content"], re.DOTALL)
         errors = []
         try:
-            metadata = yaml.safe_load(found[1]) if found else {}
+            metadata = yaml.safe_load(front[1]) if front else {}
             languages = metadata.get("language") or []
             languages = [languages] if isinstance(languages, str) else languages
             unknown = [name for name in languages if not re.fullmatch(r"[a-z]{2,3}|code|multilingual", name)]
@@ -280,14 +280,14 @@ class Handler(BaseHTTPRequestHandler):
         return (400 if errors else 200), {"errors": errors, "warnings": []}
 
     def create(self):
-        wanted = self.json()
+        requested = self.json()
         if self.user is None:
             raise Refused(401, "Invalid username or password.")
-        owner, kind = wanted.get("organization") or self.user, wanted.get("type", "model")
+        owner, kind = requested.get("organization") or self.user, requested.get("type", "model")
         if owner != self.user or not self.may_write:
             raise Refused(403, f"You don't have the rights to create a {kind} under the namespace {owner!r}")
-        name = f"{owner}/{wanted['name']}"
-        private = wanted.get("private", wanted.get("visibility") == "private")
+        name = f"{owner}/{requested['name']}"
+        private = requested.get("private", requested.get("visibility") == "private")
         url = {"url": f"{self.hub.url}/{'' if kind == 'model' else kind + 's/'}{name}", "name": name}
         if (kind, name) in self.hub.repositories:
             return 409, {"error": f"You already created this {kind} repo", **url}
@@ -305,8 +305,8 @@ class Handler(BaseHTTPRequestHandler):
         siblings = [{"rfilename": path, **self.describe(path, *file)} for path, file in sorted(files.items())]
         card = {}
         if "README.md" in files:
-            found = re.match(r"^---\s*\n(.*?)\n---", self.hub.blobs[files["README.md"][0]].decode(), re.DOTALL)
-            card = yaml.safe_load(found[1]) if found else {}
+            front = re.match(r"^---\s*\n(.*?)\n---", self.hub.blobs[files["README.md"][0]].decode(), re.DOTALL)
+            card = yaml.safe_load(front[1]) if front else {}
         described = {"id": name, "author": repository.owner, "sha": oid, "private": repository.private}
         described |= {
             "tags": card.get("tags") or [],
@@ -334,26 +334,26 @@ class Handler(BaseHTTPRequestHandler):
         files = self.find(kinds, name).files(revision)
         prefix = f"{path.strip('/')}/" if path.strip("/") else ""
         is_deep = self.query.get("recursive", "").lower() in ("true", "1")
-        folders, found = set(), []
+        folders, entries = set(), []
         for file in sorted(files):
             if not file.startswith(prefix):
                 continue
             *parents, _ = file[len(prefix) :].split("/")
             folders |= {prefix + "/".join(parents[:depth]) for depth in range(1, len(parents) + 1 if is_deep else 2)}
             if is_deep or not parents:
-                found.append(self.describe(file, *files[file]))
+                entries.append(self.describe(file, *files[file]))
         folders = [{"type": "directory", "path": folder, "oid": "0" * 40, "size": 0} for folder in sorted(folders)]
-        if prefix and not found and not folders:
+        if prefix and not entries and not folders:
             raise Refused(404, f"{path} does not exist", "EntryNotFound")
-        return 200, [folder for folder in folders if folder["path"] + "/" != prefix and folder["path"]] + found
+        return 200, [folder for folder in folders if folder["path"] + "/" != prefix and folder["path"]] + entries
 
     def paths_info(self, kinds, name, revision):
         files = self.find(kinds, name).files(revision)
         is_json = "json" in self.headers.get("Content-Type", "")
         paths = self.json()["paths"] if is_json else parse_qs(self.data.decode()).get("paths", [])
-        found = [self.describe(path, *files[path]) for path in paths if path in files]
+        entries = [self.describe(path, *files[path]) for path in paths if path in files]
         folders = [path for path in paths if any(file.startswith(path.rstrip("/") + "/") for file in files)]
-        return 200, found + [{"type": "directory", "path": path, "oid": "0" * 40, "size": 0} for path in folders]
+        return 200, entries + [{"type": "directory", "path": path, "oid": "0" * 40, "size": 0} for path in folders]
 
     def refs(self, kinds, name):
         refs = self.find(kinds, name).refs
@@ -373,11 +373,11 @@ class Handler(BaseHTTPRequestHandler):
         }
 
     def add_ref(self, kinds, name, kind, argument):
-        repository, wanted = self.find(kinds, name, write=True), self.json()
+        repository, requested = self.find(kinds, name, write=True), self.json()
         if kind == "branch":
-            ref, start = f"refs/heads/{argument}", wanted.get("startingPoint") or "main"
+            ref, start = f"refs/heads/{argument}", requested.get("startingPoint") or "main"
         else:
-            ref, start = f"refs/tags/{wanted['tag']}", argument
+            ref, start = f"refs/tags/{requested['tag']}", argument
         if ref in repository.refs:
             raise Refused(409, "Reference already exists")
         repository.refs[ref] = repository.find(start)
@@ -430,8 +430,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def large_files(self, kinds, name):
         self.find(kinds, name)
-        wanted, answers = self.json(), []
-        for item in wanted["objects"]:
+        requested, answers = self.json(), []
+        for item in requested["objects"]:
             entry = {"oid": item["oid"], "size": item["size"]}
             if item["oid"] not in self.hub.blobs:
                 entry["actions"] = {"upload": {"href": f"{self.hub.storage_url}/storage/{item['oid']}"}}
@@ -466,10 +466,10 @@ class Handler(BaseHTTPRequestHandler):
     def partial(self, data: bytes, headers: dict):
         """The complete content, or the requested range."""
         headers |= {"Accept-Ranges": "bytes", "Content-Type": "application/octet-stream"}
-        found = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
-        if not found:
+        match = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
+        if not match:
             return 200, data, headers
-        first, last = int(found[1]), min(int(found[2] or len(data) - 1), len(data) - 1)
+        first, last = int(match[1]), min(int(match[2] or len(data) - 1), len(data) - 1)
         return 206, data[first : last + 1], {**headers, "Content-Range": f"bytes {first}-{last}/{len(data)}"}
 
 

@@ -192,8 +192,9 @@ def describe_training(training_args: TrainingArguments, results: dict, state: di
 
 
 def describe_options(model: PreTrainedModel) -> list[tuple[str, object]]:
+    """Returns the options of the config that define the model, without those of its files and of how it is run."""
     hidden = {"transformers_version", "dtype", "architectures", "auto_map", "custom_pipelines", "_name_or_path"}
-    hidden |= {"id2label", "label2id", "problem_type", "use_cache"}  # the Trainer switches the cache off, of any model
+    hidden |= {"id2label", "label2id", "problem_type", "use_cache", "fused"}
     return [(name, value) for name, value in model.config.to_diff_dict().items() if name not in hidden]
 
 

@@ -19,7 +19,7 @@ logger = logging.get_logger(__name__)
 TRAINING_ARGS = "training_args.json"
 PUBLISHED = ".published"  # the folder's card as of the last upload, by repository
 TARGET_TOKENIZER = "target_tokenizer"  # where the target language has a vocabulary of its own
-WEIGHTS_DIGEST = "weights.sha256"  # next to an export: the digest of the weights it was made from
+WEIGHTS_DIGEST = "weights.sha256"  # next to an export: the digest of its weights
 ONNX_TRANSLATOR = "onnx_translator.py"
 
 # allow-list: nothing else is uploaded, so checkpoints, optimizer states and pickles are not

@@ -48,7 +48,7 @@ def write_image_classification_card(
     output_dir: str, model: PreTrainedModel, training_args: TrainingArguments, facts: ImageCardFacts
 ) -> ModelCard:
     """
-    Writes `README.md` and its figures into the folder of a finished run, from `all_results.json` and
+    Writes `README.md` and its plots into the folder of a finished run, from `all_results.json` and
     `trainer_state.json` in that folder and the given facts.
 
     Raises:

@@ -23,9 +23,9 @@ def test_the_card_shows_the_results_and_options_of_the_run(small_run):
     data = card.data
     assert (data.library_name, data.pipeline_tag, data.license) == ("transformers", "translation", "apache-2.0")
     assert {"ko", "en", "de", "ar"} <= set(data.language) and "bahdanau" in data.tags
-    found = {result.metric_type: result.metric_value for result in data.eval_results}
+    shown = {result.metric_type: result.metric_value for result in data.eval_results}
     for name in ("bleu", "chrf", "exact_match", "alignment_error"):
-        assert found[name] == pytest.approx(results[f"test_{name}"], abs=1e-5)
+        assert shown[name] == pytest.approx(results[f"test_{name}"], abs=1e-5)
     text = card.text
     assert f"| BLEU | {results['test_bleu']:.2f} |" in text
     assert f"| alignment error | {results['test_alignment_error']:.4f} |" in text
@@ -103,5 +103,5 @@ def test_rates_are_drawn_from_0_to_100(tmp_path, monkeypatch):
     draw_curves(history, tmp_path / "curves.png")
     losses, scores = drawn[0].axes
     assert [line.get_ydata().tolist() for line in losses.lines] == [[2, 1]]
-    found = {line.get_label(): line.get_ydata().tolist() for line in scores.lines}
-    assert found == {"chrF": [35, 70], "exact match": [25, 75], "accuracy": [50, 100]}
+    curves = {line.get_label(): line.get_ydata().tolist() for line in scores.lines}
+    assert curves == {"chrF": [35, 70], "exact match": [25, 75], "accuracy": [50, 100]}

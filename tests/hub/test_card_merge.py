@@ -25,7 +25,7 @@ from hf_attention.hub.card_merge import (
 
 BODY = """# small
 
-Made by a machine.
+Generated.
 
 ## Results
 
@@ -79,7 +79,7 @@ def test_an_unedited_card_is_regenerated():
 
 def test_edited_sections_are_kept(caplog):
     edited = generate(0.5).replace("None known.", "It fails on Sundays.")
-    edited = edited.replace("## Use", "## Ethics\n\nAsked everybody.\n\n## Use").replace("Made by a machine.", "Mine.")
+    edited = edited.replace("## Use", "## Ethics\n\nAsked everybody.\n\n## Use").replace("Generated.", "Mine.")
     updated = update_card(edited, generate(0.7))
     assert headings(updated) == ["", "Results", "Ethics", "Use", "Limits"]
     for text in ("It fails on Sundays.", "Asked everybody.", "Mine.", "accuracy 0.7", "value: 0.7"):
@@ -114,7 +114,7 @@ def test_edited_metadata_is_kept_and_the_rest_regenerated():
     metadata, _, _ = read_card(update_card(existing, generate(0.7)))
     assert metadata["license"] == "cc-by-4.0" and metadata["thumbnail"] == "me.png"
     assert metadata["tags"] == ["attention", "mine"]
-    assert "language" not in metadata  # it was generated, and is no more
+    assert "language" not in metadata  # it is no longer generated
     assert metadata["model-index"][0]["results"][0]["metrics"][0]["value"] == 0.7
 
 
@@ -124,10 +124,10 @@ def test_results_that_the_user_added_are_kept():
     other = {"task": {"type": "t"}, "dataset": {"name": "e", "type": "e"}, "metrics": [{"type": "f1", "value": 0.1}]}
     metadata["model-index"][0]["results"].append(other)
     merged, _, _ = read_card(update_card(format_card(metadata, body, digests), generate(0.7)))
-    found = [
+    merged_results = [
         (result["dataset"]["type"], result["metrics"][0]["value"]) for result in merged["model-index"][0]["results"]
     ]
-    assert found == [("d", 0.7), ("e", 0.1)]
+    assert merged_results == [("d", 0.7), ("e", 0.1)]
 
 
 def test_a_result_of_another_split_is_kept():
@@ -139,8 +139,8 @@ def test_a_result_of_another_split_is_kept():
     )
     merged, _, _ = read_card(update_card(format_card(metadata, body, digests), generate(0.7)))
     results = merged["model-index"][0]["results"]
-    found = [(result["dataset"]["split"], result["metrics"][0]["value"]) for result in results]
-    assert found == [("test", 0.7), ("validation", 0.1)]
+    merged_results = [(result["dataset"]["split"], result["metrics"][0]["value"]) for result in results]
+    assert merged_results == [("test", 0.7), ("validation", 0.1)]
 
 
 OWN = "---\nlicense: gpl-3.0  # mine\n---\n# Mine\n\n\n## Results\n\nGood.\n\n## Results\n\nBetter.  \n"
@@ -233,7 +233,7 @@ class TestMergeCards:
     def test_both_cards_changed(self, caplog):
         base = generate(0.5)
         here = generate(0.7).replace("None known.", "Fails on Sundays.")
-        there = base.replace("Made by a machine.", "Mine.").replace("license: mit", "license: gpl-3.0")
+        there = base.replace("Generated.", "Mine.").replace("license: mit", "license: gpl-3.0")
         there = there.replace("## Use", "## Thanks\n\nTo all.\n\n## Use")
         text = merge_cards(base, here, there)
         for part in ("accuracy 0.7", "Fails on Sundays.", "Mine.", "To all.", "license: gpl-3.0", "value: 0.7"):

@@ -135,7 +135,7 @@ def test_vision_families_accept_any_batch_size(config, tmp_path):
             parameter += 0.05 * torch.randn_like(parameter)
     model.save_pretrained(tmp_path)
     files = export_onnx(str(tmp_path), quantize=True)
-    # smooth images: int8 looks a little beside the place
+    # smooth images: in int8, windows are a little off
     pixel_values = torch.nn.functional.interpolate(torch.randn(5, 3, 4, 4), 32, mode="bilinear")
     with torch.no_grad():
         expected = model(pixel_values).logits.numpy()

@@ -109,8 +109,8 @@ def test_validation_metrics_are_not_shown_as_test_results(folder):
             TranslationTrainingArguments(output_dir=str(folder)),
             dataclasses.replace(facts, split=split),
         )
-        found = {(result.dataset_split, result.metric_value) for result in card.data.eval_results}
-        assert (split, shown) in found and {other for other, _ in found} == {split}
+        listed = {(result.dataset_split, result.metric_value) for result in card.data.eval_results}
+        assert (split, shown) in listed and {other for other, _ in listed} == {split}
         assert (folder / ".eval_results" / "test.yaml").is_file() == kept
 
 

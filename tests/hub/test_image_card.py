@@ -25,8 +25,8 @@ def test_the_card_shows_the_results_and_options_of_the_run(small_vision_run):
         "apache-2.0",
     )
     assert {"compact_vit", "vision", "attention"} <= set(data.tags)
-    found = {result.metric_type: result.metric_value for result in data.eval_results}
-    assert found == {"accuracy": pytest.approx(results["test_accuracy"], abs=1e-5)}
+    shown = {result.metric_type: result.metric_value for result in data.eval_results}
+    assert shown == {"accuracy": pytest.approx(results["test_accuracy"], abs=1e-5)}
     text = card.text
     assert f"| accuracy | {results['test_accuracy']:.4f} |" in text
     assert "train 320, validation 60, test 60 images, of 10 classes" in text

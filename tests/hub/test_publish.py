@@ -68,7 +68,7 @@ def test_one_commit_holds_everything(hub, small_run):
     card = ModelCard(hub.read("alice/dates-model", "README.md").decode())
     assert 'model="alice/dates-model"' in card.text and "dates" in card.data.tags
     assert content(folder) == before
-    # once more: nothing has changed, so there is no commit; and the tag is taken
+    # again: nothing has changed, so there is no new commit; and the tag exists
     assert publish_model(str(folder), "alice/dates-model", tags=["dates"]).oid == result.oid
     with pytest.raises(ValueError, match="already has the tag v1"):
         publish_model(str(folder), "alice/dates-model", version="v1")

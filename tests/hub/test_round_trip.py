@@ -28,13 +28,13 @@ from hf_attention.hub import publish_folder, publish_model, write_dates_dataset
 LOAD = """
 import builtins, sys
 def refuse(*prompt): raise SystemExit("asked")
-builtins.input = refuse  # nobody is asked whether to trust code
+builtins.input = refuse  # no prompt asks whether to trust code
 plugin, picture, output = sys.argv[1:]
 if plugin == "yes":
     import hf_attention
     trust = {}
 else:
-    sys.modules["hf_attention"] = None  # as where the plugin is not installed
+    sys.modules["hf_attention"] = None  # as if the plugin were not installed
     trust = {"trust_remote_code": True}
 import torch
 from PIL import Image
@@ -42,7 +42,7 @@ from transformers import AutoConfig, AutoModel, AutoModelForImageClassification
 from transformers.models.auto.image_processing_auto import AutoImageProcessor
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, pipeline
 
-found = {}
+outputs = {}
 name = "alice/dates-model"
 assert AutoConfig.from_pretrained(name, **trust).model_type == "bahdanau"
 tokenizer = AutoTokenizer.from_pretrained(name, **trust)
@@ -51,21 +51,21 @@ origin = "hf_attention." if plugin == "yes" else "transformers_modules."
 assert type(model).__module__.startswith(origin), type(model).__module__
 batch = tokenizer(["4. März 2005"], return_tensors="pt", return_token_type_ids=False)
 with torch.no_grad():
-    found["text logits"] = model(**batch, labels=batch["input_ids"]).logits
-    found["ids"] = model.generate(**batch, num_beams=3)
+    outputs["text logits"] = model(**batch, labels=batch["input_ids"]).logits
+    outputs["ids"] = model.generate(**batch, num_beams=3)
 old = AutoModelForSeq2SeqLM.from_pretrained(name, revision="v1", **trust)
-found["old"] = old.lm_head.bias.data
-found["new"] = model.lm_head.bias.data
+outputs["old"] = old.lm_head.bias.data
+outputs["new"] = model.lm_head.bias.data
 translator = pipeline("translation-with-alignment", model=name) if plugin == "yes" else pipeline(model=name, **trust)
-found["translation"] = translator("4. März 2005", num_beams=3)[0]["translation_text"]
+outputs["translation"] = translator("4. März 2005", num_beams=3)[0]["translation_text"]
 
 name = "alice/digits-model"  # private
 processor = AutoImageProcessor.from_pretrained(name, **trust)
 model = AutoModelForImageClassification.from_pretrained(name, **trust)
 with torch.no_grad():
-    found["image logits"] = model(**processor(Image.open(picture), return_tensors="pt")).logits
-found["class"] = pipeline("image-classification", model=name, **trust)(picture)[0]["label"]
-torch.save(found, output)
+    outputs["image logits"] = model(**processor(Image.open(picture), return_tensors="pt")).logits
+outputs["class"] = pipeline("image-classification", model=name, **trust)(picture)[0]["label"]
+torch.save(outputs, output)
 """
 
 UNTRUSTED = """
@@ -98,28 +98,28 @@ def published(hub, small_run, small_vision_run, tmp_path, unchecked):
 @pytest.mark.parametrize("plugin", ["yes", "no"])
 def test_published_models_load_by_name(published, small_run, small_vision_run, tmp_path, plugin):
     picture = tmp_path / "digit.png"
-    ran = run(published, tmp_path / "cache", LOAD, plugin, picture, tmp_path / "found.pt")
+    ran = run(published, tmp_path / "cache", LOAD, plugin, picture, tmp_path / "outputs.pt")
     assert ran.returncode == 0, ran.stderr[-3000:]
     assert "hf_alice" not in ran.stdout + ran.stderr
-    found = torch.load(tmp_path / "found.pt")
+    outputs = torch.load(tmp_path / "outputs.pt")
 
     model, tokenizer = AutoModelForSeq2SeqLM.from_pretrained(small_run[0]), AutoTokenizer.from_pretrained(small_run[0])
-    torch.testing.assert_close(found["old"], model.lm_head.bias.data)
-    torch.testing.assert_close(found["new"], model.lm_head.bias.data + 0.25)
+    torch.testing.assert_close(outputs["old"], model.lm_head.bias.data)
+    torch.testing.assert_close(outputs["new"], model.lm_head.bias.data + 0.25)
     model.lm_head.bias.data += 0.25
     batch = tokenizer(["4. März 2005"], return_tensors="pt", return_token_type_ids=False)
     with torch.no_grad():
-        torch.testing.assert_close(found["text logits"], model(**batch, labels=batch["input_ids"]).logits)
+        torch.testing.assert_close(outputs["text logits"], model(**batch, labels=batch["input_ids"]).logits)
         ids = model.generate(**batch, num_beams=3)
-    assert found["ids"].tolist() == ids.tolist()
-    assert found["translation"] == tokenizer.decode(ids[0], skip_special_tokens=True)
+    assert outputs["ids"].tolist() == ids.tolist()
+    assert outputs["translation"] == tokenizer.decode(ids[0], skip_special_tokens=True)
 
     model = AutoModelForImageClassification.from_pretrained(small_vision_run[0])
     processor = AutoImageProcessor.from_pretrained(small_vision_run[0])
     with torch.no_grad():
         logits = model(**processor(Image.open(picture), return_tensors="pt")).logits
-    torch.testing.assert_close(found["image logits"], logits)
-    assert found["class"] == model.config.id2label[int(logits.argmax())]
+    torch.testing.assert_close(outputs["image logits"], logits)
+    assert outputs["class"] == model.config.id2label[int(logits.argmax())]
 
 
 def test_code_and_private_models_need_permission(published, tmp_path):
@@ -146,7 +146,7 @@ def test_a_published_model_is_fine_tuned_and_published(published, tmp_path):
     repository = published.repository("alice/child")
     # the Trainer's pushes on the way, and ours at the end: one commit that holds everything
     ours, *trainers, _ = repository.history
-    assert ours == "End of training" and trainers  # which are made beside the training, and may fall behind
+    assert ours == "End of training" and trainers  # pushed in the background, so some may be missing
     assert set(trainers) <= {f"Training in progress, step {step}" for step in (2, 4)}
     assert repository.private and "training_args.bin" in repository.files()  # the Trainer's, which must hold no token
     card = ModelCard(published.read("alice/child", "README.md").decode())

@@ -46,11 +46,11 @@ def test_a_published_space_runs_without_the_plugin(hub, small_run, small_vision_
         shown = []
         for line in app.stdout:
             shown.append(line)
-            if found := re.search(r"http://127.0.0.1:\d+", line):
+            if address := re.search(r"http://127.0.0.1:\d+", line):
                 break
         else:
             raise AssertionError("".join(shown))
-        client = Client(found[0], verbose=False)
+        client = Client(address[0], verbose=False)
         translation, page = client.predict("4. März 2005", 1, api_name="/translate")
         assert isinstance(translation, str) and 'class="alignment' in page
         Image.effect_noise((8, 8), 60).save(tmp_path / "digit.png")
@@ -84,12 +84,12 @@ def test_writing_a_space_again_removes_old_files(hub, tmp_path):
     (tmp_path / "space" / "hf_attention" / "old.py").write_text("")
     write_space(tmp_path / "space", ["alice/model"])
     assert not (tmp_path / "space" / "hf_attention" / "old.py").exists()
-    found = publish_folder(tmp_path / "space", "alice/space", "space", commit_message="x", dry_run=True)
-    assert "hf_attention/models/bahdanau/modeling_bahdanau.py" in found.files and not hub.requests
+    result = publish_folder(tmp_path / "space", "alice/space", "space", commit_message="x", dry_run=True)
+    assert "hf_attention/models/bahdanau/modeling_bahdanau.py" in result.files and not hub.requests
 
 
 def test_a_folder_with_other_files_is_not_changed(hub, tmp_path, monkeypatch):
-    """Not least the checkout that the Space is made from."""
+    """Nor is the checkout that the Space is written from."""
     for name in ("README.md", ".env", "hf_attention"):
         (tmp_path / name).mkdir() if name == "hf_attention" else (tmp_path / name).write_text("mine")
     for kind in (["--space", "--models", "alice/model"], ["--dataset"]):
