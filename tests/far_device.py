@@ -1,8 +1,8 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
 """
-A device of the tests' own, "far", where there is no accelerator: its tensors lie in the CPU's memory and are reckoned
-there, but mix with the CPU's as little as a GPU's do, and what waits for them is counted.
+A fake accelerator, "far", for machines without a real one: its tensors are in the CPU's memory and are computed there
+but, as on a GPU, cannot be mixed with CPU tensors, and each wait for a result is counted.
 
 PyTorch takes one such device in a process, and every library then sees it: hence `test_far_device.py` starts the tests
 in a process of their own.

@@ -267,7 +267,7 @@ class Handler(BaseHTTPRequestHandler):
             languages = metadata.get("language") or []
             languages = [languages] if isinstance(languages, str) else languages
             unknown = [name for name in languages if not re.fullmatch(r"[a-z]{2,3}|code|multilingual", name)]
-            errors += [{"message": f'"language" {name!r} is no ISO 639 code'} for name in unknown]
+            errors += [{"message": f'"language" {name!r} is not an ISO 639 code'} for name in unknown]
             if isinstance(metadata.get("license"), str) and not re.fullmatch(r"[a-z0-9.-]+", metadata["license"]):
                 errors.append({"message": f'"license" {metadata["license"]!r} is not known'})
             results = [result for entry in metadata.get("model-index") or [] for result in entry["results"]]

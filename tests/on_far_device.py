@@ -1,6 +1,6 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
-"""What `test_far_device.py` runs, in a process of its own: models beside their own values on the CPU."""
+"""Compares models on a fake accelerator with themselves on the CPU; `test_far_device.py` runs it in a subprocess."""
 
 import copy
 

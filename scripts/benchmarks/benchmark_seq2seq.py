@@ -300,7 +300,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--batch_size", type=int, default=64)
     parser.add_argument("--batches", type=int, default=6, help="batches per round")
     parser.add_argument("--length", type=int, default=30, help="tokens per random source and target")
-    parser.add_argument("--compile", action="store_true", help="also train a compiled model of ours")
+    parser.add_argument("--compile", action="store_true", help="also train our model compiled")
     parser.add_argument("--plot", help="PNG file for the scaling curves")
     options = parser.parse_args(arguments)
     torch.manual_seed(0)

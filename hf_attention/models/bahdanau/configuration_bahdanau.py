@@ -100,7 +100,7 @@ class BahdanauConfig(PreTrainedConfig):
         vocab_size (`int`, *optional*, defaults to 30000):
             Size of the target vocabulary, and of the source vocabulary where `encoder_vocab_size` is not given.
         encoder_vocab_size (`int`, *optional*):
-            Size of the source vocabulary where the two sides have vocabularies of their own.
+            Size of the source vocabulary if source and target have different vocabularies.
         embedding_size (`int`, *optional*, defaults to 620):
             Size m of the word embeddings E.
         hidden_size (`int`, *optional*, defaults to 1000):
@@ -141,8 +141,8 @@ class BahdanauConfig(PreTrainedConfig):
         dropout (`float`, *optional*, defaults to 0.0):
             Dropout probability on the embeddings, the states between layers, the encoder's states and the readout.
         scheduled_sampling_probability (`float`, *optional*, defaults to 0.0):
-            In training with `labels`, the probability with which a step reads the model's own last prediction in place
-            of the reference token (Bengio et al. 2015, arXiv 1506.03099).
+            In training with `labels`, the probability with which a step reads the model's last prediction instead of
+            the reference token (Bengio et al. 2015, arXiv 1506.03099).
         initializer_range (`float`, *optional*, defaults to 0.01):
             Standard deviation of the normal distribution of weights that are neither recurrent (orthogonal) nor the
             alignment model's (Bahdanau et al. 2014, appendix B.1).

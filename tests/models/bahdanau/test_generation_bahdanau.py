@@ -397,7 +397,7 @@ def test_what_generate_refuses_is_refused_here_too(asked, message):
 
 @torch.no_grad()
 def test_keys_that_float32_could_not_hold_as_exponentials():
-    """Keys of 55 and of 30 beside queries of -55, as with tanh, which makes of them 0 and -1."""
+    """Keys of 55 and of 30 with queries of -55 give sums whose tanh is 0 and -1."""
     model, inputs = make_ending_model()
     decoder, keys = model.model.decoder, torch.full((12, 9, 7), 55.0)
     keys[:, ::2] = 30

@@ -372,7 +372,7 @@ def test_ids_of_a_source_are_of_its_own_vocabulary():
 
 
 def test_scores_in_bfloat16_are_weighed_in_float32():
-    """As under autocast, where the annotations may be in float32: beside the softmax in float64."""
+    """As under autocast, where the annotations may be in float32: compared with the softmax in float64."""
     torch.manual_seed(0)
     attention = BahdanauAttention(BahdanauConfig(hidden_size=8, bidirectional=False, attention_type="dot"))
     query, keys, values = torch.randn(1, 3, 8).bfloat16(), torch.randn(1, 500, 8).bfloat16(), torch.randn(1, 500, 8)
