@@ -49,14 +49,8 @@ test-oldest: ## run the tests with the oldest supported versions
 test-newest: ## run the tests with the newest versions of all dependencies
 	$(MAKE) test VENV=.venv-newest CONSTRAINTS=/dev/null
 
-cards: demo demo-vision ## renew the cards in model_cards/ from runs of the demos
-	for name in bahdanau-dates compact-vit-digits; do \
-		mkdir -p model_cards/$$name/assets && \
-		cp outputs/$$name/README.md outputs/$$name/all_results.json model_cards/$$name/ && \
-		for picture in $$(grep -o 'assets/[a-z]*\.png' outputs/$$name/README.md); do \
-			cp outputs/$$name/$$picture model_cards/$$name/assets/ || exit 1; \
-		done || exit 1; \
-	done
+cards: demo demo-vision ## regenerate the cards and models in model_cards/ from runs of the demos
+	$(BIN)/python scripts/update_model_cards.py
 
 lint: $(READY) ## check style, spelling and types
 	$(BIN)/ruff check .
