@@ -3,7 +3,6 @@
 """
 Measure the accuracy and speed of a trained compact ViT for several fractions of tokens that its pruning layers keep.
 
-    python scripts/benchmarks/benchmark_token_pruning.py outputs/cifar10-cct --test_file test.parquet
     python scripts/benchmarks/benchmark_token_pruning.py outputs/lineage/compact-vit --dataset_name cluttered_digits
     python scripts/benchmarks/benchmark_token_pruning.py outputs/compact-vit-digits      # scikit-learn's digits
 
@@ -21,14 +20,11 @@ from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
 import hf_attention  # noqa: F401  (registers the models)
 from hf_attention.data.embedded import EMBEDDED_IMAGES
-from hf_attention.data.images import load_images, make_transform
+from hf_attention.data.images import make_transform
 
 
 def read_images(options: argparse.Namespace, model: PreTrainedModel) -> tuple[torch.Tensor, torch.Tensor]:
-    if options.test_file:
-        rows = load_images(None, None, {"test": options.test_file}, None, None, False)["test"]
-    else:
-        rows = EMBEDDED_IMAGES[options.dataset_name].load()["test"]
+    rows = EMBEDDED_IMAGES[options.dataset_name].load()["test"]
     names = rows.features["label"].names
     trained = list(model.config.id2label.values())
     if names != trained:
@@ -41,8 +37,7 @@ def read_images(options: argparse.Namespace, model: PreTrainedModel) -> tuple[to
 
 @torch.no_grad()
 def classify(model: PreTrainedModel, pixels: torch.Tensor, options: argparse.Namespace) -> torch.Tensor:
-    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=options.bf16):
-        return torch.cat([model(part).logits.argmax(dim=-1) for part in pixels.split(options.batch_size)])
+    return torch.cat([model(part).logits.argmax(dim=-1) for part in pixels.split(options.batch_size)])
 
 
 def plot(results: list[dict], path: str) -> None:
@@ -65,22 +60,15 @@ def main(arguments: list[str] | None = None) -> None:
     parser = make_parser(__doc__, rounds=5)
     parser.add_argument("model_name_or_path", help="a compact ViT for image classification")
     parser.add_argument("--dataset_name", choices=list(EMBEDDED_IMAGES), default="digits", help="embedded data")
-    parser.add_argument("--test_file", help="a parquet file or a folder of images, instead of --dataset_name")
     parser.add_argument("--keep_rates", type=float, nargs="+", default=[1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3])
-    parser.add_argument("--token_pruning_layers", type=int, nargs="+", help="default: the config's")
     parser.add_argument("--max_samples", type=int, default=2000)
     parser.add_argument("--batch_size", type=int, default=128)
-    parser.add_argument("--bf16", action="store_true", help="bf16 autocast")
     parser.add_argument("--plot_file", help="PNG file for accuracy and speed over the keep rate")
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.num_threads)
     rates = sorted({1.0, *options.keep_rates}, reverse=True)
-    models = []
-    for rate in rates:
-        pruning = {"token_keep_rate": rate}
-        if options.token_pruning_layers:
-            pruning["token_pruning_layers"] = options.token_pruning_layers
-        models.append(AutoModelForImageClassification.from_pretrained(options.model_name_or_path, **pruning).eval())
+    load = AutoModelForImageClassification.from_pretrained
+    models = [load(options.model_name_or_path, token_keep_rate=rate).eval() for rate in rates]
     pixels, labels = read_images(options, models[0])
     runs = {f"{rate:g}": partial(classify, model, pixels, options) for rate, model in zip(rates, models)}
     results = []

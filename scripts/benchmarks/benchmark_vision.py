@@ -4,14 +4,14 @@
 Measure the speed and memory of the vision family and of other implementations.
 
     python scripts/benchmarks/benchmark_vision.py                      # CCT-7/3x1, random pixels, batches of 128
-    python scripts/benchmarks/benchmark_vision.py --preset cct_2_3x2 --bf16 --data_dir cifar10
+    python scripts/benchmarks/benchmark_vision.py --preset cct_2_3x2 --bf16
     python scripts/benchmarks/benchmark_vision.py --preset cct_2_3x2 --image_sizes 32 48 64 --plot_file scaling.png
 
 `floor` is a lower bound for models of these sizes: the tokenizer's convolutions and the linear maps of the layers,
 without attention, norms, activations or pooling. `plain CCT` is written from the paper's equations like a tutorial,
 with unfused attention. `transformers ViT` has the same number of tokens, layers and units, with patches. vit-pytorch's
-CCT takes part if it is installed. All have the recipe's dropout of 0.1 on the attention weights
-(`--attention_dropout`), except `compact_vit, no dropout`, and CCTs have its stochastic depth.
+CCT takes part if it is installed. All have the recipe's dropout of 0.1 on the attention weights, except `compact_vit,
+no dropout`, and CCTs have its stochastic depth.
 
 The implementations take turns in every round; ratios are of medians. TFLOP/s count the products of the plain CCT (the
 floor and ViT have their own count), even if an implementation recomputes products. Peak memory and the seconds for
@@ -24,7 +24,6 @@ import statistics
 import sys
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 import torch
 from benchmarking import (
@@ -59,17 +58,8 @@ def make_model(name: str, options: argparse.Namespace, image_size: int) -> nn.Mo
     return torch.compile(model) if options.compile else model
 
 
-def read_pixels(options: argparse.Namespace, image_size: int) -> torch.Tensor:
-    """Returns a batch (B, 3, size, size): the first images of the data, or random pixels."""
-    if options.data_dir is None:
-        return torch.randn(options.batch_size, 3, image_size, image_size).to(options.device)
-    from hf_attention import CompactVitImageProcessorPil
-    from hf_attention.data.images import load_images, open_image
-
-    rows = load_images(None, None, {"train": str(Path(options.data_dir, "train.parquet"))}, None, None, False)["train"]
-    images = [open_image(cell).convert("RGB") for cell in rows[: options.batch_size]["image"]]
-    size = {"height": image_size, "width": image_size}
-    return CompactVitImageProcessorPil(size=size)(images, return_tensors="pt")["pixel_values"].to(options.device)
+def random_pixels(options: argparse.Namespace, image_size: int) -> torch.Tensor:
+    return torch.randn(options.batch_size, 3, image_size, image_size).to(options.device)
 
 
 def compute_logits(model: nn.Module, pixels: torch.Tensor, options: argparse.Namespace) -> torch.Tensor:
@@ -189,26 +179,23 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--preset", default="cct_7_3x1", help="preset of CompactVitConfig with the sizes of all models"
     )
-    parser.add_argument("--data_dir", help="a folder with CIFAR-10's train.parquet (default: random pixels)")
     parser.add_argument("--image_sizes", type=int, nargs="+", default=[32], help="several sizes give a scaling curve")
     parser.add_argument("--batch_size", type=int, default=128)
     parser.add_argument("--batches", type=int, default=1, help="batches per round")
-    parser.add_argument("--attention_dropout", type=float, default=0.1)
     parser.add_argument("--compile", action="store_true", help="compile every implementation with torch.compile")
     parser.add_argument("--plot_file", help="PNG file for images/s over image sizes")
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.num_threads)
     if options.alone:
-        image_size = options.image_sizes[0]
-        pixels = torch.randn(options.batch_size, 3, image_size, image_size).to(options.device)
-        make = partial(make_model, options.alone, options, image_size)
+        pixels = random_pixels(options, options.image_sizes[0])
+        make = partial(make_model, options.alone, options, options.image_sizes[0])
         memory = measure_alone(make, lambda model: make_step(model.train(), pixels, options), options.device)
         print(json.dumps(memory))
         return
     results = {}
     peak = find_peak(options) if {"training", "inference"} & set(options.parts) else None
     for image_size in options.image_sizes:
-        pixels = read_pixels(options, image_size)
+        pixels = random_pixels(options, image_size)
         measured = results[image_size] = {}
         if "training" in options.parts:
             measured["training"] = measure_training(options, pixels, peak)

@@ -117,8 +117,8 @@ class Floor(nn.Module):
 def make_config(options: argparse.Namespace, image_size: int) -> "CompactVitConfig":
     from hf_attention import CompactVitConfig
 
-    overrides = {"attention_probs_dropout_prob": options.attention_dropout, "drop_path_rate": DROP_PATH_RATE}
-    return CompactVitConfig.from_preset(options.preset, num_labels=LABELS, image_size=image_size, **overrides)
+    rates = {"attention_probs_dropout_prob": 0.1, "drop_path_rate": DROP_PATH_RATE}
+    return CompactVitConfig.from_preset(options.preset, num_labels=LABELS, image_size=image_size, **rates)
 
 
 def make_ours(config: "CompactVitConfig") -> nn.Module:

@@ -3,12 +3,11 @@
 import json
 
 import benchmark_token_pruning
-import PIL.Image
 import pytest
 import torch
-from datasets import ClassLabel, Dataset, Features, Image
 
 from hf_attention import CompactVitConfig, CompactVitForImageClassification, CompactVitImageProcessorPil
+from hf_attention.data.embedded import EMBEDDED_IMAGES
 
 
 def make_folder(folder, **options):
@@ -34,22 +33,19 @@ def test_results_and_curve_are_written(name, tmp_path, capsys):
     assert "| 0.5 |" in capsys.readouterr().out
 
 
-def test_accuracy_on_the_images_of_a_file(tmp_path):
-    """The classifier has zero weights, so the model predicts the same class for every image."""
-    folder = make_folder(tmp_path / "model", **{"0": "cat", "1": "dog"})
+def test_accuracy_of_a_constant_prediction_is_the_fraction_of_its_class(tmp_path):
+    folder = make_folder(tmp_path / "model", **{str(digit): str(digit) for digit in range(10)})
     model = CompactVitForImageClassification.from_pretrained(folder)
     with torch.no_grad():
         model.classifier.weight.zero_()
-        model.classifier.bias.copy_(torch.tensor([0.0, 1.0]))
+        model.classifier.bias.copy_(torch.arange(10) == 7)
     model.save_pretrained(folder)
-    features = Features({"img": Image(), "label": ClassLabel(names=["cat", "dog"])})
-    images = [PIL.Image.new("L", (8, 8), row) for row in range(6)]
-    Dataset.from_dict({"img": images, "label": [1, 1, 1, 0, 1, 1]}, features).to_parquet(tmp_path / "test.parquet")
-    given = ["--test_file", str(tmp_path / "test.parquet"), "--num_threads", "1", "--rounds", "1"]
     file = tmp_path / "pruning.json"
-    benchmark_token_pruning.main([folder, *given, "--token_pruning_layers", "1", "--output_file", str(file)])
+    benchmark_token_pruning.main([folder, "--num_threads", "1", "--rounds", "1", "--output_file", str(file)])
+    labels = EMBEDDED_IMAGES["digits"].load()["test"]["label"]
+    expected = sum(label == 7 for label in labels) / len(labels)
     results = json.loads(file.read_text())["results"]
-    assert [row["accuracy"] for row in results] == pytest.approx([5 / 6] * 8)
+    assert [row["accuracy"] for row in results] == pytest.approx([expected] * 8)
 
 
 def test_data_with_other_classes_than_the_model_raises(tmp_path):

@@ -42,7 +42,7 @@ def test_flops_match_those_counted_by_hand():
     first, second = 16 * 16 * 64 * 27, 8 * 8 * 128 * 64 * 9  # convolutions of 3x3, halved after each
     layer = 16 * 128 * (384 + 128 + 128 + 128) + 2 * 16 * 16 * 128
     forward = first + second + 2 * layer + 2 * 16 * 128 + 128 * 10
-    options = SimpleNamespace(preset="cct_2_3x2", attention_dropout=0.1, bf16=False, device="cpu")
+    options = SimpleNamespace(preset="cct_2_3x2", bf16=False, device="cpu")
     pixels = torch.randn(5, 3, 16, 16)
     assert benchmark_vision.count_batch("compact_vit", options, pixels, False) == 5 * 2 * forward
     assert benchmark_vision.count_batch("compact_vit", options, pixels, True) == 5 * 2 * (3 * forward - first)

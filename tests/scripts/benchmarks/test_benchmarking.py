@@ -26,7 +26,7 @@ def meta(small_sizes, monkeypatch):
     for name in ("Adam", "AdamW"):
         optimizer = getattr(torch.optim, name)
         monkeypatch.setattr(torch.optim, name, lambda *args, fused, make=optimizer, **options: make(*args, **options))
-    vision = {"preset": "cct_2_3x2", "attention_dropout": 0.1, "compile": False, "data_dir": None, "batch_size": 2}
+    vision = {"preset": "cct_2_3x2", "compile": False, "batch_size": 2}
     return SimpleNamespace(device="meta", bf16=False, **vision)
 
 
@@ -51,7 +51,7 @@ def test_loops_decode_on_the_device(name, meta):
 @pytest.mark.parametrize("name", vision_peers.IMPLEMENTATIONS)
 def test_vision_training_and_inference_keep_all_tensors_on_the_device(name, meta):
     model = benchmark_vision.make_model(name, meta, 16)
-    pixels = benchmark_vision.read_pixels(meta, 16)
+    pixels = benchmark_vision.random_pixels(meta, 16)
     benchmark_vision.make_step(model.train(), pixels, meta)()
     assert benchmark_vision.compute_logits(model.eval(), pixels, meta).device.type == "meta"
     with pytest.raises((RuntimeError, NotImplementedError)):
