@@ -98,13 +98,13 @@ def run(function, args, kwargs):
     here, named = tree_map(lambda value: value.near if isinstance(value, FarTensor) else value, (args, kwargs))
     if device is not None:
         named["device"] = torch.device("cpu")
-    found = WRITTEN_OUT.get(function, function)(*here, **named)
+    result = WRITTEN_OUT.get(function, function)(*here, **named)
     if torch.Tag.inplace_view in function.tags:
         with no_dispatch():
             function(*args, **kwargs)
         return args[0]
     if not is_far:
-        return found
+        return result
     same = {id(value.near): value for value in far}  # of functions in place and with `out=`
 
     def wrap(value):
@@ -113,8 +113,8 @@ def run(function, args, kwargs):
         return same[id(value)] if id(value) in same else FarTensor(value)
 
     if function is aten._pack_padded_sequence.default:
-        return wrap(found[0]), found[1]
-    return tree_map(wrap, found)
+        return wrap(result[0]), result[1]
+    return tree_map(wrap, result)
 
 
 # cells that PyTorch has for accelerators alone, by the equations of `nn.GRUCell` and `nn.LSTMCell`
