@@ -11,7 +11,7 @@ import logging as python_logging
 import shutil
 import tempfile
 import warnings
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from pathlib import Path
 
 import numpy as np
@@ -33,10 +33,10 @@ from transformers.models.auto.image_processing_auto import AutoImageProcessor
 from transformers.utils import logging
 
 from ..models.bahdanau.cache_bahdanau import BahdanauCache
-from ..models.bahdanau.layers_bahdanau import BahdanauRNN
 from ..models.bahdanau.modeling_bahdanau import BahdanauForConditionalGeneration
 from . import onnx_translator
 from .folder import ONNX_TRANSLATOR, TARGET_TOKENIZER, WEIGHTS_DIGEST, check_weights, digest_weights, write_text
+from .onnx_recurrence import OPSET, recurrences_as_onnx
 from .onnx_translator import DECODER, ENCODER, MODEL, QUANTIZED, STATE, open_session, run_session
 
 
@@ -44,7 +44,6 @@ logger = logging.get_logger(__name__)
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
 ANNOTATIONS, KEYS, WEIGHTS = "encoder_hidden_states", "keys", "cross_attentions"
-OPSET = 18
 LOAD_OPTIONS = {"dtype": torch.float32, "use_safetensors": True}
 TOLERANCE = 1e-3
 INT8_OPERATORS = ["MatMul", "Gemm", "Gather"]  # not Conv, slower in int8; ONNX has no int8 recurrent layers
@@ -91,9 +90,10 @@ class DecoderStep(nn.Module):
             use_cache=True,
             output_attentions=True,
         )
-        # the cache that was passed holds the new state
-        logits, new_state = self.lm_head(outputs.last_hidden_state), cache.layers[0].keys[:, 0, 0]
-        return (logits, new_state, outputs.cross_attentions[0]) if self.decoder.has_attention else (logits, new_state)
+        logits, (new_state, _) = self.lm_head(outputs.last_hidden_state), cache.read()
+        if outputs.cross_attentions is None:
+            return logits, new_state
+        return logits, new_state, outputs.cross_attentions[0]
 
 
 class Classifier(nn.Module):
@@ -301,75 +301,6 @@ def silence_exporter() -> Generator[None]:
             yield
         finally:
             python_logging.disable(python_logging.NOTSET)
-
-
-@contextlib.contextmanager
-def recurrences_as_onnx(model: nn.Module) -> Generator[None]:
-    """Temporarily replaces recurrent layers by ONNX operators: the exporter would unroll them for a fixed length."""
-    layers = [layer for layer in model.modules() if isinstance(layer, BahdanauRNN)]
-    for layer in layers:
-        layer.forward = OnnxRecurrence(layer).forward
-    try:
-        yield
-    finally:
-        for layer in layers:
-            del layer.forward
-
-
-class OnnxRecurrence:
-    """
-    A [`BahdanauRNN`] as ONNX's `GRU`, `LSTM` or `RNN`.
-
-    The 2014 cell is ONNX's GRU with `linear_before_reset=0`, except that ONNX's z weights the old state: the update
-    gate changes sign, since 1 - sigmoid(x) = sigmoid(-x).
-    """
-
-    # ONNX's gates in order, as indices of PyTorch's
-    gates = {"RNN": [0], "GRU": [1, 0, 2], "LSTM": [0, 3, 1, 2]}
-
-    def __init__(self, layer: BahdanauRNN) -> None:
-        self.size = layer.hidden_size
-        self.operator = "GRU" if layer.reset_before else type(layer.unit).__name__
-        self.attributes: dict[str, float | Sequence[str] | Sequence[float]] = {"hidden_size": self.size}
-        if self.operator == "GRU":
-            self.attributes["linear_before_reset"] = int(not layer.reset_before)
-        gates = self.gates[self.operator]
-        signs = [-1 if layer.reset_before and gate == 1 else 1 for gate in gates]
-
-        def reorder(tensor: torch.Tensor) -> torch.Tensor:
-            parts = tensor.detach().split(self.size)
-            return torch.cat([sign * parts[gate] for gate, sign in zip(gates, signs)])
-
-        if layer.reset_before:
-            cell = layer.cell
-            weights = [layer.input_proj.weight, torch.cat([cell.recurrent.weight, cell.candidate.weight])]
-            biases = [layer.input_proj.bias, None]
-        else:
-            parameters = dict(layer.unit.named_parameters())
-            weights = [parameters["weight_ih_l0"], parameters["weight_hh_l0"]]
-            biases = [parameters.get("bias_ih_l0"), parameters.get("bias_hh_l0")]
-        zeros = weights[0].new_zeros(len(weights[0]))
-        self.weights = [reorder(weight).unsqueeze(0) for weight in weights]
-        self.bias = torch.cat([reorder(zeros if bias is None else bias) for bias in biases]).unsqueeze(0)
-
-    def forward(
-        self, inputs: torch.Tensor, state: torch.Tensor | None = None, mask: torch.Tensor | None = None
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """As [`BahdanauRNN`], without a mask: `(B, T, input_size)` to `(B, T, H)` and `(B, state_size)`."""
-        batch, length, _ = inputs.shape
-        states = [None, None] if state is None else [part.unsqueeze(0) for part in state.split(self.size, dim=-1)]
-        if self.operator != "LSTM":
-            states = states[:1]
-        last = [1, batch, self.size]
-        hidden, *final_states = torch.onnx.ops.symbolic_multi_out(
-            self.operator,
-            [inputs.transpose(0, 1), *self.weights, self.bias, None, *states],
-            self.attributes,
-            dtypes=[inputs.dtype] * (1 + len(states)),
-            shapes=[[length, 1, batch, self.size], *[last] * len(states)],
-            version=OPSET,
-        )
-        return hidden.squeeze(1).transpose(0, 1), torch.cat([part.squeeze(0) for part in final_states], dim=-1)
 
 
 def compare_bahdanau(model: BahdanauForConditionalGeneration, folder: str | Path) -> None:
