@@ -5,9 +5,9 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
-from fresh_process import run, without
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from subprocess_utils import hide_modules, run_code
 
 from hf_attention._extras import EXTRAS
 
@@ -33,11 +33,11 @@ except ImportError as error:
     print(error)
 """
     expected = f"needs {absent}, which is not installed: pip install 'hf_attention[{extra}]'."
-    assert run(without([absent]) + code).endswith(expected)
+    assert run_code(hide_modules([absent]) + code).endswith(expected)
 
 
 def test_publishing_a_model_needs_no_babel():
-    run(without(["babel"]) + "from hf_attention.hub import publish_model")
+    run_code(hide_modules(["babel"]) + "from hf_attention.hub import publish_model")
 
 
 def test_another_missing_module_keeps_its_own_error():
@@ -47,7 +47,7 @@ try:
 except ModuleNotFoundError as error:
     print(error)
 """
-    assert run(without(["babel.dates"]) + code) == "No module named 'babel.dates'"
+    assert run_code(hide_modules(["babel.dates"]) + code) == "No module named 'babel.dates'"
 
 
 def test_every_package_of_an_extra_is_known():

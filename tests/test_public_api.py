@@ -4,7 +4,7 @@ import importlib
 from pathlib import Path
 
 import pytest
-from fresh_process import run, without
+from subprocess_utils import hide_modules, run_code
 from transformers import AutoConfig, AutoModel
 from transformers.models.auto.image_processing_auto import AutoImageProcessor
 from transformers.pipelines import PIPELINE_REGISTRY
@@ -47,7 +47,7 @@ def test_import_adds_little_to_one_modeling_file_of_transformers():
     code = "import sys; from transformers import AutoModel; import transformers.models.bart.modeling_bart; "
     code += "before = set(sys.modules); import hf_attention; "
     code += "print(*set(sys.modules) - before)"
-    added = run(code).split()
+    added = run_code(code).split()
     assert len(added) < 100
     assert not {"babel", "datasets", "evaluate", "gradio", "kornia", "matplotlib", "sklearn"} & set(added)
 
@@ -79,7 +79,7 @@ CONFIG = "AutoConfig.for_model('bahdanau', vocab_size=9, embedding_size=4, hidde
 def test_models_are_registered_by_any_import(imports):
     code = f"{imports}; from transformers import AutoConfig, AutoModelForSeq2SeqLM; "
     code += f"print(type(AutoModelForSeq2SeqLM.from_config({CONFIG})).__module__)"
-    assert run(code) == "hf_attention.models.bahdanau.modeling_bahdanau"
+    assert run_code(code) == "hf_attention.models.bahdanau.modeling_bahdanau"
 
 
 def test_beside_another_plugin():
@@ -90,7 +90,7 @@ def test_beside_another_plugin():
         "AutoConfig.register('other', C); AutoModel.register(C, M)\n"
         f"print(type({CONFIG}).__name__, type(AutoConfig.for_model('other')).__name__)"
     )
-    assert run(code) == "BahdanauConfig C"
+    assert run_code(code) == "BahdanauConfig C"
 
 
 def test_pipeline_is_registered():
@@ -98,9 +98,9 @@ def test_pipeline_is_registered():
 
 
 def test_models_and_pipelines_work_without_pillow():
-    code = without(["PIL"]) + "import hf_attention; from transformers import AutoImageProcessor, pipeline; "
+    code = hide_modules(["PIL"]) + "import hf_attention; from transformers import AutoImageProcessor, pipeline; "
     code += f"from transformers import AutoConfig, AutoModel; print(type(AutoModel.from_config({CONFIG})).__name__)"
-    assert run(code) == "BahdanauModel"
+    assert run_code(code) == "BahdanauModel"
 
 
 @pytest.mark.parametrize("name", ["hf_attention.nope", "hf_attention.hub.nope"])

@@ -6,10 +6,10 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from fresh_process import run
 from huggingface_hub import ModelCard
 from matplotlib.figure import Figure
 from PIL import Image
+from subprocess_utils import run_code
 
 import hf_attention
 from hf_attention.hub.card import METRICS, describe_device, describe_versions, draw_curves
@@ -56,7 +56,7 @@ def test_versions_are_described_for_a_copy_that_is_not_installed():
     code += "def from_name(name):\n    if name == 'hf_attention':\n        raise metadata.PackageNotFoundError(name)\n"
     code += "    return find(name)\nmetadata.Distribution.from_name = from_name\n"
     code += "from hf_attention.hub.card import describe_versions; print(describe_versions())"
-    assert run(code).startswith(f"hf_attention {hf_attention.__version__}, transformers ")
+    assert run_code(code).startswith(f"hf_attention {hf_attention.__version__}, transformers ")
 
 
 def test_the_figures_exist(small_run):

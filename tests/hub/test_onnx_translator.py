@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from fresh_process import run, without
 from small_onnx_models import make_recurrent_model
+from subprocess_utils import hide_modules, run_code
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, PreTrainedTokenizerFast
 
 from hf_attention._extras import EXTRAS
@@ -46,7 +46,7 @@ def test_the_exported_file_translates_without_pytorch_transformers_and_the_packa
     absent = {"torch", "transformers", "hf_attention", "huggingface_hub", "onnx", "safetensors"}
     expected = translate_with_pytorch(small_run[0], texts)
     assert len(set(expected)) > 1 or expected[0]
-    assert run(without(absent) + code).splitlines() == [str(expected), *expected]
+    assert run_code(hide_modules(absent) + code).splitlines() == [str(expected), *expected]
 
 
 def test_the_command_reads_lines_from_standard_input(small_run, exported):
@@ -167,7 +167,7 @@ def test_export_needs_the_extra_onnx_alone(tmp_path):
     absent = {name for names in EXTRAS.values() for name in names}
     absent -= {"yaml", "google.protobuf"}  # transformers and onnx need them themselves
     export = f"from hf_attention.hub import export_onnx; export_onnx({str(tmp_path)!r})"
-    run(without(absent - set(EXTRAS["onnx"])) + export)
+    run_code(hide_modules(absent - set(EXTRAS["onnx"])) + export)
     ids = np.array([[5, 6, 2], [7, 8, 2]])
     expected = model.generate(input_ids=torch.tensor(ids), num_beams=1)
     assert OnnxTranslator(tmp_path / "onnx").generate(ids, np.ones_like(ids))[0].tolist() == expected.tolist()

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 import torch
-from fresh_process import run
 from PIL import Image
+from subprocess_utils import run_code
 from transformers import (
     AutoModel,
     AutoModelForImageClassification,
@@ -208,5 +208,5 @@ for folder in folders:
 
 def test_code_travels_whatever_else_was_imported(tmp_path):
     for name, code in ALONE.items():
-        run(f"folder = {str(tmp_path / name)!r}\n{code}")
-    run(f"folders = {[str(tmp_path / name) for name in ALONE]}\n{LOADED}")
+        run_code(f"folder = {str(tmp_path / name)!r}\n{code}")
+    run_code(f"folders = {[str(tmp_path / name) for name in ALONE]}\n{LOADED}")

@@ -1,21 +1,21 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
-"""Code in a process of its own, with packages as if they were not installed."""
+"""Runs code in a subprocess, with packages hidden as if they were not installed."""
 
 import subprocess
 import sys
 from collections.abc import Iterable
 
 
-def run(code: str) -> str:
-    """The output of code in a fresh process."""
+def run_code(code: str) -> str:
+    """Returns what the code prints in a new Python process, which must succeed."""
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     return result.stdout.strip()
 
 
-def without(names: Iterable[str]) -> str:
-    """Code, to come first, after which these modules are not found."""
+def hide_modules(names: Iterable[str]) -> str:
+    """Returns code, to be run first, after which these modules cannot be imported."""
     return f"""
 from importlib.machinery import PathFinder
 find, absent = PathFinder.find_spec, {sorted(names)}
