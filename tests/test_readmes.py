@@ -1,6 +1,6 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
-"""The Markdown pages: their commands have the options they name, and their links lead somewhere."""
+"""The Markdown pages: their Python runs, their commands have the options they name, and their links lead somewhere."""
 
 import contextlib
 import io
@@ -14,6 +14,9 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from huggingface_hub import HfApi
+
+from hf_attention.data.images import load_digits, open_image
 
 
 ROOT = Path(__file__).parents[1]
@@ -104,10 +107,56 @@ def find_script(words: list[str]) -> int | None:
     return None
 
 
+@pytest.fixture
+def reader_folder(tmp_path, monkeypatch):
+    """Like a clone's root, or, for a card, a folder with the models and an image; what is written there is removed."""
+
+    def change_to(page: str):
+        is_card = page.startswith("model_cards/") and (ROOT / page).with_name("all_results.json").exists()
+        for path in (ROOT / "model_cards" if is_card else ROOT).iterdir():
+            if path.name not in ("outputs", ".git", ".venv"):
+                (tmp_path / path.name).symlink_to(path)
+        open_image(load_digits()["test"][0]["image"]).save(tmp_path / "image.png")
+        monkeypatch.chdir(tmp_path)
+        return tmp_path
+
+    return change_to
+
+
+@pytest.fixture
+def published_model(hub, monkeypatch):
+    """What a page calls user/bahdanau-dates: the model of the repository, on the Hub of the tests."""
+    monkeypatch.setitem(hub.tokens, "hf_user", "user")
+    monkeypatch.setenv("HF_TOKEN", "hf_user")
+    api = HfApi()
+    api.create_repo("user/bahdanau-dates")
+    api.upload_folder(repo_id="user/bahdanau-dates", folder_path=ROOT / "model_cards" / "bahdanau-dates")
+    api.create_tag("user/bahdanau-dates", tag="v1.0")
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_every_fenced_block_is_of_a_language_that_is_checked_or_is_text(page):
     opened = re.findall(r"^```(.*)$", TEXTS[page], flags=re.MULTILINE)[::2]
     assert set(opened) <= {"python", "bash", "csv", "text"}
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # a font that is not installed
+@pytest.mark.parametrize("page", [page for page in PAGES if fenced_blocks(TEXTS[page], "python")])
+def test_python_of_pages_runs_and_prints_what_the_comments_say(page, reader_folder, request):
+    reader_folder(page)
+    if "user/bahdanau-dates" in "".join(code for _, code in fenced_blocks(TEXTS[page], "python")):
+        request.getfixturevalue("published_model")
+    namespace = {"__name__": "__main__"}
+    for line, code in fenced_blocks(TEXTS[page], "python"):
+        stdout = io.StringIO()
+        with contextlib.redirect_stdout(stdout):
+            exec(compile("\n" * (line - 1) + code, page, "exec"), namespace)
+        printed = stdout.getvalue().splitlines()
+        expected = re.findall(r"^ *print\(.*\)  # (.+)$", code, flags=re.MULTILINE)
+        assert [text for text in printed if text in expected] == expected, f"{page}:{line} printed {printed}"
+    for picture in re.findall(r"interpret/assets/(\w+\.png)", TEXTS[page]):
+        if page.endswith("interpret/README.md"):
+            assert Path(picture).exists(), f"{page} shows {picture}, which its Python does not draw"
 
 
 @pytest.mark.parametrize("page", PAGES)
