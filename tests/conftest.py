@@ -6,6 +6,7 @@ import tempfile
 import pytest
 import yaml
 from loopback_hub import LoopbackHub
+from small_runs import SMALL, SMALL_VISION
 
 
 # the clients read these when they are imported: all they know is a Hub of the tests' own, and an empty cache
@@ -39,10 +40,6 @@ def hub(running_hub, monkeypatch):
     return running_hub
 
 
-SMALL = ["--max_train_samples", "400", "--max_eval_samples", "40", "--disable_tqdm", "true", "--num_beams", "2"]
-SMALL += ["--max_source_length", "64", "--max_target_length", "16", "--per_device_train_batch_size", "16"]
-
-
 @pytest.fixture(scope="session")
 def small_run(tmp_path_factory):
     """A folder that `scripts/train_translation.py` left: a tiny model, trained on dates for 30 steps from a recipe."""
@@ -60,11 +57,6 @@ def small_run(tmp_path_factory):
     output_dir = folder / "bahdanau-small"
     results = main([str(folder / "recipe.yaml"), "--output_dir", str(output_dir), *SMALL])
     return output_dir, results
-
-
-SMALL_VISION = ["--disable_tqdm", "true", "--per_device_train_batch_size", "32", "--max_train_samples", "320"]
-SMALL_VISION += ["--max_eval_samples", "60", "--image_mean", "0.3", "--image_std", "0.4", "--config_overrides"]
-SMALL_VISION += ["image_size=8,num_channels=1,num_conv_layers=1,hidden_size=32,intermediate_size=32"]
 
 
 @pytest.fixture(scope="session")

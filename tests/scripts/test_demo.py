@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from conftest import SMALL
+from small_runs import SMALL
 
 
 DEMO = Path(__file__).parents[2] / "scripts" / "demo.py"

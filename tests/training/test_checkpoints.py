@@ -8,8 +8,8 @@ import sys
 
 import pytest
 import torch
-from conftest import SMALL
 from safetensors.torch import save_file
+from small_runs import SMALL
 from transformers import AutoConfig
 
 from hf_attention import CompactVitConfig

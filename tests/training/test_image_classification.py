@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import SMALL_VISION
 from PIL import Image
+from small_runs import SMALL_VISION
 from train_image_classification import main
 from transformers import AutoModelForImageClassification, pipeline
 from transformers.models.auto.image_processing_auto import AutoImageProcessor

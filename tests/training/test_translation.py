@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import SMALL
 from huggingface_hub.errors import StrictDataclassError
+from small_runs import SMALL
 from train_translation import main
 from transformers import (
     AutoConfig,
