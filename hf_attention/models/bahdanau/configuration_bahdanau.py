@@ -11,7 +11,7 @@ from huggingface_hub.dataclasses import strict
 from transformers import PreTrainedConfig
 
 
-# What a plain config leaves out and each system of the lineage sets. Sizes are the papers'.
+# Options of each system of the lineage that differ from the defaults. Sizes are the papers'.
 PRESETS: dict[str, dict[str, Any]] = {
     # Bahdanau et al. 2014, arXiv 1409.0473: appendix A to the letter
     "rnnsearch_50": {"reset_after": False, "use_bias": False},
@@ -98,7 +98,7 @@ class BahdanauConfig(PreTrainedConfig):
 
     Args:
         vocab_size (`int`, *optional*, defaults to 30000):
-            Size of the target vocabulary, and of the source vocabulary where `encoder_vocab_size` is not given.
+            Size of the target vocabulary, and of the source vocabulary if `encoder_vocab_size` is `None`.
         encoder_vocab_size (`int`, *optional*):
             Size of the source vocabulary if source and target have different vocabularies.
         embedding_size (`int`, *optional*, defaults to 620):
@@ -150,8 +150,8 @@ class BahdanauConfig(PreTrainedConfig):
             Standard deviation of W_a and U_a; v_a and all biases start at zero, but an LSTM's forget gate, at one
             (Gers et al. 2000).
         share_encoder_decoder_embeddings (`bool`, *optional*, defaults to `False`):
-            Whether both sides use one embedding table (needs one vocabulary). LoRA of a shared table cannot be merged,
-            as each side has an adapter of its own: train it by PEFT's `modules_to_save`.
+            Whether encoder and decoder share one embedding table (needs one vocabulary). LoRA of a shared table cannot
+            be merged, since each use has its own adapter: train it with PEFT's `modules_to_save`.
         tie_word_embeddings (`bool`, *optional*, defaults to `False`):
             Whether the output projection is the decoder's embedding table (needs a readout of `embedding_size`).
         fused (`bool`, *optional*, defaults to `True`):

@@ -277,10 +277,10 @@ def has_hooks_or_patched_forward(module: nn.Module) -> bool:
     return any(hooks) or "forward" in vars(module)
 
 
-def active_dtype(given: torch.Tensor) -> torch.dtype:
+def active_dtype(tensor: torch.Tensor) -> torch.dtype:
     """The type that linear layers compute in: autocast's, if it is on."""
-    device = given.device.type
-    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else given.dtype
+    device = tensor.device.type
+    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else tensor.dtype
 
 
 def is_exporting() -> bool:

@@ -159,10 +159,9 @@ def beam_search(
             kept = is_active.nonzero()[:, 0]
             kept_targets = (kept.unsqueeze(1) * k + torch.arange(k, device=ids.device)).flatten()
             step.keep(kept, kept_targets)
-            rows, is_active, is_finished, best, best_scores, best_lengths, running, running_scores = (
-                given[kept]
-                for given in (rows, is_active, is_finished, best, best_scores, best_lengths, running, running_scores)
-            )
+            rows, is_active, is_finished = rows[kept], is_active[kept], is_finished[kept]
+            best, best_scores, best_lengths = best[kept], best_scores[kept], best_lengths[kept]
+            running, running_scores = running[kept], running_scores[kept]
             targets, tokens = targets[kept_targets], tokens[kept_targets]
         state = state[targets]
     num_returned = config.num_return_sequences
@@ -170,9 +169,9 @@ def beam_search(
     return all_best[:, : all_lengths.max()]
 
 
-def gather_beams(given: torch.Tensor, beams: torch.Tensor) -> torch.Tensor:
+def gather_beams(values: torch.Tensor, beams: torch.Tensor) -> torch.Tensor:
     """(n, k, L) and (n, m) to (n, m, L)."""
-    return given.gather(1, beams.unsqueeze(-1).expand(-1, -1, given.shape[-1]))
+    return values.gather(1, beams.unsqueeze(-1).expand(-1, -1, values.shape[-1]))
 
 
 def suppress_eos(scores: torch.Tensor, processors: LogitsProcessorList | list, length: int) -> None:
@@ -323,10 +322,10 @@ class BahdanauGenerationMixin(GenerationMixin):
         streamer: "BaseStreamer | None" = None,
         **model_kwargs,
     ) -> Any:
-        asked = (input_ids, logits_processor, stopping_criteria, generation_config)
+        call = (input_ids, logits_processor, stopping_criteria, generation_config)
         others = {"synced_gpus": synced_gpus, "streamer": streamer, **model_kwargs}
-        if not self.can_search(*asked, others):
-            return super()._sample(*asked, **others)  # ty: ignore[invalid-argument-type] (its `self`)
+        if not self.can_search(*call, others):
+            return super()._sample(*call, **others)  # ty: ignore[invalid-argument-type] (its `self`)
         pad, eos = special_tokens(generation_config)
         step = self.decoding_step(input_ids, model_kwargs)
         pad = 0 if pad is None else int(pad)
@@ -341,10 +340,10 @@ class BahdanauGenerationMixin(GenerationMixin):
         synced_gpus: bool = False,
         **model_kwargs,
     ) -> Any:
-        asked = (input_ids, logits_processor, stopping_criteria, generation_config)
+        call = (input_ids, logits_processor, stopping_criteria, generation_config)
         others = {"synced_gpus": synced_gpus, **model_kwargs}
-        if not self.can_search(*asked, others):
-            return super()._beam_search(*asked, **others)  # ty: ignore[invalid-argument-type] (its `self`)
+        if not self.can_search(*call, others):
+            return super()._beam_search(*call, **others)  # ty: ignore[invalid-argument-type] (its `self`)
         pad, eos = special_tokens(generation_config)
         step = self.decoding_step(input_ids, model_kwargs)
         pad = 0 if pad is None else int(pad)

@@ -27,8 +27,8 @@ def pack(weight: torch.Tensor, rows: int) -> torch.Tensor:
     return torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), PACKED_BATCH)
 
 
-def linear(given: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
+def linear(inputs: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
     """`nn.functional.linear` without gradients, (N, in) to (N, out), of a weight from [`pack`]."""
     if weight.is_mkldnn:
-        return torch.ops.mkldnn._linear_pointwise(given, weight, bias, "none", [], "")
-    return nn.functional.linear(given, weight, bias)
+        return torch.ops.mkldnn._linear_pointwise(inputs, weight, bias, "none", [], "")
+    return nn.functional.linear(inputs, weight, bias)

@@ -37,13 +37,13 @@ def run(layer, inputs, mask, fused: bool):
 @pytest.mark.parametrize("is_masked", [True, False])
 def test_values_and_gradients_are_the_loops(use_bias, is_masked):
     layer, (inputs, mask) = make(use_bias=use_bias), make_inputs()
-    found = []
+    results = []
     for is_fused in (True, False):
         outputs = run(layer, inputs, mask if is_masked else None, is_fused)
         torch.manual_seed(2)
         loss = sum((output * torch.randn(output.shape, dtype=output.dtype)).sum() for output in outputs)
-        found.append((outputs, torch.autograd.grad(loss, [*inputs, *used(layer)])))
-    torch.testing.assert_close(*found, rtol=1e-10, atol=1e-12)
+        results.append((outputs, torch.autograd.grad(loss, [*inputs, *used(layer)])))
+    torch.testing.assert_close(*results, rtol=1e-10, atol=1e-12)
 
 
 def test_targets_of_several_lengths_are_packed():
@@ -128,8 +128,8 @@ def test_other_precisions(dtype, tolerance):
     exact, (inputs, mask) = make(), make_inputs()
     expected = exact(*inputs, mask)
     layer = make().to(dtype)
-    found = layer(*[tensor.to(dtype) for tensor in inputs], mask)
-    for output, reference in zip(found, expected):
+    results = layer(*[tensor.to(dtype) for tensor in inputs], mask)
+    for output, reference in zip(results, expected):
         assert output.dtype == dtype
         torch.testing.assert_close(output.double(), reference, rtol=tolerance, atol=tolerance)
 

@@ -62,7 +62,7 @@ def test_beam_search(options, length_penalty):
     for row in range(3):
         input_ids = batch["input_ids"][row][batch["attention_mask"][row].bool()][None]
         expected, score = beam_search(model, input_ids, 3, 5, length_penalty)
-        found = model.generate(
+        generated = model.generate(
             input_ids,
             num_beams=3,
             max_new_tokens=5,
@@ -71,8 +71,8 @@ def test_beam_search(options, length_penalty):
             return_dict_in_generate=True,
             output_scores=True,
         )
-        assert tuple(found.sequences[0].tolist()) == expected
-        assert found.sequences_scores[0].item() == pytest.approx(score, rel=1e-4)
+        assert tuple(generated.sequences[0].tolist()) == expected
+        assert generated.sequences_scores[0].item() == pytest.approx(score, rel=1e-4)
 
 
 @pytest.mark.parametrize("options", KINDS, ids=name_of)
@@ -173,7 +173,7 @@ def make_ending_model(end=2.0, **options):
 
 @pytest.mark.parametrize("options", KINDS, ids=name_of)
 @pytest.mark.parametrize(
-    "asked",
+    "arguments",
     [
         {},
         {"num_beams": 3},
@@ -188,9 +188,9 @@ def make_ending_model(end=2.0, **options):
         {"num_beams": 2, "decoder_input_ids": torch.tensor([[1, 6, 7]]).expand(12, -1)},
         {"decoder_input_ids": torch.tensor([[1, 6, 7]]).expand(12, -1)},
     ],
-    ids=lambda asked: "-".join(asked) or "greedy",
+    ids=lambda arguments: "-".join(arguments) or "greedy",
 )
-def test_searches_find_what_generate_finds(options, asked, monkeypatch):
+def test_searches_return_what_generate_returns(options, arguments, monkeypatch):
     searched = []
     for name in ("greedy_search", "beam_search"):
         search = getattr(generation_bahdanau, name)
@@ -200,11 +200,11 @@ def test_searches_find_what_generate_finds(options, asked, monkeypatch):
     for end in (0.0, 2.0, 5.0):
         model, inputs = make_ending_model(end, **options)
         searched.clear()
-        found = model.generate(**inputs, max_new_tokens=12, **asked)
+        generated = model.generate(**inputs, max_new_tokens=12, **arguments)
         assert searched
         with monkeypatch.context() as patch:
             patch.setattr(type(model), "can_search", lambda *_: False)
-            assert torch.equal(found, model.generate(**inputs, max_new_tokens=12, **asked))
+            assert torch.equal(generated, model.generate(**inputs, max_new_tokens=12, **arguments))
 
 
 def test_finished_sentences_leave_the_batch(monkeypatch):
@@ -227,7 +227,7 @@ def no_search(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "arguments",
     [
         {"do_sample": True},
         {"repetition_penalty": 1.2},
@@ -236,13 +236,13 @@ def no_search(monkeypatch):
         {"stopping_criteria": [EosTokenCriteria([3, 4, 5])]},
         {"decoder_attention_mask": torch.ones(12, 1, dtype=torch.long)},
     ],
-    ids=lambda asked: "-".join(asked),
+    ids=lambda arguments: "-".join(arguments),
 )
-def test_other_options_are_left_to_generate(asked, no_search):
+def test_other_options_are_left_to_generate(arguments, no_search):
     model, inputs = make_ending_model()
     for num_beams in (1, 2):
-        if num_beams == 1 or "decoder_attention_mask" not in asked:
-            model.generate(**inputs, max_new_tokens=4, num_beams=num_beams, **asked)
+        if num_beams == 1 or "decoder_attention_mask" not in arguments:
+            model.generate(**inputs, max_new_tokens=4, num_beams=num_beams, **arguments)
 
 
 def test_a_modified_model_is_left_to_generate(no_search, monkeypatch):
@@ -296,12 +296,12 @@ def test_without_the_names_that_transformers_keeps_its_tokens_under(names, no_se
         return answers[-1]
 
     for num_beams in (1, 2):
-        asked = {**inputs, "num_beams": num_beams, "max_new_tokens": 6}
-        found = []
+        arguments = {**inputs, "num_beams": num_beams, "max_new_tokens": 6}
+        generated = []
         for stand_in in (can_search_without, lambda *_: False):
             monkeypatch.setattr(type(model), "can_search", stand_in)
-            found.append(model.generate(**asked))
-        assert torch.equal(*found)
+            generated.append(model.generate(**arguments))
+        assert torch.equal(*generated)
     assert answers == [False, False]
 
 
@@ -309,8 +309,8 @@ def test_several_prompts_of_one_source_and_ids_of_32_bits():
     model, inputs = make_ending_model()
     one = {name: value[:1] for name, value in inputs.items()}
     prompts = torch.tensor([[1, 5], [1, 6], [1, 7]])
-    found = model.generate(**one, decoder_input_ids=prompts, max_new_tokens=4)
-    assert torch.equal(found[:, :2], prompts)
+    generated = model.generate(**one, decoder_input_ids=prompts, max_new_tokens=4)
+    assert torch.equal(generated[:, :2], prompts)
     given = inputs | {"decoder_input_ids": torch.ones(12, 1, dtype=torch.int32)}
     for num_beams in (1, 2):
         expected = model.generate(**inputs, num_beams=num_beams, max_new_tokens=4)
@@ -344,10 +344,10 @@ def test_targets_share_the_keys_of_their_source():
 def test_searches_under_autocast(monkeypatch):
     model, inputs = make_ending_model()
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        found = model.generate(**inputs, max_new_tokens=5, eos_token_id=None)
+        generated = model.generate(**inputs, max_new_tokens=5, eos_token_id=None)
         monkeypatch.setattr(type(model), "can_search", lambda *_: False)
         expected = model.generate(**inputs, max_new_tokens=5, eos_token_id=None)
-    assert (found == expected).float().mean() > 0.9  # the searches align in float32, and so round otherwise
+    assert (generated == expected).float().mean() > 0.9  # the searches align in float32, and so round otherwise
 
 
 class Streamer:
@@ -364,35 +364,37 @@ class Streamer:
 def test_a_streamer_gets_every_token():
     model, inputs = make_ending_model()
     streamer = Streamer()
-    found = model.generate(**{name: value[:1] for name, value in inputs.items()}, max_new_tokens=5, streamer=streamer)
-    assert streamer.tokens == found[0].tolist() and streamer.has_ended
+    generated = model.generate(
+        **{name: value[:1] for name, value in inputs.items()}, max_new_tokens=5, streamer=streamer
+    )
+    assert streamer.tokens == generated[0].tolist() and streamer.has_ended
 
 
 def test_a_cache_that_has_read_something_goes_on():
     model, inputs = make_ending_model()
     read, begun = torch.tensor([[4, 9]]).expand(12, -1), torch.tensor([[1, 6]]).expand(12, -1)
     cache = model(**inputs, decoder_input_ids=read, use_cache=True)[CACHE_NAME]
-    asked = {"decoder_input_ids": begun, "max_new_tokens": 4, "eos_token_id": None}
-    found = model.generate(**inputs, **asked, **{CACHE_NAME: cache})
+    arguments = {"decoder_input_ids": begun, "max_new_tokens": 4, "eos_token_id": None}
+    generated = model.generate(**inputs, **arguments, **{CACHE_NAME: cache})
     tokens = torch.cat([read, begun], dim=1)
     for _ in range(4):
         logits = model(**inputs, decoder_input_ids=tokens, use_cache=False).logits
         tokens = torch.cat([tokens, logits[:, -1:].argmax(-1)], dim=1)
-    assert torch.equal(found, tokens[:, 2:])
-    assert not torch.equal(found, model.generate(**inputs, **asked))
+    assert torch.equal(generated, tokens[:, 2:])
+    assert not torch.equal(generated, model.generate(**inputs, **arguments))
 
 
 @pytest.mark.parametrize(
-    "asked, message",
+    "arguments, message",
     [
         ({"num_beams": 2, "low_memory": True}, "`low_memory=True` is not supported"),
         ({"decoder_inputs_embeds": torch.zeros(12, 3, 5)}, "exactly one of .* `decoder_inputs_embeds`"),
     ],
 )
-def test_what_generate_refuses_is_refused_here_too(asked, message):
+def test_what_generate_refuses_is_refused_here_too(arguments, message):
     model, inputs = make_ending_model()
     with pytest.raises(ValueError, match=message):
-        model.generate(**inputs, max_new_tokens=4, **asked)
+        model.generate(**inputs, max_new_tokens=4, **arguments)
 
 
 @torch.no_grad()
@@ -407,10 +409,10 @@ def test_keys_that_float32_could_not_hold_as_exponentials():
     attention.query_proj.bias.fill_(-55.0)
     encoded, tokens = model.get_encoder()(**inputs), torch.arange(3, 15)
     step = generation_bahdanau.FusedDecodingStep(model, encoded[0], inputs["attention_mask"], 1)
-    found, _ = step(tokens, step.initial_state())
+    generated, _ = step(tokens, step.initial_state())
     given = {"encoder_outputs": encoded, "attention_mask": inputs["attention_mask"]}
     outputs = model(**given, decoder_input_ids=tokens[:, None], output_attentions=True)
-    torch.testing.assert_close(found, outputs.logits[:, 0])
+    torch.testing.assert_close(generated, outputs.logits[:, 0])
     weights = outputs.cross_attentions[0][1, 0, 0]  # of a row without padding
     expected = torch.tensor([-1.0, 0.0] * 4 + [-1.0]) * attention.score.weight.sum()
     torch.testing.assert_close(weights, expected.softmax(dim=-1))

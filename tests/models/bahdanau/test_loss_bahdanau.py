@@ -68,16 +68,16 @@ OPTIONS = [
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 def test_fused_loss_trains_a_model_as_its_logits_do(options, num_items_in_batch, smoothing):
     model, batch = make(**options).train(), make_batch()
-    found = []
+    results = []
     for skip_logits in (False, True):
-        asked = {"num_items_in_batch": num_items_in_batch, "smoothing": smoothing}
-        outputs = model(**batch, skip_logits=skip_logits, **asked)
+        options_of_loss = {"num_items_in_batch": num_items_in_batch, "smoothing": smoothing}
+        outputs = model(**batch, skip_logits=skip_logits, **options_of_loss)
         gradients = torch.autograd.grad(outputs.loss, list(model.parameters()), allow_unused=True)
-        found.append((outputs.loss.double(), gradients))
-    (loss, gradients), (found_loss, found_gradients) = found
+        results.append((outputs.loss.double(), gradients))
+    (loss, gradients), (other_loss, other_gradients) = results
     # transformers takes the loss of all logits in float32
-    torch.testing.assert_close(found_loss, loss, rtol=1e-6, atol=0)
-    for expected, gradient in zip(gradients, found_gradients):
+    torch.testing.assert_close(other_loss, loss, rtol=1e-6, atol=0)
+    for expected, gradient in zip(gradients, other_gradients):
         torch.testing.assert_close(gradient, expected, rtol=1e-4, atol=1e-6)
 
 
@@ -133,10 +133,10 @@ def test_a_loss_in_bfloat16_is_summed_in_float32():
     given = [torch.randn(512, 32), 0.3 * torch.randn(1000, 32), torch.randn(1000)]
     given = [tensor.bfloat16().requires_grad_() for tensor in given]
     labels = torch.randint(1000, (512,))
-    found = LinearCrossEntropy.apply(*given, labels, -100, 0.0, True)
-    assert found.dtype == torch.float32
+    results = LinearCrossEntropy.apply(*given, labels, -100, 0.0, True)
+    assert results.dtype == torch.float32
     exact = [tensor.detach().double().requires_grad_() for tensor in given]
     expected = cross_entropy(linear(*exact), labels, reduction="sum")
-    assert found.item() == pytest.approx(expected.item(), rel=2e-3)
-    for gradient, wanted in zip(torch.autograd.grad(found, given), torch.autograd.grad(expected, exact)):
-        assert (gradient.double() - wanted).norm() < 0.01 * wanted.norm()
+    assert results.item() == pytest.approx(expected.item(), rel=2e-3)
+    for gradient, reference in zip(torch.autograd.grad(results, given), torch.autograd.grad(expected, exact)):
+        assert (gradient.double() - reference).norm() < 0.01 * reference.norm()

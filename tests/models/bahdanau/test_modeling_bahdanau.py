@@ -38,11 +38,11 @@ def test_equations(options, layers):
         if options["attention_type"] == "none":
             assert outputs.cross_attentions is None
         else:
-            found = outputs.cross_attentions[0][row, 0]
+            actual = outputs.cross_attentions[0][row, 0]
             torch.testing.assert_close(
-                found[:, keep], torch.tensor(weights, dtype=torch.float64), rtol=1e-5, atol=1e-6
+                actual[:, keep], torch.tensor(weights, dtype=torch.float64), rtol=1e-5, atol=1e-6
             )
-            assert found[:, ~keep].abs().max() == 0 if (~keep).any() else True
+            assert actual[:, ~keep].abs().max() == 0 if (~keep).any() else True
 
 
 NOTES = [
@@ -273,9 +273,9 @@ def test_compiled_training_is_that_of_the_same_functions():
         batch["labels"] = torch.randint(3, 17, (3, length))
         batch["labels"][0, 2:] = -100
         with torch._dynamo.config.patch(error_on_recompile=length > 6):
-            found, expected = (given(**batch).loss for given in (compiled, model))
-        torch.testing.assert_close(found, expected)
-        gradients = [torch.autograd.grad(loss, list(model.parameters())) for loss in (found, expected)]
+            actual, expected = (given(**batch).loss for given in (compiled, model))
+        torch.testing.assert_close(actual, expected)
+        gradients = [torch.autograd.grad(loss, list(model.parameters())) for loss in (actual, expected)]
         torch.testing.assert_close(*gradients)
 
 
@@ -346,7 +346,7 @@ def test_the_share_of_guesses_that_are_read():
     ],
 )
 def test_dropout_acts_on_embeddings_on_layers_and_on_the_readout(options, readouts, monkeypatch):
-    """Of two layers a side: the source's embeddings and states, the target's, and between its layers."""
+    """With two layers in encoder and decoder: embeddings and states of both, and between the decoder's layers."""
     model, batch = make_model(encoder_layers=2, decoder_layers=2, dropout=0.5, **options).train(), make_batch()
     shapes, dropped = [], []
     forward = torch.nn.Dropout.forward
@@ -392,8 +392,8 @@ def test_decoder_state_skips_masked_tokens(options):
     mask = (padded != 0).long()
     with torch.no_grad():
         expected = model(**batch, decoder_input_ids=decoder_input_ids).logits
-        found = model(**batch, decoder_input_ids=padded, decoder_attention_mask=mask).logits
-    torch.testing.assert_close(found[:, 2:], expected)
+        actual = model(**batch, decoder_input_ids=padded, decoder_attention_mask=mask).logits
+    torch.testing.assert_close(actual[:, 2:], expected)
 
 
 def test_source_of_one_token_and_a_row_of_padding():

@@ -1,13 +1,13 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
-"""Compares models on a fake accelerator with themselves on the CPU; `test_far_device.py` runs it in a subprocess."""
+"""Compares models on a fake accelerator with the CPU; `test_fake_accelerator.py` runs it in a subprocess."""
 
 import copy
 
 import numpy as np
 import pytest
 import torch
-from far_device import FAR, near, on_far
+from fake_accelerator import FAR, near, on_far
 from PIL import Image
 
 from hf_attention import (
@@ -186,10 +186,10 @@ def test_alignments():
 
 
 PICTURES = {
-    "attention": (compact_vit, attend, lambda found: found.rollout()),
-    "gradient": (compact_vit, saliency, lambda found: found),
-    "windows": (lambda: IMAGES["attention_cnn, attention"](), look, lambda found: found.corners()),
-    "glimpses": (lambda: IMAGES["recurrent_attention"](), look, lambda found: found.corners()),
+    "attention": (compact_vit, attend, lambda output: output.rollout()),
+    "gradient": (compact_vit, saliency, lambda output: output),
+    "windows": (lambda: IMAGES["attention_cnn, attention"](), look, lambda output: output.corners()),
+    "glimpses": (lambda: IMAGES["recurrent_attention"](), look, lambda output: output.corners()),
 }
 
 
