@@ -4,8 +4,8 @@
 A fake accelerator, "far", for machines without a real one: its tensors are in the CPU's memory and are computed there
 but, as on a GPU, cannot be mixed with CPU tensors, and each wait for a result is counted.
 
-PyTorch takes one such device in a process, and every library then sees it: hence `test_far_device.py` starts the tests
-in a process of their own.
+PyTorch takes one such device in a process, and every library then sees it: hence `test_fake_accelerator.py` starts the
+tests in a process of their own.
 """
 
 from contextlib import contextmanager
