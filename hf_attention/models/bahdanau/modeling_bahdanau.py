@@ -249,9 +249,12 @@ class BahdanauDecoder(BahdanauPreTrainedModel):
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
         lengths: torch.Tensor | None = None,
+        past_key_values: Cache | None = None,
         **kwargs: object,
     ) -> BaseModelOutputWithPastAndCrossAttentions:
         r"""
+        cache (`BahdanauCache`, *optional*):
+            The state after the previous tokens; `past_key_values` is its name before transformers 5.24.
         lengths (`torch.Tensor` of shape `(batch_size,)`, on the CPU, *optional*):
             The number of tokens of each row whose outputs are needed, at least 1. The fast path leaves out what
             follows.
@@ -270,6 +273,7 @@ class BahdanauDecoder(BahdanauPreTrainedModel):
         check_mask("decoder_attention_mask", attention_mask, inputs_embeds, exactly=False)
         if attention_mask is not None:  # `generate` passes that of all tokens so far
             attention_mask = attention_mask[:, -inputs_embeds.shape[1] :]
+        cache = past_key_values if cache is None else cache
         if cache is not None and not isinstance(cache, BahdanauCache):
             raise ValueError(f"The decoder's cache must be a BahdanauCache, got {type(cache).__name__}.")
 
