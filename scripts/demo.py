@@ -7,13 +7,14 @@ from pathlib import Path
 
 import rich
 from rich.table import Table
-from train_translation import main as train
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
 from hf_attention.interpret import align, render_alignment
+from hf_attention.training.arguments import TRANSLATION_ARGUMENTS, parse
+from hf_attention.training.translation import train_translation
 
 
-RECIPE = Path(__file__).parent / "recipes" / "dates.yaml"
+RECIPES = Path(__file__).parent / "recipes"
 EXAMPLES = [
     "4. März 2005",
     "2031년 12월 25일 목요일",
@@ -23,15 +24,15 @@ EXAMPLES = [
 ]
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output_dir", default="outputs/bahdanau-dates")
     options, others = parser.parse_known_args()
 
-    arguments = [str(RECIPE), "--output_dir", options.output_dir, "--overwrite_output_dir", *others]
-    results = train(arguments)
+    arguments = ["dates", "--output_dir", options.output_dir, "--overwrite_output_dir", *others]
+    results = train_translation(*parse(TRANSLATION_ARGUMENTS, arguments, RECIPES))
 
-    # what anybody does with the folder: no class of ours is named
+    # the Auto classes load the folder; no class of this package is named
     model = AutoModelForSeq2SeqLM.from_pretrained(options.output_dir)
     tokenizer = AutoTokenizer.from_pretrained(options.output_dir)
     for alignment in align(model, tokenizer, EXAMPLES):

@@ -7,33 +7,34 @@ from pathlib import Path
 
 import rich
 from rich.table import Table
-from train_image_classification import main as train
 from transformers import AutoModelForImageClassification, pipeline
 from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
 from hf_attention.data.images import load_digits, open_image
 from hf_attention.interpret import attend, overlay, render_image, saliency
+from hf_attention.training.arguments import IMAGE_ARGUMENTS, parse
+from hf_attention.training.image_classification import train_image_classification
 
 
-RECIPE = Path(__file__).parent / "recipes" / "digits.yaml"
+RECIPES = Path(__file__).parent / "recipes"
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output_dir", default="outputs/compact-vit-digits")
     options, others = parser.parse_known_args()
 
-    arguments = [str(RECIPE), "--output_dir", options.output_dir, "--overwrite_output_dir", *others]
-    results = train(arguments)
+    arguments = ["digits", "--output_dir", options.output_dir, "--overwrite_output_dir", *others]
+    results = train_image_classification(*parse(IMAGE_ARGUMENTS, arguments, RECIPES))
 
-    # what anybody does with the folder: no class of ours is named
+    # the Auto classes load the folder; no class of this package is named
     model = AutoModelForImageClassification.from_pretrained(options.output_dir)
     image_processor = AutoImageProcessor.from_pretrained(options.output_dir)
     images = [open_image(cell) for cell in load_digits()["test"]["image"][:3]]
     maps = saliency(model, image_processor, images, method="integrated_gradients")
     for number, (item, pixels) in enumerate(zip(attend(model, image_processor, images), maps)):
         views = {"image": None, "rollout": item.rollout(), "sequence pool": item.pooling_map()}
-        table = Table(title=f"\na digit taken for {item.label} (probability {item.score:.2f})", box=None)
+        table = Table(title=f"\na digit predicted as {item.label} (probability {item.score:.2f})", box=None)
         for name in views:
             table.add_column(name)
         table.add_row(*(render_image(item.image, values) for values in views.values()))
@@ -41,13 +42,13 @@ def main():
         overlay(item.image, item.rollout()).save(Path(options.output_dir, "assets", f"rollout-{number}.png"))
         overlay(item.image, abs(pixels)).save(Path(options.output_dir, "assets", f"integrated-gradients-{number}.png"))
 
-    found = pipeline("image-classification", model=options.output_dir)(images[0], top_k=1)[0]
+    prediction = pipeline("image-classification", model=options.output_dir)(images[0], top_k=1)[0]
     table = Table(title="\non digits it has not seen")
     table.add_column("metric")
     table.add_column("value", justify="right")
     table.add_row("accuracy", f"{results['test_accuracy']:.4f}")
     table.add_row("training time, s", f"{results['train_runtime']:.0f}")
-    table.add_row("pipeline, first digit", f"{found['label']} ({found['score']:.2f})")
+    table.add_row("pipeline, first digit", f"{prediction['label']} ({prediction['score']:.2f})")
     rich.print(table)
     rich.print(f"The model, its card (README.md) and its pictures are in {options.output_dir}.")
 

@@ -10,32 +10,42 @@ Publish a trained model, the dates data set or a Space on the Hub, in one commit
 """
 
 import argparse
-import sys
 import tempfile
 from contextlib import nullcontext
 
 import hf_attention  # noqa: F401  (registers the models)
+from hf_attention._command_line import errors_in_one_line
 from hf_attention.hub import publish_folder, publish_model, write_dates_dataset, write_space
 from hf_attention.hub.publish import check_models
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", help="the model's folder; with --dataset or --space, where to make one")
+    parser.add_argument("folder", help="the model's folder; with --dataset or --space, the folder to create")
     parser.add_argument("repo_id", help="user/name")
     kind = parser.add_mutually_exclusive_group()
-    kind.add_argument("--dataset", action="store_true", help="make and publish the dates as a data set")
-    kind.add_argument("--space", action="store_true", help="make and publish a Space that shows models")
-    parser.add_argument("--models", nargs="+", default=[], metavar="MODEL", help="what the Space shows: Hub names")
+    kind.add_argument("--dataset", action="store_true", help="create and publish the dates as a data set")
+    kind.add_argument("--space", action="store_true", help="create and publish a Space that shows models")
+    parser.add_argument(
+        "--models",
+        nargs="+",
+        default=[],
+        metavar="MODEL",
+        help="models that the Space shows, by their names on the Hub",
+    )
     parser.add_argument("--private", action="store_true", help="make a new repository private")
-    parser.add_argument("--dry_run", action="store_true", help="check, and tell what would be uploaded")
+    parser.add_argument("--dry_run", action="store_true", help="check, and list what would be uploaded")
     parser.add_argument("--revision", help="branch to write to (default: main)")
     parser.add_argument("--create_pr", action="store_true", help="open a pull request")
     parser.add_argument("--commit_message", help="title of the commit")
     parser.add_argument("--tags", nargs="+", default=[], metavar="TAG", help="tags for the card")
     parser.add_argument("--version", metavar="TAG", help="git tag for the commit, such as v1.0")
-    parser.add_argument("--trust_remote_code", action="store_true", help="run code in the folder that is not ours")
-    parser.add_argument("--overwrite", action="store_true", help="replace a model of another kind, or a card by hand")
+    parser.add_argument(
+        "--trust_remote_code", action="store_true", help="run code in the folder that differs from this package's"
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace a model of another type, or a handwritten card"
+    )
     options = parser.parse_args(arguments)
     if bool(options.models) != options.space:
         parser.error("--space needs --models, and --models are for --space")
@@ -46,7 +56,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     return options
 
 
-def main(arguments: list[str] | None = None):
+def main(arguments: list[str] | None = None) -> None:
     options = parse(arguments)
     shared = {
         "private": options.private or None,
@@ -54,7 +64,7 @@ def main(arguments: list[str] | None = None):
         "revision": options.revision,
         "create_pr": options.create_pr,
     }
-    try:
+    with errors_in_one_line("publish.py"):
         if options.dataset or options.space:
             kind = "dataset" if options.dataset else "space"
             message = options.commit_message or ("Upload dates" if options.dataset else "Upload Space")
@@ -64,13 +74,13 @@ def main(arguments: list[str] | None = None):
                     write_dates_dataset(folder, options.repo_id)
                 else:
                     write_space(folder, options.models)
-                    if not options.dry_run:  # which asks the Hub nothing
+                    if not options.dry_run:  # it does not ask the Hub
                         check_models(options.models)
-                found = publish_folder(
+                published = publish_folder(
                     folder, options.repo_id, kind, overwrite=options.overwrite, commit_message=message, **shared
                 )
         else:
-            found = publish_model(
+            published = publish_model(
                 options.folder,
                 options.repo_id,
                 commit_message=options.commit_message or "Upload model",
@@ -80,12 +90,11 @@ def main(arguments: list[str] | None = None):
                 overwrite=options.overwrite,
                 **shared,
             )
-    except (OSError, ValueError) as error:
-        sys.exit(f"publish.py: {error}")
-    print("\n".join(found.files))
-    if found.skipped:
-        print(f"skipped: {', '.join(found.skipped)}")
-    print(f"{len(found.files)} files {'would go' if found.url is None else 'are'} to {found.url or found.repo_id}")
+    print("\n".join(published.files))
+    if published.skipped:
+        print(f"skipped: {', '.join(published.skipped)}")
+    verb = "would go" if published.url is None else "are"
+    print(f"{len(published.files)} files {verb} to {published.url or published.repo_id}")
 
 
 if __name__ == "__main__":

@@ -4,19 +4,32 @@
 Train or fine-tune any image classifier of transformers.
 
     python scripts/train_image_classification.py                                   # scikit-learn's digits, a tiny CCT
-    python scripts/train_image_classification.py recipe.yaml --learning_rate 1e-3  # a recipe, one option changed
+    python scripts/train_image_classification.py digits --learning_rate 1e-3       # a recipe of scripts/recipes
+    python scripts/train_image_classification.py recipe.yaml --learning_rate 1e-3  # a recipe of your own
     python scripts/train_image_classification.py --help
+
+Where the package is installed, `hf-attention-train-image-classification` is the same.
 """
 
+from pathlib import Path
+
 import hf_attention  # noqa: F401  (registers the models)
-from hf_attention.training.arguments import ImageDataArguments, ImageModelArguments, ImageTrainingArguments, parse
+from hf_attention._command_line import errors_in_one_line
+from hf_attention.training.arguments import IMAGE_ARGUMENTS, parse
 from hf_attention.training.image_classification import train_image_classification
 
 
-def main(arguments: list[str] | None = None) -> dict:
-    return train_image_classification(
-        *parse([ImageModelArguments, ImageDataArguments, ImageTrainingArguments], arguments)
-    )
+RECIPES = Path(__file__).parent / "recipes"
+
+
+def train(arguments: list[str] | None = None) -> dict:
+    """Trains as the command line says, and returns the results."""
+    return train_image_classification(*parse(IMAGE_ARGUMENTS, arguments, RECIPES))
+
+
+def main() -> None:
+    with errors_in_one_line("train_image_classification.py"):
+        train()
 
 
 if __name__ == "__main__":

@@ -4,22 +4,32 @@
 Train or fine-tune any sequence-to-sequence model of transformers on pairs of texts.
 
     python scripts/train_translation.py                                   # the embedded dates, a tiny Bahdanau model
-    python scripts/train_translation.py recipe.yaml --learning_rate 1e-3  # a recipe, one option changed
+    python scripts/train_translation.py dates --learning_rate 1e-3        # a recipe of scripts/recipes, one change
+    python scripts/train_translation.py recipe.yaml --learning_rate 1e-3  # a recipe of your own
     python scripts/train_translation.py --help
+
+Where the package is installed, `hf-attention-train-translation` is the same.
 """
 
+from pathlib import Path
+
 import hf_attention  # noqa: F401  (registers the models)
-from hf_attention.training.arguments import (
-    ModelArguments,
-    ParallelDataArguments,
-    TranslationTrainingArguments,
-    parse,
-)
+from hf_attention._command_line import errors_in_one_line
+from hf_attention.training.arguments import TRANSLATION_ARGUMENTS, parse
 from hf_attention.training.translation import train_translation
 
 
-def main(arguments: list[str] | None = None) -> dict:
-    return train_translation(*parse([ModelArguments, ParallelDataArguments, TranslationTrainingArguments], arguments))
+RECIPES = Path(__file__).parent / "recipes"
+
+
+def train(arguments: list[str] | None = None) -> dict:
+    """Trains as the command line says, and returns the results."""
+    return train_translation(*parse(TRANSLATION_ARGUMENTS, arguments, RECIPES))
+
+
+def main() -> None:
+    with errors_in_one_line("train_translation.py"):
+        train()
 
 
 if __name__ == "__main__":

@@ -15,8 +15,8 @@ CACHE = tempfile.TemporaryDirectory(prefix="hf_attention-tests-")
 os.environ.pop("HF_TOKEN", None)
 os.environ.update(HUB.client_environment(CACHE.name))
 
-from train_image_classification import main as train_images  # noqa: E402
-from train_translation import main  # noqa: E402
+from train_image_classification import train as train_images  # noqa: E402
+from train_translation import train as train_translation  # noqa: E402
 
 
 def pytest_unconfigure():
@@ -55,7 +55,7 @@ def small_run(tmp_path_factory):
     }
     (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe))
     output_dir = folder / "bahdanau-small"
-    results = main([str(folder / "recipe.yaml"), "--output_dir", str(output_dir), *SMALL])
+    results = train_translation([str(folder / "recipe.yaml"), "--output_dir", str(output_dir), *SMALL])
     return output_dir, results
 
 

@@ -2,6 +2,8 @@
 
 """Augmentation of batches of images, by kornia, on the device where they are."""
 
+from collections.abc import Sequence
+
 import kornia.augmentation as K
 import torch
 from kornia.augmentation.auto import RandAugment
@@ -35,7 +37,7 @@ class ImageAugmentation(nn.Module):
         image_size (`int`): of the crops, in pixels.
         num_labels (`int`): classes.
         image_mean, image_std (`list[float]`): of each channel, of pixels from 0 to 1.
-        crop_scale (`tuple[float, float]`, *optional*):
+        crop_scale (`Sequence[float]`, *optional*):
             Part of the image's area that a crop takes, resized to `image_size` (Szegedy et al. 2014, section 6).
         crop_padding (`int`, *optional*, defaults to 0):
             Pixels of zeros around the image, of which a crop of `image_size` is taken.
@@ -60,7 +62,7 @@ class ImageAugmentation(nn.Module):
         num_labels: int,
         image_mean: list[float],
         image_std: list[float],
-        crop_scale: tuple[float, float] | None = None,
+        crop_scale: Sequence[float] | None = None,
         crop_padding: int = 0,
         horizontal_flip: float = 0.0,
         randaugment_ops: int = 0,
@@ -104,7 +106,7 @@ class ImageAugmentation(nn.Module):
         if crop_padding:
             before.append(K.RandomCrop(size, padding=crop_padding))
         if crop_scale is not None:
-            before.append(K.RandomResizedCrop(size, scale=tuple(crop_scale)))
+            before.append(K.RandomResizedCrop(size, scale=(crop_scale[0], crop_scale[1])))
         if horizontal_flip:
             before.append(K.RandomHorizontalFlip(p=horizontal_flip))
         if random_erasing:

@@ -7,8 +7,9 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields
+from pathlib import Path
 from typing import ClassVar
 
 import torch
@@ -20,23 +21,35 @@ from transformers import (
     Seq2SeqTrainingArguments,
     TrainingArguments,
 )
+from transformers.utils import (
+    SAFE_WEIGHTS_INDEX_NAME,
+    SAFE_WEIGHTS_NAME,
+    WEIGHTS_INDEX_NAME,
+    WEIGHTS_NAME,
+    has_file,
+)
 
 from ..data.embedded import EMBEDDED_IMAGES, EmbeddedImages
+from ..hub.folder import check_weights, refuse_pickles
 
 
-# what belongs to one run on one machine
-OF_THE_PLACE = ("output_dir", "overwrite_output_dir", "resume_from_checkpoint", "run_name", "logging_dir", "use_cpu")
-OF_THE_PLACE += ("dataloader_pin_memory", "local_rank", "push_to_hub", "hub_model_id", "disable_tqdm", "report_to")
-OF_THE_PLACE += ("accelerator_config", "deepspeed", "fsdp", "fsdp_config", "trust_remote_code")
-MADE_FALSE = ("activation_checkpointing", "gradient_checkpointing", "debug")  # by transformers, of None
+# machine-specific arguments, which are not saved
+LOCAL_ARGUMENTS = ("output_dir", "overwrite_output_dir", "resume_from_checkpoint", "run_name", "logging_dir")
+LOCAL_ARGUMENTS += ("use_cpu", "dataloader_pin_memory", "local_rank", "push_to_hub", "hub_model_id", "disable_tqdm")
+LOCAL_ARGUMENTS += ("report_to", "accelerator_config", "deepspeed", "fsdp", "fsdp_config", "trust_remote_code")
+# arguments that transformers sets from None to a false value
+FALSY_DEFAULTS = ("activation_checkpointing", "gradient_checkpointing", "debug")
+RECIPE_SUFFIXES = (".yaml", ".yml", ".json")
 
 
 @dataclass
 class BaseModelArguments:
     """Which model to train: a new one (`model_type`), or one to fine-tune (`model_name_or_path`)."""
 
+    model_type: str = field(default="", metadata={"help": "Model type of a new model."})
+    preset: str | None = field(default=None, metadata={"help": "Preset of a new model."})
     model_name_or_path: str | None = field(
-        default=None, metadata={"help": "Model to fine-tune: a Hub name or a folder. Without it a new one is made."}
+        default=None, metadata={"help": "Model to fine-tune: a Hub name or a folder. The default is a new model."}
     )
     config_overrides: str | None = field(
         default=None, metadata={"help": "Options of a new model: `hidden_size=256,num_hidden_layers=4`."}
@@ -46,11 +59,34 @@ class BaseModelArguments:
         default=False, metadata={"help": "Whether to run code that comes with a model of the Hub."}
     )
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.model_type not in CONFIG_MAPPING:
             close = difflib.get_close_matches(self.model_type, CONFIG_MAPPING, n=1)
-            meant = f"; did you mean {close[0]!r}?" if close else "."
-            raise ValueError(f"`model_type`: transformers knows no {self.model_type!r}{meant}")
+            hint = f"; did you mean {close[0]!r}?" if close else "."
+            raise ValueError(f"`model_type`: transformers has no model type {self.model_type!r}{hint}")
+
+    def check_model_to_tune(self) -> None:
+        """
+        Raises `ValueError` if options of a new model are set in addition to `model_name_or_path`, or if the weights of
+        the model to fine-tune are incomplete or a pickle.
+        """
+        if self.model_name_or_path is None:
+            return
+        if self.config_overrides or self.preset:
+            raise ValueError(
+                "`config_overrides` and `preset` are for a new model; one of `model_name_or_path` has its config."
+            )
+        if self.model_type != type(self).model_type:
+            raise ValueError(f"`model_type` ({self.model_type}) is for a new model; `model_name_or_path` has a type.")
+        if os.path.isdir(self.model_name_or_path):
+            check_weights(self.model_name_or_path)
+        elif not self.has_model_file(SAFE_WEIGHTS_NAME, SAFE_WEIGHTS_INDEX_NAME) and self.has_model_file(
+            WEIGHTS_NAME, WEIGHTS_INDEX_NAME
+        ):
+            raise refuse_pickles(self.model_name_or_path, [WEIGHTS_NAME])
+
+    def has_model_file(self, *names: str) -> bool:
+        return any(has_file(str(self.model_name_or_path), name, revision=self.model_revision) for name in names)
 
 
 @dataclass
@@ -64,7 +100,7 @@ class ModelArguments(BaseModelArguments):
         default=None, metadata={"help": "Preset of a new model, for `bahdanau`: tiny, mini, small, rnnsearch_50, ..."}
     )
     tokenizer_name: str | None = field(
-        default=None, metadata={"help": "Tokenizer to use in place of the model's, or of one trained on the data."}
+        default=None, metadata={"help": "Tokenizer to use instead of the model's, or of one trained on the data."}
     )
 
 
@@ -82,12 +118,12 @@ class ImageModelArguments(BaseModelArguments):
         default=None, metadata={"help": "Attention: eager, sdpa, flex_attention, flash_attention_2, ..."}
     )
     ignore_mismatched_sizes: bool = field(
-        default=False, metadata={"help": "Whether to fine-tune with a new head where the classes are others."}
+        default=False, metadata={"help": "Whether to fine-tune with a new head if the classes differ."}
     )
 
 
-def check_positive(arguments: object, *names: str):
-    """Raises `ValueError` where one of these is given, but is no positive number."""
+def check_positive(arguments: object, *names: str) -> None:
+    """Raises `ValueError` if one of these arguments is set, but not positive."""
     for name in names:
         value = getattr(arguments, name)
         if value is not None and value <= 0:
@@ -95,13 +131,56 @@ def check_positive(arguments: object, *names: str):
 
 
 @dataclass
-class ParallelDataArguments:
-    """Which sentence pairs to train on; without a name or files, the embedded dates."""
+class BaseDataArguments:
+    """Which examples to train on."""
+
+    dataset_name: str = field(default="", metadata={"help": "A dataset of the Hub, or a local dataset folder."})
+    dataset_config_name: str | None = field(default=None, metadata={"help": "The dataset's configuration."})
+    streaming: bool = field(default=False, metadata={"help": "Read the data while training (needs `max_steps`)."})
+    max_train_samples: int | None = field(default=None, metadata={"help": "Use this many training examples."})
+    max_eval_samples: int | None = field(
+        default=None, metadata={"help": "Use this many validation and this many test examples."}
+    )
+
+    def __post_init__(self) -> None:
+        check_positive(self, "max_train_samples", "max_eval_samples")
+
+    @property
+    def files(self) -> dict:
+        """The arguments `train_file`, `validation_file` and `test_file` by split, if they are set."""
+        files = {split: getattr(self, f"{split}_file") for split in ("train", "validation", "test")}
+        return {split: names for split, names in files.items() if names}
+
+    @property
+    def limits(self) -> dict[str, int | None]:
+        """The largest number of examples by split; `None` for all."""
+        return {"train": self.max_train_samples, "validation": self.max_eval_samples, "test": self.max_eval_samples}
+
+    @property
+    def is_on_hub(self) -> bool:
+        """Whether `dataset_name` is a data set of the Hub, and not embedded or local."""
+        return not self.is_embedded and not self.files and not os.path.isdir(self.dataset_name)
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether the data comes with the package."""
+        raise NotImplementedError
+
+    @property
+    def name(self) -> str:
+        """The data's name in a sentence."""
+        if self.is_embedded or self.is_on_hub:
+            return self.dataset_name
+        return os.path.basename(os.path.abspath(self.dataset_name))
+
+
+@dataclass
+class ParallelDataArguments(BaseDataArguments):
+    """Which sentence pairs to train on. Without a name or files, these are the embedded dates."""
 
     dataset_name: str = field(
         default="dates", metadata={"help": "`dates`, a dataset of the Hub, or a local dataset folder."}
     )
-    dataset_config_name: str | None = field(default=None, metadata={"help": "The dataset's configuration."})
     train_file: list[str] | None = field(
         default=None, metadata={"help": "Training file: csv, tsv, json, jsonl, parquet, or two text files."}
     )
@@ -109,9 +188,6 @@ class ParallelDataArguments:
     test_file: list[str] | None = field(default=None, metadata={"help": "Test file, in the same forms."})
     source_lang: str = field(default="source", metadata={"help": "Key of the `translation` column, or a column."})
     target_lang: str = field(default="target", metadata={"help": "Key of the `translation` column, or a column."})
-    streaming: bool = field(default=False, metadata={"help": "Read the data while training (needs `max_steps`)."})
-    max_train_samples: int | None = field(default=None, metadata={"help": "Use this many training pairs."})
-    max_eval_samples: int | None = field(default=None, metadata={"help": "Use this many validation and test pairs."})
     max_source_length: int = field(default=128, metadata={"help": "Longest source, in tokens."})
     max_target_length: int = field(default=128, metadata={"help": "Longest target, in tokens."})
     tokenizer_type: str | None = field(
@@ -119,39 +195,42 @@ class ParallelDataArguments:
     )
     vocab_size: int = field(default=8000, metadata={"help": "Pieces of a new model's tokenizer."})
     separate_vocabularies: bool = field(
-        default=False, metadata={"help": "Train a tokenizer for each side, not one for both (`bahdanau` alone)."}
+        default=False, metadata={"help": "Train a tokenizer each for source and target (`bahdanau` only)."}
     )
     bleu_tokenize: str = field(default="13a", metadata={"help": "sacrebleu's tokenizer: 13a, zh, ja-mecab, char, ..."})
     num_beams: int = field(default=5, metadata={"help": "Beams of the test and of the saved generation config."})
 
-    def __post_init__(self):
-        names = ("max_train_samples", "max_eval_samples", "max_source_length", "max_target_length")
-        check_positive(self, *names, "vocab_size", "num_beams")
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_positive(self, "max_source_length", "max_target_length", "vocab_size", "num_beams")
         if self.tokenizer_type not in (None, "unigram", "bpe", "char"):
             raise ValueError(f"`tokenizer_type` must be unigram, bpe or char, got {self.tokenizer_type!r}.")
         if self.source_lang == self.target_lang:
             raise ValueError(
                 f"`source_lang` and `target_lang` are both {self.source_lang!r}: a model would learn to copy."
             )
-        if self.dataset_name != "dates" and (self.train_file or self.validation_file or self.test_file):
+        if self.dataset_name != "dates" and self.files:
             raise ValueError(
                 f"`dataset_name` is {self.dataset_name}, but files are named too. Name one or the others."
             )
 
     @property
-    def uses_dates(self) -> bool:
-        return self.dataset_name == "dates" and not (self.train_file or self.validation_file or self.test_file)
+    def is_embedded(self) -> bool:
+        return self.dataset_name == "dates" and not self.files
+
+    @property
+    def name(self) -> str:
+        return os.path.basename(self.train_file[0]) if self.train_file else super().name
 
 
 @dataclass
-class ImageDataArguments:
-    """Which images to train on, and how they are varied; without a name or files, scikit-learn's digits."""
+class ImageDataArguments(BaseDataArguments):
+    """Which images to train on, and how to augment them. Without a name or files, these are scikit-learn's digits."""
 
     dataset_name: str = field(
         default="digits",
         metadata={"help": "`digits`, `cluttered_digits`, a dataset of the Hub, or a local dataset folder."},
     )
-    dataset_config_name: str | None = field(default=None, metadata={"help": "The dataset's configuration."})
     train_file: str | None = field(
         default=None, metadata={"help": "Training images: a parquet file, or a folder with a sub-folder a class."}
     )
@@ -160,11 +239,8 @@ class ImageDataArguments:
     image_column: str | None = field(default=None, metadata={"help": "Column of the images, if there are several."})
     label_column: str | None = field(default=None, metadata={"help": "Column of the classes, if there are several."})
     validation_share: float = field(
-        default=0.1, metadata={"help": "Share of the training images to validate on, where there is no such split."}
+        default=0.1, metadata={"help": "Share of the training images to validate on, if there is no such split."}
     )
-    streaming: bool = field(default=False, metadata={"help": "Read the data while training (needs `max_steps`)."})
-    max_train_samples: int | None = field(default=None, metadata={"help": "Use this many training images."})
-    max_eval_samples: int | None = field(default=None, metadata={"help": "Use this many validation and test images."})
     verify_images: bool = field(
         default=True, metadata={"help": "Whether to decode every image once before training, to find bad ones."}
     )
@@ -185,24 +261,28 @@ class ImageDataArguments:
     random_erasing: float = field(default=0.0, metadata={"help": "Probability of erasing a rectangle."})
     mixup_alpha: float = field(default=0.0, metadata={"help": "Alpha of mixup; 0 leaves it out."})
     cutmix_alpha: float = field(default=0.0, metadata={"help": "Alpha of cutmix; 0 leaves it out."})
-    cutmix_probability: float = field(default=0.5, metadata={"help": "Of cutmix, where there is mixup too."})
+    cutmix_probability: float = field(default=0.5, metadata={"help": "Probability of cutmix when mixup is on too."})
     mix_epochs: float | None = field(
-        default=None, metadata={"help": "Epochs after which mixup and cutmix stop; without it they never do."}
+        default=None, metadata={"help": "Epochs after which mixup and cutmix stop. The default is never."}
     )
-
-    def __post_init__(self):
-        check_positive(self, "max_train_samples", "max_eval_samples")
 
     @property
     def embedded(self) -> EmbeddedImages | None:
-        """The embedded data set, where no files and no dataset of the Hub are named."""
-        has_files = self.train_file or self.validation_file or self.test_file
-        return None if has_files else EMBEDDED_IMAGES.get(self.dataset_name)
+        """The embedded data set, if neither files nor a dataset of the Hub are named."""
+        return None if self.files else EMBEDDED_IMAGES.get(self.dataset_name)
+
+    @property
+    def is_embedded(self) -> bool:
+        return self.embedded is not None
+
+    @property
+    def name(self) -> str:
+        return os.path.basename(os.path.dirname(os.path.abspath(self.train_file))) if self.train_file else super().name
 
 
 @dataclass
-class RunArguments:
-    """What both training scripts change of, or add to, transformers' training arguments."""
+class RunArguments(TrainingArguments):
+    """What both training scripts change or add to transformers' `TrainingArguments`."""
 
     default_run_name: ClassVar[str] = "run"
 
@@ -214,33 +294,37 @@ class RunArguments:
         default=None, metadata={"help": "Stop after this many evaluations without a better metric."}
     )
     resume_from_checkpoint: str | None = field(
-        default=None, metadata={"help": "A checkpoint folder, or `last` for the last whole one in `output_dir`."}
+        default=None, metadata={"help": "A checkpoint folder, or `last` for the last complete one in `output_dir`."}
     )
     do_train: bool = field(default=True, metadata={"help": "Whether to train."})
     hub_strategy: str = field(
-        default="end", metadata={"help": "When to push: `end`, once and checked, or as the Trainer does on its way."}
+        default="end",
+        metadata={"help": "When to push: `end`, once and checked, or during training as the Trainer does."},
     )
     report_to: None | str | list[str] = field(default="none", metadata={"help": "Where to report: tensorboard, ..."})
 
-    def __post_init__(self):
-        if self.hub_token is not None:  # the Trainer saves and pushes its arguments, and a token is nobody's business
-            os.environ["HF_TOKEN"] = self.hub_token
-            self.hub_token = None
+    def __post_init__(self) -> None:
         if self.output_dir is None:
             self.output_dir = os.path.join("outputs", self.run_name or self.default_run_name)
         if not torch.accelerator.is_available():
             self.dataloader_pin_memory = False
-            self.use_cpu = self.use_cpu or self.bf16  # a CPU has bf16 too; transformers asks to be told
+            self.use_cpu = self.use_cpu or self.bf16  # transformers requires it for bf16 on a CPU
         if self.early_stopping_patience is not None:
             if self.eval_strategy == "no":
                 raise ValueError("`early_stopping_patience` counts evaluations; set `eval_strategy`.")
             self.metric_for_best_model = self.metric_for_best_model or "loss"
         super().__post_init__()
 
+    def move_token_to_environment(self) -> None:
+        """Moves `hub_token` to `HF_TOKEN`, which all clients read: the Trainer saves and pushes its arguments."""
+        if self.hub_token is not None:
+            os.environ["HF_TOKEN"] = self.hub_token
+            self.hub_token = None
+
 
 @dataclass
 class TranslationTrainingArguments(RunArguments, Seq2SeqTrainingArguments):
-    """`Seq2SeqTrainingArguments` with the defaults of this project and arguments of its own."""
+    """`Seq2SeqTrainingArguments` with this project's defaults and additional arguments."""
 
     default_run_name: ClassVar[str] = "translation"
 
@@ -254,8 +338,8 @@ class TranslationTrainingArguments(RunArguments, Seq2SeqTrainingArguments):
 
 
 @dataclass
-class ImageTrainingArguments(RunArguments, TrainingArguments):
-    """`TrainingArguments` with the defaults of this project and arguments of its own."""
+class ImageTrainingArguments(RunArguments):
+    """`TrainingArguments` with this project's defaults and additional arguments."""
 
     default_run_name: ClassVar[str] = "image-classification"
 
@@ -267,69 +351,101 @@ class ImageTrainingArguments(RunArguments, TrainingArguments):
     )
 
 
-def describe_options(*arguments: object) -> dict:
-    """
-    What of a run's arguments is not as by default, but for its place and its tokens: a file for [`parse`] that runs it
-    again.
-    """
+# what `parse` fills for each script
+TRANSLATION_ARGUMENTS = (ModelArguments, ParallelDataArguments, TranslationTrainingArguments)
+IMAGE_ARGUMENTS = (ImageModelArguments, ImageDataArguments, ImageTrainingArguments)
+Arguments = BaseModelArguments | BaseDataArguments | RunArguments
+
+
+def describe_options(*arguments: Arguments) -> dict:
+    """Returns the non-default arguments, excluding local paths and tokens: the content of a recipe for [`parse`]."""
     options = {}
     for part in arguments:
-        given = part.to_dict() if isinstance(part, TrainingArguments) else asdict(part)
+        values = part.to_dict() if isinstance(part, RunArguments) else asdict(part)
         for item in fields(part):
-            if not item.init or item.name.endswith("_token") or item.name in OF_THE_PLACE:
+            if not item.init or item.name.endswith("_token") or item.name in LOCAL_ARGUMENTS:
                 continue
             default = item.default if item.default_factory is MISSING else item.default_factory()
-            value = given.get(item.name)
-            is_derived = item.name in MADE_FALSE and not value
+            value = values.get(item.name)
+            is_derived = item.name in FALSY_DEFAULTS and not value
             if value != default and not is_derived and isinstance(value, (bool, int, float, str, list, dict)):
                 options[item.name] = value
     return options
 
 
-def parse(dataclass_types: list[type], arguments: list[str] | None = None) -> tuple:
+def parse(
+    dataclass_types: Sequence[type[Arguments]], arguments: list[str] | None = None, recipes: Path | None = None
+) -> tuple:
     """
-    Parses a command line whose first argument may be a YAML or JSON file; options after it replace the file's.
+    Parses a command line whose first argument may be a recipe. Options after it replace the recipe's.
+
+    Args:
+        dataclass_types (`Sequence[type]`): the dataclasses to fill.
+        arguments (`list[str]`, *optional*): the command line; defaults to the program's.
+        recipes (`Path`, *optional*): a folder whose recipes can be named without folder and suffix.
+
+    Returns:
+        `tuple`: an instance of each dataclass.
 
     Raises:
-        `ValueError`: for a file with an option that no dataclass has.
+        `ValueError`: if there is no such recipe, or it has an option that no dataclass has.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
-    parser = HfArgumentParser(dataclass_types)
-    if arguments and os.path.splitext(arguments[0])[1] in (".yaml", ".yml", ".json"):
-        with open(arguments[0], encoding="utf-8") as file:
-            options = json.load(file) if arguments[0].endswith(".json") else yaml.safe_load(file)
-        if not isinstance(options, dict):
-            raise ValueError(f"{arguments[0]} must hold options, one a line, as in `learning_rate: 1e-3`.")
-        known = {field.name for dataclass_type in dataclass_types for field in fields(dataclass_type) if field.init}
+    parser = HfArgumentParser(dataclass_types)  # ty: ignore[invalid-argument-type]  # it takes any dataclasses
+    if arguments and not arguments[0].startswith("-"):
+        known = {item.name for dataclass_type in dataclass_types for item in fields(dataclass_type) if item.init}
+        file = find_recipe(arguments[0], recipes, known)
+        options = read_recipe(file)
         if unknown := set(options) - known:
-            raise ValueError(f"{arguments[0]} has unknown options: {', '.join(sorted(unknown))}.")
-        # by way of the command line, so that every value is checked and gets its type
-        written = []
+            raise ValueError(f"{file} has unknown options: {', '.join(sorted(unknown))}.")
+        # through the command line, so that every value is checked and gets its type
+        recipe_arguments = []
         for name, value in options.items():
             values = value if isinstance(value, list) else [value]
             if value is not None:
-                text = [json.dumps(item) if isinstance(item, dict) else str(item) for item in values]
-                written += [f"--{name}", *text]
-        arguments = [*written, *arguments[1:]]
+                texts = [json.dumps(item) if isinstance(item, dict) else str(item) for item in values]
+                recipe_arguments += [f"--{name}", *texts]
+        arguments = [*recipe_arguments, *arguments[1:]]
     return parser.parse_args_into_dataclasses(arguments)
+
+
+def find_recipe(name: str, recipes: Path | None, known: set[str]) -> Path:
+    """
+    Returns the file `name`, or else the recipe of this name in the folder `recipes`.
+
+    Raises `ValueError` if there is neither, with the names of the recipes that have `known` options only.
+    """
+    if os.path.isfile(name) and name.endswith(RECIPE_SUFFIXES):
+        return Path(name)
+    files = {file.stem: file for file in sorted(recipes.glob("*.yaml"))} if recipes is not None else {}
+    if name.removesuffix(".yaml") in files:
+        return files[name.removesuffix(".yaml")]
+    names = ", ".join(stem for stem, file in files.items() if set(read_recipe(file)) <= known)
+    raise ValueError(f"{name!r} is not a YAML or JSON file" + (f", nor one of the recipes {names}." if names else "."))
+
+
+def read_recipe(file: Path) -> dict:
+    text = file.read_text("utf-8")
+    options = json.loads(text) if file.suffix == ".json" else yaml.safe_load(text)
+    if not isinstance(options, dict):
+        raise ValueError(f"{file} must hold options, one a line, as in `learning_rate: 1e-3`.")
+    return options
 
 
 def parse_overrides(defaults: PreTrainedConfig, overrides: str | None, from_data: Iterable[str]) -> dict:
     """
-    `a=1,b=true,c=[1,2]` with the types of a config's own values.
+    Parses `a=1,b=true,c=[1,2]` with the types of a config's own values.
 
-    Raises `ValueError` for an option the config has not, one that the tokenizer or the data decides, or a value of
-    another type.
+    Raises `ValueError` for an option that the config does not have, one that the tokenizer or the data determines, or
+    a value of another type.
     """
     options = {}
-    for pair in filter(None, re.split(r",(?![^\[]*\])", overrides or "")):  # commas inside a list part nothing
+    for pair in filter(None, re.split(r",(?![^\[]*\])", overrides or "")):  # not at commas inside a list
         name, sign, value = (part.strip() for part in pair.partition("="))
         if not sign:
             raise ValueError(f"`config_overrides` is `option=value,option=value`, but {pair!r} has no `=`.")
         if name in from_data:
-            raise ValueError(
-                f"`config_overrides`: `{name}` comes from the tokenizer or the data; it is not set by hand."
-            )
+            raise ValueError(f"`config_overrides`: `{name}` comes from the tokenizer or the data; it cannot be set.")
         if not hasattr(defaults, name):
             raise ValueError(f"`config_overrides`: {type(defaults).__name__} has no option {name}.")
         default = getattr(defaults, name)
@@ -341,8 +457,10 @@ def parse_overrides(defaults: PreTrainedConfig, overrides: str | None, from_data
             else:
                 options[name] = yaml.safe_load(value)
                 kinds = (int, float, list if isinstance(default, tuple) else type(default))
-                if default is not None and not isinstance(options[name], kinds):  # else the config knows
+                if default is not None and not isinstance(options[name], kinds):  # else the config checks it
                     raise TypeError
         except (KeyError, TypeError, yaml.YAMLError):
-            raise ValueError(f"`config_overrides`: {value!r} is no value for `{name}` (as in {default!r}).") from None
+            raise ValueError(
+                f"`config_overrides`: {value!r} is not a valid value for `{name}` (as in {default!r})."
+            ) from None
     return options

@@ -3,9 +3,11 @@
 """The image classification recipe: images -> image processor -> model -> `Trainer` -> accuracy -> saved folder."""
 
 import os
+from collections.abc import Callable
 from functools import partial
 from itertools import islice
 
+import numpy as np
 import torch
 from datasets import Dataset, IterableDataset
 from transformers import (
@@ -15,6 +17,7 @@ from transformers import (
     EarlyStoppingCallback,
     PreTrainedConfig,
     PreTrainedModel,
+    TrainerCallback,
     default_data_collator,
     set_seed,
 )
@@ -24,16 +27,9 @@ from transformers.utils import logging
 
 from ..data.augmentation import ImageAugmentation
 from ..data.image_size import processed_size
-from ..data.images import (
-    align_labels,
-    check_images,
-    load_images,
-    make_transform,
-    open_image,
-)
+from ..data.images import align_labels, check_images, load_images, make_transform, open_image
 from ..hub.image_card import ImageCardFacts, write_image_classification_card
 from ..interpret.views import view
-from ..metrics import Accuracy
 from ..models.compact_vit import CompactVitConfig
 from ..models.compact_vit.image_processing_pil_compact_vit import MODES, convert_mode
 from .arguments import (
@@ -43,81 +39,58 @@ from .arguments import (
     describe_options,
     parse_overrides,
 )
-from .checkpoints import (
-    check_figures,
-    check_model_to_tune,
-    check_output_dir,
-    check_push,
-    check_same_model,
-    clear_output_dir,
-    explained_full_disk,
-    find_checkpoint,
-    push,
-    read_results,
-    save_model_whole,
-    write_options,
-)
-from .coverage import measure_coverage
+from .image_scores import compute_metrics, measure_coverage, predicted_classes
 from .image_trainer import ImageClassificationTrainer
-from .loader_share import LoaderShare
+from .output_folder import OutputFolder
+from .splits import Splits, check_has_train, check_streaming, describe_sizes, in_memory, read_evaluation_splits
 
 
 logger = logging.get_logger(__name__)
 
-SHOWN = 256  # images that a card's picture may draw on
-Splits = dict[str, Dataset | IterableDataset]
+CARD_IMAGES = 256  # images that the figure of a card may be drawn from
 
 
 def load_data(args: ImageDataArguments, train: bool, seed: int = 0) -> Splits:
-    """Columns `image` and `label`, in splits `train`, `validation` and `test` as far as the data has them."""
-    files = {"train": args.train_file, "validation": args.validation_file, "test": args.test_file}
-    files = {split: path for split, path in files.items() if path}
-    if args.streaming and args.embedded:
-        raise ValueError(f"`streaming` reads files or a dataset of the Hub; {args.dataset_name!r} is in memory.")
+    """Returns the splits of the data, with columns `image` and `label`."""
     if args.embedded:
         data = args.embedded.load()
     else:
         data = load_images(
-            None if files else args.dataset_name,
+            None if args.files else args.dataset_name,
             args.dataset_config_name,
-            files,
+            args.files,
             args.image_column,
             args.label_column,
             args.streaming,
         )
-    data = dict(data)
-    if train and "train" not in data:
-        raise ValueError("The data has no `train` split. Name a `train_file`.")
-    if train and not args.streaming and "validation" not in data and args.validation_share > 0:
-        try:  # the same split whatever the seed, so that no run validates on what another was trained on
-            parts = data["train"].train_test_split(args.validation_share, stratify_by_column="label", seed=0)
+    splits: Splits = {str(split): rows for split, rows in data.items()}
+    if train:
+        check_has_train(splits)
+    if train and not args.streaming and "validation" not in splits and args.validation_share > 0:
+        rows = in_memory(splits["train"])
+        try:  # the same split for every seed, so that no run validates on what another was trained on
+            parts = rows.train_test_split(args.validation_share, stratify_by_column="label", seed=0)
         except ValueError as error:
             raise ValueError(
-                f"`validation_share` = {args.validation_share} of {len(data['train'])} images cannot be split off "
-                f"({error}). Set it to 0, to another share, or name a `validation_file`."
+                f"`validation_share` = {args.validation_share} of {len(rows)} images cannot be split off ({error}). "
+                "Set it to 0, to another share, or name a `validation_file`."
             ) from error
-        data["train"], data["validation"] = parts["train"], parts["test"]
-    limits = {"train": args.max_train_samples, "validation": args.max_eval_samples, "test": args.max_eval_samples}
-    for split, limit in limits.items():
-        if split not in data:
+        splits["train"], splits["validation"] = parts["train"], parts["test"]
+    for split, limit in args.limits.items():
+        if split not in splits:
             continue
         # data sets are often sorted by class
         if args.streaming:
-            data[split] = data[split].shuffle(seed=seed if split == "train" else 0, buffer_size=10_000)
+            splits[split] = splits[split].shuffle(seed=seed if split == "train" else 0, buffer_size=10_000)
         elif limit is not None:
-            data[split] = data[split].shuffle(seed=0)
+            splits[split] = splits[split].shuffle(seed=0)
         if limit is not None:
-            data[split] = data[split].take(limit)
-    if args.streaming:  # every evaluation reads these again
-        data = {
-            split: rows if split == "train" else Dataset.from_list(list(rows), features=rows.features)
-            for split, rows in data.items()
-        }
-    return data
+            splits[split] = splits[split].take(limit)
+    return read_evaluation_splits(splits) if args.streaming else splits
 
 
 def make_model(model_args: ImageModelArguments, names: list[str]) -> PreTrainedModel:
-    """A model to fine-tune, or a new one, that has the classes of the data."""
+    """Returns the model to fine-tune, or a new one, with the classes of the data."""
     labels = {"id2label": dict(enumerate(names)), "label2id": {name: index for index, name in enumerate(names)}}
     options = {"attn_implementation": model_args.attn_implementation} if model_args.attn_implementation else {}
     name = model_args.model_name_or_path
@@ -130,13 +103,13 @@ def make_model(model_args: ImageModelArguments, names: list[str]) -> PreTrainedM
             make = partial(AutoConfig.for_model, model_args.model_type)
         overrides = parse_overrides(make(), model_args.config_overrides, from_data=["num_labels", *labels])
         config = make(**labels, **overrides)
-        config.architectures = config.architectures or []  # transformers looks through it where there are several
+        config.architectures = config.architectures or []  # transformers iterates over it
         return AutoModelForImageClassification.from_config(config, **options)
 
     source = {"revision": model_args.model_revision, "trust_remote_code": model_args.trust_remote_code}
     config = AutoConfig.from_pretrained(name, **source)
-    trained = [config.id2label[index] for index in range(config.num_labels)]
-    is_named = trained != [f"LABEL_{index}" for index in range(config.num_labels)]
+    trained = list_classes(config)
+    is_named = trained != [f"LABEL_{index}" for index in range(len(trained))]
     is_another = len(trained) != len(names) or (is_named and set(trained) != set(names))
     if is_another and not model_args.ignore_mismatched_sizes:
         raise ValueError(
@@ -168,10 +141,10 @@ def shorten(names: list[str]) -> str:
 def make_image_processor(
     model_args: ImageModelArguments, data_args: ImageDataArguments, config: PreTrainedConfig
 ) -> BaseImageProcessor:
-    """The processor of the model to fine-tune, or one of the new model's size and channels."""
+    """Returns the image processor of the model to fine-tune, or one with the new model's size and channels."""
     num_channels = getattr(config, "num_channels", 3)
     stats = {"image_mean": data_args.image_mean, "image_std": data_args.image_std}
-    stats = {name: values for name, values in stats.items() if values is not None}
+    stats: dict = {name: values for name, values in stats.items() if values is not None}
     for name, values in stats.items():
         if len(values) != num_channels:
             raise ValueError(f"`{name}` has {len(values)} values, but the model's `num_channels` is {num_channels}.")
@@ -184,40 +157,37 @@ def make_image_processor(
         )
     if type(config) not in IMAGE_PROCESSOR_MAPPING:
         raise ValueError(f"transformers has no image processor for `model_type` = {config.model_type!r}.")
-    processor_class = IMAGE_PROCESSOR_MAPPING[type(config)]["pil"]
-    if hasattr(processor_class, "num_channels"):  # ours, which brings images to any number of channels
-        stats["num_channels"] = num_channels
+    processors: dict = IMAGE_PROCESSOR_MAPPING[type(config)]  # ty: ignore[invalid-assignment]  # not a tuple
+    processor_class, options = processors["pil"], dict(stats)
+    if hasattr(processor_class, "num_channels"):  # this package's, which converts images to any number of channels
+        options["num_channels"] = num_channels
     elif not stats:
-        stats = {"image_mean": [0.5] * num_channels, "image_std": [0.5] * num_channels}
+        options |= {"image_mean": [0.5] * num_channels, "image_std": [0.5] * num_channels}
     size = getattr(config, "image_size", None)
-    if size is None:  # a convolutional network takes any: what its processor has by default
-        return processor_class(**stats)
+    if size is None:  # a convolutional network takes any size, so the image processor's default remains
+        return processor_class(**options)
     height, width = size if isinstance(size, (list, tuple)) else (size, size)
     size = {"height": height, "width": width}
     if getattr(processor_class, "do_center_crop", None):
-        stats["crop_size"] = size
-    elif "shortest_edge" in (getattr(processor_class, "size", None) or {}):  # ConvNeXt's, which takes nothing else
+        options["crop_size"] = size
+    elif "shortest_edge" in (getattr(processor_class, "size", None) or {}):  # ConvNeXt's accepts only this
         size = {"shortest_edge": min(height, width)}
-    return processor_class(size=size, **stats)
+    return processor_class(size=size, **options)
 
 
 def make_augmentation(
-    data_args: ImageDataArguments,
-    training_args: ImageTrainingArguments,
-    image_processor: BaseImageProcessor,
-    num_labels: int,
+    data_args: ImageDataArguments, image_processor: BaseImageProcessor, num_labels: int, label_smoothing: float = 0.0
 ) -> ImageAugmentation:
+    """Returns the augmentation of training batches, which also normalizes the pixels and smooths the labels."""
     size = processed_size(image_processor)
     crops = data_args.crop_scale is not None or data_args.crop_padding > 0
     if crops and (size.get("height") is None or size["height"] != size["width"]):
         raise ValueError(f"Random crops need images of one square size, but the image processor's is {size}.")
-    if not image_processor.do_rescale:
+    if not getattr(image_processor, "do_rescale", False):
         raise ValueError("Augmentation takes pixels from 0 to 1, but the image processor's `do_rescale` is False.")
-    num_channels = len(image_processor.image_mean or [0.5] * 3)
-    mean, std = [0.0] * num_channels, [1.0] * num_channels
-    if image_processor.do_normalize:
-        mean, std = list(image_processor.image_mean), list(image_processor.image_std)
-    smoothing, training_args.label_smoothing_factor = training_args.label_smoothing_factor, 0.0
+    mean, std = (list(getattr(image_processor, name, None) or [0.5] * 3) for name in ("image_mean", "image_std"))
+    if not getattr(image_processor, "do_normalize", False):
+        mean, std = [0.0] * len(mean), [1.0] * len(mean)
     return ImageAugmentation(
         image_size=size.get("height") or 0,
         num_labels=num_labels,
@@ -233,90 +203,96 @@ def make_augmentation(
         mixup_alpha=data_args.mixup_alpha,
         cutmix_alpha=data_args.cutmix_alpha,
         cutmix_probability=data_args.cutmix_probability,
-        label_smoothing=smoothing,
+        label_smoothing=label_smoothing,
     )
 
 
-def apply_transform(rows: Dataset | IterableDataset, transform) -> Dataset | IterableDataset:
+def apply_transform(rows: Dataset | IterableDataset, transform: Callable[[dict], dict]) -> Dataset | IterableDataset:
     if isinstance(rows, IterableDataset):
         return rows.map(transform, batched=True, remove_columns=["image", "label"])
     return rows.with_transform(transform)
 
 
-def predicted_classes(logits: torch.Tensor | tuple, labels: torch.Tensor) -> torch.Tensor:
-    """What evaluation keeps of a batch: (B, num_labels) to (B,)."""
-    return (logits[0] if isinstance(logits, tuple) else logits).argmax(dim=-1)
+def read_class_names(data: Splits) -> list[str]:
+    """Returns the names of the classes. Raises `ValueError` if there is only one."""
+    names = (next(iter(data.values())).features or {})["label"].names
+    if len(names) < 2:
+        raise ValueError(
+            f"The data has one class, {shorten(names)}, and nothing to tell it from. `train_file` is a folder of "
+            "folders, one a class: name the one above, or below."
+        )
+    return names
 
 
-def compute_metrics(prediction) -> dict[str, float]:
-    return Accuracy().compute(predictions=prediction.predictions, references=prediction.label_ids)
+def align_to_model(data: Splits, names: list[str], config: PreTrainedConfig) -> Splits:
+    """Gives the classes the numbers that the model has for them, if these differ."""
+    label2id = {name: index for index, name in enumerate(list_classes(config))}
+    if list(label2id) == names:
+        return data
+    return {split: align_labels(rows, label2id) for split, rows in data.items()}
+
+
+def list_classes(config: PreTrainedConfig) -> list[str]:
+    id2label: dict = config.id2label or {}
+    return [id2label[index] for index in range(len(id2label))]
 
 
 def train_image_classification(
-    model_args: ImageModelArguments, data_args: ImageDataArguments, training_args: ImageTrainingArguments
+    model_args: ImageModelArguments,
+    data_args: ImageDataArguments,
+    training_args: ImageTrainingArguments,
+    callbacks: list[TrainerCallback] | None = None,
 ) -> dict:
     """
     Trains, evaluates, tests and saves. Works with any `AutoModelForImageClassification` whose images have one size,
     on one process or under `torchrun`.
 
+    Args:
+        model_args, data_args, training_args: the options of the script.
+        callbacks (`list[TrainerCallback]`, *optional*): of the Trainer, in addition to its own.
+
     Returns:
-        `dict`: what `all_results.json` of the output folder holds: `train_*`, `eval_*` and `test_*` figures.
+        `dict`: the content of `all_results.json` in the output folder: `train_*`, `eval_*` and `test_*` metrics.
 
     Raises:
-        `ValueError`: for arguments, images, classes, a model and an output folder that do not fit each other, before
-        anything is written.
+        `ValueError`: if arguments, images, classes, model and output folder do not fit each other, before anything is
+        written.
     """
     set_seed(training_args.seed)
+    training_args.move_token_to_environment()
     options = describe_options(model_args, data_args, training_args)
     if not training_args.do_train and (model_args.model_name_or_path is None or model_args.ignore_mismatched_sizes):
         raise ValueError(
             "Without `do_train` a model must be named (`model_name_or_path`), and have the classes of the data "
             "(`ignore_mismatched_sizes` makes a new head)."
         )
-    if training_args.do_train and data_args.streaming and training_args.max_steps <= 0:
-        raise ValueError("`streaming` has no end, so set `max_steps`.")
-    check_model_to_tune(model_args)
+    check_streaming(data_args, training_args)
+    model_args.check_model_to_tune()
     data = load_data(data_args, training_args.do_train, training_args.seed)
     if training_args.do_eval and "validation" not in data:
         raise ValueError(
             "`eval_strategy` needs a validation split; the data has none. Name a `validation_file`, or set "
             "`validation_share`."
         )
-    names = next(iter(data.values())).features["label"].names
-    if len(names) < 2:
-        raise ValueError(
-            f"The data has one class, {shorten(names)}, and nothing to tell it from. `train_file` is a folder of "
-            "folders, one a class: name the one above, or below."
-        )
+    folder = OutputFolder(training_args)
+    checkpoint = folder.find_checkpoint()
+    names = read_class_names(data)
     model = make_model(model_args, names)
-    config = model.config
-    label2id = {name: index for index, name in config.id2label.items()}
-    if [config.id2label[index] for index in range(len(names))] != names:  # the same names in another order
-        data = {split: align_labels(rows, label2id) for split, rows in data.items()}
-    image_processor = make_image_processor(model_args, data_args, config)
-    augmentation = make_augmentation(data_args, training_args, image_processor, config.num_labels)
-    resume = training_args.resume_from_checkpoint
-    if training_args.do_train:
-        check_output_dir(training_args.output_dir, config, training_args.overwrite_output_dir, resume is not None)
-        check_push(training_args, config)
-    else:
-        check_figures(training_args.output_dir)
-    checkpoint = find_checkpoint(training_args.output_dir, resume) if resume else None
-    if checkpoint is not None:
-        check_same_model(checkpoint, config)
-    num_channels = getattr(config, "num_channels", 3)
+    data = align_to_model(data, names, model.config)
+    image_processor = make_image_processor(model_args, data_args, model.config)
+    augmentation = make_augmentation(
+        data_args, image_processor, len(names), label_smoothing=training_args.label_smoothing_factor
+    )
+    folder.check(model.config, checkpoint)
+
+    num_channels = getattr(model.config, "num_channels", 3)
     if data_args.verify_images and training_args.local_process_index == 0:
         for split, rows in data.items():
             if isinstance(rows, Dataset) and (split != "train" or training_args.do_train):
                 check_images(rows, split, num_channels)
-
-    evaluated = make_transform(image_processor, num_channels)
-    features = {
-        split: apply_transform(
-            rows, evaluated if split != "train" else make_transform(image_processor, num_channels, do_normalize=False)
-        )
-        for split, rows in data.items()
-    }
+    transforms = {split: make_transform(image_processor, num_channels) for split in data}
+    transforms["train"] = make_transform(image_processor, num_channels, do_normalize=False)  # by the augmentation
+    features = {split: apply_transform(rows, transforms[split]) for split, rows in data.items()}
     trainer = ImageClassificationTrainer(
         model=model,
         args=training_args,
@@ -324,106 +300,83 @@ def train_image_classification(
         eval_dataset=features.get("validation"),
         processing_class=image_processor,
         data_collator=default_data_collator,
+        callbacks=callbacks,
         compute_metrics=compute_metrics,
         preprocess_logits_for_metrics=predicted_classes,
         augmentation=augmentation,
         mix_epochs=data_args.mix_epochs,
         ema_decay=training_args.ema_decay if training_args.do_train else None,
     )
-    if checkpoint is not None and trainer.average is not None:
-        trainer.load_average(checkpoint)
     if training_args.early_stopping_patience is not None:
         trainer.add_callback(EarlyStoppingCallback(training_args.early_stopping_patience))
 
     if training_args.do_train:
-        loader = LoaderShare()
-        trainer.add_callback(loader)
-        with explained_full_disk(training_args.output_dir):
-            clear_output_dir(training_args, model_args.model_name_or_path)
-            result = trainer.train(resume_from_checkpoint=checkpoint)
-            trainer.settle_on_average()
-            save_model_whole(trainer)
-            if trainer.is_world_process_zero():
-                write_options(training_args.output_dir, options)
-        trainer.save_train_metrics(result, train_loader_share=round(loader.share, 4))
-        trainer.save_state()
+        folder.train(trainer, checkpoint, model_args.model_name_or_path, options)
     if "validation" in features:
-        metrics = trainer.evaluate()
-        trainer.log_metrics("eval", metrics)
-        trainer.save_metrics("eval", metrics)
+        trainer.report_metrics("eval", trainer.evaluate())
     split = next((split for split in ("test", "validation") if split in features), None)
-    predictions = None
+    output = None
     if split is not None and (split == "test" or training_args.do_train):
         prefix = "test" if split == "test" else "eval"
-        predictions = trainer.predict(features[split], metric_key_prefix=prefix)
-    if split == "test":
+        output = trainer.predict(features[split], metric_key_prefix=prefix)  # ty: ignore[invalid-argument-type]  # it takes those of `datasets` too
+    if output is not None and split == "test":
+        metrics = output.metrics or {}
         if trainer.is_world_process_zero():
-            covered = measure_coverage(trainer.accelerator.unwrap_model(model), image_processor, data["test"])
-            predictions.metrics.update({f"test_{name}": value for name, value in covered.items()})
-        trainer.log_metrics("test", predictions.metrics)
-        trainer.save_metrics("test", predictions.metrics)
+            unwrapped = trainer.accelerator.unwrap_model(model)
+            coverage = measure_coverage(unwrapped, image_processor, in_memory(data["test"]))
+            metrics |= {f"test_{name}": value for name, value in coverage.items()}
+        trainer.report_metrics("test", metrics)
     if training_args.do_train and trainer.is_world_process_zero():
-        with explained_full_disk(training_args.output_dir):
-            write_card(trainer, model_args, data_args, data, split, predictions)
-        push(trainer, model_args.trust_remote_code)
-    return read_results(training_args.output_dir)
+        with folder.explain_full_disk():
+            write_card(trainer, model_args, data_args, training_args, data, split, output)
+        folder.push(trainer, model_args.trust_remote_code)
+    return folder.read_results()
 
 
 def write_card(
     trainer: ImageClassificationTrainer,
     model_args: ImageModelArguments,
     data_args: ImageDataArguments,
+    training_args: ImageTrainingArguments,
     data: Splits,
     split: str | None,
-    predictions: PredictionOutput | None,
-):
-    """With the figures of `split` (`test`, or else `validation`), or with none."""
+    output: PredictionOutput | None,
+) -> None:
+    """Writes the card, with the metrics of `split` (`test`, or else `validation`), or with none."""
     model = trainer.accelerator.unwrap_model(trainer.model)
     mode = MODES[getattr(model.config, "num_channels", 3)]
-    shown = islice(data[split or "train"], SHOWN)
-    images = [convert_mode(open_image(row["image"]), mode) for row in shown]
+    rows = islice(data[split or "train"], CARD_IMAGES)
+    images = [convert_mode(open_image(row["image"]), mode) for row in rows]
     try:
         attention = view(model, trainer.processing_class, images)
     except ValueError as error:
         logger.warning(f"The card shows no attention: {error}")
         attention = None
     parent = model_args.model_name_or_path
-    data_name, description = os.path.basename(os.path.normpath(data_args.dataset_name)), {}
-    if data_args.embedded:
-        data_name = data_args.dataset_name
-        description = {"limits": data_args.embedded.limits, "license": data_args.embedded.license}
-    elif data_args.train_file:
-        data_name = os.path.basename(os.path.dirname(os.path.abspath(data_args.train_file)))
-    elif not os.path.isdir(data_args.dataset_name):
-        data_name, description = data_args.dataset_name, {"dataset": data_args.dataset_name}
-    sizes = {
-        split: "streamed" if isinstance(part, IterableDataset) else f"{len(part):,}" for split, part in data.items()
-    }
-    sizes = ", ".join(f"{split} {size}" for split, size in sizes.items())
-    origin = data_args.embedded.origin if data_args.embedded else ""
+    embedded = data_args.embedded
+    origin = embedded.origin if embedded else ""
     facts = ImageCardFacts(
-        attention=attention,
-        regularization=describe_regularization(data_args, trainer.args, trainer.augmentation.label_smoothing),
-        predictions=None if predictions is None else predictions.predictions,
-        references=None if predictions is None else predictions.label_ids,
+        data_name=data_args.name,
+        data_description=f"{origin}{describe_sizes(data)} images, of {model.config.num_labels} classes.",
         split=split,
-        data_name=data_name,
-        data_description=f"{origin}{sizes} images, of {model.config.num_labels} classes.",
-        base_model=parent if parent and not os.path.isdir(parent) else None,  # the Hub knows no local folder
-        **description,
+        dataset=data_args.dataset_name if data_args.is_on_hub else None,
+        base_model=parent if parent and not os.path.isdir(parent) else None,  # a local folder is not on the Hub
+        predictions=None if output is None else np.asarray(output.predictions),
+        references=None if output is None else np.asarray(output.label_ids),
+        attention=attention,
+        regularization=describe_regularization(data_args, training_args),
+        **({"limits": embedded.limits, "license": embedded.license} if embedded else {}),
     )
-    write_image_classification_card(trainer.args.output_dir, model, trainer.args, facts)
+    write_image_classification_card(str(training_args.output_dir), model, training_args, facts)
 
 
-def describe_regularization(
-    args: ImageDataArguments, training_args: ImageTrainingArguments, label_smoothing: float
-) -> dict[str, object]:
-    """What varies images, labels and weights, as far as it was asked for."""
+def describe_regularization(args: ImageDataArguments, training_args: ImageTrainingArguments) -> dict[str, object]:
+    """Returns the non-default options of augmentation and EMA, and label smoothing."""
     defaults = ImageDataArguments()
     names = ("crop_scale", "crop_padding", "horizontal_flip", "randaugment_ops", "random_erasing")
     names += ("mixup_alpha", "cutmix_alpha", "mix_epochs")
-    chosen = {name: getattr(args, name) for name in names if getattr(args, name) != getattr(defaults, name)}
+    options = {name: getattr(args, name) for name in names if getattr(args, name) != getattr(defaults, name)}
     if args.randaugment_ops:
-        chosen["randaugment_magnitude"] = f"{args.randaugment_magnitude} ± {args.randaugment_std}"
-    chosen["label_smoothing_factor"] = label_smoothing
-    return chosen if training_args.ema_decay is None else {**chosen, "ema_decay": training_args.ema_decay}
+        options["randaugment_magnitude"] = f"{args.randaugment_magnitude} ± {args.randaugment_std}"
+    options["label_smoothing_factor"] = training_args.label_smoothing_factor
+    return options if training_args.ema_decay is None else {**options, "ema_decay": training_args.ema_decay}

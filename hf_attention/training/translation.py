@@ -7,7 +7,7 @@ from functools import partial
 from itertools import islice
 
 from babel import Locale
-from datasets import Dataset, IterableDataset
+from datasets import Dataset
 from transformers import (
     AutoConfig,
     AutoModelForSeq2SeqLM,
@@ -19,6 +19,7 @@ from transformers import (
     TrainerCallback,
     set_seed,
 )
+from transformers.trainer_utils import EvalLoopOutput
 from transformers.utils import logging
 
 from ..data.dates import FIRST, LAST, LOCALES, load_dates
@@ -35,71 +36,46 @@ from .arguments import (
     describe_options,
     parse_overrides,
 )
-from .checkpoints import (
-    check_figures,
-    check_model_to_tune,
-    check_output_dir,
-    check_push,
-    check_same_model,
-    clear_output_dir,
-    explained_full_disk,
-    find_checkpoint,
-    push,
-    read_results,
-    save_model_whole,
-    write_options,
-)
-from .loader_share import LoaderShare
+from .output_folder import OutputFolder
+from .splits import Splits, check_has_train, check_streaming, describe_sizes, in_memory, read_evaluation_splits
 from .translation_scores import alignment_error, can_have_bleu, check_bleu_tokenize, compute_metrics
-from .translation_trainer import TARGET_TOKENIZER, SaveTargetTokenizer, TranslationTrainer
+from .translation_trainer import TARGET_TOKENIZER, TranslationTrainer
 
 
 logger = logging.get_logger(__name__)
 
 
-def load_data(args: ParallelDataArguments, train: bool = True) -> dict[str, Dataset | IterableDataset]:
-    """Columns `source` and `target`, in splits `train`, `validation` and `test` as far as the data has them."""
-    if args.streaming and args.uses_dates:
-        raise ValueError("`streaming` reads files or a dataset of the Hub; the embedded dates are made in memory.")
-    files = {"train": args.train_file, "validation": args.validation_file, "test": args.test_file}
-    files = {split: names for split, names in files.items() if names}
-    if files:
-        data = load_parallel(None, None, files, args.source_lang, args.target_lang, args.streaming)
-    elif args.uses_dates:
-        data = load_dates(
-            args.max_train_samples or 40_000, args.max_eval_samples or 1000, args.max_eval_samples or 4000
-        )
+def load_data(args: ParallelDataArguments, train: bool = True) -> Splits:
+    """Returns the splits of the data, with columns `source` and `target`."""
+    if args.is_embedded:
+        evaluated = args.max_eval_samples
+        data = load_dates(args.max_train_samples or 40_000, evaluated or 1000, evaluated or 4000)
     else:
-        data = load_parallel(
-            args.dataset_name, args.dataset_config_name, None, args.source_lang, args.target_lang, args.streaming
-        )
-    if train and "train" not in data:
-        raise ValueError(f"The data has no `train` split; it has {', '.join(data)}. Name a `train_file`.")
-    limits = {"train": args.max_train_samples, "validation": args.max_eval_samples, "test": args.max_eval_samples}
-    for split, limit in limits.items():
-        if split in data and limit is not None:
-            data[split] = data[split].take(limit)
-    if args.streaming:  # every evaluation reads these again
-        data = {
-            split: rows if split == "train" else Dataset.from_list(list(rows))
-            for split, rows in data.items()
-            if split in limits
-        }
-    return data
+        name, config_name = (None, None) if args.files else (args.dataset_name, args.dataset_config_name)
+        data = load_parallel(name, config_name, args.files or None, args.source_lang, args.target_lang, args.streaming)
+    splits: Splits = {str(split): rows for split, rows in data.items()}
+    if train:
+        check_has_train(splits)
+    for split, limit in args.limits.items():
+        if split in splits and limit is not None:
+            splits[split] = splits[split].take(limit)
+    if args.streaming:
+        splits = read_evaluation_splits({split: splits[split] for split in args.limits if split in splits})
+    return splits
 
 
 def make_tokenizers(
     model_args: ModelArguments,
     data_args: ParallelDataArguments,
-    data: dict[str, Dataset | IterableDataset],
+    data: Splits,
     checkpoint: str | None = None,
 ) -> tuple[PreTrainedTokenizerBase, PreTrainedTokenizerBase | None]:
     """
-    The tokenizer, and the target's where it has one: the checkpoint's, loaded with the model, or trained on the
-    training split.
+    Returns the tokenizer, and the target's if it is another one: of the checkpoint, of the model to fine-tune, or
+    trained on the training split.
     """
     if checkpoint is not None:
-        load = partial(AutoTokenizer.from_pretrained, trust_remote_code=model_args.trust_remote_code)
+        load = partial(load_tokenizer, trust_remote_code=model_args.trust_remote_code)
         folder = os.path.join(checkpoint, TARGET_TOKENIZER)
         return load(checkpoint), load(folder) if os.path.isdir(folder) else None
     name = model_args.tokenizer_name or model_args.model_name_or_path
@@ -109,8 +85,8 @@ def make_tokenizers(
             options["revision"] = model_args.model_revision
         for option in ("separate_vocabularies", "tokenizer_type", "vocab_size"):
             if getattr(data_args, option) != getattr(ParallelDataArguments, option):
-                raise ValueError(f"`{option}` is for a new tokenizer, but that of {name} is to be used.")
-        tokenizer = AutoTokenizer.from_pretrained(name, **options)
+                raise ValueError(f"`{option}` is for a new tokenizer, but the run uses that of {name}.")
+        tokenizer = load_tokenizer(name, **options)
         if model_args.model_name_or_path is None:
             return tokenizer, None
         config = AutoConfig.from_pretrained(
@@ -121,23 +97,29 @@ def make_tokenizers(
         if getattr(config, "encoder_vocab_size", None) is None:
             return tokenizer, None
         try:
-            return tokenizer, AutoTokenizer.from_pretrained(name, subfolder=TARGET_TOKENIZER, **options)
+            return tokenizer, load_tokenizer(name, subfolder=TARGET_TOKENIZER, **options)
         except (OSError, ValueError) as error:
             raise ValueError(
-                f"The two sides of {model_args.model_name_or_path} have vocabularies of their own, but {name} holds "
-                f"no tokenizer of the target's in `{TARGET_TOKENIZER}`."
+                f"Source and target of {model_args.model_name_or_path} have separate vocabularies, but {name} holds "
+                f"no tokenizer of the target in `{TARGET_TOKENIZER}`."
             ) from error
     if data_args.separate_vocabularies and model_args.model_type != "bahdanau":
         raise ValueError(f"`separate_vocabularies` is for `bahdanau`; `{model_args.model_type}` has one vocabulary.")
-    kind = data_args.tokenizer_type or ("char" if data_args.uses_dates else "unigram")
-    train = partial(train_tokenizer, vocab_size=data_args.vocab_size, model_type=kind)
-    # a stream is read once for the tokenizer; its head is enough
+    tokenizer_type = data_args.tokenizer_type or ("char" if data_args.is_embedded else "unigram")
+    train = partial(train_tokenizer, vocab_size=data_args.vocab_size, model_type=tokenizer_type)
+    # the first pairs of a stream are enough for the tokenizer
     rows = list(data["train"].take(100_000)) if data_args.streaming else data["train"]
     sources, targets = [row["source"] for row in rows], [row["target"] for row in rows]
-    marks = [f"<{locale}>" for locale in LOCALES] if data_args.uses_dates else []
+    locale_tokens = [f"<{locale}>" for locale in LOCALES] if data_args.is_embedded else []
     if data_args.separate_vocabularies:
-        return train(sources, extra_tokens=marks), train(targets)
-    return train([*sources, *targets], extra_tokens=marks), None
+        return train(sources, extra_tokens=locale_tokens), train(targets)
+    return train([*sources, *targets], extra_tokens=locale_tokens), None
+
+
+def load_tokenizer(name: str, **options) -> PreTrainedTokenizerBase:
+    tokenizer = AutoTokenizer.from_pretrained(name, **options)
+    assert tokenizer is not None  # which only its annotation says
+    return tokenizer
 
 
 def make_model(
@@ -146,7 +128,7 @@ def make_model(
     tokenizer: PreTrainedTokenizerBase,
     target_tokenizer: PreTrainedTokenizerBase | None,
 ) -> PreTrainedModel:
-    """A model to fine-tune, or a new one with the tokenizer's vocabulary and special tokens."""
+    """Returns the model to fine-tune, or a new one with the tokenizer's vocabulary and special tokens."""
     languages = {"source_lang": data_args.source_lang, "target_lang": data_args.target_lang}
     target = target_tokenizer or tokenizer
     if model_args.model_name_or_path is not None:
@@ -156,7 +138,7 @@ def make_model(
             trust_remote_code=model_args.trust_remote_code,
             use_safetensors=True,
         )
-        check_fit(model, tokenizer, target)
+        check_tokenizers(model, tokenizer, target)
         trained = {name: getattr(model.config, name, None) for name in languages}
         if (trained["source_lang"], trained["target_lang"]) == (data_args.target_lang, data_args.source_lang):
             raise ValueError(
@@ -200,8 +182,10 @@ def make_model(
     return model
 
 
-def check_fit(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, target: PreTrainedTokenizerBase):
-    """Raises `ValueError` where a tokenizer's ids are not the model's."""
+def check_tokenizers(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, target: PreTrainedTokenizerBase
+) -> None:
+    """Raises `ValueError` if a tokenizer has ids that the model does not have."""
     config = model.config
     sizes = {
         "source": (len(tokenizer), getattr(config, "encoder_vocab_size", None) or config.vocab_size),
@@ -214,15 +198,15 @@ def check_fit(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, target
                 "trained with, or call `resize_token_embeddings` and save the model first."
             )
     for name in ("pad_token_id", "eos_token_id"):
-        wanted, found = getattr(config, name), getattr(target, name)
-        if found not in (wanted if isinstance(wanted, list) else [wanted]):
+        model_id, tokenizer_id = getattr(config, name), getattr(target, name)
+        if tokenizer_id not in (model_id if isinstance(model_id, list) else [model_id]):
             raise ValueError(
-                f"The tokenizer's `{name}` is {found}, the model's {wanted}: they do not belong together."
+                f"The tokenizer's `{name}` is {tokenizer_id}, the model's {model_id}: they do not belong together."
             )
 
 
-def check_bleu(references: dict[str, list[str]], tokenize: str, args: TranslationTrainingArguments):
-    """Raises `ValueError` where the best model is to have the best BLEU, which these targets are too short for."""
+def check_bleu(references: dict[str, list[str]], tokenize: str, args: TranslationTrainingArguments) -> None:
+    """Raises `ValueError` if BLEU is to choose the best model, but these targets are too short for it."""
     if not args.predict_with_generate:
         return
     short = [split for split, texts in references.items() if not can_have_bleu(texts, tokenize)]
@@ -234,7 +218,7 @@ def check_bleu(references: dict[str, list[str]], tokenize: str, args: Translatio
             f"{reason}, so `metric_for_best_model` cannot be `bleu`: take `chrf` or `exact_match`, or count "
             "characters with `bleu_tokenize` `char`."
         )
-    logger.warning(f"{reason}, so there is none: see chrF and exact match, or set `bleu_tokenize` to `char`.")
+    logger.warning(f"{reason}, so BLEU is skipped: use chrF or exact match, or set `bleu_tokenize` to `char`.")
 
 
 def train_translation(
@@ -247,177 +231,144 @@ def train_translation(
     Trains, evaluates, tests and saves. Works with any `AutoModelForSeq2SeqLM`, on one process or under `torchrun`.
 
     Args:
-        model_args, data_args, training_args: what the script's options say.
-        callbacks (`list[TrainerCallback]`, *optional*): the Trainer's, beside its own.
+        model_args, data_args, training_args: the options of the script.
+        callbacks (`list[TrainerCallback]`, *optional*): of the Trainer, in addition to its own.
 
     Returns:
-        `dict`: what `all_results.json` of the output folder holds: `train_*`, `eval_*` and `test_*` figures.
+        `dict`: the content of `all_results.json` in the output folder: `train_*`, `eval_*` and `test_*` metrics.
 
     Raises:
-        `ValueError`: for arguments, data, a tokenizer, a model and an output folder that do not fit each other, before
-        anything is written.
+        `ValueError`: if arguments, data, tokenizer, model and output folder do not fit each other, before anything is
+        written.
     """
     set_seed(training_args.seed)
+    training_args.move_token_to_environment()
     options = describe_options(model_args, data_args, training_args)
     if not training_args.do_train and model_args.model_name_or_path is None:
         raise ValueError("Without `do_train` a model must be named: `model_name_or_path`.")
-    check_model_to_tune(model_args)
+    check_streaming(data_args, training_args)
+    model_args.check_model_to_tune()
     if training_args.predict_with_generate:
         check_bleu_tokenize(data_args.bleu_tokenize)
     data = load_data(data_args, training_args.do_train)
-    if training_args.do_train and data_args.streaming and training_args.max_steps <= 0:
-        raise ValueError("`streaming` has no end, so set `max_steps`.")
-    resume = training_args.resume_from_checkpoint if training_args.do_train else None
-    checkpoint = find_checkpoint(training_args.output_dir, resume) if resume else None
+    if training_args.do_eval and "validation" not in data:
+        raise ValueError("`eval_strategy` needs a validation split; the data has none. Name a `validation_file`.")
+    folder = OutputFolder(training_args)
+    checkpoint = folder.find_checkpoint()
     tokenizer, target_tokenizer = make_tokenizers(model_args, data_args, data, checkpoint)
-    for side in filter(None, (tokenizer, target_tokenizer)):
-        side.padding_side = "right"  # or a decoder would read the padding before its target
+    target = target_tokenizer or tokenizer
+    tokenizer.padding_side = target.padding_side = "right"  # a decoder must not read padding before its target
     model = make_model(model_args, data_args, tokenizer, target_tokenizer)
-    if checkpoint is not None:
-        check_same_model(checkpoint, model.config)
-    if training_args.do_train:
-        check_output_dir(
-            training_args.output_dir, model.config, training_args.overwrite_output_dir, resume is not None
-        )
-        check_push(training_args, model.config)
-    else:
-        check_figures(training_args.output_dir)
+    folder.check(model.config, checkpoint)
 
     features = {}
     with training_args.main_process_first(desc="tokenizing"):
         for split in ("train", "validation", "test"):
             if split in data and (split != "train" or training_args.do_train):
-                features[split] = tokenize_pairs(
-                    data[split],
-                    tokenizer,
-                    target_tokenizer,
-                    data_args.max_source_length,
-                    data_args.max_target_length,
-                    drop=split == "train",
-                )
-                if split != "train":  # batches of like lengths, the longest first
-                    lengths = list(features[split]["length"])
-                    order = sorted(range(len(lengths)), key=lengths.__getitem__, reverse=True)
-                    features[split] = features[split].select(order)
-    if training_args.do_eval and "validation" not in features:
-        raise ValueError("`eval_strategy` needs a validation split; the data has none. Name a `validation_file`.")
-
-    target = target_tokenizer or tokenizer
+                lengths = (data_args.max_source_length, data_args.max_target_length)
+                rows = tokenize_pairs(data[split], tokenizer, target_tokenizer, *lengths, drop=split == "train")
+                features[split] = rows if split == "train" else sort_by_length(in_memory(rows))
     references = {split: list(rows["target"]) for split, rows in features.items() if split != "train"}
     check_bleu(references, data_args.bleu_tokenize, training_args)
-    loader = LoaderShare()
+
+    def compute_split_metrics(output: EvalLoopOutput, prefix: str) -> dict[str, float | str]:
+        return compute_metrics(
+            output,
+            tokenizer=target,
+            references=references["test" if prefix == "test" else "validation"],
+            bleu_tokenize=data_args.bleu_tokenize,
+            signature=prefix == "test",
+        )
+
     trainer = TranslationTrainer(
         model=model,
         args=training_args,
         train_dataset=features.get("train"),
         eval_dataset=features.get("validation"),
         processing_class=tokenizer,
+        target_tokenizer=target_tokenizer,
         data_collator=DataCollatorForSeq2Seq(tokenizer, model=model),
-        callbacks=[loader, *(callbacks or [])],
-        compute_metrics=partial(
-            compute_metrics,
-            tokenizer=target,
-            references=references.get("validation"),
-            bleu_tokenize=data_args.bleu_tokenize,
-        )
-        if training_args.predict_with_generate
-        else None,
+        callbacks=callbacks,
+        compute_split_metrics=compute_split_metrics if training_args.predict_with_generate else None,
     )
-    if target_tokenizer is not None:
-        trainer.add_callback(SaveTargetTokenizer(target_tokenizer))
     if training_args.early_stopping_patience is not None:
         trainer.add_callback(EarlyStoppingCallback(training_args.early_stopping_patience))
 
     if training_args.do_train:
-        with explained_full_disk(training_args.output_dir):
-            clear_output_dir(training_args, model_args.model_name_or_path)
-            result = trainer.train(resume_from_checkpoint=checkpoint)
-            save_model_whole(trainer)
-            if trainer.is_world_process_zero():
-                write_options(training_args.output_dir, options)
-                if target_tokenizer is not None:
-                    target_tokenizer.save_pretrained(os.path.join(training_args.output_dir, TARGET_TOKENIZER))
-        trainer.save_train_metrics(result, train_loader_share=round(loader.share, 4))
-        trainer.save_state()
+        folder.train(trainer, checkpoint, model_args.model_name_or_path, options)
     if "validation" in features:
-        metrics = trainer.evaluate()
-        trainer.log_metrics("eval", metrics)
-        trainer.save_metrics("eval", metrics)
+        trainer.report_metrics("eval", trainer.evaluate())
     if "test" in features:
-        if training_args.predict_with_generate:
-            trainer.compute_metrics = partial(
-                compute_metrics,
-                tokenizer=target,
-                references=references["test"],
-                bleu_tokenize=data_args.bleu_tokenize,
-                signature=True,
-            )
-        metrics = trainer.predict(features["test"], metric_key_prefix="test", num_beams=data_args.num_beams).metrics
-        if "alignment" in data["test"].column_names and trainer.is_world_process_zero():
+        rows = features["test"]
+        output = trainer.predict(rows, metric_key_prefix="test", num_beams=data_args.num_beams)  # ty: ignore[invalid-argument-type]  # it takes those of `datasets` too
+        metrics = output.metrics or {}
+        test = in_memory(data["test"])
+        if "alignment" in test.column_names and trainer.is_world_process_zero():
             error = alignment_error(
-                trainer.accelerator.unwrap_model(trainer.model),
+                trainer.accelerator.unwrap_model(model),
                 tokenizer,
                 target_tokenizer,
-                data["test"],
+                test,
                 training_args.per_device_eval_batch_size,
             )
             metrics |= {} if error is None else {"test_alignment_error": error}
-        trainer.log_metrics("test", metrics)
-        trainer.save_metrics("test", metrics)
+        trainer.report_metrics("test", metrics)
     if training_args.do_train and trainer.is_world_process_zero():
-        with explained_full_disk(training_args.output_dir):
-            finish(trainer, model_args, data_args, data, tokenizer, target_tokenizer)
-        push(trainer, model_args.trust_remote_code)
-    return read_results(training_args.output_dir)
+        with folder.explain_full_disk():
+            write_pipeline_and_card(trainer, model_args, data_args, training_args, data)
+        folder.push(trainer, model_args.trust_remote_code)
+    return folder.read_results()
 
 
-def finish(
+def sort_by_length(rows: Dataset) -> Dataset:
+    """Returns the rows with the longest first, so that a batch has rows of similar length."""
+    lengths = list(rows["length"])
+    return rows.select(sorted(range(len(lengths)), key=lengths.__getitem__, reverse=True))
+
+
+def write_pipeline_and_card(
     trainer: TranslationTrainer,
     model_args: ModelArguments,
     data_args: ParallelDataArguments,
-    data: dict[str, Dataset | IterableDataset],
-    tokenizer: PreTrainedTokenizerBase,
-    target_tokenizer: PreTrainedTokenizerBase | None,
-):
+    training_args: TranslationTrainingArguments,
+    data: Splits,
+) -> None:
     """
-    Completes the folder: the pipeline that travels with the model, and the card, with the figures of the test split or
-    else of the validation split, or with none.
+    Completes the folder with the code of the pipeline, if that of the model is in it, and with the card. The card has
+    the metrics of the test split, or else of the validation split, or none.
     """
-    output_dir = trainer.args.output_dir
+    output_dir = str(training_args.output_dir)
     model = trainer.accelerator.unwrap_model(trainer.model)
-    if model.is_remote_code():  # its code travels, so the pipeline's does too
+    tokenizer, target_tokenizer = trainer.processing_class, trainer.target_tokenizer
+    if model.is_remote_code():
         TranslationWithAlignmentPipeline(
             model=model, tokenizer=tokenizer, target_tokenizer=target_tokenizer
         ).save_pretrained(output_dir)
     split = next((split for split in ("test", "validation") if split in data), None)
-    num_beams = data_args.num_beams if split == "test" else trainer.args.generation_num_beams or 1
     examples = list(islice((row["source"] for row in data[split or "train"] if row["source"].strip()), 3))
-    has_attention = getattr(model.config, "attention_type", None) != "none"
+    alignments = []
+    if getattr(model.config, "attention_type", None) != "none":
+        alignments = align(
+            model, tokenizer, examples, target_tokenizer=target_tokenizer, num_beams=data_args.num_beams
+        )
     parent = model_args.model_name_or_path
     languages = find_languages(data_args.source_lang, data_args.target_lang)
-    description = {"data_name": data_args.dataset_name, "data_description": describe_data(data_args, data)}
-    if data_args.uses_dates:
+    if data_args.is_embedded:
         languages = sorted(find_languages(*LOCALES))
-        description |= {"limits": DATES_LIMITS, "license": "apache-2.0"}
-    elif data_args.train_file:
-        description["data_name"] = os.path.basename(data_args.train_file[0])
-    elif os.path.isdir(data_args.dataset_name):
-        description["data_name"] = os.path.basename(os.path.abspath(data_args.dataset_name))
-    else:
-        description["dataset"] = data_args.dataset_name
     facts = TranslationCardFacts(
-        alignments=align(model, tokenizer, examples, target_tokenizer=target_tokenizer, num_beams=data_args.num_beams)
-        if has_attention
-        else [],
-        example=examples[0],
-        test_size=len(data[split]) if split else None,
-        num_beams=num_beams,
+        data_name=data_args.name,
+        data_description=describe_data(data_args, data),
         split=split,
+        dataset=data_args.dataset_name if data_args.is_on_hub else None,
+        base_model=parent if parent and not os.path.isdir(parent) else None,  # a local folder is not on the Hub
+        example=examples[0],
+        test_size=len(in_memory(data[split])) if split else None,
+        num_beams=data_args.num_beams if split == "test" else training_args.generation_num_beams or 1,
+        alignments=alignments,
         languages=languages or None,
-        base_model=parent if parent and not os.path.isdir(parent) else None,  # the Hub knows no local folder
-        **description,
+        **({"limits": DATES_LIMITS, "license": "apache-2.0"} if data_args.is_embedded else {}),
     )
-    write_translation_card(output_dir, model, trainer.args, facts)
+    write_translation_card(output_dir, model, training_args, facts)
 
 
 DATES_LIMITS = (
@@ -428,17 +379,14 @@ DATES_LIMITS = (
 
 
 def find_languages(*names: str) -> list[str]:
-    """The ISO 639 codes that names such as `de`, `pt_BR` and `ckb` begin with; none of those CLDR does not know."""
+    """Returns the ISO 639 codes that names such as `de`, `pt_BR` and `ckb` begin with, without unknown ones."""
     codes = dict.fromkeys(name.replace("-", "_").split("_")[0].lower() for name in names)
     return [code for code in codes if code in Locale("en").languages]
 
 
-def describe_data(data_args: ParallelDataArguments, data: dict[str, Dataset | IterableDataset]) -> str:
-    sizes = {
-        split: "streamed" if isinstance(rows, IterableDataset) else f"{len(rows):,}" for split, rows in data.items()
-    }
-    sizes = ", ".join(f"{split} {size}" for split, size in sizes.items()) + " pairs."
-    if data_args.uses_dates:
+def describe_data(data_args: ParallelDataArguments, data: Splits) -> str:
+    sizes = f"{describe_sizes(data)} pairs."
+    if data_args.is_embedded:
         return (
             f"Dates from {FIRST.year} to {LAST.year} written in the CLDR patterns of {', '.join(LOCALES)} (with "
             f"Babel), each with its ISO 8601 form; no calendar date occurs in two splits: {sizes}"

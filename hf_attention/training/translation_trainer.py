@@ -1,29 +1,69 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
-"""What the `Seq2SeqTrainer` lacks: a loss that needs no logits, the model's own search, a tokenizer a side."""
+"""A `Seq2SeqTrainer` for the translation recipe: metrics per split, a target tokenizer, a loss without logits."""
 
 import os
+from collections.abc import Callable
 from contextlib import nullcontext
 
 from torch.utils.data import SequentialSampler
-from transformers import PreTrainedTokenizerBase, Seq2SeqTrainer, TrainerCallback
-from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
+from transformers import PreTrainedTokenizerBase, Seq2SeqTrainer, Seq2SeqTrainingArguments
+from transformers.trainer_utils import EvalLoopOutput
 
-from .resuming import ResumingMixin
-
-
-TARGET_TOKENIZER = "target_tokenizer"  # sub-folder of a model whose sides have vocabularies of their own
+from .recipe_trainer import RecipeTrainer
 
 
-class TranslationTrainer(ResumingMixin, Seq2SeqTrainer):
+TARGET_TOKENIZER = "target_tokenizer"  # sub-folder of a model with separate vocabularies
+
+
+class TranslationTrainer(RecipeTrainer, Seq2SeqTrainer):
     """
     A `Seq2SeqTrainer` that leaves label smoothing in training to a model that can do it without logits, generates
     under autocast in mixed precision, encoder included, and evaluates in the data's order, even when training is
     grouped by length, so that a row keeps its reference.
+
+    Args:
+        compute_split_metrics (`Callable`, *optional*):
+            The metrics of an `EvalLoopOutput` and a split's metric prefix (`eval` or `test`), if the model is to
+            generate. `compute_metrics` of `Trainer` does not know which split it is for.
+        target_tokenizer (`PreTrainedTokenizerBase`, *optional*): of a model with separate vocabularies, to be saved.
+        kwargs: of `Seq2SeqTrainer`.
     """
+
+    args: Seq2SeqTrainingArguments
+    processing_class: PreTrainedTokenizerBase
+
+    def __init__(
+        self,
+        *args,
+        compute_split_metrics: Callable[[EvalLoopOutput, str], dict[str, float | str]] | None = None,
+        target_tokenizer: PreTrainedTokenizerBase | None = None,
+        **kwargs,
+    ) -> None:
+        self.compute_split_metrics = compute_split_metrics
+        self.target_tokenizer = target_tokenizer
+        super().__init__(*args, **kwargs)
+
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        super().save_model(output_dir, _internal_call)
+        if self.target_tokenizer is not None and self.args.should_save:
+            folder = output_dir or str(self.args.output_dir)
+            self.target_tokenizer.save_pretrained(os.path.join(folder, TARGET_TOKENIZER))
 
     def _get_eval_sampler(self, eval_dataset):
         return SequentialSampler(eval_dataset)
+
+    def evaluation_loop(
+        self, dataloader, description, prediction_loss_only=None, ignore_keys=None, metric_key_prefix="eval"
+    ) -> EvalLoopOutput:
+        if self.compute_split_metrics is None:
+            return super().evaluation_loop(
+                dataloader, description, prediction_loss_only, ignore_keys, metric_key_prefix
+            )
+        output = super().evaluation_loop(dataloader, description, False, ignore_keys, metric_key_prefix)
+        scores = self.compute_split_metrics(output, metric_key_prefix)
+        metrics = {f"{metric_key_prefix}_{name}": value for name, value in scores.items()} | (output.metrics or {})
+        return output._replace(metrics=metrics)  # ty: ignore[invalid-argument-type]  # sacrebleu's signature is a string
 
     def prediction_step(self, model, inputs, prediction_loss_only, ignore_keys=None, **gen_kwargs):
         generates = self.args.predict_with_generate and not prediction_loss_only
@@ -41,13 +81,4 @@ class TranslationTrainer(ResumingMixin, Seq2SeqTrainer):
             self.label_smoother = smoother
 
 
-class SaveTargetTokenizer(TrainerCallback):
-    """Completes each checkpoint of a model whose sides have vocabularies of their own."""
-
-    def __init__(self, target_tokenizer: PreTrainedTokenizerBase):
-        self.target_tokenizer = target_tokenizer
-
-    def on_save(self, args, state, control, **kwargs):
-        if state.is_world_process_zero:
-            folder = os.path.join(args.output_dir, f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}", TARGET_TOKENIZER)
-            self.target_tokenizer.save_pretrained(folder)
+__all__ = ["TARGET_TOKENIZER", "TranslationTrainer"]

@@ -21,7 +21,7 @@ import torch
 from benchmarking import time_in_turns
 from jinja2 import Template
 from matplotlib.figure import Figure
-from train_image_classification import main as train
+from train_image_classification import train
 from transformers import AutoModelForImageClassification, BaseImageProcessor, PreTrainedModel
 from transformers.models.auto.image_processing_auto import AutoImageProcessor
 

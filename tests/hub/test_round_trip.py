@@ -16,8 +16,8 @@ from huggingface_hub import DatasetCard, HfApi, ModelCard, upload_file
 from PIL import Image
 from publish import main as publish_command
 from safetensors.torch import load_file, save_file
-from train_image_classification import main as train_images
-from train_translation import main as train
+from train_image_classification import train as train_images
+from train_translation import train
 from transformers import AutoModelForImageClassification, AutoModelForSeq2SeqLM, AutoTokenizer
 from transformers.models.auto.image_processing_auto import AutoImageProcessor
 

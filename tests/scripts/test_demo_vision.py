@@ -16,7 +16,7 @@ def test_demo_shows_attention_and_accuracy(tmp_path):
             [sys.executable, str(DEMO), *arguments, "--disable_tqdm", "true"], capture_output=True, text=True
         )
         assert run.returncode == 0, run.stderr[-3000:]
-    for name in ("rollout", "sequence pool", "accuracy", "training time", "a digit taken for"):
+    for name in ("rollout", "sequence pool", "accuracy", "training time", "a digit predicted as"):
         assert name in run.stdout
     names = {"attention.png", "confusion.png", "curves.png", "rollout-0.png", "integrated-gradients-2.png"}
     assert names <= set(os.listdir(tmp_path / "demo" / "assets"))

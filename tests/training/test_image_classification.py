@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 from small_runs import SMALL_VISION
-from train_image_classification import main
+from train_image_classification import train
 from transformers import AutoModelForImageClassification, pipeline
 from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
@@ -90,7 +90,7 @@ def test_folders_and_transformers_vit(folders, tmp_path):
     options = "image_size=16,patch_size=4,num_hidden_layers=1,hidden_size=16,num_attention_heads=2"
     arguments = [*FEW, "--model_type", "vit", "--config_overrides", f"{options},intermediate_size=16"]
     arguments += ["--max_steps", "30"]
-    results = main([*files(folders), *arguments, "--learning_rate", "5e-3", "--output_dir", str(tmp_path / "vit")])
+    results = train([*files(folders), *arguments, "--learning_rate", "5e-3", "--output_dir", str(tmp_path / "vit")])
     assert results["test_accuracy"] > 0.8  # light or dark
     card = (tmp_path / "vit" / "README.md").read_text()
     assert "A ViTForImageClassification for 2 classes, trained on images" in card
@@ -101,9 +101,9 @@ def test_fine_tuning_with_a_new_head(small_vision_run, folders, tmp_path):
     folder, _ = small_vision_run
     arguments = [*files(folders), *FEW, "--model_name_or_path", str(folder), "--output_dir", str(tmp_path / "tuned")]
     with pytest.raises(ValueError, match="has the 10 classes 0, 1, 2, 3, 4, ..., but the data the 2 classes dark"):
-        main(arguments)
+        train(arguments)
     assert not (tmp_path / "tuned").exists()
-    main([*arguments, "--ignore_mismatched_sizes", "--learning_rate", "0"])
+    train([*arguments, "--ignore_mismatched_sizes", "--learning_rate", "0"])
     before, after = (AutoModelForImageClassification.from_pretrained(path) for path in (folder, tmp_path / "tuned"))
     assert after.config.id2label == {0: "dark", 1: "light"} and after.classifier.out_features == 2
     for name, value in before.model.state_dict().items():
@@ -116,7 +116,7 @@ def test_same_classes_in_another_order_keep_the_models_numbers(folders, tmp_path
     shutil.copy(tmp_path / "model" / "config.json", tmp_path / "config.json")
     CompactVitImageProcessorPil(size={"height": 8, "width": 8}).save_pretrained(tmp_path / "model")
     arguments = ["--model_name_or_path", str(tmp_path / "model"), "--max_steps", "40", "--learning_rate", "1e-2"]
-    results = main([*files(folders), *FEW, *arguments, "--output_dir", str(tmp_path / "out")])
+    results = train([*files(folders), *FEW, *arguments, "--output_dir", str(tmp_path / "out")])
     assert results["test_accuracy"] > 0.8
     found = pipeline("image-classification", model=str(tmp_path / "out"))(str(folders / "test/light/0.jpg"))
     assert found[0]["label"] == "light"
@@ -126,7 +126,7 @@ def test_same_classes_in_another_order_keep_the_models_numbers(folders, tmp_path
 def test_classes_of_other_names(small_vision_run, folders, tmp_path):
     make_model(ImageModelArguments(config_overrides=TINY), ["cat", "dog"]).save_pretrained(tmp_path / "model")
     with pytest.raises(ValueError, match="has the 2 classes cat, dog, but the data the 2 classes dark, light"):
-        main([*files(folders), *FEW, "--model_name_or_path", str(tmp_path / "model")])
+        train([*files(folders), *FEW, "--model_name_or_path", str(tmp_path / "model")])
 
 
 def test_a_bad_image_stops_the_run_before_it_begins(folders, tmp_path):
@@ -134,7 +134,7 @@ def test_a_bad_image_stops_the_run_before_it_begins(folders, tmp_path):
     (folders / "train" / "dark" / "3.jpg").write_bytes(whole[: len(whole) // 2])
     arguments = [*files(folders), *FEW, "--config_overrides", TINY, "--output_dir", str(tmp_path / "out")]
     with pytest.raises(ValueError, match=r"1 of \d+ images of .* cannot be used:\n.*3.jpg cannot be read"):
-        main(arguments)
+        train(arguments)
     assert not (tmp_path / "out").exists()
 
 
@@ -146,19 +146,19 @@ def test_a_bad_image_in_the_middle_of_a_run_leaves_the_last_checkpoint_whole(fol
     arguments += ["--validation_share", "0", "--per_device_train_batch_size", "2", "--save_steps", "1"]
     arguments += ["--max_steps", "30", "--verify_images", "false"]
     with pytest.raises(ValueError, match="3.jpg cannot be read"):
-        main(arguments)
+        train(arguments)
     assert list((tmp_path / "out").glob("checkpoint-*"))
     bad.write_bytes(whole)
-    results = main([*arguments, "--resume_from_checkpoint", "last"])
+    results = train([*arguments, "--resume_from_checkpoint", "last"])
     assert results["train_loss"] > 0 and (tmp_path / "out" / "model.safetensors").is_file()
 
 
 def test_resume_of_a_finished_run_trains_no_more(folders, tmp_path):
     arguments = [*files(folders), *FEW, "--config_overrides", TINY, "--ema_decay", "0.5"]
     arguments += ["--output_dir", str(tmp_path / "run")]
-    first = main([*arguments, "--save_steps", "1"])
+    first = train([*arguments, "--save_steps", "1"])
     weights = (tmp_path / "run" / "model.safetensors").read_bytes()
-    again = main([*arguments, "--resume_from_checkpoint", "last"])
+    again = train([*arguments, "--resume_from_checkpoint", "last"])
     assert (tmp_path / "run" / "model.safetensors").read_bytes() == weights
     assert json.loads((tmp_path / "run" / "trainer_state.json").read_text())["global_step"] == 2
     for name in ("train_runtime", "train_loss", "train_loader_share", "test_accuracy"):
@@ -167,12 +167,12 @@ def test_resume_of_a_finished_run_trains_no_more(folders, tmp_path):
 
 def test_a_card_without_a_test_split(folders, tmp_path):
     arguments = ["--train_file", str(folders / "train"), *FEW, "--config_overrides", TINY]
-    results = main([*arguments, "--output_dir", str(tmp_path / "validated")])
+    results = train([*arguments, "--output_dir", str(tmp_path / "validated")])
     card = (tmp_path / "validated" / "README.md").read_text()
     assert "On the validation split of images (5 images)" in card and "](assets/confusion.png)" in card
     assert f"| accuracy | {results['eval_accuracy']:.4f} |" in card
     assert "split: validation" in card and "split: test" not in card
-    main([*arguments, "--validation_share", "0", "--output_dir", str(tmp_path / "neither")])
+    train([*arguments, "--validation_share", "0", "--output_dir", str(tmp_path / "neither")])
     card = (tmp_path / "neither" / "README.md").read_text()
     assert "## Results" not in card and "## How to use it" in card and "](assets/attention.png)" in card
     assert "confusion" not in card and not (tmp_path / "neither" / "assets" / "confusion.png").exists()
@@ -181,9 +181,9 @@ def test_a_card_without_a_test_split(folders, tmp_path):
 def test_resumed_run_equals_an_uninterrupted_one(tmp_path):
     arguments = [*SMALL_VISION, "--save_steps", "4", "--ema_decay", "0.5", "--crop_padding", "1"]
     arguments += ["--mixup_alpha", "0.2", "--learning_rate", "1e-3", "--lr_scheduler_type", "constant"]
-    main([*arguments, "--max_steps", "8", "--output_dir", str(tmp_path / "whole")])
-    main([*arguments, "--max_steps", "4", "--output_dir", str(tmp_path / "half")])
-    main([*arguments, "--max_steps", "8", "--output_dir", str(tmp_path / "half"), "--resume_from_checkpoint", "last"])
+    train([*arguments, "--max_steps", "8", "--output_dir", str(tmp_path / "whole")])
+    train([*arguments, "--max_steps", "4", "--output_dir", str(tmp_path / "half")])
+    train([*arguments, "--max_steps", "8", "--output_dir", str(tmp_path / "half"), "--resume_from_checkpoint", "last"])
     whole, half = (AutoModelForImageClassification.from_pretrained(tmp_path / name) for name in ("whole", "half"))
     for one, other in zip(whole.state_dict().values(), half.state_dict().values()):
         torch.testing.assert_close(one, other)
@@ -195,14 +195,14 @@ def test_streaming(tmp_path):
         data[split].take(64).to_parquet(tmp_path / f"{split}.parquet")
     arguments = ["--train_file", str(tmp_path / "train.parquet"), "--test_file", str(tmp_path / "test.parquet")]
     arguments += ["--streaming", *FEW, *SMALL_VISION[-6:], "--output_dir", str(tmp_path / "out")]
-    assert "test_accuracy" in main(arguments)
+    assert "test_accuracy" in train(arguments)
 
 
 @pytest.mark.parametrize(
     "options", [["--bf16", "true"], ["--torch_compile", "true"], ["--attn_implementation", "eager"]]
 )
 def test_ways_to_compute(options, tmp_path):
-    results = main([*SMALL_VISION, "--max_steps", "4", *options, "--output_dir", str(tmp_path / "out")])
+    results = train([*SMALL_VISION, "--max_steps", "4", *options, "--output_dir", str(tmp_path / "out")])
     assert 0 < results["train_loss"] < 4
     assert AutoModelForImageClassification.from_pretrained(tmp_path / "out").dtype == torch.float32
 
@@ -224,9 +224,9 @@ def test_two_processes(tmp_path):
     "arguments, message",
     [
         (["--streaming", "--max_steps", "1"], "'digits' is in memory"),
-        (["--streaming"], "`streaming` has no end"),
+        (["--streaming", "--train_file", "gone"], "`streaming` has no end"),
         (["--preset", "cct_3"], "There is no preset 'cct_3'"),
-        (["--model_type", "compact_vitt"], "knows no 'compact_vitt'; did you mean 'compact_vit'?"),
+        (["--model_type", "compact_vitt"], "has no model type 'compact_vitt'; did you mean 'compact_vit'?"),
         (["--model_type", "vit", "--preset", "cct_7_3x1"], "`preset` is for `compact_vit`"),
         (["--config_overrides", "num_labels=3"], "`num_labels` comes from the tokenizer or the data"),
         (["--config_overrides", "hiden_size=3"], "CompactVitConfig has no option hiden_size"),
@@ -240,7 +240,7 @@ def test_two_processes(tmp_path):
 )
 def test_bad_arguments(tmp_path, arguments, message):
     with pytest.raises((ValueError, FileNotFoundError), match=message):
-        main([*arguments, "--output_dir", str(tmp_path / "out")])
+        train([*arguments, "--output_dir", str(tmp_path / "out")])
     assert not (tmp_path / "out").exists()
 
 
@@ -248,10 +248,10 @@ def test_an_output_folder_with_another_run_is_left_alone(small_vision_run):
     folder, _ = small_vision_run
     before = {file: file.stat().st_mtime_ns for file in folder.rglob("*")}
     with pytest.raises(ValueError, match="`output_dir` .* holds another run"):
-        main([*SMALL_VISION, "--output_dir", str(folder)])
+        train([*SMALL_VISION, "--output_dir", str(folder)])
     other = [argument.replace("hidden_size=32", "hidden_size=16") for argument in SMALL_VISION]
     with pytest.raises(ValueError, match=r"is of another model \(hidden_size 32 instead of 16\)"):
-        main([*other, "--output_dir", str(folder), "--resume_from_checkpoint", "last"])
+        train([*other, "--output_dir", str(folder), "--resume_from_checkpoint", "last"])
     assert before == {file: file.stat().st_mtime_ns for file in folder.rglob("*")}
 
 
@@ -272,7 +272,7 @@ def test_every_option_arrives(monkeypatch, tmp_path):
     others = {"mix_epochs": 2.5, "ema_decay": 0.9, "label_smoothing_factor": 0.15}
     arguments = [text for name, value in {**options, **others}.items() for text in (f"--{name}", str(value))]
     with pytest.raises(Stop):
-        main([*SMALL_VISION, *arguments, "--crop_scale", "0.6", "0.8", "--output_dir", str(tmp_path)])
+        train([*SMALL_VISION, *arguments, "--crop_scale", "0.6", "0.8", "--output_dir", str(tmp_path)])
     assert seen["augmentation"] == {
         **options,
         "image_size": 8,
@@ -295,14 +295,14 @@ def test_a_processor_that_does_not_normalize(folders, tmp_path):
         arguments = [*files(folders), *FEW, "--model_name_or_path", str(tmp_path / "model")]
         if not rescale:
             with pytest.raises(ValueError, match="Augmentation takes pixels from 0 to 1"):
-                main([*arguments, "--output_dir", str(tmp_path / "raw")])
+                train([*arguments, "--output_dir", str(tmp_path / "raw")])
             continue
         augmentation = make_augmentation(
             ImageDataArguments(), ImageTrainingArguments(output_dir=str(tmp_path)), processor, 2
         )
         pixel_values = torch.rand(2, 3, 8, 8)
         torch.testing.assert_close(augmentation(pixel_values, torch.tensor([0, 1]))[0], pixel_values)
-        main([*arguments, "--output_dir", str(tmp_path / "out")])
+        train([*arguments, "--output_dir", str(tmp_path / "out")])
 
 
 SWIN = "image_size=64,patch_size=2,embed_dim=12,window_size=4"
@@ -317,7 +317,7 @@ MODELS = [("swin", SWIN), ("resnet", RESNET), ("convnext", CONVNEXT), ("vit", VI
 @pytest.mark.parametrize("model_type, overrides", MODELS)
 def test_other_models_of_transformers(model_type, overrides, tmp_path):
     arguments = ["--model_type", model_type, "--config_overrides", overrides, *FEW, "--max_eval_samples", "8"]
-    results = main([*arguments, "--max_train_samples", "16", "--output_dir", str(tmp_path / "out")])
+    results = train([*arguments, "--max_train_samples", "16", "--output_dir", str(tmp_path / "out")])
     card = (tmp_path / "out" / "README.md").read_text()
     assert "test_accuracy" in results
     assert ("assets/attention.png" in card) == (model_type in ("vit", "deit"))
@@ -326,7 +326,7 @@ def test_other_models_of_transformers(model_type, overrides, tmp_path):
 def test_one_class_is_nothing_to_learn(folders, tmp_path):
     shutil.rmtree(folders / "train" / "dark")
     with pytest.raises(ValueError, match="one class, light, and nothing to tell it from"):
-        main([*FEW, "--train_file", str(folders / "train"), "--output_dir", str(tmp_path / "out")])
+        train([*FEW, "--train_file", str(folders / "train"), "--output_dir", str(tmp_path / "out")])
 
 
 def test_as_many_other_classes_get_a_new_head(folders, tmp_path):
@@ -388,7 +388,7 @@ def test_the_lineage_trains_by_the_same_script(model_type, processes, tmp_path):
     arguments += [*FEW, "--max_eval_samples", "20", "--label_smoothing_factor", "0.1", "--ema_decay", "0.5"]
     arguments += ["--output_dir", str(tmp_path / "out"), "--gradient_accumulation_steps", "2"]
     if processes == 1:
-        main(arguments)
+        train(arguments)
     else:
         launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", str(SCRIPT)]
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from transformers import TrainerState, TrainingArguments, ViTConfig, ViTForImageClassification
+from transformers import TrainerCallback, TrainerState, TrainingArguments, ViTConfig, ViTForImageClassification
 
 from hf_attention import (
     AttentionCnnConfig,
@@ -13,7 +13,7 @@ from hf_attention import (
     RecurrentAttentionForImageClassification,
 )
 from hf_attention.data.augmentation import ImageAugmentation
-from hf_attention.training.image_trainer import AVERAGE_NAME, ImageClassificationTrainer, classification_loss
+from hf_attention.training.image_trainer import EMA_FILE, ImageClassificationTrainer, classification_loss
 
 
 def make_model(**options):
@@ -84,6 +84,14 @@ def test_augmentation_is_for_training_alone(tmp_path):
     assert not seen
 
 
+def test_only_the_augmentation_smooths_labels(tmp_path):
+    augmentation = ImageAugmentation(8, 3, [0.5] * 3, [0.5] * 3, label_smoothing=0.1)
+    trainer = make_trainer(tmp_path, augmentation=augmentation, label_smoothing_factor=0.1)
+    assert trainer.label_smoother is None
+    assert trainer.args.label_smoothing_factor == 0.1
+    assert make_trainer(tmp_path, label_smoothing_factor=0.1).label_smoother is not None
+
+
 def test_soft_labels_train_any_classifier(tmp_path):
     sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8}
     vit = ViTForImageClassification(ViTConfig(image_size=8, patch_size=4, num_labels=3, **sizes))
@@ -94,7 +102,7 @@ def test_soft_labels_train_any_classifier(tmp_path):
 
 
 @pytest.mark.parametrize("pooling_type", ["sequence", "cls"])
-def test_what_is_not_decayed(tmp_path, pooling_type):
+def test_biases_norms_positions_and_learned_tokens_are_not_decayed(tmp_path, pooling_type):
     trainer = make_trainer(tmp_path, make_model(pooling_type=pooling_type))
     decayed = set(trainer.get_decay_parameter_names(trainer.model))
     kept = {name for name, _ in trainer.model.named_parameters()} - decayed
@@ -115,15 +123,15 @@ def test_a_model_that_makes_its_own_loss(tmp_path):
     torch.manual_seed(0)
     expected = model(**batch).loss
     torch.manual_seed(0)
-    found = trainer.compute_loss(model, dict(batch))
-    torch.testing.assert_close(found, expected)
-    assert abs(float(found - classification_loss(model.eval()(**batch), batch["labels"]))) > 1e-3
+    loss = trainer.compute_loss(model, dict(batch))
+    torch.testing.assert_close(loss, expected)
+    assert abs(float(loss - classification_loss(model.eval()(**batch), batch["labels"]))) > 1e-3
     before = model.model.locator.mean.weight.clone()
     trainer.train()
     assert not torch.equal(model.model.locator.mean.weight, before)
 
 
-def test_parameters_that_a_model_goes_without(tmp_path):
+def test_a_parameter_that_is_none_is_ignored(tmp_path):
     model = make_model()
     model.pool = torch.nn.MultiheadAttention(8, 2)  # it has `q_proj_weight`, which is None
     assert "pool.in_proj_weight" in make_trainer(tmp_path, model).get_decay_parameter_names(model)
@@ -136,47 +144,58 @@ def make_cnn():
     return AttentionCnnForImageClassification(config)
 
 
+class Recorder(TrainerCallback):
+    """Keeps the weights after each step, and at the end the averaged ones and those around them."""
+
+    def __init__(self, trainer):
+        self.trainer, self.steps = trainer, []
+
+    def weights(self):
+        state = self.trainer.model.state_dict()
+        return {name: value.clone() for name, value in state.items() if value.is_floating_point()}
+
+    def on_step_end(self, args, state, control, **kwargs):
+        self.steps.append(self.weights())
+
+    def on_train_end(self, args, state, control, **kwargs):
+        with self.trainer.averaged_weights():
+            self.averaged = self.weights()
+        self.restored = self.weights()
+
+
 @pytest.mark.parametrize("make", [make_model, make_cnn])
 def test_the_average_is_the_recursion(make, tmp_path):
     trainer = make_trainer(tmp_path, make(), ema_decay=0.7, max_steps=5)
-    snapshots = []
-    record = type("Record", (type(trainer.callback_handler.callbacks[0]),), {})()
-    record.on_step_end = lambda args, state, control, **kwargs: snapshots.append(
-        {name: value.clone() for name, value in trainer.model.state_dict().items() if value.is_floating_point()}
-    )
-    trainer.add_callback(record)
+    recorder = Recorder(trainer)
+    trainer.add_callback(recorder)
     trainer.train()
-    expected = snapshots[0]
-    for snapshot in snapshots[1:]:
-        expected = {name: 0.7 * value + 0.3 * snapshot[name] for name, value in expected.items()}
-    raw = {name: value.clone() for name, value in trainer.model.state_dict().items()}
-    with trainer.averaged_weights():
-        for name, value in expected.items():
-            torch.testing.assert_close(trainer.model.state_dict()[name], value)
-    assert all(torch.equal(value, raw[name]) for name, value in trainer.model.state_dict().items())
-    trainer.settle_on_average()
-    for name, value in expected.items():
-        torch.testing.assert_close(trainer.model.state_dict()[name], value)
+    expected = recorder.steps[0]
+    for weights in recorder.steps[1:]:
+        expected = {name: 0.7 * value + 0.3 * weights[name] for name, value in expected.items()}
+    torch.testing.assert_close(recorder.averaged, expected)
+    torch.testing.assert_close(recorder.restored, recorder.steps[-1], rtol=0, atol=0)
+    torch.testing.assert_close(recorder.weights(), expected)  # what training leaves in the model
 
 
-def test_the_average_goes_on_where_it_stopped(tmp_path):
-    whole = make_trainer(tmp_path / "whole", ema_decay=0.7, max_steps=4, lr_scheduler_type="constant")
-    whole.train()
-    half = make_trainer(tmp_path / "half", ema_decay=0.7, max_steps=2, lr_scheduler_type="constant")
-    half.train()
-    checkpoint = str(tmp_path / "half" / "run" / "checkpoint-2")
-    resumed = make_trainer(tmp_path / "half", ema_decay=0.7, max_steps=4, lr_scheduler_type="constant")
-    resumed.load_average(checkpoint)
+def test_a_resumed_average_equals_an_uninterrupted_one(tmp_path):
+    uninterrupted = make_trainer(tmp_path / "one", ema_decay=0.7, max_steps=4, lr_scheduler_type="constant")
+    uninterrupted.train()
+    make_trainer(tmp_path / "two", ema_decay=0.7, max_steps=2, lr_scheduler_type="constant").train()
+    checkpoint = str(tmp_path / "two" / "run" / "checkpoint-2")
+    resumed = make_trainer(tmp_path / "two", ema_decay=0.7, max_steps=4, lr_scheduler_type="constant")
     resumed.train(resume_from_checkpoint=checkpoint)
-    for one, other in zip(whole.average.state_dict().values(), resumed.average.state_dict().values()):
-        torch.testing.assert_close(one, other)
-    (tmp_path / "half" / "run" / "checkpoint-2" / AVERAGE_NAME).unlink()
+    torch.testing.assert_close(uninterrupted.model.state_dict(), resumed.model.state_dict())
+
+
+def test_a_checkpoint_without_an_average_is_an_error(tmp_path):
+    make_trainer(tmp_path, max_steps=2).train()
+    checkpoint = str(tmp_path / "run" / "checkpoint-2")
     with pytest.raises(ValueError, match="`ema_decay` is set, but .* has no averaged_weights.pt"):
-        resumed.load_average(checkpoint)
+        make_trainer(tmp_path, ema_decay=0.7).train(resume_from_checkpoint=checkpoint)
 
 
-def test_no_checkpoint_is_whole_without_its_average(tmp_path, monkeypatch):
-    """The state, which a whole checkpoint has, is written after the average."""
+def test_no_checkpoint_is_complete_without_its_average(tmp_path, monkeypatch):
+    """The state, which a complete checkpoint has, is written after the average."""
     trainer = make_trainer(tmp_path, ema_decay=0.7, max_steps=2)
 
     def stop(self, file):
@@ -186,10 +205,10 @@ def test_no_checkpoint_is_whole_without_its_average(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         trainer.train()
     (checkpoint,) = (tmp_path / "run").glob("checkpoint-*")
-    assert (checkpoint / AVERAGE_NAME).is_file() and not (checkpoint / "trainer_state.json").exists()
+    assert (checkpoint / EMA_FILE).is_file() and not (checkpoint / "trainer_state.json").exists()
 
 
-def test_the_average_of_the_best_checkpoint_is_settled_on(tmp_path):
+def test_the_average_of_the_best_checkpoint_is_loaded(tmp_path):
     scores = [0.9, 0.1]
     trainer = make_trainer(
         tmp_path,
@@ -202,15 +221,12 @@ def test_the_average_of_the_best_checkpoint_is_settled_on(tmp_path):
         compute_metrics=lambda prediction: {"score": scores.pop(0)},
     )
     trainer.train()
-    trainer.settle_on_average()
-    best, last = (
-        torch.load(tmp_path / "run" / f"checkpoint-{step}" / AVERAGE_NAME, weights_only=True) for step in (2, 4)
-    )
+    best, last = (torch.load(tmp_path / "run" / f"checkpoint-{step}" / EMA_FILE, weights_only=True) for step in (2, 4))
     for name, value in trainer.model.state_dict().items():
         assert torch.equal(value, best[f"module.{name}"])
     assert not torch.equal(last["module.classifier.weight"], best["module.classifier.weight"])
 
 
-def test_bad_decay(tmp_path):
+def test_an_ema_decay_outside_0_to_1_is_an_error(tmp_path):
     with pytest.raises(ValueError, match="`ema_decay` must lie between 0 and 1, got 1.5"):
         make_trainer(tmp_path, ema_decay=1.5)

@@ -12,7 +12,7 @@ import torch
 import transformers
 from huggingface_hub.errors import StrictDataclassError
 from small_runs import SMALL
-from train_translation import main
+from train_translation import train
 from transformers import (
     AutoConfig,
     AutoModelForSeq2SeqLM,
@@ -90,7 +90,7 @@ def test_resume_gives_the_weights_of_an_uninterrupted_run(small_run, tmp_path):
     whole = (broken / "model.safetensors").read_bytes()
     (broken / "model.safetensors").write_bytes(whole[: len(whole) // 2])
     recipe = str(folder.parent / "recipe.yaml")
-    main([recipe, "--output_dir", str(tmp_path / "run"), "--resume_from_checkpoint", "last", *SMALL])
+    train([recipe, "--output_dir", str(tmp_path / "run"), "--resume_from_checkpoint", "last", *SMALL])
     for name, value in weights(folder).items():
         torch.testing.assert_close(weights(tmp_path / "run")[name], value, msg=name)
 
@@ -98,21 +98,21 @@ def test_resume_gives_the_weights_of_an_uninterrupted_run(small_run, tmp_path):
 @pytest.mark.parametrize("separate", [[], ["--separate_vocabularies"]])
 def test_resume_takes_the_checkpoints_tokenizers(pairs, separate, tmp_path):
     arguments = [*pairs, *separate, *SMALL, "--save_steps", "2", "--output_dir", str(tmp_path / "run")]
-    main([*arguments, "--max_steps", "2"])
+    train([*arguments, "--max_steps", "2"])
     names = ["tokenizer.json", *(["target_tokenizer/tokenizer.json"] if separate else [])]
     before = [(tmp_path / "run" / name).read_bytes() for name in names]
     with open(pairs[1], "a") as file:  # of which a tokenizer would be another
         file.write("neunundneunzig acht,acht neunundneunzig\n" * 40)
-    main([*arguments, "--max_steps", "4", "--resume_from_checkpoint", "last"])
+    train([*arguments, "--max_steps", "4", "--resume_from_checkpoint", "last"])
     assert [(tmp_path / "run" / name).read_bytes() for name in names] == before
     swapped = [{"de": "en", "en": "de"}.get(argument, argument) for argument in arguments]
     with pytest.raises(ValueError, match="source_lang de instead of en, target_lang en instead of de"):
-        main([*swapped, "--max_steps", "6", "--resume_from_checkpoint", "last"])
+        train([*swapped, "--max_steps", "6", "--resume_from_checkpoint", "last"])
     with pytest.raises(
         ValueError, match=r"checkpoint-4.config.json is of another model \(hidden_size 128 instead of 64"
     ):
         elsewhere = [*pairs, *separate, *SMALL, "--config_overrides", "hidden_size=64", "--output_dir"]
-        main([*elsewhere, str(tmp_path / "b"), "--resume_from_checkpoint", str(tmp_path / "run" / "checkpoint-4")])
+        train([*elsewhere, str(tmp_path / "b"), "--resume_from_checkpoint", str(tmp_path / "run" / "checkpoint-4")])
 
 
 def test_resume_of_a_finished_run_trains_no_more(small_run, tmp_path):
@@ -120,7 +120,7 @@ def test_resume_of_a_finished_run_trains_no_more(small_run, tmp_path):
     run = shutil.copytree(folder, tmp_path / "run")
     before = weights(run)
     arguments = [str(folder.parent / "recipe.yaml"), "--output_dir", str(run), *SMALL]
-    again = main([*arguments, "--resume_from_checkpoint", "last"])
+    again = train([*arguments, "--resume_from_checkpoint", "last"])
     assert json.loads((run / "trainer_state.json").read_text())["global_step"] == 30
     assert all(torch.equal(value, before[name]) for name, value in weights(run).items())
     assert again["train_loss"] == results["train_loss"] and again["train_runtime"] == results["train_runtime"]
@@ -176,7 +176,7 @@ def test_a_row_is_compared_with_its_own_reference(pairs, drop_last, tmp_path, mo
     monkeypatch.setattr(BahdanauForConditionalGeneration, "generate", record_beams)
     arguments = [*pairs, *SMALL, "--test_file", str(tmp_path / "test.csv"), "--per_device_eval_batch_size", "3"]
     arguments += ["--dataloader_drop_last", str(drop_last), "--max_steps", "1", "--output_dir", str(tmp_path / "run")]
-    main(arguments)
+    train(arguments)
     assert len({reference for *_, reference in seen}) == len(seen) == (6 if drop_last else 8)
     assert all(labels == expected for labels, expected, _ in seen)
 
@@ -184,11 +184,11 @@ def test_a_row_is_compared_with_its_own_reference(pairs, drop_last, tmp_path, mo
 def test_a_card_without_a_test_split(pairs, tmp_path):
     train, languages = pairs[:2], pairs[4:]
     arguments = [*train, *languages, *SMALL, "--max_steps", "2"]
-    main([*arguments, "--validation_file", train[1], "--output_dir", str(tmp_path / "validated")])
+    train([*arguments, "--validation_file", train[1], "--output_dir", str(tmp_path / "validated")])
     card = (tmp_path / "validated" / "README.md").read_text()
     assert "On the validation split of pairs.csv (40 pairs), decoded with greedy search" in card
     assert "| chrF |" in card and "split: validation" in card and "split: test" not in card
-    main([*arguments, "--output_dir", str(tmp_path / "neither")])
+    train([*arguments, "--output_dir", str(tmp_path / "neither")])
     card = (tmp_path / "neither" / "README.md").read_text()
     assert "## Results" not in card and "## How to use it" in card and "alignment.png" in card
 
@@ -209,7 +209,7 @@ def test_marian_from_scratch(pairs, tmp_path):
     overrides = "d_model=16,encoder_layers=1,decoder_layers=1,encoder_attention_heads=2,decoder_attention_heads=2"
     overrides += ",encoder_ffn_dim=16,decoder_ffn_dim=16"
     arguments = ["--model_type", "marian", "--config_overrides", overrides, "--max_steps", "2", *SMALL, *pairs]
-    results = main([*arguments, "--output_dir", str(tmp_path / "marian")])
+    results = train([*arguments, "--output_dir", str(tmp_path / "marian")])
     assert results["test_chrf"] >= 0
     config = AutoConfig.from_pretrained(tmp_path / "marian")
     assert config.model_type == "marian" and config.d_model == 16
@@ -222,7 +222,7 @@ def test_marian_from_scratch(pairs, tmp_path):
 def test_fine_tuning(small_run, tmp_path):
     folder, _ = small_run
     arguments = ["--model_name_or_path", str(folder), "--max_steps", "10", "--learning_rate", "1e-3", *SMALL]
-    main([*arguments, "--output_dir", str(tmp_path / "child")])
+    train([*arguments, "--output_dir", str(tmp_path / "child")])
     before, after = weights(folder), weights(tmp_path / "child")
     change = (before["lm_head.weight"] - after["lm_head.weight"]).abs().max()
     assert 0 < change < 0.1
@@ -231,7 +231,7 @@ def test_fine_tuning(small_run, tmp_path):
 
 
 def test_separate_vocabularies(pairs, tmp_path):
-    main([*pairs, *SMALL, "--separate_vocabularies", "--max_steps", "2", "--output_dir", str(tmp_path / "two")])
+    train([*pairs, *SMALL, "--separate_vocabularies", "--max_steps", "2", "--output_dir", str(tmp_path / "two")])
     config = AutoConfig.from_pretrained(tmp_path / "two")
     source = AutoTokenizer.from_pretrained(tmp_path / "two")
     target = AutoTokenizer.from_pretrained(tmp_path / "two", subfolder="target_tokenizer")
@@ -239,21 +239,21 @@ def test_separate_vocabularies(pairs, tmp_path):
     # and again from a checkpoint
     parent = tmp_path / "two" / "checkpoint-2"
     arguments = ["--model_name_or_path", str(parent), "--max_steps", "2", *pairs[:-2], *SMALL]
-    main([*arguments, "--output_dir", str(tmp_path / "three")])
+    train([*arguments, "--output_dir", str(tmp_path / "three")])
     assert (tmp_path / "three" / "target_tokenizer" / "tokenizer.json").is_file()
     shutil.rmtree(parent / "target_tokenizer")
-    with pytest.raises(ValueError, match="holds no tokenizer of the target's in `target_tokenizer`"):
-        main([*arguments, "--output_dir", str(tmp_path / "four")])
+    with pytest.raises(ValueError, match="holds no tokenizer of the target in `target_tokenizer`"):
+        train([*arguments, "--output_dir", str(tmp_path / "four")])
 
 
 @pytest.mark.parametrize("kind", ["unigram", "bpe", "char"])
 def test_streaming_and_tokenizer_types(pairs, tmp_path, kind):
     arguments = ["--streaming", "--max_steps", "3", "--tokenizer_type", kind, *pairs, *SMALL]
-    assert "test_chrf" in main([*arguments, "--output_dir", str(tmp_path / "stream")])
+    assert "test_chrf" in train([*arguments, "--output_dir", str(tmp_path / "stream")])
 
 
 def test_label_smoothing_scheduled_sampling_and_early_stopping(pairs, tmp_path):
-    results = main(
+    results = train(
         [
             *pairs,
             *SMALL,
@@ -283,26 +283,26 @@ def test_label_smoothing_scheduled_sampling_and_early_stopping(pairs, tmp_path):
 
 def test_overrides_are_seen_together(pairs, tmp_path):
     overrides = "attention_type=dot,hidden_size=32,encoder_hidden_size=16,tie_word_embeddings=true,dropout=0.1"
-    main([*pairs, *SMALL, "--config_overrides", overrides, "--max_steps", "1", "--output_dir", str(tmp_path / "run")])
+    train([*pairs, *SMALL, "--config_overrides", overrides, "--max_steps", "1", "--output_dir", str(tmp_path / "run")])
     config = AutoConfig.from_pretrained(tmp_path / "run")
     assert config.encoder_hidden_size == 16 and config.dropout == 0.1 and config.tie_word_embeddings
     arguments = ["--model_name_or_path", str(tmp_path / "run"), "--config_overrides", "dropout=0.2"]
     with pytest.raises(ValueError, match="`config_overrides` and `preset` are for a new model"):
-        main([*arguments, *pairs, *SMALL, "--output_dir", str(tmp_path / "out")])
+        train([*arguments, *pairs, *SMALL, "--output_dir", str(tmp_path / "out")])
 
 
 def test_evaluation_alone(small_run, tmp_path):
     folder, results = small_run
     arguments = ["--model_name_or_path", str(folder), "--do_train", "false", "--output_dir", str(tmp_path / "out")]
-    again = main([*arguments, *SMALL])
+    again = train([*arguments, *SMALL])
     assert again["test_bleu"] == pytest.approx(results["test_bleu"])
     assert not (tmp_path / "out" / "model.safetensors").exists()
 
 
 def test_evaluation_alone_leaves_a_runs_figures(small_run):
     folder, results = small_run
-    with pytest.raises(ValueError, match="holds the figures of a run that trained. Without `do_train`, name another"):
-        main(["--model_name_or_path", str(folder), "--do_train", "false", "--output_dir", str(folder), *SMALL])
+    with pytest.raises(ValueError, match="holds the metrics of a training run. Without `do_train`, name another"):
+        train(["--model_name_or_path", str(folder), "--do_train", "false", "--output_dir", str(folder), *SMALL])
     assert json.loads((folder / "all_results.json").read_text()) == results
 
 
@@ -311,12 +311,14 @@ def test_targets_that_are_too_short_for_bleu(pairs, tmp_path, caplog):
     arguments += ["--eval_steps", "1", "--save_steps", "1", "--load_best_model_at_end", "true"]
     best = ["--metric_for_best_model", "bleu", "--output_dir", str(tmp_path / "run")]
     with pytest.raises(ValueError, match="No target of validation and test has the four tokens.*`chrf`"):
-        main([*arguments, *best])
+        train([*arguments, *best])
     assert not (tmp_path / "run").exists()
-    results = main([*arguments, "--metric_for_best_model", "chrf", "--output_dir", str(tmp_path / "run")])
+    results = train([*arguments, "--metric_for_best_model", "chrf", "--output_dir", str(tmp_path / "run")])
     assert "test_chrf" in results and "test_bleu" not in results and "eval_bleu" not in results
     assert "BLEU" not in (tmp_path / "run" / "README.md").read_text()
-    assert "test_bleu" in main([*arguments, *best[:2], "--bleu_tokenize", "char", "--output_dir", str(tmp_path / "c")])
+    assert "test_bleu" in train(
+        [*arguments, *best[:2], "--bleu_tokenize", "char", "--output_dir", str(tmp_path / "c")]
+    )
 
 
 def test_a_tokenizer_that_pads_on_the_left(pairs, tmp_path):
@@ -324,13 +326,13 @@ def test_a_tokenizer_that_pads_on_the_left(pairs, tmp_path):
     tokenizer.padding_side = "left"
     tokenizer.save_pretrained(tmp_path / "tokenizer")
     arguments = [*pairs[:-2], *SMALL, "--tokenizer_name", str(tmp_path / "tokenizer"), "--max_steps", "1"]
-    main([*arguments, "--output_dir", str(tmp_path / "run")])
+    train([*arguments, "--output_dir", str(tmp_path / "run")])
     assert AutoTokenizer.from_pretrained(tmp_path / "run").padding_side == "right"
 
 
 def test_without_generation(small_run, tmp_path):
     arguments = ["--predict_with_generate", "false", "--max_steps", "1", "--output_dir", str(tmp_path / "run")]
-    results = main([*arguments, *SMALL])
+    results = train([*arguments, *SMALL])
     assert "test_loss" in results and "test_bleu" not in results
 
 
@@ -340,7 +342,7 @@ def test_an_empty_test_sentence_and_an_empty_alignment(tmp_path):
     file = tmp_path / "rows.jsonl"
     file.write_text("\n".join(map(json.dumps, rows)))
     arguments = ["--train_file", str(file), "--test_file", str(file), "--vocab_size", "40", "--max_steps", "2"]
-    results = main([*arguments, *SMALL, "--output_dir", str(tmp_path / "run")])
+    results = train([*arguments, *SMALL, "--output_dir", str(tmp_path / "run")])
     assert "test_chrf" in results and "test_alignment_error" not in results
     assert (tmp_path / "run" / "README.md").is_file()
 
@@ -349,10 +351,10 @@ def test_an_output_folder_with_another_run_is_left_alone(small_run, tmp_path):
     folder, _ = small_run
     before = {file: file.stat().st_mtime_ns for file in folder.rglob("*")}
     with pytest.raises(ValueError, match="`output_dir` .* holds another run"):
-        main(["--max_steps", "1", "--output_dir", str(folder), *SMALL])
+        train(["--max_steps", "1", "--output_dir", str(folder), *SMALL])
     with pytest.raises(ValueError, match=r"is of another model \(hidden_size 128 instead of 64\)"):
         arguments = ["--config_overrides", "hidden_size=64", "--resume_from_checkpoint", "last", *SMALL]
-        main([*arguments, "--output_dir", str(folder)])
+        train([*arguments, "--output_dir", str(folder)])
     assert before == {file: file.stat().st_mtime_ns for file in folder.rglob("*")}
 
 
@@ -362,16 +364,16 @@ def test_an_overwritten_run_leaves_no_checkpoint_and_no_figures(small_run, pairs
     card = run / "README.md"
     card.write_text(card.read_text() + "\n## Notes\n\nMine.\n")
     arguments = [*pairs, *SMALL, "--max_steps", "1", "--save_strategy", "no", "--output_dir", str(run)]
-    results = main([*arguments, "--overwrite_output_dir"])
+    results = train([*arguments, "--overwrite_output_dir"])
     assert "eval_bleu" not in results and not (run / "eval_results.json").exists()
     assert [folder.name for folder in run.glob("checkpoint-*")] == ["checkpoint-best"]
     assert "Mine." in card.read_text() and "CLDR" not in card.read_text()
-    with pytest.raises(ValueError, match="holds no whole checkpoint"):
-        main([*arguments, "--resume_from_checkpoint", "last"])
+    with pytest.raises(ValueError, match="holds no complete checkpoint"):
+        train([*arguments, "--resume_from_checkpoint", "last"])
     # a checkpoint of the same folder, trained on
     own = shutil.copytree(small_run[0], run / "checkpoint-7")
     arguments = [argument for argument in arguments if argument not in ("--vocab_size", "60")]
-    main([*arguments, "--model_name_or_path", str(own), "--overwrite_output_dir"])
+    train([*arguments, "--model_name_or_path", str(own), "--overwrite_output_dir"])
     assert own.is_dir()
 
 
@@ -381,34 +383,34 @@ def test_a_model_cut_short(small_run, tmp_path):
     whole = (tmp_path / "cut" / "model.safetensors").read_bytes()
     (tmp_path / "cut" / "model.safetensors").write_bytes(whole[:-1000])
     with pytest.raises(ValueError, match="model.safetensors is truncated"):
-        main(["--model_name_or_path", str(tmp_path / "cut"), "--output_dir", str(tmp_path / "out"), *SMALL])
+        train(["--model_name_or_path", str(tmp_path / "cut"), "--output_dir", str(tmp_path / "out"), *SMALL])
     assert not (tmp_path / "out").exists()
 
 
 def test_a_tokenizer_that_does_not_fit(small_run, pairs, tmp_path):
     folder, _ = small_run
-    main([*pairs, *SMALL, "--max_steps", "1", "--output_dir", str(tmp_path / "words")])
+    train([*pairs, *SMALL, "--max_steps", "1", "--output_dir", str(tmp_path / "words")])
     arguments = [*pairs[:-2], *SMALL, "--output_dir", str(tmp_path / "out")]
     with pytest.raises(ValueError, match="The source tokenizer has .* tokens, the model"):
-        main(["--model_name_or_path", str(tmp_path / "words"), "--tokenizer_name", str(folder), *arguments])
+        train(["--model_name_or_path", str(tmp_path / "words"), "--tokenizer_name", str(folder), *arguments])
 
 
 def test_fine_tuning_on_other_languages(pairs, tmp_path):
-    main([*pairs, *SMALL, "--max_steps", "1", "--output_dir", str(tmp_path / "words")])
+    train([*pairs, *SMALL, "--max_steps", "1", "--output_dir", str(tmp_path / "words")])
     rows = [("de", "fr"), *[("eins", "zwei")] * 20]
     (tmp_path / "french.csv").write_text("\n".join(map(",".join, rows)) + "\n")
     tuned = ["--model_name_or_path", str(tmp_path / "words"), *SMALL, "--max_steps", "1"]
     tuned += ["--train_file", str(tmp_path / "french.csv"), "--test_file", str(tmp_path / "french.csv")]
-    main([*tuned, "--source_lang", "de", "--target_lang", "fr", "--output_dir", str(tmp_path / "french")])
+    train([*tuned, "--source_lang", "de", "--target_lang", "fr", "--output_dir", str(tmp_path / "french")])
     assert AutoConfig.from_pretrained(tmp_path / "french").target_lang == "fr"
     assert "trained from de to fr" in (tmp_path / "french" / "README.md").read_text()
 
 
 def test_swapped_languages(pairs, tmp_path):
-    main([*pairs, *SMALL, "--max_steps", "1", "--output_dir", str(tmp_path / "words")])
+    train([*pairs, *SMALL, "--max_steps", "1", "--output_dir", str(tmp_path / "words")])
     swapped = [{"de": "en", "en": "de"}.get(argument, argument) for argument in pairs[:-2]]
     with pytest.raises(ValueError, match="translates de to en, but `source_lang` is en"):
-        main(
+        train(
             ["--model_name_or_path", str(tmp_path / "words"), *swapped, *SMALL, "--output_dir", str(tmp_path / "out")]
         )
 
@@ -416,12 +418,12 @@ def test_swapped_languages(pairs, tmp_path):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["--streaming"], "the embedded dates are made in memory"),
+        (["--streaming"], "'dates' is in memory"),
         (["--preset", "huge"], "There is no preset 'huge'"),
         (["--config_overrides", "hiden_size=3"], "BahdanauConfig has no option hiden_size"),
         (["--config_overrides", "hidden_size"], "has no `=`"),
         (["--config_overrides", "hidden_size=big"], "'big' is no value for `hidden_size`"),
-        (["--model_type", "mairan"], "`model_type`: transformers knows no 'mairan'; did you mean 'marian'?"),
+        (["--model_type", "mairan"], "`model_type`: transformers has no model type 'mairan'; did you mean 'marian'?"),
         (["--config_overrides", "vocab_size=10"], "`vocab_size` comes from the tokenizer"),
         (["--config_overrides", "tie_word_embeddings=true,embedding_size=32"], "needs `embedding_size`"),
         (["--do_train", "false"], "a model must be named"),
@@ -437,24 +439,24 @@ def test_swapped_languages(pairs, tmp_path):
 )
 def test_bad_arguments(tmp_path, arguments, message):
     with pytest.raises((ValueError, FileNotFoundError, StrictDataclassError), match=message):
-        main([*arguments, *SMALL, "--max_steps", "1", "--output_dir", str(tmp_path / "out")])
+        train([*arguments, *SMALL, "--max_steps", "1", "--output_dir", str(tmp_path / "out")])
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("option", ["--num_beams", "--max_train_samples", "--max_eval_samples"])
 def test_numbers_that_are_zero(tmp_path, option):
     with pytest.raises(ValueError, match=f"`{option[2:]}` must be at least 1, got 0"):
-        main([*SMALL, option, "0", "--output_dir", str(tmp_path / "out")])
+        train([*SMALL, option, "0", "--output_dir", str(tmp_path / "out")])
 
 
 @pytest.mark.skipif(find_spec("MeCab") is not None, reason="the tokenizer is installed")
 def test_a_bleu_tokenizer_that_is_not_installed(tmp_path):
     with pytest.raises(ValueError, match=r"`bleu_tokenize` 'ja-mecab' cannot be used: .* pip install sacrebleu\[ja\]"):
-        main([*SMALL, "--bleu_tokenize", "ja-mecab", "--output_dir", str(tmp_path / "out")])
+        train([*SMALL, "--bleu_tokenize", "ja-mecab", "--output_dir", str(tmp_path / "out")])
 
 
 def test_options_of_a_new_model_beside_one_to_tune(small_run, tmp_path):
     arguments = ["--model_name_or_path", str(small_run[0]), *SMALL, "--output_dir", str(tmp_path / "out")]
     for option, value in [("model_type", "marian"), ("tokenizer_type", "bpe"), ("vocab_size", "60")]:
         with pytest.raises(ValueError, match=f"`{option}`.* is for a new"):
-            main([*arguments, f"--{option}", value])
+            train([*arguments, f"--{option}", value])

@@ -13,7 +13,9 @@ from small_runs import SMALL
 from transformers import AutoConfig
 
 from hf_attention import CompactVitConfig
-from hf_attention.training.checkpoints import check_output_dir, check_same_model, check_weights, find_checkpoint
+from hf_attention.hub.folder import check_weights
+from hf_attention.training.arguments import TranslationTrainingArguments
+from hf_attention.training.output_folder import OutputFolder, check_same_model
 
 
 @pytest.fixture
@@ -26,7 +28,15 @@ def cut(file):
     file.write_bytes(file.read_bytes()[:-1000])
 
 
-def test_weights(run):
+def folder_of(path, **options):
+    return OutputFolder(TranslationTrainingArguments(output_dir=str(path), **options))
+
+
+def find(path, checkpoint):
+    return folder_of(path, resume_from_checkpoint=str(checkpoint)).find_checkpoint()
+
+
+def test_weights_that_are_cut_short_or_missing_are_an_error(run):
     check_weights(run)
     cut(run / "model.safetensors")
     with pytest.raises(ValueError, match="model.safetensors is truncated or damaged"):
@@ -36,33 +46,43 @@ def test_weights(run):
         check_weights(run)
 
 
-def test_the_last_whole_checkpoint(run):
-    assert find_checkpoint(str(run), "last") == str(run / "checkpoint-30")
-    assert find_checkpoint(str(run), str(run / "checkpoint-15")) == str(run / "checkpoint-15")
+def test_the_last_complete_checkpoint_is_found(run):
+    assert find(run, "last") == str(run / "checkpoint-30")
+    assert find(run, run / "checkpoint-15") == str(run / "checkpoint-15")
     cut(run / "checkpoint-30" / "model.safetensors")
-    assert find_checkpoint(str(run), "last") == str(run / "checkpoint-15")
+    assert find(run, "last") == str(run / "checkpoint-15")
     with pytest.raises(ValueError, match="truncated"):
-        find_checkpoint(str(run), str(run / "checkpoint-30"))
+        find(run, run / "checkpoint-30")
     cut(run / "checkpoint-15" / "trainer_state.json")
-    with pytest.raises(ValueError, match="no whole checkpoint: its trainer_state.json cannot be read"):
-        find_checkpoint(str(run), str(run / "checkpoint-15"))
+    with pytest.raises(ValueError, match="not a complete checkpoint: invalid trainer_state.json"):
+        find(run, run / "checkpoint-15")
     (run / "checkpoint-15" / "trainer_state.json").unlink()
-    with pytest.raises(ValueError, match="holds no whole checkpoint"):
-        find_checkpoint(str(run), "last")
+    with pytest.raises(ValueError, match="holds no complete checkpoint"):
+        find(run, "last")
 
 
-def test_output_dir(run, tmp_path):
+@pytest.mark.parametrize("options", [{}, {"resume_from_checkpoint": "last", "do_train": False}])
+def test_a_run_that_does_not_resume_has_no_checkpoint(run, options):
+    assert folder_of(run, **options).find_checkpoint() is None
+
+
+def test_a_run_may_write_into_a_new_folder_or_one_that_it_overwrites_or_resumes(run, tmp_path):
     config = AutoConfig.from_pretrained(run)
-    check_output_dir(str(tmp_path / "new"), config, overwrite=False, resume=False)
-    check_output_dir(str(run), config, overwrite=True, resume=False)
-    check_output_dir(str(run), config, overwrite=False, resume=True)
+    folder_of(tmp_path / "new").check(config, None)
+    folder_of(run, overwrite_output_dir=True).check(config, None)
+    folder_of(run, resume_from_checkpoint="last").check(config, str(run / "checkpoint-30"))
     with pytest.raises(ValueError, match="is a file"):
-        check_output_dir(str(run / "config.json"), config, overwrite=False, resume=False)
+        folder_of(run / "config.json").check(config, None)
     with pytest.raises(ValueError, match="holds another run"):
-        check_output_dir(str(run), config, overwrite=False, resume=False)
+        folder_of(run).check(config, None)
+
+
+def test_a_run_of_another_model_cannot_be_resumed(run):
+    config = AutoConfig.from_pretrained(run)
     config.decoder_layers = 2
-    with pytest.raises(ValueError, match="decoder_layers 1 instead of 2"):
-        check_output_dir(str(run), config, overwrite=False, resume=True)
+    for checkpoint in (None, str(run / "checkpoint-30")):
+        with pytest.raises(ValueError, match="decoder_layers 1 instead of 2"):
+            folder_of(run, resume_from_checkpoint="last").check(config, checkpoint)
 
 
 def test_checkpoints_are_in_the_order_of_their_numbers(tmp_path):
@@ -72,11 +92,11 @@ def test_checkpoints_are_in_the_order_of_their_numbers(tmp_path):
         save_file({"weight": torch.zeros(1)}, folder / "model.safetensors")
         (folder / "trainer_state.json").write_text("{}")
     for newest in (100, 20, 10, 9):
-        assert find_checkpoint(str(tmp_path), "last") == str(tmp_path / f"checkpoint-{newest}")
+        assert find(tmp_path, "last") == str(tmp_path / f"checkpoint-{newest}")
         (tmp_path / f"checkpoint-{newest}" / "trainer_state.json").unlink()
 
 
-def test_a_missing_shard(tmp_path):
+def test_a_missing_shard_is_named(tmp_path):
     first, second = (f"model-0000{part}-of-00002.safetensors" for part in (1, 2))
     save_file({"a": torch.zeros(1)}, tmp_path / first)
     index = {"metadata": {}, "weight_map": {"a": first, "b": second}}
@@ -97,28 +117,28 @@ def test_a_missing_shard(tmp_path):
         ("patch_size", 2),
     ],
 )
-def test_a_checkpoint_of_another_image_model(option, value, tmp_path):
+def test_a_checkpoint_of_another_image_model_is_an_error(option, value, tmp_path):
     config = CompactVitConfig(image_size=8, num_hidden_layers=2, tokenizer_type="conv", patch_size=4)
     config.save_pretrained(tmp_path)
-    check_same_model(str(tmp_path), config)
+    check_same_model(tmp_path, config)
     before = getattr(config, option)
     setattr(config, option, value)
     with pytest.raises(ValueError, match=rf"is of another model \({option} {before} instead of {value}\)"):
-        check_same_model(str(tmp_path), config)
+        check_same_model(tmp_path, config)
 
 
 LIMITED = """
 import resource, sys
 from train_translation import main
-# files cannot grow beyond this, as on a disk that is full: 600 kB of the weights' 1.2 MB
+# files cannot grow beyond this, as on a full disk: 600 kB of the weights' 1.2 MB
 resource.setrlimit(resource.RLIMIT_FSIZE, (600_000, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
-main(sys.argv[1:])
+main()
 """
 
 
 @pytest.mark.parametrize("saving", ["a checkpoint", "the model"])
-def test_a_full_disk(run, saving):
-    (run / "checkpoint-best").mkdir()  # a person's, which is no checkpoint of the Trainer's
+def test_a_full_disk_leaves_what_was_saved_and_names_the_last_checkpoint(run, saving):
+    (run / "checkpoint-best").mkdir()  # the user's
     (run / "checkpoint-best" / "notes.txt").write_text("mine")
     kept = [file for file in run.rglob("*") if file.is_file() and "results" not in file.name]
     before = {file: file.read_bytes() for file in kept}
@@ -126,8 +146,10 @@ def test_a_full_disk(run, saving):
     arguments += ["--save_steps", "2"] if saving == "a checkpoint" else ["--save_strategy", "no"]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     ran = subprocess.run([sys.executable, "-c", LIMITED, *arguments], capture_output=True, text=True, env=environment)
+    assert ran.returncode == 1
     message = ran.stderr.strip().splitlines()[-1]
-    assert "No room to save in `output_dir`. The last whole checkpoint is" in message and "checkpoint-30" in message
+    assert "No space left to save in `output_dir`. The last complete checkpoint is" in message
+    assert "checkpoint-30" in message
     assert "--resume_from_checkpoint last" in message
     assert {file: file.read_bytes() for file in before} == before  # the model and its checkpoints are as they were
     assert not (run / "checkpoint-32").exists() and not (run / ".saving").exists()

@@ -5,8 +5,8 @@ import torch
 from torch import nn
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
-from hf_attention.training import loader_share
-from hf_attention.training.loader_share import LoaderShare
+from hf_attention.training import recipe_trainer
+from hf_attention.training.recipe_trainer import DataWaitCallback
 
 
 class Clock:
@@ -52,8 +52,8 @@ class SlowSaving(TrainerCallback):
 @pytest.mark.parametrize("accumulation", [1, 3])
 @pytest.mark.parametrize("saves", ["no", "steps"])
 def test_waiting_is_told_from_working_and_saving(tmp_path, monkeypatch, saves, accumulation):
-    clock, loader = Clock(), LoaderShare()
-    monkeypatch.setattr(loader_share, "time", clock)
+    clock, data_wait = Clock(), DataWaitCallback()
+    monkeypatch.setattr(recipe_trainer, "time", clock)
     args = TrainingArguments(
         tmp_path,
         num_train_epochs=2,
@@ -66,11 +66,11 @@ def test_waiting_is_told_from_working_and_saving(tmp_path, monkeypatch, saves, a
         report_to="none",
         disable_tqdm=True,
     )
-    callbacks = [SlowSaving(clock), loader]
+    callbacks = [SlowSaving(clock), data_wait]
     Trainer(Model(clock), args, train_dataset=Data(clock), callbacks=callbacks).train()
-    assert (loader.waited, loader.worked) == (2 * 12 * 1, 2 * 6 * 3)
-    assert loader.share == pytest.approx(24 / 60)
+    assert (data_wait.waited, data_wait.worked) == (2 * 12 * 1, 2 * 6 * 3)
+    assert data_wait.share == pytest.approx(24 / 60)
 
 
 def test_before_the_first_step_nothing_was_waited_for():
-    assert LoaderShare().share == 0  # NaN would be no JSON
+    assert DataWaitCallback().share == 0  # NaN would be no JSON

@@ -14,7 +14,7 @@ from hf_attention import (
 )
 from hf_attention.data.cluttered_digits import load_cluttered_digits
 from hf_attention.data.images import load_digits
-from hf_attention.training.coverage import measure_coverage
+from hf_attention.training.image_scores import measure_coverage
 
 
 @pytest.fixture(scope="module")
