@@ -182,9 +182,9 @@ def test_a_row_is_compared_with_its_own_reference(pairs, drop_last, tmp_path, mo
 
 
 def test_a_card_without_a_test_split(pairs, tmp_path):
-    train, languages = pairs[:2], pairs[4:]
-    arguments = [*train, *languages, *SMALL, "--max_steps", "2"]
-    train([*arguments, "--validation_file", train[1], "--output_dir", str(tmp_path / "validated")])
+    train_file, languages = pairs[:2], pairs[4:]
+    arguments = [*train_file, *languages, *SMALL, "--max_steps", "2"]
+    train([*arguments, "--validation_file", train_file[1], "--output_dir", str(tmp_path / "validated")])
     card = (tmp_path / "validated" / "README.md").read_text()
     assert "On the validation split of pairs.csv (40 pairs), decoded with greedy search" in card
     assert "| chrF |" in card and "split: validation" in card and "split: test" not in card
@@ -422,7 +422,7 @@ def test_swapped_languages(pairs, tmp_path):
         (["--preset", "huge"], "There is no preset 'huge'"),
         (["--config_overrides", "hiden_size=3"], "BahdanauConfig has no option hiden_size"),
         (["--config_overrides", "hidden_size"], "has no `=`"),
-        (["--config_overrides", "hidden_size=big"], "'big' is no value for `hidden_size`"),
+        (["--config_overrides", "hidden_size=big"], "'big' is not a valid value for `hidden_size`"),
         (["--model_type", "mairan"], "`model_type`: transformers has no model type 'mairan'; did you mean 'marian'?"),
         (["--config_overrides", "vocab_size=10"], "`vocab_size` comes from the tokenizer"),
         (["--config_overrides", "tie_word_embeddings=true,embedding_size=32"], "needs `embedding_size`"),
