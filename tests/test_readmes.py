@@ -26,6 +26,10 @@ PAGES = sorted(
 )
 TEXTS = {page: (ROOT / page).read_text(encoding="utf-8") for page in PAGES}
 COMMANDS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"].get("scripts", {})
+COMMANDS = {  # console commands, to the scripts that they run
+    name: target.removeprefix("hf_attention.").partition(":")[0].replace(".", "/") + ".py"
+    for name, target in COMMANDS.items()
+}
 # scripts that pass options on
 PASSED_ON = {
     "scripts/demo.py": "scripts/train_translation.py",
@@ -72,6 +76,7 @@ def shell_commands(text: str) -> list[list[str]]:
 @cache
 def known_options(script: str) -> frozenset[str]:
     """The options in the help of a script (a path), a module, or a console command."""
+    script = COMMANDS.get(script, script)
     if script in PASSED_ON:
         return known_options(PASSED_ON[script]) | read_options(script)
     return read_options(script)
@@ -84,9 +89,6 @@ def read_options(script: str) -> frozenset[str]:
         with contextlib.redirect_stdout(stdout), pytest.raises(SystemExit) as ended:
             if script.endswith(".py"):
                 runpy.run_path(str(ROOT / script), run_name="__main__")
-            elif script in COMMANDS:
-                module, _, function = COMMANDS[script].partition(":")
-                runpy.run_module(module)[function]()
             else:
                 runpy.run_module(script, run_name="__main__", alter_sys=True)
     finally:
