@@ -55,8 +55,8 @@ def test_every_script_has_a_command_that_calls_its_main(wheel):
     entry_points = ConfigParser()
     entry_points.read(file)
     commands = dict(entry_points["console_scripts"])
-    maintenance = {"update_model_cards"}  # needs the checkout
-    scripts = {script.stem for script in (ROOT / "scripts").glob("*.py")} - maintenance
+    others = {"__init__", "update_model_cards"}  # the latter needs the checkout
+    scripts = {script.stem for script in (ROOT / "scripts").glob("*.py")} - others
     assert set(commands.values()) == {f"hf_attention.scripts.{script}:main" for script in scripts}
     for script in scripts:
         assert "\ndef main(" in (wheel / "hf_attention" / "scripts" / f"{script}.py").read_text("utf-8")
@@ -72,3 +72,8 @@ def test_a_packaged_recipe_is_found_by_name(wheel, tmp_path):
     run = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, cwd=tmp_path)
     assert run.returncode == 1
     assert "train_translation.py: 'nothing' is not a YAML or JSON file, nor one of the recipes dates" in run.stderr
+
+
+def test_the_scripts_are_a_package(wheel):
+    """With `__init__.py`, which the import finder of an editable install needs."""
+    assert (wheel / "hf_attention" / "scripts" / "__init__.py").is_file()
