@@ -113,6 +113,12 @@ def run(
     return states, last, contexts, weights
 
 
+def without_padding(function: Callable, lengths: torch.Tensor, *sequences: torch.Tensor) -> torch.Tensor:
+    """A function of single steps on (B, T, size) up to each row's length, (B) on the CPU; zeros after it."""
+    packed = [pack_padded_sequence(given, lengths, batch_first=True, enforce_sorted=False) for given in sequences]
+    return unpack(function(*(steps.data for steps in packed)), packed[0], sequences[0].shape[1])
+
+
 def unpack(data: torch.Tensor, like: PackedSequence, length: int) -> torch.Tensor:
     """(N, size) to (B, T, size), zero where a target has ended."""
     return pad_packed_sequence(like._replace(data=data), batch_first=True, total_length=length)[0]

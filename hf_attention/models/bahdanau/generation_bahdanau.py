@@ -67,7 +67,7 @@ def greedy_search(
     while length < max_length:
         logits, state = step(tokens, state)
         suppress_eos(logits, processors, length)
-        tokens = logits.argmax(dim=-1)
+        tokens = logits.float().argmax(dim=-1)  # slow in bfloat16 on a CPU
         outputs[rows, length] = torch.where(is_active, tokens, pad)
         length += 1
         if eos is None:
@@ -233,7 +233,7 @@ class FusedDecodingStep:
 
         def packed(part: nn.Linear) -> tuple[torch.Tensor, torch.Tensor | None]:
             bias = None if part.bias is None else part.bias.to(dtype)
-            return pack(part.weight.to(dtype), rows=len(annotations) * num_targets), bias
+            return pack(part.weight.to(dtype)), bias
 
         self.embedding, self.num_targets, self.dtype = decoder.embed_tokens.weight, num_targets, dtype
         self.gates, self.context_gates = packed(layer.input_proj), packed(layer.context_proj)

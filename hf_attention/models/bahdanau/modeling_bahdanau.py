@@ -24,7 +24,7 @@ from transformers.utils import TransformersKwargs, can_return_tuple
 
 from .cache_bahdanau import CACHE_NAME, BahdanauCache
 from .configuration_bahdanau import BahdanauConfig
-from .fused_bahdanau import BahdanauFusedDecoderLayer, is_exporting, is_unmodified_linear
+from .fused_bahdanau import BahdanauFusedDecoderLayer, is_exporting, is_unmodified_linear, without_padding
 from .generation_bahdanau import BahdanauGenerationMixin
 from .layers_bahdanau import (
     BahdanauAttention,
@@ -338,12 +338,10 @@ class BahdanauDecoder(BahdanauPreTrainedModel):
     ) -> DecoderStates:
         """Layer by layer, each over the complete target."""
         first_query = states[-1][:, None, : self.config.hidden_size]
-        contexts, weights, all_hidden_states = None, None, []
-        hidden_states = embeds
-        if not self.has_attention:
-            contexts = memory.final_states.unsqueeze(1).expand(-1, embeds.shape[1], -1)  # (B, T, D)
-            if self.config.attention_query == "previous":
-                hidden_states = torch.cat([embeds, contexts], dim=-1)
+        contexts = memory.final_states.unsqueeze(1).expand(-1, embeds.shape[1], -1)  # (B, T, D), without attention
+        hidden_states, weights, all_hidden_states = embeds, None, []
+        if not self.has_attention and self.config.attention_query == "previous":
+            hidden_states = torch.cat([embeds, contexts], dim=-1)
         for index, layer in enumerate(self.layers):
             if index:
                 hidden_states = self.dropout(hidden_states)
@@ -359,7 +357,11 @@ class BahdanauDecoder(BahdanauPreTrainedModel):
         if self.config.attention_query == "previous" and self.config.readout_type == "maxout":
             # the paper's readout reads s_{i-1}
             hidden_states = torch.cat([first_query, hidden_states[:, :-1]], dim=1)
-        readout = self.dropout(self.readout(hidden_states, embeds, contexts))  # (B, T, R)
+        if lengths is None:
+            readout = self.readout(hidden_states, embeds, contexts)  # (B, T, R)
+        else:
+            readout = without_padding(self.readout, lengths, hidden_states, embeds, contexts)
+        readout = self.dropout(readout)
         return DecoderStates(all_hidden_states, states, weights, readout)
 
     def run_steps(
@@ -563,6 +565,7 @@ class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, BahdanauGenerati
 
         ```"""
         cache = past_key_values if cache is None else cache
+        smoothing = kwargs.pop("label_smoothing", smoothing)  # ty: ignore[invalid-typed-dict-key] (old name, until 0.2)
         if labels is not None:
             use_cache = False
             if decoder_input_ids is None and decoder_inputs_embeds is None:

@@ -140,3 +140,8 @@ def test_a_loss_in_bfloat16_is_summed_in_float32():
     assert results.item() == pytest.approx(expected.item(), rel=2e-3)
     for gradient, reference in zip(torch.autograd.grad(results, given), torch.autograd.grad(expected, exact)):
         assert (gradient.double() - reference).norm() < 0.01 * reference.norm()
+
+
+def test_the_old_name_of_smoothing_still_works():
+    model, batch = make().train(), make_batch()
+    torch.testing.assert_close(model(**batch, label_smoothing=0.2).loss, model(**batch, smoothing=0.2).loss)
