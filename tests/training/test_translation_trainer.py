@@ -67,28 +67,41 @@ def make_trainer(folder, reader, **options):
 @pytest.mark.parametrize("num_beams", [1, 3])
 @pytest.mark.parametrize("bf16", [False, True])
 def test_evaluation_searches_as_the_model_does(bf16, num_beams, reader, tmp_path, monkeypatch):
-    """In mixed precision too, with the predictions of transformers' loops."""
+    """In mixed precision too, where accelerate has wrapped the model's forward."""
     trainer = make_trainer(tmp_path, reader, bf16=bf16)
     trainer.train()
-    searched = []
+    autocast = []
     for name in ("greedy_search", "beam_search"):
         search = getattr(generation_bahdanau, name)
         monkeypatch.setattr(
-            generation_bahdanau, name, lambda *given, search=search: searched.append(1) or search(*given)
+            generation_bahdanau,
+            name,
+            lambda *given, search=search: autocast.append(torch.is_autocast_enabled("cpu")) or search(*given),
         )
     wrapper = vars(trainer.model).get("forward")
     assert (wrapper is not None) == bf16
-    fast = trainer.predict(trainer.eval_dataset, num_beams=num_beams)
-    assert len(searched) == 3 and vars(trainer.model).get("forward") is wrapper
+    output = trainer.predict(trainer.eval_dataset, num_beams=num_beams)
+    assert autocast == [bf16] * 3  # one search for each batch
+    assert vars(trainer.model).get("forward") is wrapper
+
+    # the same weights in a model that accelerate has not wrapped, on the same batches
+    model = BahdanauForConditionalGeneration(trainer.model.config).eval()
+    model.load_state_dict(trainer.model.state_dict())
+    model.generation_config = trainer.model.generation_config
+    ids = torch.tensor([row["input_ids"] for row in trainer.eval_dataset])
+    with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+        generated = [model.generate(batch, num_beams=num_beams).tolist() for batch in ids.split(8)]
+    expected = [row + [0] * (6 - len(row)) for batch in generated for row in batch]
+    assert output.predictions.tolist() == expected
+    assert len({tuple(row) for row in expected}) > 1
+
     monkeypatch.setattr(TranslationTrainer, "prediction_step", Seq2SeqTrainer.prediction_step)
     monkeypatch.setattr(type(trainer.model), "can_search", lambda *_: False)
     slow = trainer.predict(trainer.eval_dataset, num_beams=num_beams)
-    assert len(searched) == 3
-    # trained well beyond chance; how far depends on the rounding of the CPU
-    assert (fast.predictions[:, 1:5] == fast.label_ids[:, :4]).mean() > 0.7
-    # the searches align in float32, and so round otherwise
-    assert (fast.predictions == slow.predictions).mean() >= (0.97 if bf16 else 1)
-    assert fast.metrics["test_loss"] == pytest.approx(slow.metrics["test_loss"], rel=0.02 if bf16 else 1e-6)
+    assert len(autocast) == 3 + 3  # those of `model.generate` above
+    assert output.metrics["test_loss"] == pytest.approx(slow.metrics["test_loss"], rel=0.02 if bf16 else 1e-6)
+    if not bf16:  # in bfloat16, the loops of transformers round differently
+        assert slow.predictions.tolist() == expected
 
 
 @pytest.mark.parametrize("bf16", [False, True])
