@@ -17,6 +17,8 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
+from hf_attention._command_line import errors_in_one_line
+
 
 FOLDERS = ["outputs/bahdanau-dates", "outputs/compact-vit-digits"]
 FILES = ["README.md", "all_results.json", "generation_config.json", "preprocessor_config.json"]
@@ -44,10 +46,11 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("folders", nargs="*", default=FOLDERS, help="folders of finished runs")
     parser.add_argument("--output_dir", default="model_cards", help="where to copy them")
     options = parser.parse_args(arguments)
-    for folder in map(Path, options.folders):
-        if not (folder / "model.safetensors").is_file():
-            parser.error(f"{folder} holds no model.safetensors: run `make demo` and `make demo-vision` first.")
-        copy_model(folder, Path(options.output_dir, folder.name))
+    with errors_in_one_line("update_model_cards.py"):
+        for folder in map(Path, options.folders):
+            if not (folder / "model.safetensors").is_file():
+                raise ValueError(f"{folder} holds no model.safetensors: run `make demo` and `make demo-vision` first.")
+            copy_model(folder, Path(options.output_dir, folder.name))
 
 
 if __name__ == "__main__":
