@@ -19,7 +19,7 @@ from transformers.models.auto.image_processing_auto import AutoImageProcessor
 from hf_attention import CompactVitImageProcessorPil
 from hf_attention.data.images import load_digits, open_image
 from hf_attention.training import image_classification
-from hf_attention.training.arguments import ImageDataArguments, ImageModelArguments, ImageTrainingArguments
+from hf_attention.training.arguments import ImageDataArguments, ImageModelArguments
 from hf_attention.training.image_classification import load_data, make_augmentation, make_model
 
 
@@ -48,7 +48,7 @@ def files(folders):
     return ["--train_file", str(folders / "train"), "--test_file", str(folders / "test")]
 
 
-def test_what_a_run_leaves(small_vision_run):
+def test_a_run_leaves_a_complete_folder(small_vision_run):
     folder, results = small_vision_run
     names = {"README.md", "all_results.json", "config.json", "model.safetensors", "preprocessor_config.json"}
     names |= {"modeling_compact_vit.py", "configuration_compact_vit.py", "image_processing_pil_compact_vit.py"}
@@ -59,7 +59,7 @@ def test_what_a_run_leaves(small_vision_run):
     assert 0.3 < results["test_accuracy"] <= 1  # ten classes
 
 
-def test_the_figure_is_the_accuracy_of_the_saved_model(small_vision_run):
+def test_the_reported_accuracy_is_that_of_the_saved_model(small_vision_run):
     folder, results = small_vision_run
     model = AutoModelForImageClassification.from_pretrained(folder).eval()
     processor = AutoImageProcessor.from_pretrained(folder)
@@ -72,7 +72,7 @@ def test_the_figure_is_the_accuracy_of_the_saved_model(small_vision_run):
     assert hits / 60 == pytest.approx(results["test_accuracy"])
 
 
-def test_pipeline_on_paths_images_and_batches(small_vision_run, tmp_path):
+def test_the_pipeline_accepts_paths_images_and_batches(small_vision_run, tmp_path):
     folder, _ = small_vision_run
     classifier = pipeline("image-classification", model=str(folder))
     images = [open_image(cell) for cell in load_digits()["test"]["image"][:5]]
@@ -86,7 +86,7 @@ def test_pipeline_on_paths_images_and_batches(small_vision_run, tmp_path):
         assert entry["label"] == other["label"] and entry["score"] == pytest.approx(other["score"], abs=1e-5)
 
 
-def test_folders_and_transformers_vit(folders, tmp_path):
+def test_a_vit_of_transformers_is_trained_on_folders(folders, tmp_path):
     options = "image_size=16,patch_size=4,num_hidden_layers=1,hidden_size=16,num_attention_heads=2"
     arguments = [*FEW, "--model_type", "vit", "--config_overrides", f"{options},intermediate_size=16"]
     arguments += ["--max_steps", "30"]
@@ -97,7 +97,7 @@ def test_folders_and_transformers_vit(folders, tmp_path):
     assert pipeline("image-classification", model=str(tmp_path / "vit"))(str(folders / "test/dark/0.jpg"))
 
 
-def test_fine_tuning_with_a_new_head(small_vision_run, folders, tmp_path):
+def test_other_classes_need_a_new_head(small_vision_run, folders, tmp_path):
     folder, _ = small_vision_run
     arguments = [*files(folders), *FEW, "--model_name_or_path", str(folder), "--output_dir", str(tmp_path / "tuned")]
     with pytest.raises(ValueError, match="has the 10 classes 0, 1, 2, 3, 4, ..., but the data the 2 classes dark"):
@@ -118,37 +118,37 @@ def test_same_classes_in_another_order_keep_the_models_numbers(folders, tmp_path
     arguments = ["--model_name_or_path", str(tmp_path / "model"), "--max_steps", "40", "--learning_rate", "1e-2"]
     results = train([*files(folders), *FEW, *arguments, "--output_dir", str(tmp_path / "out")])
     assert results["test_accuracy"] > 0.8
-    found = pipeline("image-classification", model=str(tmp_path / "out"))(str(folders / "test/light/0.jpg"))
-    assert found[0]["label"] == "light"
+    predictions = pipeline("image-classification", model=str(tmp_path / "out"))(str(folders / "test/light/0.jpg"))
+    assert predictions[0]["label"] == "light"
     assert AutoModelForImageClassification.from_pretrained(tmp_path / "out").config.id2label[0] == "light"
 
 
-def test_classes_of_other_names(small_vision_run, folders, tmp_path):
+def test_classes_of_other_names_are_an_error(small_vision_run, folders, tmp_path):
     make_model(ImageModelArguments(config_overrides=TINY), ["cat", "dog"]).save_pretrained(tmp_path / "model")
     with pytest.raises(ValueError, match="has the 2 classes cat, dog, but the data the 2 classes dark, light"):
         train([*files(folders), *FEW, "--model_name_or_path", str(tmp_path / "model")])
 
 
-def test_a_bad_image_stops_the_run_before_it_begins(folders, tmp_path):
-    whole = (folders / "train" / "dark" / "3.jpg").read_bytes()
-    (folders / "train" / "dark" / "3.jpg").write_bytes(whole[: len(whole) // 2])
+def test_an_unreadable_image_stops_the_run_before_it_begins(folders, tmp_path):
+    content = (folders / "train" / "dark" / "3.jpg").read_bytes()
+    (folders / "train" / "dark" / "3.jpg").write_bytes(content[: len(content) // 2])
     arguments = [*files(folders), *FEW, "--config_overrides", TINY, "--output_dir", str(tmp_path / "out")]
     with pytest.raises(ValueError, match=r"1 of \d+ images of .* cannot be used:\n.*3.jpg cannot be read"):
         train(arguments)
     assert not (tmp_path / "out").exists()
 
 
-def test_a_bad_image_in_the_middle_of_a_run_leaves_the_last_checkpoint_whole(folders, tmp_path):
+def test_an_unreadable_image_during_a_run_leaves_the_last_checkpoint_complete(folders, tmp_path):
     bad = folders / "train" / "dark" / "3.jpg"
-    whole = bad.read_bytes()
-    bad.write_bytes(whole[: len(whole) // 2])
+    content = bad.read_bytes()
+    bad.write_bytes(content[: len(content) // 2])
     arguments = [*files(folders), *FEW, "--config_overrides", TINY, "--output_dir", str(tmp_path / "out")]
     arguments += ["--validation_share", "0", "--per_device_train_batch_size", "2", "--save_steps", "1"]
     arguments += ["--max_steps", "30", "--verify_images", "false"]
     with pytest.raises(ValueError, match="3.jpg cannot be read"):
         train(arguments)
     assert list((tmp_path / "out").glob("checkpoint-*"))
-    bad.write_bytes(whole)
+    bad.write_bytes(content)
     results = train([*arguments, "--resume_from_checkpoint", "last"])
     assert results["train_loss"] > 0 and (tmp_path / "out" / "model.safetensors").is_file()
 
@@ -178,18 +178,18 @@ def test_a_card_without_a_test_split(folders, tmp_path):
     assert "confusion" not in card and not (tmp_path / "neither" / "assets" / "confusion.png").exists()
 
 
-def test_resumed_run_equals_an_uninterrupted_one(tmp_path):
+def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path):
     arguments = [*SMALL_VISION, "--save_steps", "4", "--ema_decay", "0.5", "--crop_padding", "1"]
     arguments += ["--mixup_alpha", "0.2", "--learning_rate", "1e-3", "--lr_scheduler_type", "constant"]
-    train([*arguments, "--max_steps", "8", "--output_dir", str(tmp_path / "whole")])
+    train([*arguments, "--max_steps", "8", "--output_dir", str(tmp_path / "full")])
     train([*arguments, "--max_steps", "4", "--output_dir", str(tmp_path / "half")])
     train([*arguments, "--max_steps", "8", "--output_dir", str(tmp_path / "half"), "--resume_from_checkpoint", "last"])
-    whole, half = (AutoModelForImageClassification.from_pretrained(tmp_path / name) for name in ("whole", "half"))
-    for one, other in zip(whole.state_dict().values(), half.state_dict().values()):
+    full, half = (AutoModelForImageClassification.from_pretrained(tmp_path / name) for name in ("full", "half"))
+    for one, other in zip(full.state_dict().values(), half.state_dict().values()):
         torch.testing.assert_close(one, other)
 
 
-def test_streaming(tmp_path):
+def test_streamed_images_are_trained_on(tmp_path):
     data = load_digits()
     for split in ("train", "test"):
         data[split].take(64).to_parquet(tmp_path / f"{split}.parquet")
@@ -201,13 +201,13 @@ def test_streaming(tmp_path):
 @pytest.mark.parametrize(
     "options", [["--bf16", "true"], ["--torch_compile", "true"], ["--attn_implementation", "eager"]]
 )
-def test_ways_to_compute(options, tmp_path):
+def test_every_way_to_compute_saves_float32_weights(options, tmp_path):
     results = train([*SMALL_VISION, "--max_steps", "4", *options, "--output_dir", str(tmp_path / "out")])
     assert 0 < results["train_loss"] < 4
     assert AutoModelForImageClassification.from_pretrained(tmp_path / "out").dtype == torch.float32
 
 
-def test_two_processes(tmp_path):
+def test_two_processes_train_one_model(tmp_path):
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     arguments = [*SMALL_VISION, "--max_steps", "4", "--use_cpu", "--ema_decay", "0.5", "--mixup_alpha", "0.2"]
     run = subprocess.run(
@@ -238,7 +238,7 @@ def test_two_processes(tmp_path):
         (["--early_stopping_patience", "2"], "`early_stopping_patience` counts evaluations"),
     ],
 )
-def test_bad_arguments(tmp_path, arguments, message):
+def test_invalid_arguments_are_named_in_the_error(tmp_path, arguments, message):
     with pytest.raises((ValueError, FileNotFoundError), match=message):
         train([*arguments, "--output_dir", str(tmp_path / "out")])
     assert not (tmp_path / "out").exists()
@@ -255,7 +255,7 @@ def test_an_output_folder_with_another_run_is_left_alone(small_vision_run):
     assert before == {file: file.stat().st_mtime_ns for file in folder.rglob("*")}
 
 
-def test_every_option_arrives(monkeypatch, tmp_path):
+def test_every_option_reaches_augmentation_and_trainer(monkeypatch, tmp_path):
     class Stop(Exception):
         pass
 
@@ -285,7 +285,7 @@ def test_every_option_arrives(monkeypatch, tmp_path):
     assert (seen["mix_epochs"], seen["ema_decay"]) == (2.5, 0.9)
 
 
-def test_a_processor_that_does_not_normalize(folders, tmp_path):
+def test_augmentation_needs_rescaled_pixels(folders, tmp_path):
     model = make_model(ImageModelArguments(config_overrides=TINY), ["dark", "light"])
     for rescale in (True, False):
         model.save_pretrained(tmp_path / "model")
@@ -312,7 +312,7 @@ MODELS = [("swin", SWIN), ("resnet", RESNET), ("convnext", CONVNEXT), ("vit", VI
 
 
 @pytest.mark.parametrize("model_type, overrides", MODELS)
-def test_other_models_of_transformers(model_type, overrides, tmp_path):
+def test_other_models_of_transformers_are_trained(model_type, overrides, tmp_path):
     arguments = ["--model_type", model_type, "--config_overrides", overrides, *FEW, "--max_eval_samples", "8"]
     results = train([*arguments, "--max_train_samples", "16", "--output_dir", str(tmp_path / "out")])
     card = (tmp_path / "out" / "README.md").read_text()
@@ -320,7 +320,7 @@ def test_other_models_of_transformers(model_type, overrides, tmp_path):
     assert ("assets/attention.png" in card) == (model_type in ("vit", "deit"))
 
 
-def test_one_class_is_nothing_to_learn(folders, tmp_path):
+def test_a_single_class_is_an_error(folders, tmp_path):
     shutil.rmtree(folders / "train" / "dark")
     with pytest.raises(ValueError, match="one class, light, and nothing to tell it from"):
         train([*FEW, "--train_file", str(folders / "train"), "--output_dir", str(tmp_path / "out")])
@@ -357,9 +357,9 @@ def test_streamed_images_are_shuffled(tmp_path):
     data.to_parquet(tmp_path / "sorted.parquet")
     file = str(tmp_path / "sorted.parquet")
     args = ImageDataArguments(train_file=file, test_file=file, streaming=True, max_eval_samples=50)
-    found = load_data(args, train=True)
-    assert len({row["label"] for row in found["train"].take(50)}) > 5
-    assert len(set(found["test"]["label"])) > 5
+    splits = load_data(args, train=True)
+    assert len({row["label"] for row in splits["train"].take(50)}) > 5
+    assert len(set(splits["test"]["label"])) > 5
 
 
 LINEAGE = {
@@ -398,23 +398,5 @@ def test_the_lineage_trains_by_the_same_script(model_type, processes, tmp_path):
     assert "import view" in card and "{%" not in card
     files = {f"configuration_{model_type}.py", f"modeling_{model_type}.py", "image_processing_pil_compact_vit.py"}
     assert files <= set(os.listdir(tmp_path / "out"))
-    found = pipeline("image-classification", model=str(tmp_path / "out"))(Image.effect_noise((8, 8), 60))
-    assert 0 < found[0]["score"] <= 1
-
-
-@pytest.mark.parametrize("recipe", sorted((SCRIPT.parent / "recipes").glob("*.yaml")), ids=lambda path: path.stem)
-def test_recipes_parse(recipe, tmp_path):
-    import yaml
-
-    from hf_attention.training.arguments import (
-        ModelArguments,
-        ParallelDataArguments,
-        TranslationTrainingArguments,
-        parse,
-    )
-
-    if "source_lang" in yaml.safe_load(recipe.read_text()) or recipe.stem == "dates":
-        types = [ModelArguments, ParallelDataArguments, TranslationTrainingArguments]
-    else:
-        types = [ImageModelArguments, ImageDataArguments, ImageTrainingArguments]
-    parse(types, [str(recipe), "--output_dir", str(tmp_path)])
+    predictions = pipeline("image-classification", model=str(tmp_path / "out"))(Image.effect_noise((8, 8), 60))
+    assert 0 < predictions[0]["score"] <= 1

@@ -34,8 +34,8 @@ def make_cnn(kind):
 
 
 def test_a_window_over_everything_covers_everything(rows):
-    found = measure_coverage(make_cnn("affine"), make_processor(), rows)
-    assert found == {"coverage": 1.0, "coverage_by_chance": 1.0}
+    result = measure_coverage(make_cnn("affine"), make_processor(), rows)
+    assert result == {"coverage": 1.0, "coverage_by_chance": 1.0}
 
 
 def look_left():
@@ -56,24 +56,24 @@ def test_a_box_in_an_image_that_is_wider_than_high(rows, tmp_path):
 
 
 def test_a_window_over_the_left_half(rows):
-    found = measure_coverage(look_left(), make_processor(), rows)
+    result = measure_coverage(look_left(), make_processor(), rows)
     shares = []
     for left, _, right, _ in rows["box"]:
         shares.append(sum(x < 30 for x in range(left, right)) / (right - left))
-    assert found["coverage"] == pytest.approx(sum(shares) / 30, abs=0.02)
-    assert found["coverage"] == pytest.approx(found["coverage_by_chance"])  # the same window for all
+    assert result["coverage"] == pytest.approx(sum(shares) / 30, abs=0.02)
+    assert result["coverage"] == pytest.approx(result["coverage_by_chance"])  # the same window for all
 
 
-def test_glimpses(rows):
+def test_a_glimpse_covers_the_pixels_inside_it(rows):
     config = RecurrentAttentionConfig(num_glimpses=1, glimpse_size=30, num_scales=1)
-    found = measure_coverage(RecurrentAttentionForImageClassification(config), make_processor(), rows)
+    result = measure_coverage(RecurrentAttentionForImageClassification(config), make_processor(), rows)
     shares = []
     for left, top, right, bottom in rows["box"]:
         inside = sum(15 <= x < 45 and 15 <= y < 45 for x in range(left, right) for y in range(top, bottom))
         shares.append(inside / ((right - left) * (bottom - top)))
-    assert found["coverage"] == pytest.approx(sum(shares) / 30, abs=0.02)
+    assert result["coverage"] == pytest.approx(sum(shares) / 30, abs=0.02)
 
 
-def test_nothing_to_measure(rows):
+def test_rows_without_boxes_have_no_score(rows):
     assert measure_coverage(make_cnn("none"), make_processor(), rows) == {}
     assert measure_coverage(make_cnn("affine"), make_processor(), load_digits()["test"].take(2)) == {}

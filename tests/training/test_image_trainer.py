@@ -37,7 +37,7 @@ def make_trainer(tmp_path, model=None, **kwargs):
     return ImageClassificationTrainer(model or make_model(), arguments, train_dataset=make_rows(), **own)
 
 
-def test_loss_with_classes_and_probabilities():
+def test_the_loss_takes_classes_and_probabilities():
     logits = torch.tensor([[1.0, 2.0, 0.5], [0.0, 0.3, 0.1]])
     log_probs = logits - logits.exp().sum(dim=1, keepdim=True).log()
     hard = -(log_probs[0, 2] + log_probs[1, 0])
@@ -114,7 +114,7 @@ def test_biases_norms_positions_and_learned_tokens_are_not_decayed(tmp_path, poo
         assert name.endswith("weight") and "layernorm" not in name
 
 
-def test_a_model_that_makes_its_own_loss(tmp_path):
+def test_a_model_may_compute_its_own_loss(tmp_path):
     config = RecurrentAttentionConfig(image_size=8, num_channels=3, glimpse_size=3, num_scales=2, num_labels=3)
     model = RecurrentAttentionForImageClassification(config)
     trainer = make_trainer(tmp_path, model)
@@ -164,7 +164,7 @@ class Recorder(TrainerCallback):
 
 
 @pytest.mark.parametrize("make", [make_model, make_cnn])
-def test_the_average_is_the_recursion(make, tmp_path):
+def test_the_average_follows_its_recursion(make, tmp_path):
     trainer = make_trainer(tmp_path, make(), ema_decay=0.7, max_steps=5)
     recorder = Recorder(trainer)
     trainer.add_callback(recorder)

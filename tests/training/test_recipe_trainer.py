@@ -51,7 +51,7 @@ class SlowSaving(TrainerCallback):
 
 @pytest.mark.parametrize("accumulation", [1, 3])
 @pytest.mark.parametrize("saves", ["no", "steps"])
-def test_waiting_is_told_from_working_and_saving(tmp_path, monkeypatch, saves, accumulation):
+def test_only_waiting_for_data_counts_as_waiting(tmp_path, monkeypatch, saves, accumulation):
     clock, data_wait = Clock(), DataWaitCallback()
     monkeypatch.setattr(recipe_trainer, "time", clock)
     args = TrainingArguments(
@@ -73,4 +73,4 @@ def test_waiting_is_told_from_working_and_saving(tmp_path, monkeypatch, saves, a
 
 
 def test_before_the_first_step_nothing_was_waited_for():
-    assert DataWaitCallback().share == 0  # NaN would be no JSON
+    assert DataWaitCallback().share == 0  # NaN is not valid JSON

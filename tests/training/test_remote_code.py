@@ -52,21 +52,21 @@ def without_the_plugin(small_run, tmp_path_factory):
     return output
 
 
-def test_same_logits_without_the_plugin(small_run, without_the_plugin):
+def test_logits_are_the_same_without_the_plugin(small_run, without_the_plugin):
     folder, _ = small_run
-    found = torch.load(without_the_plugin)
+    results = torch.load(without_the_plugin)
     model, tokenizer = AutoModelForSeq2SeqLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
     batch = tokenizer(
         ["4. März 2005", "<en_US> 3/4/05"], padding=True, return_tensors="pt", return_token_type_ids=False
     )
     with torch.no_grad():
-        torch.testing.assert_close(found["logits"], model(**batch, labels=batch["input_ids"]).logits)
+        torch.testing.assert_close(results["logits"], model(**batch, labels=batch["input_ids"]).logits)
         states = AutoModel.from_pretrained(folder)(**batch, decoder_input_ids=batch["input_ids"])[0]
-        torch.testing.assert_close(found["states"], states)
-    assert found["pipeline"].keys() == {"translation_text", "score", "source_tokens", "target_tokens", "weights"}
+        torch.testing.assert_close(results["states"], states)
+    assert results["pipeline"].keys() == {"translation_text", "score", "source_tokens", "target_tokens", "weights"}
 
 
-def test_saved_again_without_the_plugin(small_run, without_the_plugin):
+def test_a_model_loaded_without_the_plugin_is_saved_with_its_code(small_run, without_the_plugin):
     saved = without_the_plugin.parent / "outputs.pt-saved"
     # a model saved without its pipeline does not name one
     assert "custom_pipelines" not in json.loads((saved / "config.json").read_text())
@@ -81,7 +81,7 @@ HIDDEN_VISION = """
 import builtins, sys
 sys.modules["hf_attention"] = None
 def refuse(*prompt): raise AssertionError(prompt)
-builtins.input = refuse  # nobody is asked whether to trust code
+builtins.input = refuse  # the user is not asked to trust code
 import torch
 from PIL import Image
 from transformers import AutoBackbone, AutoModel, AutoModelForImageClassification
@@ -98,29 +98,30 @@ with torch.no_grad():
     state = AutoModel.from_pretrained(folder, trust_remote_code=True)(pixel_values).pooler_output
 AutoModelForMaskedImageModeling.from_pretrained(folder, trust_remote_code=True)
 classifier = pipeline("image-classification", model=folder, trust_remote_code=True)
-found = {"logits": outputs.logits, "weights": outputs.pooling_weights, "state": state, "best": classifier(picture)[0]}
+results = {"logits": outputs.logits, "weights": outputs.pooling_weights, "state": state}
+results["best"] = classifier(picture)[0]
 model.save_pretrained(output + "-saved")
 processor.save_pretrained(output + "-saved")
-torch.save(found, output)
+torch.save(results, output)
 """
 
 
-def test_vision_without_the_plugin(small_vision_run, tmp_path):
+def test_a_vision_model_works_without_the_plugin(small_vision_run, tmp_path):
     folder, picture, output = small_vision_run[0], tmp_path / "digit.png", tmp_path / "outputs.pt"
     Image.effect_noise((8, 8), 60).save(picture)
     arguments = [sys.executable, "-c", HIDDEN_VISION, str(folder), str(picture), str(output)]
     run = subprocess.run(arguments, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr[-3000:]
-    found = torch.load(output)
+    results = torch.load(output)
     processor = AutoImageProcessor.from_pretrained(folder)
     model = AutoModelForImageClassification.from_pretrained(folder)
     pixel_values = processor(Image.open(picture), return_tensors="pt")["pixel_values"]
     with torch.no_grad():
         outputs = model(pixel_values)
-        torch.testing.assert_close(found["logits"], outputs.logits)
-        torch.testing.assert_close(found["weights"], outputs.pooling_weights)
-        torch.testing.assert_close(found["state"], AutoModel.from_pretrained(folder)(pixel_values).pooler_output)
-    assert found["best"]["label"] == model.config.id2label[int(outputs.logits.argmax())]
+        torch.testing.assert_close(results["logits"], outputs.logits)
+        torch.testing.assert_close(results["weights"], outputs.pooling_weights)
+        torch.testing.assert_close(results["state"], AutoModel.from_pretrained(folder)(pixel_values).pooler_output)
+    assert results["best"]["label"] == model.config.id2label[int(outputs.logits.argmax())]
     names = {"configuration_compact_vit.py", "image_processing_pil_compact_vit.py", "modeling_compact_vit.py"}
     names |= {"layers_compact_vit.py", "fused_compact_vit.py"}
     assert {file.name for file in (tmp_path / "outputs.pt-saved").glob("*.py")} == names
@@ -132,7 +133,7 @@ sys.modules["hf_attention"] = None
 import torch
 from transformers import AutoModel, AutoModelForImageClassification
 from transformers.models.auto.image_processing_auto import AutoImageProcessor
-found = {}
+results = {}
 for folder in sys.argv[2:]:
     processor = AutoImageProcessor.from_pretrained(folder, trust_remote_code=True)
     model = AutoModelForImageClassification.from_pretrained(folder, trust_remote_code=True)
@@ -141,12 +142,12 @@ for folder in sys.argv[2:]:
     pixel_values = torch.linspace(-1, 1, 144).view(1, 1, 12, 12)
     with torch.no_grad():
         state = AutoModel.from_pretrained(folder, trust_remote_code=True)(pixel_values).pooler_output
-        found[folder] = {"logits": model(pixel_values).logits, "state": state}
-torch.save(found, sys.argv[1])
+        results[folder] = {"logits": model(pixel_values).logits, "state": state}
+torch.save(results, sys.argv[1])
 """
 
 
-def test_the_lineage_without_the_plugin(tmp_path):
+def test_the_lineage_works_without_the_plugin(tmp_path):
     configs = {
         "glimpses": RecurrentAttentionConfig(image_size=12, glimpse_size=4, num_scales=2, num_labels=3),
         "gates": AttentionCnnConfig(num_channels=1, attention_type="se", spatial_transformer="affine", num_labels=3),
@@ -158,16 +159,16 @@ def test_the_lineage_without_the_plugin(tmp_path):
     arguments = [sys.executable, "-c", HIDDEN_LINEAGE, str(tmp_path / "outputs.pt"), *folders]
     run = subprocess.run(arguments, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr[-3000:]
-    found = torch.load(tmp_path / "outputs.pt")
+    results = torch.load(tmp_path / "outputs.pt")
     pixel_values = torch.linspace(-1, 1, 144).view(1, 1, 12, 12)
     for folder in folders:
         model = AutoModelForImageClassification.from_pretrained(folder)
         with torch.no_grad():
-            torch.testing.assert_close(found[folder]["logits"], model(pixel_values).logits)
-            torch.testing.assert_close(found[folder]["state"], model.model(pixel_values).pooler_output)
+            torch.testing.assert_close(results[folder]["logits"], model(pixel_values).logits)
+            torch.testing.assert_close(results[folder]["state"], model.model(pixel_values).pooler_output)
 
 
-def test_the_plugin_asks_nobody_to_trust_its_code(small_vision_run, tmp_path):
+def test_the_plugin_does_not_ask_to_trust_its_code(small_vision_run, tmp_path):
     Image.effect_noise((8, 8), 60).save(tmp_path / "digit.png")
     code = (
         "import builtins, sys, hf_attention\n"
@@ -201,12 +202,12 @@ from transformers import AutoModel
 from transformers.models.auto.image_processing_auto import AutoImageProcessor
 for folder in folders:
     auto_class = AutoImageProcessor if Path(folder).name == "processor" else AutoModel
-    found = auto_class.from_pretrained(folder, trust_remote_code=True)
-    assert type(found).__module__.startswith("transformers_modules"), type(found).__module__
+    results = auto_class.from_pretrained(folder, trust_remote_code=True)
+    assert type(results).__module__.startswith("transformers_modules"), type(results).__module__
 """
 
 
-def test_code_travels_whatever_else_was_imported(tmp_path):
+def test_code_is_saved_with_the_model_whatever_else_was_imported(tmp_path):
     for name, code in ALONE.items():
         run_code(f"folder = {str(tmp_path / name)!r}\n{code}")
     run_code(f"folders = {[str(tmp_path / name) for name in ALONE]}\n{LOADED}")

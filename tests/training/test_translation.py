@@ -55,7 +55,7 @@ def pairs(tmp_path):
     ]
 
 
-def test_run_leaves_a_whole_folder(small_run):
+def test_a_run_leaves_a_complete_folder(small_run):
     folder, results = small_run
     for name in ("model.safetensors", "config.json", "tokenizer.json", "README.md", "trainer_state.json"):
         assert (folder / name).is_file(), name
@@ -74,7 +74,7 @@ def test_run_leaves_a_whole_folder(small_run):
     assert generation.decoder_start_token_id == 1 and generation.num_beams == 2 and generation.max_length == 16
 
 
-def test_training_learns(small_run):
+def test_training_lowers_the_loss(small_run):
     folder, _ = small_run
     history = json.loads((folder / "trainer_state.json").read_text())["log_history"]
     losses = [entry["loss"] for entry in history if "loss" in entry]
@@ -87,8 +87,8 @@ def test_resume_gives_the_weights_of_an_uninterrupted_run(small_run, tmp_path):
     # a newer checkpoint that was cut short is passed over
     broken = tmp_path / "run" / "checkpoint-20"
     shutil.copytree(folder / "checkpoint-15", broken)
-    whole = (broken / "model.safetensors").read_bytes()
-    (broken / "model.safetensors").write_bytes(whole[: len(whole) // 2])
+    content = (broken / "model.safetensors").read_bytes()
+    (broken / "model.safetensors").write_bytes(content[: len(content) // 2])
     recipe = str(folder.parent / "recipe.yaml")
     train([recipe, "--output_dir", str(tmp_path / "run"), "--resume_from_checkpoint", "last", *SMALL])
     for name, value in weights(folder).items():
@@ -96,7 +96,7 @@ def test_resume_gives_the_weights_of_an_uninterrupted_run(small_run, tmp_path):
 
 
 @pytest.mark.parametrize("separate", [[], ["--separate_vocabularies"]])
-def test_resume_takes_the_checkpoints_tokenizers(pairs, separate, tmp_path):
+def test_resuming_keeps_the_tokenizers_of_the_checkpoint(pairs, separate, tmp_path):
     arguments = [*pairs, *separate, *SMALL, "--save_steps", "2", "--output_dir", str(tmp_path / "run")]
     train([*arguments, "--max_steps", "2"])
     names = ["tokenizer.json", *(["target_tokenizer/tokenizer.json"] if separate else [])]
@@ -126,7 +126,7 @@ def test_resume_of_a_finished_run_trains_no_more(small_run, tmp_path):
     assert again["train_loss"] == results["train_loss"] and again["train_runtime"] == results["train_runtime"]
 
 
-def test_two_processes_give_the_figures_of_one(tmp_path):
+def test_two_processes_give_the_metrics_of_one(tmp_path):
     losses, scores = [], []
     for processes in (1, 2):
         arguments = [
@@ -193,7 +193,7 @@ def test_a_card_without_a_test_split(pairs, tmp_path):
     assert "## Results" not in card and "## How to use it" in card and "alignment.png" in card
 
 
-def test_languages_of_a_card():
+def test_a_card_lists_only_known_languages():
     assert translation.find_languages("de", "ckb") == ["de", "ckb"]
     assert translation.find_languages("pt_BR", "EN-us", "pt") == ["pt", "en"]
     assert translation.find_languages("source", "tgt", "src", "xx") == []
@@ -205,7 +205,7 @@ def test_every_evaluation_of_validation_pairs_searches_alike(small_run):
     assert [entry["eval_chrf"] for entry in history if "eval_chrf" in entry][-1] == results["eval_chrf"]
 
 
-def test_marian_from_scratch(pairs, tmp_path):
+def test_a_marian_model_is_trained_from_scratch(pairs, tmp_path):
     overrides = "d_model=16,encoder_layers=1,decoder_layers=1,encoder_attention_heads=2,decoder_attention_heads=2"
     overrides += ",encoder_ffn_dim=16,decoder_ffn_dim=16"
     arguments = ["--model_type", "marian", "--config_overrides", overrides, "--max_steps", "2", *SMALL, *pairs]
@@ -219,7 +219,7 @@ def test_marian_from_scratch(pairs, tmp_path):
     assert "marian" in (tmp_path / "marian" / "README.md").read_text()
 
 
-def test_fine_tuning(small_run, tmp_path):
+def test_fine_tuning_starts_from_the_weights_of_the_model(small_run, tmp_path):
     folder, _ = small_run
     arguments = ["--model_name_or_path", str(folder), "--max_steps", "10", "--learning_rate", "1e-3", *SMALL]
     train([*arguments, "--output_dir", str(tmp_path / "child")])
@@ -230,7 +230,7 @@ def test_fine_tuning(small_run, tmp_path):
     assert "base_model" not in (tmp_path / "child" / "README.md").read_text()
 
 
-def test_separate_vocabularies(pairs, tmp_path):
+def test_separate_vocabularies_are_saved_and_loaded_with_the_model(pairs, tmp_path):
     train([*pairs, *SMALL, "--separate_vocabularies", "--max_steps", "2", "--output_dir", str(tmp_path / "two")])
     config = AutoConfig.from_pretrained(tmp_path / "two")
     source = AutoTokenizer.from_pretrained(tmp_path / "two")
@@ -247,12 +247,12 @@ def test_separate_vocabularies(pairs, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["unigram", "bpe", "char"])
-def test_streaming_and_tokenizer_types(pairs, tmp_path, kind):
+def test_streamed_pairs_train_with_every_tokenizer_type(pairs, tmp_path, kind):
     arguments = ["--streaming", "--max_steps", "3", "--tokenizer_type", kind, *pairs, *SMALL]
     assert "test_chrf" in train([*arguments, "--output_dir", str(tmp_path / "stream")])
 
 
-def test_label_smoothing_scheduled_sampling_and_early_stopping(pairs, tmp_path):
+def test_early_stopping_ends_a_run_with_smoothing_and_sampling(pairs, tmp_path):
     results = train(
         [
             *pairs,
@@ -281,7 +281,7 @@ def test_label_smoothing_scheduled_sampling_and_early_stopping(pairs, tmp_path):
     assert results["eval_exact_match"] == 0
 
 
-def test_overrides_are_seen_together(pairs, tmp_path):
+def test_overrides_are_checked_together(pairs, tmp_path):
     overrides = "attention_type=dot,hidden_size=32,encoder_hidden_size=16,tie_word_embeddings=true,dropout=0.1"
     train([*pairs, *SMALL, "--config_overrides", overrides, "--max_steps", "1", "--output_dir", str(tmp_path / "run")])
     config = AutoConfig.from_pretrained(tmp_path / "run")
@@ -291,7 +291,7 @@ def test_overrides_are_seen_together(pairs, tmp_path):
         train([*arguments, *pairs, *SMALL, "--output_dir", str(tmp_path / "out")])
 
 
-def test_evaluation_alone(small_run, tmp_path):
+def test_evaluation_alone_gives_the_metrics_of_the_run(small_run, tmp_path):
     folder, results = small_run
     arguments = ["--model_name_or_path", str(folder), "--do_train", "false", "--output_dir", str(tmp_path / "out")]
     again = train([*arguments, *SMALL])
@@ -299,14 +299,14 @@ def test_evaluation_alone(small_run, tmp_path):
     assert not (tmp_path / "out" / "model.safetensors").exists()
 
 
-def test_evaluation_alone_leaves_a_runs_figures(small_run):
+def test_evaluation_alone_leaves_the_metrics_of_a_run(small_run):
     folder, results = small_run
     with pytest.raises(ValueError, match="holds the metrics of a training run. Without `do_train`, name another"):
         train(["--model_name_or_path", str(folder), "--do_train", "false", "--output_dir", str(folder), *SMALL])
     assert json.loads((folder / "all_results.json").read_text()) == results
 
 
-def test_targets_that_are_too_short_for_bleu(pairs, tmp_path, caplog):
+def test_targets_too_short_for_bleu_are_scored_without_it(pairs, tmp_path, caplog):
     arguments = [*pairs, *SMALL, "--validation_file", pairs[1], "--max_steps", "1", "--eval_strategy", "steps"]
     arguments += ["--eval_steps", "1", "--save_steps", "1", "--load_best_model_at_end", "true"]
     best = ["--metric_for_best_model", "bleu", "--output_dir", str(tmp_path / "run")]
@@ -321,7 +321,7 @@ def test_targets_that_are_too_short_for_bleu(pairs, tmp_path, caplog):
     )
 
 
-def test_a_tokenizer_that_pads_on_the_left(pairs, tmp_path):
+def test_a_tokenizer_that_pads_on_the_left_is_saved_padding_on_the_right(pairs, tmp_path):
     tokenizer = train_tokenizer(["eins zwei drei vier fuenf sechs"], 40, "char")
     tokenizer.padding_side = "left"
     tokenizer.save_pretrained(tmp_path / "tokenizer")
@@ -330,13 +330,13 @@ def test_a_tokenizer_that_pads_on_the_left(pairs, tmp_path):
     assert AutoTokenizer.from_pretrained(tmp_path / "run").padding_side == "right"
 
 
-def test_without_generation(small_run, tmp_path):
+def test_without_generation_only_the_loss_is_reported(small_run, tmp_path):
     arguments = ["--predict_with_generate", "false", "--max_steps", "1", "--output_dir", str(tmp_path / "run")]
     results = train([*arguments, *SMALL])
     assert "test_loss" in results and "test_bleu" not in results
 
 
-def test_an_empty_test_sentence_and_an_empty_alignment(tmp_path):
+def test_an_empty_sentence_and_empty_alignments_are_accepted(tmp_path):
     rows = [{"source": "", "target": "x", "alignment": []}]
     rows += [{"source": f"a {letter}", "target": letter, "alignment": []} for letter in "bcdefghi"]
     file = tmp_path / "rows.jsonl"
@@ -358,9 +358,9 @@ def test_an_output_folder_with_another_run_is_left_alone(small_run, tmp_path):
     assert before == {file: file.stat().st_mtime_ns for file in folder.rglob("*")}
 
 
-def test_an_overwritten_run_leaves_no_checkpoint_and_no_figures(small_run, pairs, tmp_path):
+def test_an_overwritten_run_leaves_no_checkpoint_and_no_metrics(small_run, pairs, tmp_path):
     run = shutil.copytree(small_run[0], tmp_path / "run")
-    (run / "checkpoint-best").mkdir()  # a person's
+    (run / "checkpoint-best").mkdir()  # written by the user
     card = run / "README.md"
     card.write_text(card.read_text() + "\n## Notes\n\nMine.\n")
     arguments = [*pairs, *SMALL, "--max_steps", "1", "--save_strategy", "no", "--output_dir", str(run)]
@@ -377,17 +377,17 @@ def test_an_overwritten_run_leaves_no_checkpoint_and_no_figures(small_run, pairs
     assert own.is_dir()
 
 
-def test_a_model_cut_short(small_run, tmp_path):
+def test_a_truncated_model_is_an_error(small_run, tmp_path):
     folder, _ = small_run
     shutil.copytree(folder, tmp_path / "cut")
-    whole = (tmp_path / "cut" / "model.safetensors").read_bytes()
-    (tmp_path / "cut" / "model.safetensors").write_bytes(whole[:-1000])
+    content = (tmp_path / "cut" / "model.safetensors").read_bytes()
+    (tmp_path / "cut" / "model.safetensors").write_bytes(content[:-1000])
     with pytest.raises(ValueError, match="model.safetensors is truncated"):
         train(["--model_name_or_path", str(tmp_path / "cut"), "--output_dir", str(tmp_path / "out"), *SMALL])
     assert not (tmp_path / "out").exists()
 
 
-def test_a_tokenizer_that_does_not_fit(small_run, pairs, tmp_path):
+def test_a_tokenizer_with_more_tokens_than_the_model_is_an_error(small_run, pairs, tmp_path):
     folder, _ = small_run
     train([*pairs, *SMALL, "--max_steps", "1", "--output_dir", str(tmp_path / "words")])
     arguments = [*pairs[:-2], *SMALL, "--output_dir", str(tmp_path / "out")]
@@ -395,7 +395,7 @@ def test_a_tokenizer_that_does_not_fit(small_run, pairs, tmp_path):
         train(["--model_name_or_path", str(tmp_path / "words"), "--tokenizer_name", str(folder), *arguments])
 
 
-def test_fine_tuning_on_other_languages(pairs, tmp_path):
+def test_fine_tuning_on_other_languages_updates_config_and_card(pairs, tmp_path):
     train([*pairs, *SMALL, "--max_steps", "1", "--output_dir", str(tmp_path / "words")])
     rows = [("de", "fr"), *[("eins", "zwei")] * 20]
     (tmp_path / "french.csv").write_text("\n".join(map(",".join, rows)) + "\n")
@@ -406,7 +406,7 @@ def test_fine_tuning_on_other_languages(pairs, tmp_path):
     assert "trained from de to fr" in (tmp_path / "french" / "README.md").read_text()
 
 
-def test_swapped_languages(pairs, tmp_path):
+def test_swapped_languages_are_an_error(pairs, tmp_path):
     train([*pairs, *SMALL, "--max_steps", "1", "--output_dir", str(tmp_path / "words")])
     swapped = [{"de": "en", "en": "de"}.get(argument, argument) for argument in pairs[:-2]]
     with pytest.raises(ValueError, match="translates de to en, but `source_lang` is en"):
@@ -437,25 +437,25 @@ def test_swapped_languages(pairs, tmp_path):
         (["--bleu_tokenize", "14a"], "`bleu_tokenize` must be one of .*13a.*, got '14a'"),
     ],
 )
-def test_bad_arguments(tmp_path, arguments, message):
+def test_invalid_arguments_are_named_in_the_error(tmp_path, arguments, message):
     with pytest.raises((ValueError, FileNotFoundError, StrictDataclassError), match=message):
         train([*arguments, *SMALL, "--max_steps", "1", "--output_dir", str(tmp_path / "out")])
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("option", ["--num_beams", "--max_train_samples", "--max_eval_samples"])
-def test_numbers_that_are_zero(tmp_path, option):
+def test_zero_is_an_error(tmp_path, option):
     with pytest.raises(ValueError, match=f"`{option[2:]}` must be at least 1, got 0"):
         train([*SMALL, option, "0", "--output_dir", str(tmp_path / "out")])
 
 
 @pytest.mark.skipif(find_spec("MeCab") is not None, reason="the tokenizer is installed")
-def test_a_bleu_tokenizer_that_is_not_installed(tmp_path):
+def test_a_bleu_tokenizer_that_is_not_installed_is_an_error(tmp_path):
     with pytest.raises(ValueError, match=r"`bleu_tokenize` 'ja-mecab' cannot be used: .* pip install sacrebleu\[ja\]"):
         train([*SMALL, "--bleu_tokenize", "ja-mecab", "--output_dir", str(tmp_path / "out")])
 
 
-def test_options_of_a_new_model_beside_one_to_tune(small_run, tmp_path):
+def test_options_of_a_new_model_are_an_error_in_fine_tuning(small_run, tmp_path):
     arguments = ["--model_name_or_path", str(small_run[0]), *SMALL, "--output_dir", str(tmp_path / "out")]
     for option, value in [("model_type", "marian"), ("tokenizer_type", "bpe"), ("vocab_size", "60")]:
         with pytest.raises(ValueError, match=f"`{option}`.* is for a new"):
