@@ -11,7 +11,7 @@ from transformers import AutoModelForImageClassification, pipeline
 from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
 from hf_attention.data.images import load_digits, open_image
-from hf_attention.interpret import attend, overlay, render_image, saliency
+from hf_attention.interpret import attention_maps, overlay, render_image, saliency
 from hf_attention.training.arguments import IMAGE_ARGUMENTS, parse
 from hf_attention.training.image_classification import train_image_classification
 
@@ -32,7 +32,7 @@ def main() -> None:
     image_processor = AutoImageProcessor.from_pretrained(options.output_dir)
     images = [open_image(cell) for cell in load_digits()["test"]["image"][:3]]
     maps = saliency(model, image_processor, images, method="integrated_gradients")
-    for number, (item, pixels) in enumerate(zip(attend(model, image_processor, images), maps)):
+    for number, (item, pixels) in enumerate(zip(attention_maps(model, image_processor, images), maps)):
         views = {"image": None, "rollout": item.rollout(), "sequence pool": item.pooling_map()}
         table = Table(title=f"\na digit predicted as {item.label} (probability {item.score:.2f})", box=None)
         for name in views:

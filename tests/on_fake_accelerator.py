@@ -26,8 +26,8 @@ from hf_attention.data.augmentation import ImageAugmentation
 from hf_attention.data.tokenizer import train_tokenizer
 from hf_attention.interpret import saliency
 from hf_attention.interpret.alignments import align
-from hf_attention.interpret.attention_maps import attend
-from hf_attention.interpret.windows import look
+from hf_attention.interpret.image_attention import attention_maps
+from hf_attention.interpret.image_windows import windows
 
 
 RECURRENT = {
@@ -186,10 +186,10 @@ def test_alignments():
 
 
 PICTURES = {
-    "attention": (compact_vit, attend, lambda output: output.rollout()),
+    "attention": (compact_vit, attention_maps, lambda output: output.rollout()),
     "gradient": (compact_vit, saliency, lambda output: output),
-    "windows": (lambda: IMAGES["attention_cnn, attention"](), look, lambda output: output.corners()),
-    "glimpses": (lambda: IMAGES["recurrent_attention"](), look, lambda output: output.corners()),
+    "windows": (lambda: IMAGES["attention_cnn, attention"](), windows, lambda output: output.corners()),
+    "glimpses": (lambda: IMAGES["recurrent_attention"](), windows, lambda output: output.corners()),
 }
 
 

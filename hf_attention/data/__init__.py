@@ -1,6 +1,6 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
-"""Data: the embedded dates, sentence pairs from anywhere, and the tokenizers trained on them."""
+"""Data: sentence pairs, images, generated data sets, tokenizers and augmentation."""
 
 from .._extras import require
 

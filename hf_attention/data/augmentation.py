@@ -1,6 +1,6 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
-"""Augmentation of batches of images, by kornia, on the device where they are."""
+"""Augmentation of batches of images by kornia, on the batch's device."""
 
 from collections.abc import Sequence
 
@@ -12,18 +12,18 @@ from kornia.augmentation.random_generator import MixupGenerator
 from torch import nn
 
 
-# kornia draws RandAugment's operations once a call: a batch goes through in parts, each with operations of its own
-PART = 16
+# kornia samples RandAugment's operations once per call, so each chunk of a batch is a call of its own
+CHUNK_SIZE = 16
 
 
 class BetaMixupGenerator(MixupGenerator):
-    """Mixing weights from Beta(alpha, alpha), as mixup has them (Zhang et al. 2017, arXiv 1710.09412)."""
+    """Samples mixing weights from Beta(alpha, alpha), as in mixup (Zhang et al. 2017, arXiv 1710.09412)."""
 
     def __init__(self, alpha: float):
         super().__init__()
         self.alpha = alpha
 
-    def make_samplers(self, device: torch.device, dtype: torch.dtype):
+    def make_samplers(self, device: torch.device, dtype: torch.dtype) -> None:
         super().make_samplers(device, dtype)
         alpha = torch.tensor(self.alpha, device=device, dtype=dtype)
         self.lambda_sampler = torch.distributions.Beta(alpha, alpha, validate_args=False)
@@ -31,29 +31,31 @@ class BetaMixupGenerator(MixupGenerator):
 
 class ImageAugmentation(nn.Module):
     """
-    Crop, flip, RandAugment, normalization, erasing, then mixup or cutmix, each as far as asked for.
+    Applies crop, flip, RandAugment, normalization, erasing, then mixup or cutmix; each only if its option is set.
 
     Args:
-        image_size (`int`): of the crops, in pixels.
-        num_labels (`int`): classes.
-        image_mean, image_std (`list[float]`): of each channel, of pixels from 0 to 1.
+        image_size (`int`): size of the result, in pixels.
+        num_labels (`int`): number of classes.
+        image_mean, image_std (`list[float]`): of each channel, for pixels from 0 to 1.
         crop_scale (`Sequence[float]`, *optional*):
-            Part of the image's area that a crop takes, resized to `image_size` (Szegedy et al. 2014, section 6).
+            Range of the share of the image's area that a crop covers before it is resized to `image_size` (Szegedy et
+            al. 2014, section 6).
         crop_padding (`int`, *optional*, defaults to 0):
-            Pixels of zeros around the image, of which a crop of `image_size` is taken.
+            Zero pixels added to each side of the image before a crop of `image_size` is cut.
         horizontal_flip (`float`, *optional*, defaults to 0.0): probability.
         randaugment_ops (`int`, *optional*, defaults to 0):
-            Operations that an image goes through (Cubuk et al. 2019, arXiv 1909.13719).
+            Number of operations per image (Cubuk et al. 2019, arXiv 1909.13719).
         randaugment_magnitude, randaugment_std (`float`, *optional*, defaults to 9.0 and 0.5):
-            Mean and standard deviation of their strength, of 10.
+            Mean and standard deviation of their strength, on a scale to 10.
         random_erasing (`float`, *optional*, defaults to 0.0): probability (Zhong et al. 2017, arXiv 1708.04896).
         mixup_alpha, cutmix_alpha (`float`, *optional*, defaults to 0.0):
-            Of the Beta distributions of mixup and cutmix (Yun et al. 2019, arXiv 1905.04899); 0 leaves it out.
-        cutmix_probability (`float`, *optional*, defaults to 0.5): of cutmix in place of mixup, where there are both.
-        label_smoothing (`float`, *optional*, defaults to 0.0): probability shared out among all classes.
+            Parameters of the Beta distributions of mixup and cutmix (Yun et al. 2019, arXiv 1905.04899); 0 disables.
+        cutmix_probability (`float`, *optional*, defaults to 0.5): probability of cutmix instead of mixup,
+            if both are set.
+        label_smoothing (`float`, *optional*, defaults to 0.0): probability that is distributed over all classes.
 
     Raises:
-        `ValueError`: for a value out of its range.
+        `ValueError`: for a value that is out of range.
     """
 
     def __init__(
@@ -82,7 +84,7 @@ class ImageAugmentation(nn.Module):
             ("label_smoothing", label_smoothing),
         ):
             if not 0 <= value <= 1:
-                raise ValueError(f"`{name}` is a probability between 0 and 1, got {value}.")
+                raise ValueError(f"`{name}` must be a probability between 0 and 1, got {value}.")
         for name, value in (
             ("crop_padding", crop_padding),
             ("randaugment_ops", randaugment_ops),
@@ -92,9 +94,9 @@ class ImageAugmentation(nn.Module):
             if value < 0:
                 raise ValueError(f"`{name}` must not be negative, got {value}.")
         if not 0 < randaugment_magnitude < 10:
-            raise ValueError(f"`randaugment_magnitude` must lie between 0 and 10, got {randaugment_magnitude}.")
+            raise ValueError(f"`randaugment_magnitude` must be between 0 and 10, got {randaugment_magnitude}.")
         if crop_scale is not None and not 0 < crop_scale[0] <= crop_scale[1] <= 1:
-            raise ValueError(f"`crop_scale` is two parts of the image, 0 < low <= high <= 1, got {crop_scale}.")
+            raise ValueError(f"`crop_scale` must be two shares of the area, 0 < low <= high <= 1, got {crop_scale}.")
         self.num_labels = num_labels
         self.label_smoothing = label_smoothing
         self.cutmix_probability = cutmix_probability
@@ -102,7 +104,8 @@ class ImageAugmentation(nn.Module):
         self.mix = True  # the trainer turns mixup and cutmix off for the last epochs
 
         size = (image_size, image_size)
-        before, after = [], [K.Normalize(image_mean, image_std)]
+        before: list[nn.Module] = []
+        after: list[nn.Module] = [K.Normalize(image_mean, image_std)]
         if crop_padding:
             before.append(K.RandomCrop(size, padding=crop_padding))
         if crop_scale is not None:
@@ -114,7 +117,7 @@ class ImageAugmentation(nn.Module):
         self.before, self.after = nn.Sequential(*before), nn.Sequential(*after)
         self.randaugment = None
         if randaugment_ops:
-            # kornia's saturation and contrast are of colour images
+            # kornia's saturation and contrast need color images
             policy = [ops for ops in default_policy if len(image_mean) == 3 or ops[0][0] not in ("color", "contrast")]
             self.randaugment = RandAugment(randaugment_ops, 15, policy)
         self.mixup = self.cutmix = None
@@ -132,15 +135,16 @@ class ImageAugmentation(nn.Module):
             labels (`torch.LongTensor` of shape `(batch_size,)`): classes.
 
         Returns:
-            `tuple`: normalized pixel values; and the labels as they came, or, where they were mixed or smoothed, as
+            `tuple`: normalized pixel values, and the labels: unchanged, or, if they were mixed or smoothed, as
             probabilities of shape `(batch_size, num_labels)`.
         """
         pixel_values = self.before(pixel_values.float())
         if self.randaugment is not None:
             parts = []
-            for part in pixel_values.split(PART):
+            for part in pixel_values.split(CHUNK_SIZE):
                 noise = float(torch.randn(())) * self.magnitude_std
-                self.randaugment.m = min(max(self.magnitude + noise, 0.1), 9.99) * 3  # kornia's scale ends at 30
+                magnitude = min(max(self.magnitude + noise, 0.1), 9.99) * 3  # kornia's scale ends at 30
+                self.randaugment.m = magnitude  # ty: ignore[invalid-assignment]  # kornia takes fractions too
                 parts.append(self.randaugment(part.contiguous()).clamp(0, 1))
             pixel_values = torch.cat(parts)
         pixel_values = self.after(pixel_values)
@@ -154,6 +158,6 @@ class ImageAugmentation(nn.Module):
         return pixel_values, (1 - weight) * self.smooth(first.long()) + weight * self.smooth(second.long())
 
     def smooth(self, labels: torch.Tensor) -> torch.Tensor:
-        """Classes to probabilities (batch_size, num_labels) (Szegedy et al. 2015, arXiv 1512.00567, section 7)."""
+        """Smooths labels to (batch_size, num_labels) (Szegedy et al. 2015, arXiv 1512.00567, section 7)."""
         probabilities = nn.functional.one_hot(labels, self.num_labels).float()
         return probabilities * (1 - self.label_smoothing) + self.label_smoothing / self.num_labels

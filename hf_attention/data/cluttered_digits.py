@@ -1,11 +1,10 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
 """
-Digits lost in clutter: scikit-learn's digits, turned, scaled and set anywhere on a canvas among pieces of others.
+Digits in clutter: scikit-learn's digits, rotated, scaled and placed at random on a canvas among pieces of others.
 
-The classical test of models that look before they read (Mnih et al. 2014, arXiv 1406.6247, section 4.1, and Jaderberg
-et al. 2015, arXiv 1506.02025, section 4.1, with MNIST): where the digit stands is known, so where a model looked can
-be scored.
+A classical benchmark of visual attention (with MNIST: Mnih et al. 2014, arXiv 1406.6247, section 4.1, and Jaderberg et
+al. 2015, arXiv 1506.02025, section 4.1). The position of the digit is known, so where a model looks can be scored.
 """
 
 import math
@@ -19,8 +18,8 @@ from torch import nn
 from .images import split_digits
 
 
-PART = 512  # canvases drawn at once
-PIECE = 3  # rows and columns of a piece of clutter, of a digit's eight
+CHUNK_SIZE = 512  # canvases that are drawn at once
+PIECE_SIZE = 3  # rows and columns of a piece of clutter; a digit has 8
 
 
 def load_cluttered_digits(
@@ -33,40 +32,43 @@ def load_cluttered_digits(
     seed: int = 0,
 ) -> DatasetDict:
     """
-    Makes canvases with one digit each, whole but for corners that are turned beyond the edge, the same ones for the
-    same arguments. A split takes its digits, and its clutter, from the same split of
-    [`~hf_attention.data.images.load_digits`], so no two splits share a source digit.
+    Generates canvases with one digit each, deterministically. Corners of a rotated digit may be outside the canvas.
+
+    The digits and the clutter of a split come from the same split of [`~hf_attention.data.images.load_digits`], so
+    splits share no source digits.
 
     Args:
         sizes (`dict[str, int]`, *optional*):
-            Canvases of each split; by default 20,000 to train, 1,000 to validate and 3,000 to test.
+            Number of canvases per split; by default 20,000 for train, 1,000 for validation and 3,000 for test.
         canvas_size (`int`, *optional*, defaults to 60): height and width in pixels.
-        digit_size (`float`, *optional*, defaults to 20.0): of a digit's 8 x 8 pixels, in pixels of the canvas.
-        scale (`tuple[float, float]`, *optional*, defaults to (0.8, 1.2)): least and most that multiplies it.
-        rotation (`float`, *optional*, defaults to 30.0): most that a digit is turned, either way, in degrees.
-        clutter (`int`, *optional*, defaults to 6): pieces of other digits, of 3 x 3 source pixels.
+        digit_size (`float`, *optional*, defaults to 20.0): size on the canvas of a digit's 8 x 8 pixels, in
+            pixels.
+        scale (`tuple[float, float]`, *optional*, defaults to (0.8, 1.2)): range of a random factor of the
+            digit's size.
+        rotation (`float`, *optional*, defaults to 30.0): maximum rotation in either direction, in degrees.
+        clutter (`int`, *optional*, defaults to 6): number of pieces of other digits, 3 x 3 source pixels each.
 
     Returns:
-        `DatasetDict` with `image` (grey, encoded), `label`, and `box`, the pixels that the digit's ink reaches: left,
-        top, right, bottom, the last two beyond it.
+        `DatasetDict` with `image` (grayscale, encoded), `label`, and `box`, the bounding box of the digit in pixels:
+        left, top, right, bottom, the last two exclusive.
 
     Raises:
-        `ValueError`: for a digit that does not fit on the canvas, and for arguments out of their range.
+        `ValueError`: for a digit that does not fit on the canvas, and for arguments that are out of range.
     """
     sizes = {"train": 20_000, "validation": 1_000, "test": 3_000} if sizes is None else sizes
     if not 0 < scale[0] <= scale[1]:
-        raise ValueError(f"`scale` is two factors, 0 < low <= high, got {scale}.")
+        raise ValueError(f"`scale` must be two factors, 0 < low <= high, got {scale}.")
     for name, value in (("canvas_size", canvas_size), ("digit_size", digit_size), *sizes.items()):
         if value <= 0:
             raise ValueError(f"`{'sizes' if name in sizes else name}` must be above 0, got {value}.")
     if clutter < 0:
         raise ValueError(f"`clutter` must not be negative, got {clutter}.")
     if not 0 <= rotation <= 180:
-        raise ValueError(f"`rotation` is an angle from 0 to 180 degrees, got {rotation}.")
+        raise ValueError(f"`rotation` must be from 0 to 180 degrees, got {rotation}.")
     if digit_size * scale[1] > canvas_size:
         raise ValueError(
             f"`digit_size` ({digit_size}) times the largest `scale` ({scale[1]}) is more than `canvas_size` "
-            f"({canvas_size}). Enlarge the canvas, or make the digits smaller."
+            f"({canvas_size}). Enlarge the canvas or reduce the size of the digits."
         )
     sources = split_digits()
     if unknown := set(sizes) - set(sources):
@@ -78,27 +80,27 @@ def load_cluttered_digits(
             "box": List(Value("int32"), length=4),
         }
     )
-    splits = {}
+    splits = DatasetDict()
     for number, (split, (digits, labels)) in enumerate(sources.items()):
         if split not in sizes:
             continue
         generator = torch.Generator().manual_seed(seed * len(sources) + number)
         rows: dict[str, list] = {"image": [], "label": [], "box": []}
-        for start in range(0, sizes[split], PART):
-            count = min(PART, sizes[split] - start)
+        for start in range(0, sizes[split], CHUNK_SIZE):
+            count = min(CHUNK_SIZE, sizes[split] - start)
             chosen = torch.randint(len(digits), (count,), generator=generator)
             placed = place(digits[chosen], canvas_size, digit_size, scale, rotation, generator)  # (count, size, size)
             canvas = placed
             for _ in range(clutter):
                 pieces = cut_pieces(digits[torch.randint(len(digits), (count,), generator=generator)], generator)
-                size = digit_size * PIECE / digits.shape[-1]
+                size = digit_size * PIECE_SIZE / digits.shape[-1]
                 canvas = canvas.maximum(place(pieces, canvas_size, size, scale, rotation, generator))
             pixels = (canvas * 255).round().byte().numpy()
             rows["image"] += [PILImage.fromarray(image) for image in pixels]
             rows["label"] += labels[chosen].tolist()
             rows["box"] += [find_box(digit) for digit in placed.numpy()]
         splits[split] = Dataset.from_dict(rows, features=features)
-    return DatasetDict(splits)
+    return splits
 
 
 def place(
@@ -109,11 +111,11 @@ def place(
     rotation: float,
     generator: torch.Generator,
 ) -> torch.Tensor:
-    """Digits (B, 8, 8), or pieces, on empty canvases (B, size, size): scaled, turned, and set where they fit."""
+    """Draws digits (B, 8, 8), or pieces, on empty canvases (B, size, size), randomly scaled, rotated and placed."""
     count = len(digits)
     size, angle, column, row = (
-        torch.rand(count, 1, generator=generator) * (most - least) + least
-        for least, most in (scale, (-rotation, rotation), (-1, 1), (-1, 1))
+        torch.rand(count, 1, generator=generator) * (high - low) + low
+        for low, high in (scale, (-rotation, rotation), (-1, 1), (-1, 1))
     )
     size, angle = size * digit_size, angle * math.pi / 180
     # only a tile around the digit is sampled; the canvas has a margin for tiles that reach beyond it
@@ -133,13 +135,13 @@ def place(
 
 
 def cut_pieces(digits: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """A piece (B, 3, 3) of each digit (B, 8, 8), not from its empty outermost columns."""
-    rows, columns = torch.randint(1, digits.shape[-1] - PIECE, (2, len(digits), 1), generator=generator)
-    offsets, each = torch.arange(PIECE), torch.arange(len(digits)).view(-1, 1, 1)
+    """Cuts a random piece (B, 3, 3) from each digit (B, 8, 8), outside its empty outermost columns."""
+    rows, columns = torch.randint(1, digits.shape[-1] - PIECE_SIZE, (2, len(digits), 1), generator=generator)
+    offsets, each = torch.arange(PIECE_SIZE), torch.arange(len(digits)).view(-1, 1, 1)
     return digits[each, (rows + offsets).unsqueeze(2), (columns + offsets).unsqueeze(1)]
 
 
 def find_box(digit: np.ndarray, threshold: float = 0.1) -> list[int]:
-    """Left, top, right, bottom of what is brighter than `threshold` of the brightest."""
+    """The bounding box (left, top, right, bottom) of the pixels above `threshold` times the maximum."""
     rows, columns = np.nonzero(digit > threshold * digit.max())
     return [int(columns.min()), int(rows.min()), int(columns.max()) + 1, int(rows.max()) + 1]

@@ -1,14 +1,15 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
 """
-The embedded data set: dates as people write them, in many languages, to ISO 8601.
+Generated translation data: dates in many languages to ISO 8601.
 
-Sources come from the CLDR's own date patterns through Babel, so the words, orders and signs are real; targets are
-exact; and which source characters hold the year, the month and the day is known, so an alignment can be scored.
+Sources use the CLDR's date patterns (from Babel), so words, order and punctuation are authentic. Targets are exact.
+The source characters of year, month and day are known, so alignments can be scored.
 """
 
 import datetime
 import random
+from collections.abc import Sequence
 from functools import cache
 
 from babel import Locale
@@ -34,7 +35,7 @@ LOCALES = (
     "nl_NL",
     "pl_PL",
 )
-# A year of two digits is read as 1950 to 2049, so these dates are told apart
+# two-digit years mean 1950 to 2049, so all dates in this range are unambiguous
 FIRST, LAST = datetime.date(1950, 1, 1), datetime.date(2049, 12, 31)
 TARGET_SPANS = {"y": (0, 4), "M": (5, 7), "d": (8, 10)}  # 2005-03-04
 
@@ -42,8 +43,8 @@ TARGET_SPANS = {"y": (0, 4), "M": (5, 7), "d": (8, 10)}  # 2005-03-04
 @cache
 def read_patterns(locale: str) -> tuple[tuple[str, bool], ...]:
     """
-    A locale's date patterns, short to full, numeric and spelled, with and without the weekday; and of each whether it
-    is ambiguous: whether another locale may mean another date by the same numbers.
+    Returns a locale's date patterns (short to full, numeric and spelled out, with and without the weekday), each with
+    whether it is ambiguous: whether the same numbers may be another date in another locale.
     """
     data = Locale.parse(locale)
     patterns = [data.date_formats[width].pattern for width in ("short", "medium", "long", "full")]
@@ -53,7 +54,7 @@ def read_patterns(locale: str) -> tuple[tuple[str, bool], ...]:
 
 
 def is_ambiguous(pattern: str) -> bool:
-    """Whether the month is in digits, with neither a letter (such as 年) to name the parts nor the full year first."""
+    """Whether the month is a number, without letters (such as 年) that name the parts and without the year first."""
     fields = [value for kind, value in tokenize(pattern) if kind == "field" and value[0] in TARGET_SPANS]
     literals = "".join(value for kind, value in tokenize(pattern) if kind == "chars")
     month_in_digits = any(letter == "M" and width <= 2 for letter, width in fields)
@@ -63,12 +64,16 @@ def is_ambiguous(pattern: str) -> bool:
 
 @cache
 def tokenize(pattern: str) -> list:
+    """The fields and literals of a date pattern."""
     return tokenize_pattern(pattern)
 
 
 def write_date(date: datetime.date, locale: str, pattern: str) -> tuple[str, dict[str, tuple[int, int]]]:
     """
-    A date in a CLDR pattern, and the span of characters, end excluded, of its year `y`, month `M` and day `d`.
+    Formats a date with a CLDR pattern.
+
+    Returns:
+        `tuple`: the text, and the spans of characters (end exclusive) of its year `y`, month `M` and day `d`.
 
     >>> write_date(datetime.date(2005, 3, 4), "de_DE", "d. MMMM y")
     ('4. März 2005', {'d': (0, 1), 'M': (3, 7), 'y': (8, 12)})
@@ -80,23 +85,25 @@ def write_date(date: datetime.date, locale: str, pattern: str) -> tuple[str, dic
             text += value
             continue
         letter, width = value
-        written = values[letter * width]
+        formatted = values[letter * width]
         if letter in TARGET_SPANS or letter == "L":
-            spans["M" if letter == "L" else letter] = (len(text), len(text) + len(written))
-        text += written
+            spans["M" if letter == "L" else letter] = (len(text), len(text) + len(formatted))
+        text += formatted
     return text, spans
 
 
-def make_dates(dates: list[datetime.date], num_examples: int, seed: int = 0, locales=LOCALES) -> Dataset:
+def make_dates(
+    dates: list[datetime.date], num_examples: int, seed: int = 0, locales: Sequence[str] = LOCALES
+) -> Dataset:
     """
-    Examples drawn from `dates`, each in a random locale and pattern.
+    Draws examples from `dates`, each in a random locale and pattern.
 
-    Ambiguous forms begin with a token that names their locale (`<en_US> 3/4/05`), and so does one other form in ten,
-    since a user may always say it.
+    Ambiguous forms start with a token for their locale (`<en_US> 3/4/05`). So does one in ten of the other forms,
+    since users may always give the locale.
 
     Returns:
         `Dataset` with columns `source`, `target` (`2005-03-04`), `locale`, and `alignment`: lists of `[target_start,
-        target_end, source_start, source_end]`, in characters, ends excluded.
+        target_end, source_start, source_end]`, in characters, ends exclusive.
     """
     generator = random.Random(seed)
     rows = []
@@ -113,12 +120,16 @@ def make_dates(dates: list[datetime.date], num_examples: int, seed: int = 0, loc
 
 
 def load_dates(
-    train_size: int = 40_000, validation_size: int = 1000, test_size: int = 4000, seed: int = 0, locales=LOCALES
+    train_size: int = 40_000,
+    validation_size: int = 1000,
+    test_size: int = 4000,
+    seed: int = 0,
+    locales: Sequence[str] = LOCALES,
 ) -> DatasetDict:
     """
-    The splits `train`, `validation` and `test`; no calendar date is in two of them.
+    Generates the splits `train`, `validation` and `test`, which share no calendar date.
 
-    Raises `ValueError` for a locale that Babel does not know or of which it has no patterns here.
+    Raises `ValueError` for a locale that is not in `LOCALES`.
     """
     if unknown := [locale for locale in locales if locale not in LOCALES]:
         raise ValueError(f"There are no dates for {', '.join(unknown)}; choose from {', '.join(LOCALES)}.")

@@ -1,6 +1,6 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
-"""The image data sets that need no download, by the name that `--dataset_name` takes, and what their cards say."""
+"""Image data sets that need no download, by the name that `--dataset_name` accepts, with texts for model cards."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,9 +16,9 @@ from .images import load_digits
 class EmbeddedImages:
     """
     Attributes:
-        load: makes the splits `train`, `validation` and `test`, always the same.
-        origin: what the images are and where from, up to the sizes of the splits.
-        limits: what a model trained on them is not good for.
+        load: returns the splits `train`, `validation` and `test`, deterministically.
+        origin: description and source of the images, which the sizes of the splits follow.
+        limits: limitations of models trained on them.
     """
 
     load: Callable[[], DatasetDict]
@@ -36,7 +36,7 @@ EMBEDDED_IMAGES = {
         "splits, so expect lower accuracy on other handwriting.",
     ),
     "cluttered_digits": EmbeddedImages(
-        cache(load_cluttered_digits),  # they take seconds to make, and a process may train on them several times
+        cache(load_cluttered_digits),  # generation takes seconds, and a process may train on them several times
         "scikit-learn's digits (Alpaydin and Kaynak 1998), each rotated, scaled and placed at random on a canvas of "
         "60 x 60 pixels among pieces of other digits; no digit is the source of canvases in two splits: ",
         "It recognizes one light digit on a dark canvas with the clutter it was trained with. The same people wrote "

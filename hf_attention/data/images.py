@@ -1,12 +1,13 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
-"""Images with their classes: any data set of the Hub, imagefolder or parquet, and scikit-learn's digits."""
+"""Images with classes: data sets of the Hub, folders or parquet files, and scikit-learn's digits."""
 
 import glob
 import io
 import os
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,7 +28,8 @@ from PIL import ImageOps, UnidentifiedImageError
 from transformers import BaseImageProcessor
 from transformers.utils import logging
 
-from ..models.compact_vit.image_processing_pil_compact_vit import MODES, convert_mode
+from .image_utils import MODES, convert_mode
+from .splits import combine_splits
 
 
 logger = logging.get_logger(__name__)
@@ -37,10 +39,10 @@ SPLITS = ("train", "validation", "test")
 
 def split_digits() -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
     """
-    scikit-learn's digits (UCI, Alpaydin and Kaynak 1998): 1,797 grey images (images, 8, 8) from 0 to 1, and their
-    classes (images,), 0 to 9.
+    Returns scikit-learn's digits (UCI, Alpaydin and Kaynak 1998): 1,797 grayscale images (images, 8, 8) from 0 to 1,
+    and their classes (images,), 0 to 9.
 
-    A third is the test split, a tenth of the rest the validation split, each stratified; always the same.
+    A third is the test split, a tenth of the rest the validation split, both stratified. The splits are deterministic.
     """
     from sklearn.datasets import load_digits as load
     from sklearn.model_selection import train_test_split
@@ -56,14 +58,14 @@ def split_digits() -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
 
 
 def load_digits() -> DatasetDict:
-    """scikit-learn's digits as `image` (encoded) and `label`, split as [`split_digits`] does."""
+    """Returns scikit-learn's digits as columns `image` (encoded) and `label`, in the splits of [`split_digits`]."""
     features = Features({"image": Image(decode=False), "label": ClassLabel(names=[str(digit) for digit in range(10)])})
-    splits = {}
+    splits = DatasetDict()
     for name, (images, labels) in split_digits().items():
         pixels = (images.double() * 255).round().byte().numpy()
         rows = {"image": [PILImage.fromarray(image) for image in pixels], "label": labels.tolist()}
         splits[name] = Dataset.from_dict(rows, features=features)
-    return DatasetDict(splits)
+    return splits
 
 
 def load_images(
@@ -73,28 +75,29 @@ def load_images(
     image_column: str | None = None,
     label_column: str | None = None,
     streaming: bool = False,
-    **kwargs,
+    **kwargs: Any,
 ) -> DatasetDict | IterableDatasetDict:
     """
-    Loads images as columns `image`, still encoded, and `label`, a `ClassLabel` of the same names in every split: of
-    `train`, `validation` and `test`, as far as they are there and have labels.
+    Loads images as columns `image` (encoded) and `label` (a `ClassLabel` with the same names in every split).
+
+    Returns those of the splits `train`, `validation` and `test` that exist and have labels.
 
     Args:
         dataset_name (`str`, *optional*):
-            A dataset of the Hub, or a local folder.
+            A dataset on the Hub, or a local folder.
         data_files (`dict[str, str]`, *optional*):
-            Split name to a parquet file, or to a folder with a sub-folder of images for each class.
+            For each split, a parquet file, or a folder with a sub-folder of images per class.
         image_column, label_column (`str`, *optional*):
-            Names of the columns; without them the one that holds images, and the one that holds classes.
+            Names of the columns; by default the only column of images, and the only one of classes.
         streaming (`bool`, *optional*, defaults to `False`):
-            Whether to read the data while training.
+            Whether to read the data during training instead of loading it first.
         kwargs:
             Passed to `datasets.load_dataset` (`token`, `revision`, `cache_dir`).
 
     Raises:
         `FileNotFoundError`: for a missing file or folder.
-        `ValueError`: for a class folder without images, columns that are not there or not told apart, or splits with
-        classes of their own.
+        `ValueError`: for a class folder without images, columns that are missing or ambiguous, or splits with
+        different classes.
     """
     classes = set()  # of folders
     if data_files:
@@ -105,51 +108,52 @@ def load_images(
                 classes |= set(check_folder(split, nested=True))
         dataset = load_dataset(dataset_name, dataset_config_name, streaming=streaming, **kwargs)
     else:
-        raise ValueError("Name a dataset (`dataset_name`) or files and folders (`data_files`).")
-    names = None
-    for split in list(dataset):
-        labels = select_columns(dataset[split], split, image_column, label_column, names) if split in SPLITS else None
+        raise ValueError("Pass a dataset (`dataset_name`) or files and folders (`data_files`).")
+    names: list[str] | None = None
+    labelled = {}
+    for split, rows in dataset.items():
+        split = str(split)
+        labels = select_columns(rows, split, image_column, label_column, names) if split in SPLITS else None
         if labels is None:
-            logger.warning(f"Leaving out the split {split!r}: it is none of {', '.join(SPLITS)}, or has no labels.")
-            del dataset[split]
+            logger.warning(f"Skipping the split {split!r}: it is not one of {', '.join(SPLITS)}, or has no labels.")
             continue
-        dataset[split] = labels
-        found = labels.features["label"].names
-        if classes and set(found) != classes:
+        labelled[split] = labels
+        split_names = label_names(labels)
+        if classes and set(split_names) != classes:
             raise ValueError(
-                f"The images stand in folders {', '.join(found)}, but the classes' folders are "
-                f"{', '.join(sorted(classes))}. Put each image right into the folder of its class."
+                f"The images are in the folders {', '.join(split_names)}, but the folders of the classes are "
+                f"{', '.join(sorted(classes))}. Put each image directly into the folder of its class."
             )
-        if names is not None and found != names:
-            raise ValueError(f"The splits have different classes: {names}, but {split} has {found}.")
-        names = found
-    return dataset
+        if names is not None and split_names != names:
+            raise ValueError(f"The splits have different classes: {names}, but {split} has {split_names}.")
+        names = split_names
+    return combine_splits(labelled)
 
 
 def load_files(
-    data_files: dict[str, str], streaming: bool, **kwargs
+    data_files: dict[str, str], streaming: bool, **kwargs: Any
 ) -> tuple[DatasetDict | IterableDatasetDict, set[str]]:
-    """Splits from folders of images, with the folders' classes, or from parquet files."""
+    """Loads splits from folders of images, with the classes of the folders, or from parquet files."""
     for path in data_files.values():
         if not os.path.exists(path):
             raise FileNotFoundError(f"There is no file or folder {path!r}.")
     folders = [path for path in data_files.values() if os.path.isdir(path)]
     if folders and len(folders) < len(data_files):
-        raise ValueError(f"Give folders for every split, or parquet files: {', '.join(data_files.values())}.")
+        raise ValueError(f"Pass folders for all splits, or parquet files for all: {', '.join(data_files.values())}.")
     if not folders:
         if other := [path for path in data_files.values() if not path.endswith(".parquet")]:
-            raise ValueError(f"Cannot read {', '.join(other)}: give a parquet file, or a folder of images.")
-        splits = {  # one by one, or `datasets` puts the first one's class names on the numbers of all
+            raise ValueError(f"Cannot read {', '.join(other)}: pass a parquet file, or a folder of images.")
+        splits = {  # one by one, since `datasets` would use the class names of the first file for all
             split: load_dataset("parquet", data_files={split: path}, split=split, streaming=streaming, **kwargs)
             for split, path in data_files.items()
         }
-        return (IterableDatasetDict if streaming else DatasetDict)(splits), set()
+        return combine_splits(splits), set()
     classes = {split: check_folder(path) for split, path in data_files.items()}
     first = next(iter(classes))
     for split, names in classes.items():
         if extra := set(names) - set(classes[first]):
             raise ValueError(
-                f"{data_files[split]} has classes that {data_files[first]} has not: {', '.join(sorted(extra))}."
+                f"{data_files[split]} has classes missing from {data_files[first]}: {', '.join(sorted(extra))}."
             )
     patterns = {split: os.path.join(glob.escape(path), "**") for split, path in data_files.items()}
     dataset = load_dataset("imagefolder", data_files=patterns, drop_labels=False, streaming=streaming, **kwargs)
@@ -157,22 +161,24 @@ def load_files(
 
 
 def check_folder(path: str, nested: bool = False) -> list[str]:
-    """The classes of a folder; raises `ValueError` where one has no image, which `datasets` would leave out."""
-    hidden = (".", "__MACOSX")  # the latter comes out of archives made on a Mac
+    """Returns the classes of a folder; raises `ValueError` for one without images, which `datasets` would skip."""
+    hidden = (".", "__MACOSX")  # the latter is in archives created by macOS
     classes = sorted(entry.name for entry in os.scandir(path) if entry.is_dir() and not entry.name.startswith(hidden))
-    held = {name: [file for _, _, files in os.walk(os.path.join(path, name)) for file in files] for name in classes}
+    files_of_class = {
+        name: [file for _, _, files in os.walk(os.path.join(path, name)) for file in files] for name in classes
+    }
     suffixes = tuple(ImageFolder.EXTENSIONS)
     empty = [
         name
-        for name, files in held.items()
+        for name, files in files_of_class.items()
         if not any(file.lower().endswith(suffixes) and not file.startswith(".") for file in files)
     ]
     if empty and (len(empty) < len(classes) or not nested):
         raise ValueError(
-            f"{path} has classes without an image: {', '.join(empty)}. Fill these folders, or remove them."
+            f"{path} has classes without images: {', '.join(empty)}. Add images to these folders or remove them."
         )
     if not classes and not nested:
-        raise ValueError(f"{path} has no sub-folders; put the images of each class in a folder of its name.")
+        raise ValueError(f"{path} has no sub-folders; put the images of each class into a folder with its name.")
     return classes
 
 
@@ -184,31 +190,31 @@ def select_columns(
     names: list[str] | None,
 ) -> Dataset | IterableDataset | None:
     """
-    Brings a column of images and one of classes, numbers or strings, to `image` and `label`.
+    Renames the columns of images and of classes (numbers or strings) to `image` and `label`.
 
-    Returns `None` for a split to evaluate on that has no labels at all, as the tests of competitions.
+    Returns `None` for an evaluation split without any labels, such as the test split of a competition.
     """
     features = dataset.features
     if features is None:
-        raise ValueError(f"The features of {split} are not known while streaming; store the data with features.")
+        raise ValueError(f"The features of {split} are unknown when streaming; store the data with features.")
     columns = {
         "image_column": (image_column, [name for name, kind in features.items() if isinstance(kind, Image)]),
         "label_column": (label_column, [name for name, kind in features.items() if isinstance(kind, ClassLabel)]),
     }
-    usual = {"image_column": ("image", "img"), "label_column": ("label", "labels")}
+    default_names = {"image_column": ("image", "img"), "label_column": ("label", "labels")}
     for argument, (_, candidates) in columns.items():
-        if not candidates:  # a table that another library wrote has no features of the kind
-            candidates.extend(name for name in usual[argument] if name in features)
+        if not candidates:  # tables written by other libraries lack such features
+            candidates.extend(name for name in default_names[argument] if name in features)
     chosen = {}
-    for argument, (wanted, candidates) in columns.items():
-        if wanted is not None and wanted not in features:
-            raise ValueError(f"`{argument}`: {split} has no column {wanted!r}; it has {', '.join(features)}.")
-        if wanted is None and len(candidates) != 1:
+    for argument, (column, candidates) in columns.items():
+        if column is not None and column not in features:
+            raise ValueError(f"`{argument}`: {split} has no column {column!r}; it has {', '.join(features)}.")
+        if column is None and len(candidates) != 1:
             raise ValueError(
-                f"Set `{argument}`: {split} has {'several' if candidates else 'none'} that could be it, of the "
-                f"columns {', '.join(features)}."
+                f"Set `{argument}`: {split} has {'several' if candidates else 'no'} suitable columns; its "
+                f"columns are {', '.join(features)}."
             )
-        chosen[argument] = wanted or candidates[0]
+        chosen[argument] = column or candidates[0]
     dataset = dataset.select_columns(list(chosen.values()))
     dataset = dataset.rename_columns({old: new for old, new in zip(chosen.values(), ("image", "label")) if old != new})
     dataset = dataset.cast_column("image", Image(decode=False))
@@ -217,44 +223,48 @@ def select_columns(
         if missing == len(dataset) and split != "train":
             return None
         if missing:
-            raise ValueError(f"{missing} of {len(dataset)} images of {split} have no label. Leave them out.")
-    if not isinstance(dataset.features["label"], ClassLabel):
+            raise ValueError(f"{missing} of {len(dataset)} images of {split} have no label. Remove them.")
+    kind = (dataset.features or {})["label"]
+    if not isinstance(kind, ClassLabel):
         if isinstance(dataset, IterableDataset):
-            raise ValueError(f"`label_column` ({chosen['label_column']}) must be a `ClassLabel` while streaming.")
-        kind = dataset.features["label"]
+            raise ValueError(f"`label_column` ({chosen['label_column']}) must be a `ClassLabel` when streaming.")
         is_number = isinstance(kind, Value) and kind.dtype.startswith(("int", "uint"))
-        found = sorted({str(name) for name in dataset["label"]}, key=int if is_number else None)
-        if unknown := [] if names is None else sorted(set(found) - set(names)):
+        values = {str(name) for name in dataset["label"]}
+        if unknown := [] if names is None else sorted(values - set(names)):
             raise ValueError(f"The splits have different classes: {names}, but {split} has {', '.join(unknown)} too.")
-        kind = ClassLabel(names=names or found)
+        classes = ClassLabel(names=names or (sorted(values, key=int) if is_number else sorted(values)))
         dataset = dataset.map(
-            lambda rows: {"label": [kind.str2int(str(name)) for name in rows["label"]]},
+            lambda rows: {"label": [classes.str2int(str(name)) for name in rows["label"]]},
             batched=True,
-            features=Features({"image": Image(decode=False), "label": kind}),
+            features=Features({"image": Image(decode=False), "label": classes}),
         )
     return dataset
 
 
+def label_names(dataset: Dataset | IterableDataset) -> list[str]:
+    """Returns the names of the classes of `label`."""
+    return (dataset.features or {})["label"].names
+
+
 def align_labels(dataset: Dataset | IterableDataset, label2id: dict[str, int]) -> Dataset | IterableDataset:
-    """Gives the classes of a data set the numbers that a model has for them."""
-    numbers = [label2id[name] for name in dataset.features["label"].names]
-    kind = ClassLabel(names=sorted(label2id, key=label2id.get))
-    return dataset.map(
-        partial(renumber, numbers=numbers), batched=True, features=Features({**dataset.features, "label": kind})
-    )
+    """Renumbers the classes of a data set as in a model's `label2id`."""
+    numbers = [label2id[name] for name in label_names(dataset)]
+    kind = ClassLabel(names=sorted(label2id, key=label2id.__getitem__))
+    features = Features({**(dataset.features or {}), "label": kind})
+    return dataset.map(partial(renumber, numbers=numbers), batched=True, features=features)
 
 
-def renumber(rows: dict, numbers: list[int]) -> dict:
+def renumber(rows: dict[str, list], numbers: list[int]) -> dict[str, list[int]]:
     return {"label": [numbers[label] for label in rows["label"]]}
 
 
 def open_image(cell: dict, where: str = "An image") -> PILImage.Image:
     """
-    Decodes a cell of an `Image(decode=False)` column, all of it, and turns it upright (EXIF).
+    Decodes a cell of an `Image(decode=False)` column and applies the EXIF orientation.
 
     Raises:
-        `ValueError`: for an image that is missing, cut short, damaged, of no known format or too large to be one,
-        with its file's name, or `where` it stood.
+        `ValueError`: for an image that is missing, truncated, damaged, too large or of an unknown format; the message
+        has its file name, or `where` it is.
     """
     if cell and cell["path"]:
         where = cell["path"] if os.path.isfile(cell["path"]) else f"{where} ({cell['path']})"
@@ -265,33 +275,36 @@ def open_image(cell: dict, where: str = "An image") -> PILImage.Image:
             image.load()
             return ImageOps.exif_transpose(image)
     except (OSError, SyntaxError, UnidentifiedImageError, PILImage.DecompressionBombError, ValueError) as error:
-        raise ValueError(f"{where} cannot be read ({error}). Mend it, or leave it out.") from error
+        raise ValueError(f"{where} cannot be read ({error}). Fix or remove it.") from error
 
 
-def check_images(dataset: Dataset, split: str, num_channels: int):
+def check_images(dataset: Dataset, split: str, num_channels: int) -> None:
     """
-    Decodes every image once.
+    Decodes every image once, so that errors are raised before a training run.
 
     Raises:
-        `ValueError`: with the first ten that cannot be read or converted, before a training run meets them.
+        `ValueError`: if images cannot be read or converted; the message lists the first ten.
     """
-    bad = []
+    errors = []
     for index, cell in enumerate(dataset["image"]):
         try:
             convert_mode(open_image(cell, f"Image {index} of {split}"), MODES[num_channels])
         except ValueError as error:
-            bad.append(str(error))
-    if bad:
-        raise ValueError(f"{len(bad)} of {len(dataset)} images of {split} cannot be used:\n" + "\n".join(bad[:10]))
+            errors.append(str(error))
+    if errors:
+        raise ValueError(
+            f"{len(errors)} of {len(dataset)} images of {split} cannot be used:\n" + "\n".join(errors[:10])
+        )
 
 
-def make_transform(image_processor: BaseImageProcessor, num_channels: int, **kwargs) -> Callable[[dict], dict]:
+def make_transform(image_processor: BaseImageProcessor, num_channels: int, **kwargs: Any) -> Callable[[dict], dict]:
     """
-    For `dataset.with_transform`: rows with `image` and `label` to `pixel_values` (C, height, width) and `labels`.
+    Returns a function for `dataset.with_transform` that converts rows with `image` and `label` to `pixel_values`
+    (C, height, width) and `labels`.
 
-    `kwargs` go to the image processor; with `do_normalize=False` pixels stay from 0 to 1, as augmentation takes them.
+    `kwargs` go to the image processor; augmentation needs `do_normalize=False`, which keeps pixels from 0 to 1.
     """
-    # workers that are spawned get it pickled
+    # a partial function can be pickled for spawned workers
     return partial(transform_rows, image_processor=image_processor, mode=MODES[num_channels], options=kwargs)
 
 

@@ -1,10 +1,10 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
 """
-Train a sentencepiece model on text and hand it over as a plain fast tokenizer.
+Trains sentencepiece models and converts them to fast tokenizers of transformers.
 
-The result is one `tokenizer.json` that `AutoTokenizer` loads with no code of ours and without sentencepiece, and its
-ids are sentencepiece's own (Kudo & Richardson 2018, arXiv 1808.06226), of decomposed text (NFD) too; only half-width
+The result is one `tokenizer.json`, which `AutoTokenizer` loads without sentencepiece and without remote code. Its ids
+are those of sentencepiece (Kudo & Richardson 2018, arXiv 1808.06226), also for decomposed text (NFD); only half-width
 katakana with a voicing mark differ.
 """
 
@@ -31,34 +31,34 @@ def train_tokenizer(
     extra_tokens: Iterable[str] = (),
 ) -> PreTrainedTokenizerFast:
     """
-    Trains a tokenizer whose ids begin with `<pad>`, `<s>`, `</s>`, `<unk>` and that ends every text with `</s>`.
+    Trains a tokenizer whose first ids are `<pad>`, `<s>`, `</s>`, `<unk>`, and which appends `</s>` to every text.
 
-    A special token spelled out in a text is read as plain text, never as the token.
+    Special tokens that are spelled out in a text are tokenized as plain text.
 
     Args:
         texts (`Iterable[str]`):
-            One sentence an item; empty ones are skipped.
+            Sentences; empty ones are skipped.
         vocab_size (`int`, *optional*, defaults to 8000):
-            Pieces wanted. Small corpora give fewer; `char` takes every character, however many.
+            Number of pieces. Small corpora have fewer; `char` has one per character, regardless of this number.
         model_type (`str`, *optional*, defaults to `"unigram"`):
             `"unigram"` (Kudo 2018), `"bpe"` (Sennrich et al. 2016) or `"char"`.
         character_coverage (`float`, *optional*, defaults to 1.0):
-            Share of the characters seen that get a piece; the others are `<unk>`.
+            Share of the characters in `texts` that get a piece; the others become `<unk>`.
         extra_tokens (`Iterable[str]`, *optional*):
-            Words such as `<en_US>` that are one token wherever they stand.
+            Words, such as `<en_US>`, that always become one token.
 
     Raises:
-        `ValueError`: for another `model_type`, a `vocab_size` below the number of characters, or where `texts` has no
-        text.
+        `ValueError`: for an unknown `model_type`, a `vocab_size` below the number of characters, or `texts` without
+        any text.
     """
     if model_type not in ("unigram", "bpe", "char"):
         raise ValueError(f"`model_type` must be 'unigram', 'bpe' or 'char', got {model_type!r}.")
     texts = [text for text in texts if text and not text.isspace()]
     if not texts:
-        raise ValueError("`texts` holds no text to train a tokenizer on.")
+        raise ValueError("`texts` has no text to train a tokenizer on.")
     if model_type == "char":
-        seen = "".join(texts)
-        vocab_size = len({*seen, *unicodedata.normalize("NFKC", seen)}) + 8
+        characters = "".join(texts)
+        vocab_size = len({*characters, *unicodedata.normalize("NFKC", characters)}) + 8
     model = io.BytesIO()
     try:
         sentencepiece.SentencePieceTrainer.train(
@@ -83,39 +83,43 @@ def train_tokenizer(
     except RuntimeError as error:
         if model_type == "char":
             raise
-        least = len(train_tokenizer(texts, model_type="char", character_coverage=character_coverage))
-        if vocab_size >= least:
+        min_size = len(train_tokenizer(texts, model_type="char", character_coverage=character_coverage))
+        if vocab_size >= min_size:
             raise
         raise ValueError(
-            f"`vocab_size` is {vocab_size}, but the characters of these texts alone take {least} pieces. Raise it, or "
-            "take a tokenizer of characters (`--tokenizer_type char`), which has one for each."
+            f"`vocab_size` is {vocab_size}, but the characters of these texts alone take {min_size} pieces. "
+            "Raise it, or use `--tokenizer_type char`, which has one piece per character."
         ) from error
     return convert_sentencepiece(model.getvalue(), extra_tokens)
 
 
 def convert_sentencepiece(serialized_model: bytes, extra_tokens: Iterable[str] = ()) -> PreTrainedTokenizerFast:
     """
-    A fast tokenizer with the ids of a sentencepiece model trained with this module's special pieces.
+    Converts a sentencepiece model that was trained with this module's special pieces to a fast tokenizer.
+
+    Its ids are those of the sentencepiece model.
 
     Args:
         serialized_model (`bytes`): the content of a `.model` file.
         extra_tokens (`Iterable[str]`, *optional*): words that become one token each.
     """
-    proto = sentencepiece_model_pb2.ModelProto.FromString(serialized_model)
+    # the module's classes are generated when it is imported
+    proto = sentencepiece_model_pb2.ModelProto.FromString(serialized_model)  # ty: ignore[missing-attribute]
+    bpe = sentencepiece_model_pb2.TrainerSpec.BPE  # ty: ignore[missing-attribute]
     scores = [(piece.piece, piece.score) for piece in proto.pieces]
-    if proto.trainer_spec.model_type == sentencepiece_model_pb2.TrainerSpec.BPE:
+    if proto.trainer_spec.model_type == bpe:
         vocab = {piece: index for index, (piece, _) in enumerate(scores)}
-        merges = generate_merges(vocab, scores, skip_tokens={PAD, BOS, EOS, UNK})
+        merges = generate_merges(vocab, dict(scores), skip_tokens={PAD, BOS, EOS, UNK})
         tokenizer = Tokenizer(BPE(vocab, merges, unk_token=UNK, fuse_unk=True))
     else:
         tokenizer = Tokenizer(Unigram(scores, unk_id=3, byte_fallback=False))
 
     steps = [normalizers.Strip(), normalizers.Replace(Regex(r"\s{2,}"), " ")]
     if charsmap := proto.normalizer_spec.precompiled_charsmap:
-        # `Precompiled` does not compose, as sentencepiece does with the same map
+        # sentencepiece composes characters with the same map, `Precompiled` does not
         steps = [normalizers.NFC(), normalizers.Precompiled(charsmap), *steps]
     tokenizer.normalizer = normalizers.Sequence(steps)
-    # the control pieces are in the vocabulary, so a literal one in a text is cut before it can match
+    # the control pieces are in the vocabulary, so literal ones in a text are split before they can match
     specials = "|".join(token.strip("<>") for token in (PAD, BOS, EOS, UNK))
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from sklearn.metrics import confusion_matrix
 from transformers import PreTrainedModel, TrainingArguments
 
-from ..interpret.plots import find_fonts
+from ..interpret.fonts import find_fonts
 from ..interpret.views import View
 from .card import CardFacts, read_run, write_card
 

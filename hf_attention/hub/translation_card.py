@@ -10,8 +10,8 @@ from huggingface_hub import ModelCard
 from matplotlib.figure import Figure
 from transformers import PreTrainedModel, TrainingArguments
 
+from ..interpret.alignment_plots import plot_alignment
 from ..interpret.alignments import Alignment
-from ..interpret.plots import plot_alignment
 from .card import CardFacts, read_run, write_card
 
 

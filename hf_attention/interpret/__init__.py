@@ -8,39 +8,39 @@ from .._extras import lazy_getattr
 
 
 if TYPE_CHECKING:
+    from .alignment_plots import *
     from .alignments import *
     from .app import *
-    from .attention_maps import *
     from .channel_gates import *
+    from .classical_saliency import *
     from .feature_selection import *
     from .html import *
+    from .image_attention import *
+    from .image_windows import *
     from .input_gradients import *
     from .overlays import *
-    from .plots import *
     from .positions import *
-    from .salient_pixels import *
     from .terminal import *
     from .translation_pipeline import *
     from .views import *
-    from .windows import *
 
 # module -> the names exported from it, imported when first used: each module needs other extras
 EXPORTS = {
+    "alignment_plots": ["plot_alignment"],
     "alignments": ["Alignment", "align"],
     "app": ["build_app", "launch_app"],
-    "attention_maps": ["ImageAttention", "as_seen", "attend"],
     "channel_gates": ["gates_by_class", "plot_gates"],
+    "classical_saliency": ["pixel_saliency"],
     "feature_selection": ["accuracy_by_kept", "mutual_information", "plot_kept", "rank_patches"],
     "html": ["alignment_to_html"],
-    "overlays": ["overlay", "plot_attention_grid", "plot_heads"],
-    "plots": ["plot_alignment"],
-    "positions": ["plot_positions", "position_map"],
+    "image_attention": ["ImageAttention", "as_seen", "attend", "attention_maps", "crop_like_processor"],
+    "image_windows": ["ImageWindows", "look", "plot_windows", "windows"],
     "input_gradients": ["saliency"],
-    "salient_pixels": ["pixel_saliency"],
+    "overlays": ["overlay", "plot_attention_grid", "plot_heads"],
+    "positions": ["plot_positions", "position_map"],
     "terminal": ["render_alignment", "render_image"],
     "translation_pipeline": ["TranslationWithAlignmentPipeline"],
-    "views": ["View", "view"],
-    "windows": ["ImageWindows", "look", "plot_windows"],
+    "views": ["View", "plot_attention", "view"],
 }
 
 __all__ = [name for names in EXPORTS.values() for name in names]

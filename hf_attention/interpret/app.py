@@ -1,8 +1,10 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
-"""An app that shows models: translation with its alignment, image classification with its attention maps."""
+"""A web app for models: translation with alignments, image classification with attention maps."""
 
 import os
+from collections.abc import Iterable
+from typing import Any
 
 import gradio as gr
 import torch
@@ -12,41 +14,48 @@ from transformers import (
     AutoModelForImageClassification,
     AutoModelForSeq2SeqLM,
     AutoTokenizer,
+    PreTrainedTokenizerBase,
 )
 from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
-from ..models.compact_vit.image_processing_pil_compact_vit import MODES, convert_mode
-from .alignments import align, evaluation
-from .attention_maps import ImageAttention, attend, upright
+from ..data.image_utils import MODES, class_names, convert_mode
+from .alignments import align, ids_to_text
 from .html import alignment_to_html
+from .image_attention import ImageAttention, apply_exif_orientation, attention_maps
+from .model_modes import eval_mode
 from .overlays import overlay
 
 
 TITLE = "What a model attends to"
 MEAN = "mean of the heads"
-LONGEST = 1000  # characters; the alignment grows with their square
-FONTS = {"font": ["system-ui", "sans-serif"], "font_mono": ["ui-monospace", "monospace"]}  # none is fetched
+MAX_CHARACTERS = 1000  # the alignment grows with their square
+FONTS = {"font": ["system-ui", "sans-serif"], "font_mono": ["ui-monospace", "monospace"]}  # no downloads
+# scores by class, maps (head, rollout, sequence pool), and their source
+Classification = tuple[
+    dict[str, float], Image.Image | None, Image.Image | None, Image.Image | None, ImageAttention | None
+]
 
 
 def launch_app(
-    model_names: list[str], texts: list[str] | None = None, images: list[Image.Image] | None = None, **options
-):
-    """Builds and serves the app; `options` are those of `gradio.Blocks.launch`."""
-    return build_app(model_names, texts, images).launch(theme=gr.themes.Default(**FONTS), footer_links=[], **options)
+    model_names: list[str], texts: list[str] | None = None, images: list[Image.Image] | None = None, **options: Any
+) -> Any:
+    """Builds and serves the app. `options` go to `gradio.Blocks.launch`, whose result is returned."""
+    theme = gr.themes.Default(font=FONTS["font"], font_mono=FONTS["font_mono"])
+    return build_app(model_names, texts, images).launch(theme=theme, footer_links=[], **options)
 
 
 def build_app(
     model_names: list[str], texts: list[str] | None = None, images: list[Image.Image] | None = None
 ) -> gr.Blocks:
     """
-    A tab for each model: sequence-to-sequence models translate, image classifiers classify.
+    Builds an app with a tab for each model: sequence-to-sequence models translate, image classifiers classify.
 
     Args:
-        model_names (`list[str]`): folders, or names on the Hub. No code of theirs runs; the plugin's does.
+        model_names (`list[str]`): folders, or names on the Hub. Code in these repositories is not run.
         texts (`list[str]`, *optional*), images (`list[PIL.Image.Image]`, *optional*): examples to try.
 
-    Over HTTP a model answers at `/translate` or `/classify`, and where several do so at `/translate_name`, of the
-    last part of its name.
+    The HTTP endpoint of a model is `/translate` or `/classify`, with an underscore and the last part of the model's
+    name if several models have the same task.
     """
     configs = {name: AutoConfig.from_pretrained(name) for name in model_names}
     tasks = {name: "translate" if config.is_encoder_decoder else "classify" for name, config in configs.items()}
@@ -62,28 +71,26 @@ def build_app(
     return app
 
 
-def add_translation(name: str, texts: list[str], api_name: str):
-    model, tokenizer = (
-        AutoModelForSeq2SeqLM.from_pretrained(name, use_safetensors=True),
-        AutoTokenizer.from_pretrained(name),
-    )
-    target_tokenizer = tokenizer
+def add_translation(name: str, texts: list[str], api_name: str) -> None:
+    """Adds a tab that translates and shows the alignment."""
+    model = AutoModelForSeq2SeqLM.from_pretrained(name, use_safetensors=True)
+    tokenizer = target_tokenizer = load_tokenizer(name)
     if getattr(model.config, "encoder_vocab_size", None) is not None:
-        target_tokenizer = AutoTokenizer.from_pretrained(name, subfolder="target_tokenizer")
+        target_tokenizer = load_tokenizer(name, subfolder="target_tokenizer")
     has_attention = getattr(model.config, "attention_type", None) != "none"
 
     def translate(text: str, num_beams: int) -> tuple[str, str]:
         if not (text or "").strip():
-            raise gr.Error("There is no text. Write one, or choose an example.")
-        if len(text) > LONGEST:
-            raise gr.Error(f"The text has {len(text)} characters; {LONGEST} are the most that is shown.")
+            raise gr.Error("Enter a text or choose an example.")
+        if len(text) > MAX_CHARACTERS:
+            raise gr.Error(f"The text has {len(text)} characters; the maximum is {MAX_CHARACTERS}.")
         if has_attention:
             alignment = align(model, tokenizer, [text], None, target_tokenizer, num_beams=int(num_beams))[0]
             return alignment.target, alignment_to_html(alignment)
         inputs = tokenizer(text, return_tensors="pt", return_token_type_ids=False)
-        with evaluation(model):
+        with eval_mode(model):
             ids = model.generate(**inputs, num_beams=int(num_beams))
-        return target_tokenizer.decode(ids[0], skip_special_tokens=True), "<p>This model has no attention.</p>"
+        return ids_to_text(target_tokenizer, ids[0]), "<p>This model has no attention.</p>"
 
     with gr.Tab("Translate"):
         gr.Markdown(f"`{name}`")
@@ -94,40 +101,55 @@ def add_translation(name: str, texts: list[str], api_name: str):
         num_beams = gr.Slider(1, max(10, beams), value=beams, step=1, label="Beams")
         button = gr.Button("Translate", variant="primary")
         translation = gr.Textbox(label="Target", interactive=False)
-        gr.Markdown("Hover over a target token, or reach it by Tab, to see what it looked at.", visible=has_attention)
-        view = gr.HTML()
-        button.click(translate, [text, num_beams], [translation, view], api_name=api_name)
-        text.submit(translate, [text, num_beams], [translation, view], api_visibility="private")
+        gr.Markdown("Hover over a target token, or focus it with Tab, to see its source.", visible=has_attention)
+        alignment_view = gr.HTML()
+        button.click(translate, [text, num_beams], [translation, alignment_view], api_name=api_name)
+        text.submit(translate, [text, num_beams], [translation, alignment_view], api_visibility="private")
 
 
-def add_classification(name: str, images: list[Image.Image], api_name: str):
+def load_tokenizer(name: str, **kwargs: str) -> PreTrainedTokenizerBase:
+    """Loads a tokenizer; raises `ValueError` if the model has none."""
+    tokenizer = AutoTokenizer.from_pretrained(name, **kwargs)
+    if tokenizer is None:
+        raise ValueError(f"{name} has no tokenizer.")
+    return tokenizer
+
+
+def add_classification(name: str, images: list[Image.Image], api_name: str) -> None:
+    """Adds a tab that classifies images and shows attention maps."""
     model = AutoModelForImageClassification.from_pretrained(name, use_safetensors=True)
     processor = AutoImageProcessor.from_pretrained(name)
     mode = MODES.get(getattr(model.config, "num_channels", 3), "RGB")
     layers, heads = (getattr(model.config, part, 0) for part in ("num_hidden_layers", "num_attention_heads"))
 
-    def classify(image: Image.Image | None, layer: str, head: str):
+    def classify(image: Image.Image | None, layer: str, head: str) -> Classification:
         if image is None:
-            raise gr.Error("There is no image. Drop one, or choose an example.")
-        image = convert_mode(upright([image])[0], mode)
+            raise gr.Error("Upload an image or choose an example.")
+        image = convert_mode(apply_exif_orientation([image])[0], mode)
         try:
-            found = attend(model, processor, [image])[0]
-        except ValueError:  # a network without attention on one grid
-            with evaluation(model), torch.no_grad():
+            attention = attention_maps(model, processor, [image])[0]
+        except ValueError:  # the model has no attention maps
+            with eval_mode(model), torch.no_grad():
                 logits = model(**processor(image, return_tensors="pt")).logits
             return name_classes(logits[0].softmax(dim=-1)), None, None, None, None
-        scores = name_classes(found.probabilities)
-        pool = None if found.pooling_weights is None else overlay(found.image, found.pooling_map())
-        return scores, show_head(found, layer, head), overlay(found.image, found.rollout()), pool, found
+        scores = name_classes([] if attention.probabilities is None else attention.probabilities)
+        pool = None if attention.pooling_weights is None else overlay(attention.image, attention.pooling_map())
+        return (
+            scores,
+            show_head(attention, layer, head),
+            overlay(attention.image, attention.rollout()),
+            pool,
+            attention,
+        )
 
-    def name_classes(probabilities) -> dict[str, float]:
-        return {model.config.id2label[index]: float(value) for index, value in enumerate(probabilities)}
+    def name_classes(probabilities: Iterable[float]) -> dict[str, float]:
+        return {label: float(value) for label, value in zip(class_names(model.config), probabilities)}
 
-    def show_head(found: ImageAttention | None, layer: str, head: str) -> Image.Image | None:
-        if found is None:
+    def show_head(attention: ImageAttention | None, layer: str, head: str) -> Image.Image | None:
+        if attention is None:
             return None
         index = None if head == MEAN else int(head.removeprefix("head ")) - 1
-        return overlay(found.image, found.head_map(int(layer.removeprefix("layer ")) - 1, index))
+        return overlay(attention.image, attention.head_map(int(layer.removeprefix("layer ")) - 1, index))
 
     with gr.Tab("Classify"):
         gr.Markdown(f"`{name}`")
@@ -144,13 +166,13 @@ def add_classification(name: str, images: list[Image.Image], api_name: str):
             names = [MEAN, *(f"head {head + 1}" for head in range(heads))]
             head = gr.Dropdown(names, value=MEAN, label="Head")
         with gr.Row(visible=bool(layers)):
-            head_map = gr.Image(label="What the classifier sees through it", interactive=False, height=260)
-            rollout = gr.Image(label="Rollout through all layers", interactive=False, height=260)
+            head_map = gr.Image(label="Attention through this head", interactive=False, height=260)
+            rollout = gr.Image(label="Attention rollout through all layers", interactive=False, height=260)
             pool = gr.Image(label="Sequence pool", interactive=False, height=260)
-        found = gr.State()
-        button.click(classify, [image, layer, head], [scores, head_map, rollout, pool, found], api_name=api_name)
+        attention = gr.State()
+        button.click(classify, [image, layer, head], [scores, head_map, rollout, pool, attention], api_name=api_name)
         for control in (layer, head):
-            control.change(show_head, [found, layer, head], head_map, api_visibility="private")
+            control.change(show_head, [attention, layer, head], head_map, api_visibility="private")
 
 
 __all__ = ["build_app", "launch_app"]

@@ -1,6 +1,6 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
-"""Which channels a network lets through for which class: the gates of squeeze-and-excitation."""
+"""Channel gates of squeeze-and-excitation blocks, averaged by class."""
 
 import numpy as np
 import torch
@@ -9,9 +9,10 @@ from matplotlib.ticker import MaxNLocator
 from PIL import Image
 from transformers import BaseImageProcessor, PreTrainedModel
 
-from .alignments import evaluation
-from .attention_maps import upright
-from .plots import find_fonts
+from ..data.image_utils import class_names
+from .fonts import find_fonts
+from .image_attention import apply_exif_orientation
+from .model_modes import eval_mode
 
 
 def gates_by_class(
@@ -22,22 +23,22 @@ def gates_by_class(
     batch_size: int = 64,
 ) -> list[np.ndarray]:
     """
-    The mean gate of every channel for each class (Hu et al. 2017, arXiv 1709.01507, section 6.4).
+    Computes the mean gate of every channel for each class (Hu et al. 2017, arXiv 1709.01507, section 6.4).
 
     Args:
-        labels (`list[int]`, *optional*): a class for each image; without them the one that the model finds.
+        labels (`list[int]`, *optional*): the class of each image; by default the predicted one.
 
     Returns:
-        `list[np.ndarray]`: (num_labels, channels) for each block with gates; NaN for a class without an image.
+        `list[np.ndarray]`: (num_labels, channels) for each block with gates; NaN for a class without images.
 
     Raises:
-        `ValueError`: for labels that are not as many as images, and for a model whose output has no `gates`.
+        `ValueError`: for a number of labels that differs from the number of images, and for a model without `gates`.
     """
-    images = upright(images)
+    images = apply_exif_orientation(images)
     if labels is not None and len(labels) != len(images):
-        raise ValueError(f"`labels` ({len(labels)}) must be as many as `images` ({len(images)}).")
+        raise ValueError(f"`labels` ({len(labels)}) must have the same length as `images` ({len(images)}).")
     gates, classes = [], []
-    with evaluation(model), torch.no_grad():
+    with eval_mode(model), torch.no_grad():
         for start in range(0, len(images), batch_size):
             pixel_values = image_processor(images[start : start + batch_size], return_tensors="pt")["pixel_values"]
             outputs = model(pixel_values.to(model.device, model.dtype))
@@ -49,18 +50,18 @@ def gates_by_class(
     means = []
     for block in zip(*gates):
         values = np.concatenate(block)  # (images, channels)
-        rows = [values[classes == label] for label in range(model.config.num_labels)]
+        rows = [values[classes == label] for label in range(len(class_names(model.config)))]
         means.append(np.stack([row.mean(axis=0) if len(row) else np.full(values.shape[1], np.nan) for row in rows]))
     return means
 
 
 def plot_gates(gates: list[np.ndarray], names: list[str], width: float = 9.0) -> Figure:
     """
-    A heat map for each block, a row a class, a column a channel; channels in the order of how much the classes differ
-    in them, most first. `width` is in inches.
+    Plots a heat map for each block, a row per class and a column per channel; the channels in which the classes differ
+    most come first. `width` is in inches.
     """
     if not gates:
-        raise ValueError("`gates` is empty; there is nothing to draw.")
+        raise ValueError("`gates` is empty; there is nothing to plot.")
     columns = min(len(gates), 3)
     rows = -(-len(gates) // columns)
     figure = Figure(figsize=(width, rows * (0.9 + 0.16 * len(names))), layout="constrained")
@@ -70,14 +71,14 @@ def plot_gates(gates: list[np.ndarray], names: list[str], width: float = 9.0) ->
     for number, (ax, values) in enumerate(zip(axes.flat, gates)):
         ax.set_axis_on()
         order = np.argsort(-np.nan_to_num(values).std(axis=0))
-        picture = ax.imshow(values[:, order], cmap="viridis", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
+        heat_map = ax.imshow(values[:, order], cmap="viridis", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
         ax.set_yticks(range(len(names)), names, fontsize=7, fontfamily=find_fonts("".join(names)), parse_math=False)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         ax.tick_params(axis="x", labelsize=7)
         ax.set_title(f"block {number + 1}: {values.shape[1]} channels", fontsize=9)
-    figure.supxlabel("channel, those in which the classes differ most first", fontsize=9)
+    figure.supxlabel("channels, sorted by how much the classes differ", fontsize=9)
     figure.supylabel("class", fontsize=9)
-    figure.colorbar(picture, ax=axes, label="gate: 0 shut, 1 open", shrink=0.8)
+    figure.colorbar(heat_map, ax=axes, label="gate (0: closed, 1: open)", shrink=0.8)
     return figure
 
 

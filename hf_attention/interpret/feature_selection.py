@@ -1,6 +1,8 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
-"""Which parts of an image are enough: patches ranked, the best kept, and the accuracy that is left."""
+"""Accuracy of a classifier that sees only the patches of an image that are ranked best."""
+
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,10 +11,10 @@ from PIL import Image
 from sklearn.feature_selection import mutual_info_classif
 from transformers import BaseImageProcessor, PreTrainedModel
 
-from ..models.compact_vit.image_processing_pil_compact_vit import convert_mode
-from .alignments import evaluation
-from .attention_maps import attend, upright
-from .salient_pixels import pixel_saliency
+from ..data.image_utils import convert_mode
+from .classical_saliency import pixel_saliency
+from .image_attention import apply_exif_orientation, attention_maps
+from .model_modes import eval_mode
 
 
 RANKINGS = ("mutual_information", "attention", "saliency", "random")
@@ -22,18 +24,29 @@ def mutual_information(
     images: list[Image.Image], labels: list[int], grid: tuple[int, int], seed: int = 0
 ) -> np.ndarray:
     """
-    How much the mean lightness of each patch tells of the class, in nats, by scikit-learn's estimate from nearest
-    neighbours (Ross 2014). Images of one size to (rows, columns), the same for all of them.
+    Computes the mutual information of each patch's mean lightness and the class, in nats, with scikit-learn's estimate
+    from nearest neighbors (Ross 2014).
+
+    Args:
+        images (`list[PIL.Image.Image]`): training images of one size.
+        labels (`list[int]`): their classes.
+        grid (`tuple[int, int]`): rows and columns of patches.
+
+    Returns:
+        `np.ndarray` of shape `(rows, columns)`: one value per patch, the same for all images.
+
+    Raises:
+        `ValueError`: for a number of labels that differs from the number of images, or a grid finer than the pixels.
     """
-    images = upright(images)
+    images = apply_exif_orientation(images)
     if len(labels) != len(images):
-        raise ValueError(f"`labels` ({len(labels)}) must be as many as `images` ({len(images)}).")
+        raise ValueError(f"`labels` ({len(labels)}) must have the same length as `images` ({len(images)}).")
     height, width = (min(sides) for sides in zip(*((image.height, image.width) for image in images)))
     if not (1 <= grid[0] <= height and 1 <= grid[1] <= width):
         raise ValueError(f"`grid` = {grid} must have a pixel for each patch of images of {height} x {width} pixels.")
     features = np.stack([patch_means(np.asarray(convert_mode(image, "L"), dtype=float), grid) for image in images])
-    found = mutual_info_classif(features.reshape(len(images), -1), labels, random_state=seed)
-    return found.reshape(grid)
+    information = mutual_info_classif(features.reshape(len(images), -1), labels, random_state=seed)
+    return information.reshape(grid)
 
 
 def patch_means(values: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
@@ -52,14 +65,16 @@ def rank_patches(
     seed: int = 0,
 ) -> np.ndarray:
     """
-    A score for each patch of each image, the higher the more worth keeping: (images, rows, columns).
+    Computes a score for each patch of each image, highest for the patch to keep first: (images, rows, columns).
 
     Args:
         ranking (`str`):
-            `"mutual_information"` with the class, from `known` images and labels, the same patches for all images;
-            `"attention"`: where the model looked, by [`attend`]'s rollout; `"saliency"`: what stands out in the pixels
+            `"mutual_information"` with the class, from the images and labels in `known`, equal for all images;
+            `"attention"`: the rollout of [`attention_maps`]; `"saliency"`: the saliency of the pixels themselves
             ([`pixel_saliency`]); `"random"`.
         grid (`tuple[int, int]`): rows and columns of patches.
+        known (`tuple[list[PIL.Image.Image], list[int]]`, *optional*): images of the training split and their labels.
+        seed (`int`, *optional*, defaults to 0): seed of `"random"` and `"mutual_information"`.
 
     Raises:
         `ValueError`: for an unknown ranking, and for `"mutual_information"` without `known`.
@@ -73,20 +88,20 @@ def rank_patches(
     if ranking == "random":
         return np.random.default_rng(seed).random((len(images), *grid))
     if ranking == "attention":
-        maps = [item.rollout() for item in attend(model, image_processor, images)]
+        maps = [item.rollout() for item in attention_maps(model, image_processor, images)]
     else:
         maps = pixel_saliency(images)
     return np.stack([patch_means(resize(values, grid), grid) for values in maps])
 
 
 def resize(values: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
-    """A map in whole steps of the grid, so that every patch has as much of it."""
+    """Resizes a map to multiples of the grid, so that all patches have the same size."""
     rows, columns = (-(-size // part) * part for size, part in zip(values.shape, grid))
     return np.asarray(Image.fromarray(values.astype(np.float32)).resize((columns, rows), Image.Resampling.BILINEAR))
 
 
 def keep_patches(pixel_values: torch.Tensor, scores: np.ndarray, kept: int) -> torch.Tensor:
-    """Images (B, C, height, width) with all but the `kept` best patches (B, rows, columns) made 0, the mean pixel."""
+    """Images (B, C, height, width) with all patches set to 0, the mean pixel, but the `kept` best by `scores`."""
     flat = scores.reshape(len(scores), -1)
     mask = np.zeros_like(flat)
     np.put_along_axis(mask, np.argsort(-flat, axis=1, kind="stable")[:, :kept], 1, axis=1)
@@ -104,44 +119,48 @@ def accuracy_by_kept(
     batch_size: int = 64,
 ) -> list[float]:
     """
-    The accuracy of a model that sees only the best patches, for each number of `kept` ones.
+    Computes the accuracy of a model that sees only the best patches, for each number of patches in `kept`.
 
     Args:
         scores (`np.ndarray` of shape `(images, rows, columns)`): from [`rank_patches`].
+        kept (`list[int]`): numbers of patches to keep.
 
     Raises:
-        `ValueError`: for scores that are not as many as images, or a number that is more than there are patches.
+        `ValueError`: if the numbers of images, labels and scores differ, or for a number of patches out of range.
     """
-    images = upright(images)
+    images = apply_exif_orientation(images)
     patches = int(np.prod(scores.shape[1:]))
     if not len(images) == len(labels) == len(scores):
         raise ValueError(
-            f"`images` ({len(images)}), `labels` ({len(labels)}) and `scores` ({len(scores)}) must be as many."
+            f"`images` ({len(images)}), `labels` ({len(labels)}) and `scores` ({len(scores)}) must have the"
+            " same length."
         )
     if wrong := [number for number in kept if not 0 <= number <= patches]:
         raise ValueError(f"`kept` has {wrong[0]}, but `scores` has {patches} patches.")
     hits = np.zeros(len(kept))
-    with evaluation(model), torch.no_grad():
+    with eval_mode(model), torch.no_grad():
         for start in range(0, len(images), batch_size):
             part = slice(start, start + batch_size)
             pixel_values = image_processor(images[part], return_tensors="pt")["pixel_values"]
             for index, number in enumerate(kept):
-                shown = keep_patches(pixel_values, scores[part], number).to(model.device, model.dtype)
-                found = model(pixel_values=shown)["logits"].argmax(dim=-1).cpu().numpy()
-                hits[index] += (found == np.asarray(labels[part])).sum()
+                masked = keep_patches(pixel_values, scores[part], number).to(model.device, model.dtype)
+                predictions = model(pixel_values=masked)["logits"].argmax(dim=-1).cpu().numpy()
+                hits[index] += (predictions == np.asarray(labels[part])).sum()
     return (hits / len(images)).tolist()
 
 
 def plot_kept(kept: list[int], accuracies: dict[str, list[float]], patches: int) -> Figure:
-    """The curves, one for each ranking: accuracy over the share of patches that were kept."""
+    """Plots accuracy against the share of patches that were kept, one curve per ranking."""
     figure = Figure(figsize=(5.5, 3.6), layout="constrained")
     ax = figure.subplots()
     for name, values in accuracies.items():
-        style = {"linestyle": "--", "color": "gray"} if name == "random" else {"marker": "o", "markersize": 3}
+        style: dict[str, Any] = (
+            {"linestyle": "--", "color": "gray"} if name == "random" else {"marker": "o", "markersize": 3}
+        )
         label = name.replace("_", " ")
         ax.plot([100 * number / patches for number in kept], [100 * value for value in values], label=label, **style)
     ax.set(xlabel="patches kept, % of the image", ylabel="accuracy, %", ylim=(0, 102))
-    ax.set_title("What is left when only the best patches are seen", fontsize=10)
+    ax.set_title("Accuracy from the best patches only", fontsize=10)
     ax.legend(title="ranked by", frameon=False)
     return figure
 

@@ -1,15 +1,15 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
-"""An alignment as a piece of HTML: hover over a target token, or reach it by Tab, and see the source it looked at."""
+"""Alignments as HTML: a target token that is hovered over, or focused with Tab, highlights its source tokens."""
 
 import hashlib
 from html import escape
 
 from .alignments import Alignment
-from .plots import readable
+from .fonts import readable_token
 
 
-LEAST = 0.01  # weights below are not seen
+MIN_WEIGHT = 0.01  # lower weights are invisible
 STYLE = """
 .alignment {font: 1.1rem/2 system-ui, sans-serif; overflow-x: auto}
 .alignment p {margin: .3rem 0}
@@ -26,24 +26,25 @@ STYLE = """
 
 def alignment_to_html(alignment: Alignment) -> str:
     """
-    Both lines of tokens, and below them the weights as a table, rows target, columns source. Every script is shown,
-    since the browser's fonts are used; nothing is loaded and no script runs.
+    Returns HTML with the source tokens, the target tokens, and a table of the weights (rows target, columns source).
+
+    It uses the browser's fonts, loads no files and runs no scripts.
 
     In a notebook: `IPython.display.HTML(alignment_to_html(align(model, tokenizer, ["4. März 2005"])[0]))`.
     """
-    source = [show(token) for token in alignment.source_tokens]
-    target = [show(token) for token in alignment.target_tokens]
-    # several on one page must not light each other up
+    source = [token_to_html(token) for token in alignment.source_tokens]
+    target = [token_to_html(token) for token in alignment.target_tokens]
+    # the class name keeps several alignments on one page apart
     name = "a" + hashlib.sha256(repr((source, target, alignment.weights.tolist())).encode()).hexdigest()[:10]
     rules = [
         f".{name}:has(.t{row}:hover, .t{row}:focus) .s{column} {{background: {shade(weight)}}}"
         for row, weights in enumerate(alignment.weights)
         for column, weight in enumerate(weights)
-        if weight >= LEAST
+        if weight >= MIN_WEIGHT
     ]
     sources = "".join(f'<span class="s s{column}">{token}</span>' for column, token in enumerate(source))
     targets = "".join(
-        f'<span class="t t{row}" tabindex="0" title="{describe(alignment, row)}">{token}</span>'
+        f'<span class="t t{row}" tabindex="0" title="{list_best_sources(alignment, row)}">{token}</span>'
         for row, token in enumerate(target)
     )
     head = "".join(f"<th>{token}</th>" for token in source)
@@ -61,18 +62,19 @@ def alignment_to_html(alignment: Alignment) -> str:
 
 
 def shade(weight: float) -> str:
+    """The CSS color of a weight."""
     return f"rgba(66, 133, 244, {weight:.2f})"
 
 
-def show(token: str) -> str:
-    return escape(readable(token)) or "&nbsp;"
+def token_to_html(token: str) -> str:
+    return escape(readable_token(token)) or "&nbsp;"
 
 
-def describe(alignment: Alignment, row: int, most: int = 3) -> str:
-    """The source tokens that a target token looked at most."""
+def list_best_sources(alignment: Alignment, row: int, count: int = 3) -> str:
+    """The source tokens with the highest weights for a target token, as text."""
     weights = alignment.weights[row]
-    best = [column for column in weights.argsort()[::-1][:most] if weights[column] >= LEAST]
-    return ", ".join(f"{show(alignment.source_tokens[column])} {weights[column]:.2f}" for column in best)
+    best = [column for column in weights.argsort()[::-1][:count] if weights[column] >= MIN_WEIGHT]
+    return ", ".join(f"{token_to_html(alignment.source_tokens[column])} {weights[column]:.2f}" for column in best)
 
 
 __all__ = ["alignment_to_html"]

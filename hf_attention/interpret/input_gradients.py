@@ -1,6 +1,6 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
-"""Which pixels a classifier's answer hangs on, by its gradients (through captum)."""
+"""Saliency of pixels from the gradients of a classifier, computed by captum."""
 
 import numpy as np
 import torch
@@ -8,8 +8,9 @@ from captum.attr import IntegratedGradients, Saliency
 from PIL import Image
 from transformers import BaseImageProcessor, PreTrainedModel
 
-from .alignments import evaluation
-from .attention_maps import upright
+from ..data.image_utils import class_names
+from .image_attention import apply_exif_orientation
+from .model_modes import eval_mode
 
 
 METHODS = ("gradient", "integrated_gradients")
@@ -25,44 +26,46 @@ def saliency(
     batch_size: int = 32,
 ) -> list[np.ndarray]:
     """
-    How much each pixel matters for a class.
+    Computes how much each pixel contributes to the logit of a class.
 
     Args:
-        images (`list[PIL.Image.Image]`): of any size; the maps are of the size that the model sees.
-        targets (`list[int]`, *optional*): a class for each image; without them the one that the model finds.
+        images (`list[PIL.Image.Image]`): of any size; the maps have the size of the model's input.
+        targets (`list[int]`, *optional*): the class of each image; by default the predicted one.
         method (`str`, *optional*, defaults to `"gradient"`):
-            `"gradient"`: the size of the logit's gradient (Simonyan et al. 2013, arXiv 1312.6034, section 3), the
-            largest of the channels; `"integrated_gradients"`: its integral along the way from a mid-grey image
-            (Sundararajan et al. 2017, arXiv 1703.01365, equation 1), the channels summed, signs kept; the pixels of an
-            image then sum to what its logit gained.
-        steps (`int`, *optional*, defaults to 32): of the integral.
+            `"gradient"`: absolute gradient of the logit, maximum over the channels (Simonyan et al. 2013, arXiv
+            1312.6034, section 3); `"integrated_gradients"`: integral of the gradient from a mid-gray image to the
+            image, summed over the channels, with its sign (Sundararajan et al. 2017, arXiv 1703.01365, equation 1).
+            The pixels of an image sum to the difference of the logits of the image and the mid-gray image.
+        steps (`int`, *optional*, defaults to 32): number of points of the integral.
+        batch_size (`int`, *optional*, defaults to 32): images per forward pass.
 
     Returns:
-        `list[np.ndarray]`: one map (height, width) an image, of what the processor shows the model ([`as_seen`]).
+        `list[np.ndarray]`: one map (height, width) per image, over the crop that [`crop_like_processor`] returns.
 
     Raises:
-        `ValueError`: for an unknown method, an image in place of a list, targets that are not as many as images or not
-        among the model's classes, or a model without a head.
+        `ValueError`: for an unknown method, if `images` is not a list of PIL images, for a number of targets that
+        differs from the number of images, a target that is not one of the model's classes, or a model without a head.
     """
-    images = upright(images)
+    images = apply_exif_orientation(images)
     targets = None if targets is None else [int(target) for target in targets]
     if steps < 1:
         raise ValueError(f"`steps` must be at least 1, got {steps}.")
     if method not in METHODS:
         raise ValueError(f"`method` must be one of {', '.join(METHODS)}, got {method!r}.")
     if targets is not None and len(targets) != len(images):
-        raise ValueError(f"`targets` ({len(targets)}) must be as many as `images` ({len(images)}).")
-    if wrong := [target for target in targets or [] if not 0 <= target < model.config.num_labels]:
-        raise ValueError(f"`targets` has {wrong[0]}, but the model's classes are 0 to {model.config.num_labels - 1}.")
+        raise ValueError(f"`targets` ({len(targets)}) must have the same length as `images` ({len(images)}).")
+    num_labels = len(class_names(model.config))
+    if wrong := [target for target in targets or [] if not 0 <= target < num_labels]:
+        raise ValueError(f"`targets` has {wrong[0]}, but the model's classes are 0 to {num_labels - 1}.")
 
-    def logits(pixel_values):
+    def logits(pixel_values: torch.Tensor) -> torch.Tensor:
         outputs = model(pixel_values=pixel_values.to(model.dtype))
         if outputs.get("logits") is None:
-            raise ValueError(f"{type(model).__name__} returned no `logits`: saliency is of a class that was found.")
+            raise ValueError(f"{type(model).__name__} returned no `logits`, which saliency needs.")
         return outputs["logits"].float()
 
     maps = []
-    with evaluation(model):
+    with eval_mode(model):
         for start in range(0, len(images), batch_size):
             chunk = images[start : start + batch_size]
             pixel_values = image_processor(chunk, return_tensors="pt")["pixel_values"].to(model.device)

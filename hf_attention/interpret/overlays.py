@@ -1,50 +1,55 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
-"""Maps over images: one overlay as a PNG, or a grid of views for a card."""
+"""Maps over images: a single overlay, or a grid of overlays for a model card."""
 
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 from PIL import Image
 
-from ..models.compact_vit.image_processing_pil_compact_vit import convert_mode
-from .attention_maps import ImageAttention, upright
-from .plots import find_fonts
+from ..data.image_utils import convert_mode
+from .fonts import find_fonts
+from .image_attention import ImageAttention, apply_exif_orientation
 
 
 def overlay(
     image: Image.Image, values: np.ndarray, opacity: float = 0.6, cmap: str = "magma", min_size: int = 224
 ) -> Image.Image:
     """
-    An image under a map of its parts, blended; `.save("overlay.png")` writes it.
+    Blends a map over an image; `.save("overlay.png")` writes the result.
 
     Args:
-        image (`PIL.Image.Image`): enlarged, in whole steps, where its shorter side is under `min_size` pixels.
-        values (`np.ndarray` of shape `(rows, columns)`): stretched over the image, lowest to highest over the colours.
-        opacity (`float`, *optional*, defaults to 0.6): of the map, 0 to 1.
-        cmap (`str`, *optional*, defaults to `"magma"`): matplotlib colour map.
+        image (`PIL.Image.Image`): enlarged by an integer factor if its shorter side has fewer than
+            `min_size` pixels.
+        values (`np.ndarray` of shape `(rows, columns)`): resized to the image; its range is scaled to the color map's.
+        opacity (`float`, *optional*, defaults to 0.6): opacity of the map, from 0 to 1.
+        cmap (`str`, *optional*, defaults to `"magma"`): matplotlib color map.
+        min_size (`int`, *optional*, defaults to 224): minimum length of the result's shorter side in pixels.
+
+    Raises:
+        `ValueError`: for `values` that do not have two dimensions.
     """
     values = np.asarray(values)
     if values.ndim != 2:
         raise ValueError(f"`values` must have the shape (rows, columns), got {values.shape}.")
-    image = convert_mode(upright([image])[0], "RGB")
+    image = convert_mode(apply_exif_orientation([image])[0], "RGB")
     factor = max(1, -(-min_size // min(image.size)))
     size = (image.width * factor, image.height * factor)
     base = image.resize(size, Image.Resampling.NEAREST)
     spread = np.ptp(values)
     scaled = (values - values.min()) / spread if spread > 0 else np.zeros_like(values)
     heat = Image.fromarray((scaled * 255).round().astype(np.uint8)).resize(size, Image.Resampling.BILINEAR)
-    colours = Image.fromarray((colormaps[cmap](np.asarray(heat))[..., :3] * 255).round().astype(np.uint8))
-    return Image.blend(base, colours, opacity)
+    colors = Image.fromarray((colormaps[cmap](np.asarray(heat))[..., :3] * 255).round().astype(np.uint8))
+    return Image.blend(base, colors, opacity)
 
 
 def plot_attention_grid(attentions: list[ImageAttention], cell: float = 1.6) -> Figure:
     """
-    A row for each image: itself with the class found, the mean of each layer's heads, their rollout, and, where there
-    is a sequence pool, its weights. `cell` is the side of a picture in inches.
+    Plots a row for each image: the image with its predicted class, attention through up to three layers (mean over the
+    heads), the rollout, and the sequence pool's weights if there are any. `cell` is the size of a panel in inches.
     """
     if not attentions:
-        raise ValueError("`attentions` is empty; there is nothing to draw.")
+        raise ValueError("`attentions` is empty; there is nothing to plot.")
     layers = len(attentions[0].attentions)
     shown = sorted({round(index) for index in np.linspace(0, layers - 1, min(layers, 3))})
     rows = []
@@ -68,7 +73,7 @@ def plot_attention_grid(attentions: list[ImageAttention], cell: float = 1.6) -> 
 
 
 def plot_heads(attention: ImageAttention, cell: float = 1.2) -> Figure:
-    """Every head of every layer, a row a layer: what the classifier's reading looks at through it."""
+    """Plots the attention of the classifier's input through every head, a row per layer. `cell` is in inches."""
     layers, heads = attention.attentions.shape[:2]
     figure = Figure(figsize=(cell * heads, cell * 1.15 * layers), layout="constrained")
     axes = figure.subplots(layers, heads, squeeze=False)

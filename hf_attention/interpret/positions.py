@@ -1,29 +1,30 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
-"""What the position over a chosen pixel related itself to, in a non-local block or a layer of a transformer."""
+"""Attention of the position at a chosen pixel, in a non-local block or a layer of a vision transformer."""
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from ..models.compact_vit.image_processing_pil_compact_vit import convert_mode
-from .attention_maps import ImageAttention
+from ..data.image_utils import convert_mode
+from .fonts import find_fonts
+from .image_attention import ImageAttention
 from .overlays import overlay
-from .plots import find_fonts
 
 
 def position_map(attention: ImageAttention, pixel: tuple[int, int], layer: int = -1) -> np.ndarray:
     """
-    What the position over a pixel looked at, the mean of the heads: (rows, columns).
+    Returns the attention of the position at a pixel, mean over the heads: (rows, columns).
 
     Args:
         pixel (`tuple[int, int]`): column and row, in pixels of `attention.image`.
+        layer (`int`, *optional*, defaults to -1): index of the layer.
 
     Raises:
-        `ValueError`: for a pixel outside the image, and a layer that is not there.
+        `ValueError`: for a pixel outside the image or a layer that does not exist.
     """
     (column, row), (width, height) = pixel, attention.image.size
     if not (0 <= column < width and 0 <= row < height):
-        raise ValueError(f"`pixel` (column, row) = {pixel} lies outside the image of {width} x {height} pixels.")
+        raise ValueError(f"`pixel` (column, row) = {pixel} is outside the image of {width} x {height} pixels.")
     rows, columns = attention.grid
     position = row * rows // height * columns + column * columns // width
     return attention.on_grid(attention.weights(layer)[attention.num_prefix_tokens + position])
@@ -31,19 +32,25 @@ def position_map(attention: ImageAttention, pixel: tuple[int, int], layer: int =
 
 def plot_positions(attentions: list[ImageAttention], pixels: list[list[tuple[int, int]]], cell: float = 1.8) -> Figure:
     """
-    A row for each image: itself, the chosen pixels marked and numbered, then what each of them looked at, the pixel
-    marked again. As many pixels an image. `cell` is the side of a picture in inches.
+    Plots a row for each image: the image with the chosen pixels numbered, then the attention of each of them.
+
+    Args:
+        pixels (`list[list[tuple[int, int]]]`): (column, row) of the pixels of each image, the same number for each.
+        cell (`float`, *optional*, defaults to 1.8): size of a panel in inches.
+
+    Raises:
+        `ValueError`: if `attentions` is empty, or if `pixels` has a different length or numbers of pixels that differ.
     """
     if not attentions:
-        raise ValueError("`attentions` is empty; there is nothing to draw.")
+        raise ValueError("`attentions` is empty; there is nothing to plot.")
     if len(pixels) != len(attentions) or len({len(chosen) for chosen in pixels}) != 1:
-        raise ValueError("`pixels` must be a list of as many pixels for each of `attentions`.")
+        raise ValueError("`pixels` must have one list per image of `attentions`, all of the same length.")
     count = len(pixels[0])
     figure = Figure(figsize=(cell * (count + 1), cell * 1.15 * len(attentions)), layout="constrained")
     axes = figure.subplots(len(attentions), count + 1, squeeze=False)
     for row, (item, chosen) in enumerate(zip(attentions, pixels)):
         axes[row, 0].imshow(np.asarray(convert_mode(item.image, "RGB")))
-        title = f"found: {item.label} ({item.score:.2f})" if item.label else ""
+        title = f"predicted: {item.label} ({item.score:.2f})" if item.label else ""
         axes[row, 0].set_title(title, fontsize=8, fontfamily=find_fonts(title), parse_math=False)
         for number, (ax, pixel) in enumerate(zip(axes[row, 1:], chosen), 1):
             picture = overlay(item.image, position_map(item, pixel))
@@ -51,7 +58,7 @@ def plot_positions(attentions: list[ImageAttention], pixels: list[list[tuple[int
             ax.imshow(np.asarray(picture))
             column, line = ((place + 0.5) * factor - 0.5 for place in pixel)
             ax.plot(column, line, marker="+", color="cyan", markersize=12, markeredgewidth=2.5)
-            ax.set_title(f"what pixel {number} looked at", fontsize=8)
+            ax.set_title(f"attention of pixel {number}", fontsize=8)
             badge = {"boxstyle": "circle,pad=0.2", "facecolor": "cyan", "edgecolor": "black"}
             axes[row, 0].text(*pixel, str(number), fontsize=7, ha="center", va="center", bbox=badge)
         for ax in axes[row]:

@@ -1,6 +1,6 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
-"""Attention in a terminal: alignments as lines of shaded text, maps over small images as coloured blocks."""
+"""Attention in a terminal: alignments as lines of shaded text, maps over small images as colored blocks."""
 
 import numpy as np
 from matplotlib import colormaps
@@ -8,39 +8,39 @@ from PIL import Image
 from rich.table import Table
 from rich.text import Text
 
-from ..models.compact_vit.image_processing_pil_compact_vit import convert_mode
+from ..data.image_utils import convert_mode
 from .alignments import Alignment
-from .plots import readable
+from .fonts import readable_token
 
 
 def render_alignment(alignment: Alignment) -> Table:
     """
-    What `rich.print` shows as a line for each target token: the token, and the source with each token's background as
-    dark as its weight.
+    Returns a table for `rich.print`, with one line per target token: the token, then the source tokens, each on a
+    background that is darker for higher weights.
 
     >>> import rich
     >>> rich.print(render_alignment(align(model, tokenizer, ["4. März 2005"])[0]))  # doctest: +SKIP
     """
     table = Table(show_header=False, box=None, padding=(0, 1))
-    joiner = "" if all(len(readable(token)) <= 1 for token in alignment.source_tokens[:-1]) else " "
+    joiner = "" if all(len(readable_token(token)) <= 1 for token in alignment.source_tokens[:-1]) else " "
     for token, weights in zip(alignment.target_tokens, alignment.weights):
         line = Text()
         for source_token, weight in zip(alignment.source_tokens, weights):
             level = round(255 * (1 - float(weight)))
-            ink = "black" if weight < 0.5 else "white"
-            line.append(readable(source_token), style=f"{ink} on rgb({level},{level},255)")
+            foreground = "black" if weight < 0.5 else "white"
+            line.append(readable_token(source_token), style=f"{foreground} on rgb({level},{level},255)")
             line.append(joiner)
-        table.add_row(Text(readable(token), style="bold"), line)
+        table.add_row(Text(readable_token(token), style="bold"), line)
     return table
 
 
 def render_image(image: Image.Image, values: np.ndarray | None = None, width: int = 16, cmap: str = "magma") -> Text:
     """
-    A small image for `rich.print`, or a map over it: a block for each of `width` pixels a row, coloured, or, where the
-    terminal has no colours, shaded.
+    Returns a small image, or a map of its size, for `rich.print`: `width` blocks per row, shaded if the terminal has
+    no colors.
 
     Args:
-        values (`np.ndarray` of shape `(rows, columns)`, *optional*): shown in the image's place, lowest to highest.
+        values (`np.ndarray` of shape `(rows, columns)`, *optional*): a map to show instead of the image.
     """
     height = max(1, round(width * image.height / image.width))
     if values is None:
@@ -52,8 +52,8 @@ def render_image(image: Image.Image, values: np.ndarray | None = None, width: in
     text = Text()
     for row in pixels:
         for red, green, blue in row:
-            colour = f"rgb({red},{green},{blue})"
-            text.append(2 * " ░▒▓█"[int((int(red) + int(green) + int(blue)) / 766 * 5)], style=f"{colour} on {colour}")
+            color = f"rgb({red},{green},{blue})"
+            text.append(2 * " ░▒▓█"[int((int(red) + int(green) + int(blue)) / 766 * 5)], style=f"{color} on {color}")
         text.append("\n")
     return text
 

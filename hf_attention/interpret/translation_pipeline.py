@@ -1,13 +1,15 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
-"""The translation pipeline: text in; text, score and alignment out. It travels with a saved model."""
+"""The translation pipeline, which returns text, score and alignment. Saved models include its code."""
 
 import os
+from typing import Any
 
-from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, Pipeline
+from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, BatchEncoding, Pipeline, PreTrainedTokenizerBase
 from transformers.pipelines import PIPELINE_REGISTRY
 
-from .alignments import eager_attention, generated
+from .alignments import align_generated, ids_to_text, ids_to_tokens
+from .model_modes import eager_attention
 
 
 TASK = "translation-with-alignment"
@@ -15,7 +17,7 @@ TASK = "translation-with-alignment"
 
 class TranslationWithAlignmentPipeline(Pipeline):
     """
-    Translates with any sequence-to-sequence model that returns cross-attentions.
+    Translates with a sequence-to-sequence model that returns cross-attentions.
 
     >>> from transformers import pipeline
     >>> translator = pipeline("translation-with-alignment", model="outputs/bahdanau-dates")  # doctest: +SKIP
@@ -23,16 +25,16 @@ class TranslationWithAlignmentPipeline(Pipeline):
     '2005-03-04'
 
     Args:
-        target_tokenizer (`PreTrainedTokenizerBase`, *optional*): the target's, where it has a vocabulary of its own;
-            loaded from the model's folder `target_tokenizer` where it is not given. Of a model on the Hub that is the
-            default branch's, read with the token in use: `pipeline` hands on neither its `revision` nor its `token`.
+        target_tokenizer (`PreTrainedTokenizerBase`, *optional*): the target's tokenizer, if the target has its own
+            vocabulary; by default loaded from the model's folder `target_tokenizer`. For a model on the Hub that is
+            the folder on the default branch, since `pipeline` passes neither its `revision` nor its `token` on.
 
-    A call takes a string or a list of them, and any argument of `generate`. Each text gives a list of dicts, one for
-    each returned sequence: `translation_text`, `score` (log-probability, as [`Alignment`] defines it), and, unless
+    A call takes a string or a list of strings, and the arguments of `generate`. It returns a list of dicts for each
+    text, one per returned sequence: `translation_text`, `score` (log-probability, see [`Alignment`]), and, unless
     `return_alignment=False`, `source_tokens` (S), `target_tokens` (T) and `weights` (T lists of S floats).
 
-    Raises `ValueError` for an empty text, for `num_beams` that is no number from 1, and for a model whose target's
-    tokenizer is not found, or is of another revision.
+    Raises `ValueError` for an empty text, an invalid `num_beams`, and a target tokenizer that is missing or from
+    another revision.
     """
 
     _load_processor = False
@@ -40,27 +42,30 @@ class TranslationWithAlignmentPipeline(Pipeline):
     _load_feature_extractor = False
     _load_tokenizer = True
 
-    def __init__(self, *args, target_tokenizer=None, **kwargs):
+    tokenizer: PreTrainedTokenizerBase  # never `None`, since `_load_tokenizer` is set
+
+    def __init__(self, *args: Any, target_tokenizer: PreTrainedTokenizerBase | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if target_tokenizer is None and getattr(self.model.config, "encoder_vocab_size", None) is not None:
             target_tokenizer = self.load_target_tokenizer(self.model.config._name_or_path)
         self.target_tokenizer = target_tokenizer or self.tokenizer
 
-    def load_target_tokenizer(self, name: str):
-        remedy = 'give `target_tokenizer=AutoTokenizer.from_pretrained(..., subfolder="target_tokenizer")`.'
+    def load_target_tokenizer(self, name: str) -> PreTrainedTokenizerBase:
+        """Loads the target tokenizer of the model in a folder or on the Hub."""
+        remedy = 'pass `target_tokenizer=AutoTokenizer.from_pretrained(..., subfolder="target_tokenizer")`.'
         if not name:
-            raise ValueError(f"The model's target has a vocabulary of its own: {remedy}")
+            raise ValueError(f"The model's target has its own vocabulary: {remedy}")
         try:
-            found = AutoTokenizer.from_pretrained(name, subfolder="target_tokenizer")
-            # tokenizers of the two sides are trained together, so one of another revision tells of the other
-            beside = self.tokenizer if os.path.isdir(name) else AutoTokenizer.from_pretrained(name)
+            target_tokenizer = AutoTokenizer.from_pretrained(name, subfolder="target_tokenizer")
+            # source and target tokenizers are trained together, so a different one shows a different revision
+            tokenizer = self.tokenizer if os.path.isdir(name) else AutoTokenizer.from_pretrained(name)
         except (OSError, ValueError) as error:
-            raise ValueError(f"The target's tokenizer is not found in {name} ({error}); {remedy}") from error
-        if beside.get_vocab() != self.tokenizer.get_vocab():
-            raise ValueError(f"The model is of another `revision` than {name}'s default: of that, {remedy}")
-        return found
+            raise ValueError(f"The target's tokenizer is missing in {name} ({error}); {remedy}") from error
+        if target_tokenizer is None or tokenizer is None or tokenizer.get_vocab() != self.tokenizer.get_vocab():
+            raise ValueError(f"The model is from another `revision` than {name}'s default branch: {remedy}")
+        return target_tokenizer
 
-    def __call__(self, inputs, *args, **kwargs):
+    def __call__(self, inputs: str | list[str], *args: Any, **kwargs: Any) -> list:
         if isinstance(inputs, list):
             if not inputs:
                 return []
@@ -68,42 +73,53 @@ class TranslationWithAlignmentPipeline(Pipeline):
                 check_text(text, f" at position {index}")
         return super().__call__(inputs, *args, **kwargs)
 
-    def _sanitize_parameters(self, return_alignment: bool | None = None, **generate_kwargs):
+    def _sanitize_parameters(
+        self, return_alignment: bool | None = None, **generate_kwargs: Any
+    ) -> tuple[dict, dict, dict]:
         postprocess = {} if return_alignment is None else {"return_alignment": return_alignment}
         return {}, generate_kwargs, postprocess
 
-    def preprocess(self, text: str):
-        check_text(text)
-        return self.tokenizer(text, return_tensors="pt", return_token_type_ids=False)
+    # the base class is annotated for dicts of tensors; BatchEncoding and dicts of lists work too
+    def preprocess(  # ty: ignore[incompatible-method-override]
+        self, input_: str, **preprocess_parameters: Any
+    ) -> BatchEncoding:
+        check_text(input_)
+        return self.tokenizer(input_, return_tensors="pt", return_token_type_ids=False)
 
-    def _forward(self, inputs, **generate_kwargs):
+    def _forward(  # ty: ignore[incompatible-method-override]
+        self, input_tensors: BatchEncoding, **generate_kwargs: Any
+    ) -> dict[str, list]:
         with eager_attention(self.model):
-            rows = list(generated(self.model, inputs, layer=-1, head=None, **generate_kwargs))
-        sequences = [[] for _ in inputs["input_ids"]]
+            rows = list(align_generated(self.model, input_tensors, layer=-1, head=None, **generate_kwargs))
+        sequences = [[] for _ in input_tensors["input_ids"]]
         for index, token_ids, weights, score in rows:
-            keep = inputs["attention_mask"][index].bool()
-            sequences[index].append((inputs["input_ids"][index][keep], token_ids, weights[:, keep].float(), score))
+            keep = input_tensors["attention_mask"][index].bool()
+            sequences[index].append(
+                (input_tensors["input_ids"][index][keep], token_ids, weights[:, keep].float(), score)
+            )
         return {"sequences": sequences}
 
-    def postprocess(self, outputs, return_alignment: bool = True):
-        sequences = outputs["sequences"]
+    def postprocess(  # ty: ignore[incompatible-method-override]
+        self, model_outputs: dict[str, list], return_alignment: bool = True, **postprocess_parameters: Any
+    ) -> list[dict]:
+        sequences = model_outputs["sequences"]
         if isinstance(sequences[0], list):  # a batch of one is not unrolled
             sequences = sequences[0]
         results = []
         for source_ids, token_ids, weights, score in sequences:
             result = {
-                "translation_text": self.target_tokenizer.decode(token_ids, skip_special_tokens=True),
+                "translation_text": ids_to_text(self.target_tokenizer, token_ids),
                 "score": score,
             }
             if return_alignment:
-                result["source_tokens"] = self.tokenizer.convert_ids_to_tokens(source_ids.tolist())
-                result["target_tokens"] = self.target_tokenizer.convert_ids_to_tokens(token_ids.tolist())
+                result["source_tokens"] = ids_to_tokens(self.tokenizer, source_ids)
+                result["target_tokens"] = ids_to_tokens(self.target_tokenizer, token_ids)
                 result["weights"] = weights.tolist()
             results.append(result)
         return results
 
 
-def check_text(text: str, where: str = ""):
+def check_text(text: object, where: str = "") -> None:
     if not isinstance(text, str) or not text.strip():
         raise ValueError(f"A text to translate must be a string that is not empty, got {text!r}{where}.")
 

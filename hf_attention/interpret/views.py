@@ -1,6 +1,6 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
-"""One picture of what any of our image classifiers attended to, whichever way it attends."""
+"""One figure of what an image classifier attended to, chosen by the kind of attention that it has."""
 
 from dataclasses import dataclass
 
@@ -9,74 +9,81 @@ from matplotlib.figure import Figure
 from PIL import Image
 from transformers import BaseImageProcessor, PreTrainedModel
 
-from .attention_maps import attend
+from ..data.image_utils import class_names
 from .channel_gates import gates_by_class, plot_gates
+from .classical_saliency import pixel_saliency
+from .image_attention import attention_maps
+from .image_windows import plot_windows, windows
 from .overlays import plot_attention_grid
 from .positions import plot_positions
-from .salient_pixels import pixel_saliency
-from .windows import look, plot_windows
 
 
 @dataclass
 class View:
-    """A picture, and a sentence or two that say what is on it."""
+    """A figure and its caption."""
 
     figure: Figure
     caption: str
 
 
 GLIMPSES = (
-    "Each row begins with an image, the class found, and where the model looked, in order; then what each look saw, "
-    "fine at the top, coarser and wider below."
+    "Each row shows an image with its predicted class and the locations of the model's glimpses, in order; then the "
+    "patches of each glimpse, from fine (top) to coarse (bottom)."
 )
 WINDOW = (
-    "Each row is an image with the class found, the window that the spatial transformer cut (red is its upper edge), "
-    "and what the network saw through it."
+    "Each row shows an image with its predicted class and the window that the spatial transformer cut (red marks its "
+    "upper edge); then the content of the window, which is the network's input."
 )
-GATES = "How far each block's gates let its channels through, on average, for each class found, over {count} images."
+GATES = "Mean gate of each block's channels, by predicted class, over {count} images."
 POSITIONS = (
-    "Each row is an image with the class found, and what two of its positions, the one that stands out most and the "
-    "one in the middle, related themselves to. Bright is where they looked."
+    "Each row shows an image with its predicted class, then the attention of two of its positions: the most salient "
+    "one and the one in the middle. Bright is where attention is high."
 )
 TRANSFORMER = (
-    "Each row is an image with the class found: what the layers' heads, on average, let the classifier see, attention "
-    "rolled out through all layers, and the weights of the pool, where there is one. Bright is where it looked."
+    "Each row shows an image with its predicted class; then the attention that reaches the classifier through single "
+    "layers (mean of the heads) and through all layers (attention rollout), and the weights of the sequence pool if "
+    "the model has one. Bright is where attention is high."
 )
 
 
-def view(
+def plot_attention(
     model: PreTrainedModel, image_processor: BaseImageProcessor, images: list[Image.Image], shown: int = 4
 ) -> View:
     """
-    What a model attended to: its glimpses, the window of its spatial transformer, its channel gates by class, what
-    positions related themselves to in its non-local blocks, or a transformer's attention maps.
+    Plots what a model attended to: glimpses, the window of a spatial transformer, channel gates by class, the
+    positions of non-local blocks, or a transformer's attention maps, depending on the model.
 
     Args:
-        images (`list[PIL.Image.Image]`): the first of them are shown; gates are averaged over all.
-        shown (`int`, *optional*, defaults to 4): images in the picture.
+        images (`list[PIL.Image.Image]`): the first `shown` are plotted; gates are averaged over all of them.
+        shown (`int`, *optional*, defaults to 4): number of images in the figure.
 
     Raises:
-        `ValueError`: for a model that does not say what it attended to, and without images.
+        `ValueError`: if the model returns no attention that can be plotted, or if `images` is empty.
     """
     if not images:
-        raise ValueError("`images` is empty; there is nothing to show.")
+        raise ValueError("`images` is empty; there is nothing to plot.")
     config, first = model.config, images[:shown]
-    if getattr(config, "spatial_transformer", "none") != "none" or hasattr(config, "num_glimpses"):
-        caption = GLIMPSES if hasattr(config, "num_glimpses") else WINDOW
-        return View(plot_windows(look(model, image_processor, first)), caption)
-    kind = getattr(config, "attention_type", None)
-    if kind == "se":
-        names = [config.id2label[index] for index in range(config.num_labels)]
-        return View(plot_gates(gates_by_class(model, image_processor, images), names), GATES.format(count=len(images)))
-    attentions = attend(model, image_processor, first)
-    if kind != "non_local":
-        return View(plot_attention_grid(attentions), TRANSFORMER)
-    pixels = []
-    seen = [found.image for found in attentions]
-    for image, values in zip(seen, pixel_saliency(seen)):
-        row, column = np.unravel_index(values.argmax(), values.shape)
-        pixels.append([(int(column), int(row)), (image.width // 2, image.height // 2)])
-    return View(plot_positions(attentions, pixels), POSITIONS)
+    if hasattr(config, "num_glimpses"):
+        return View(plot_windows(windows(model, image_processor, first)), GLIMPSES)
+    if getattr(config, "spatial_transformer", "none") != "none":
+        return View(plot_windows(windows(model, image_processor, first)), WINDOW)
+    attention_type = getattr(config, "attention_type", None)
+    if attention_type == "se":
+        gates = gates_by_class(model, image_processor, images)
+        return View(plot_gates(gates, class_names(config)), GATES.format(count=len(images)))
+    attentions = attention_maps(model, image_processor, first)
+    if attention_type == "non_local":
+        return View(plot_positions(attentions, [choose_pixels(item.image) for item in attentions]), POSITIONS)
+    return View(plot_attention_grid(attentions), TRANSFORMER)
 
 
-__all__ = ["View", "view"]
+def choose_pixels(image: Image.Image) -> list[tuple[int, int]]:
+    """The most salient pixel of an image and the one in its middle, as (column, row)."""
+    saliency = pixel_saliency([image])[0]
+    row, column = np.unravel_index(saliency.argmax(), saliency.shape)
+    return [(int(column), int(row)), (image.width // 2, image.height // 2)]
+
+
+view = plot_attention  # old name, kept until 0.2
+
+__all__ = ["View", "plot_attention", "view"]

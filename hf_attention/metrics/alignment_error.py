@@ -13,20 +13,22 @@ class AlignmentError(evaluate.Metric):
     """
     `compute(predictions=[...], references=[...])` returns `alignment_error` = 1 - (|A & S| + |A & P|) / (|A| + |S|), 0
     to 1, over a corpus. A prediction A is a list of `[target, source]` positions; a reference is a dict of such lists,
-    `sure` S and `possible` P, where P takes in S. Without sure links it is the share of links outside P.
+    `sure` S and `possible` P, where P includes S. Without sure links it is the share of links outside P.
 
-    Raises `ValueError` where nothing is linked on either side.
+    Raises `ValueError` if neither predictions nor references have any links.
     """
 
-    def _info(self):
+    def _info(self) -> evaluate.MetricInfo:
         return evaluate.MetricInfo(
-            description=self.__doc__,
+            description=self.__doc__ or "",
             citation="Och & Ney 2003",
             inputs_description="predictions: lists of [target, source]; references: dicts of such lists",
             features=Features({"predictions": LINKS, "references": {"sure": LINKS, "possible": LINKS}}),
         )
 
-    def _compute(self, predictions, references):
+    def _compute(  # ty: ignore[incompatible-method-override]  # evaluate passes the options by their names
+        self, *, predictions: list[list[list[int]]], references: list[dict[str, list[list[int]]]]
+    ) -> dict[str, float]:
         hits = total = 0
         for prediction, reference in zip(predictions, references):
             links = set(map(tuple, prediction))
@@ -35,7 +37,7 @@ class AlignmentError(evaluate.Metric):
             hits += len(links & sure) + len(links & possible)
             total += len(links) + len(sure)
         if total == 0:
-            raise ValueError("`predictions` and `references` hold no link, so there is no alignment to score.")
+            raise ValueError("`predictions` and `references` have no links, so there is no alignment to score.")
         return {"alignment_error": 1 - hits / total}
 
 

@@ -9,19 +9,21 @@ from datasets import Features, Value
 
 class Bleu(evaluate.Metric):
     """
-    `compute(predictions=[...], references=[...])` takes one detokenised reference a prediction and returns `bleu`, 0
-    to 100, and sacrebleu's `signature`. `tokenize` picks sacrebleu's tokenizer (`13a`, `zh`, `ja-mecab`, `char`, ...).
+    `compute(predictions=[...], references=[...])` takes one detokenized reference per prediction and returns `bleu`,
+    0 to 100, and sacrebleu's `signature`. `tokenize` selects its tokenizer (`13a`, `zh`, `ja-mecab`, `char`, ...).
     """
 
-    def _info(self):
+    def _info(self) -> evaluate.MetricInfo:
         return evaluate.MetricInfo(
-            description=self.__doc__,
+            description=self.__doc__ or "",
             citation="Post 2018, arXiv 1804.08771",
             inputs_description="predictions and references: strings",
             features=Features({"predictions": Value("string"), "references": Value("string")}),
         )
 
-    def _compute(self, predictions, references, tokenize: str = "13a", lowercase: bool = False):
+    def _compute(  # ty: ignore[incompatible-method-override]  # evaluate passes the options by their names
+        self, *, predictions: list[str], references: list[str], tokenize: str = "13a", lowercase: bool = False
+    ) -> dict[str, float | str]:
         metric = sacrebleu.BLEU(tokenize=tokenize, lowercase=lowercase)
         score = metric.corpus_score(predictions, [references])
         return {"bleu": score.score, "signature": str(metric.get_signature())}

@@ -1,6 +1,6 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
-"""Whether a model looked at what it was to find."""
+"""How much of the object a model's windows cover."""
 
 import evaluate
 import numpy as np
@@ -12,18 +12,18 @@ POINTS = 16  # along each side of a box
 
 class Coverage(evaluate.Metric):
     """
-    `compute(predictions=[...], references=[...])` returns `coverage`, 0 to 1: how much of the boxes the windows cover,
-    on average; and `coverage_by_chance`, the same with each image's windows on the next image's box, which a window
-    that takes in everything reaches too.
+    `compute(predictions=[...], references=[...])` returns `coverage`, 0 to 1: the mean share of the boxes that the
+    windows cover, and `coverage_by_chance`, the same with each image's windows and the next image's box. (A window
+    that covers everything reaches 1 in both.)
 
-    A prediction is an image's windows, (windows, 2, 3): maps from coordinates of the window to those of the image,
-    both -1 to 1 from edge to edge; what several cover counts once. A reference is its box: left, top, right, bottom,
-    in coordinates of the image.
+    A prediction is an image's windows, (windows, 2, 3): affine maps from coordinates of the window to those of the
+    image, both from -1 to 1. Overlaps count once. A reference is the image's box: left, top, right, bottom, in the
+    same coordinates.
     """
 
-    def _info(self):
+    def _info(self) -> evaluate.MetricInfo:
         return evaluate.MetricInfo(
-            description=self.__doc__,
+            description=self.__doc__ or "",
             citation="",
             inputs_description="predictions: windows (windows, 2, 3); references: boxes (4,)",
             features=Features(
@@ -31,7 +31,9 @@ class Coverage(evaluate.Metric):
             ),
         )
 
-    def _compute(self, predictions, references):
+    def _compute(  # ty: ignore[incompatible-method-override]  # evaluate passes the options by their names
+        self, *, predictions: list[list[list[list[float]]]], references: list[list[float]]
+    ) -> dict[str, float]:
         windows = [np.asarray(prediction, dtype=float) for prediction in predictions]
         others = references[1:] + references[:1]
         return {
@@ -41,14 +43,14 @@ class Coverage(evaluate.Metric):
 
 
 def cover(windows: np.ndarray, box: list[float]) -> float:
-    """The part of a box that lies in any of the windows (windows, 2, 3)."""
+    """The share of a box that is inside at least one of the windows (windows, 2, 3)."""
     left, top, right, bottom = box
-    places = (np.arange(POINTS) + 0.5) / POINTS
-    columns, rows = np.meshgrid(left + places * (right - left), top + places * (bottom - top))
+    positions = (np.arange(POINTS) + 0.5) / POINTS
+    columns, rows = np.meshgrid(left + positions * (right - left), top + positions * (bottom - top))
     points = np.stack([columns.ravel(), rows.ravel()])  # (2, P)
     covered = np.zeros(points.shape[1], dtype=bool)
     for theta in windows:
-        if abs(np.linalg.det(theta[:, :2])) > 1e-12:  # a window without an area covers nothing
+        if abs(np.linalg.det(theta[:, :2])) > 1e-12:  # windows without area cover nothing
             within = np.linalg.solve(theta[:, :2], points - theta[:, 2:])
             covered |= (np.abs(within) <= 1).all(axis=0)
     return float(covered.mean())

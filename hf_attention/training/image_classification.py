@@ -26,12 +26,11 @@ from transformers.trainer_utils import PredictionOutput
 from transformers.utils import logging
 
 from ..data.augmentation import ImageAugmentation
-from ..data.image_size import processed_size
+from ..data.image_utils import MODES, convert_mode, processed_size
 from ..data.images import align_labels, check_images, load_images, make_transform, open_image
 from ..hub.image_card import ImageCardFacts, write_image_classification_card
-from ..interpret.views import view
+from ..interpret.views import plot_attention
 from ..models.compact_vit import CompactVitConfig
-from ..models.compact_vit.image_processing_pil_compact_vit import MODES, convert_mode
 from .arguments import (
     ImageDataArguments,
     ImageModelArguments,
@@ -348,7 +347,7 @@ def write_card(
     rows = islice(data[split or "train"], CARD_IMAGES)
     images = [convert_mode(open_image(row["image"]), mode) for row in rows]
     try:
-        attention = view(model, trainer.processing_class, images)
+        attention = plot_attention(model, trainer.processing_class, images)
     except ValueError as error:
         logger.warning(f"The card shows no attention: {error}")
         attention = None

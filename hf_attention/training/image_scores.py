@@ -8,7 +8,7 @@ from datasets import Dataset
 from transformers import BaseImageProcessor, EvalPrediction, PreTrainedModel
 
 from ..data.images import open_image
-from ..interpret.windows import look
+from ..interpret.image_windows import windows
 from ..metrics import Accuracy, Coverage
 
 
@@ -30,10 +30,10 @@ def measure_coverage(model: PreTrainedModel, image_processor: BaseImageProcessor
         return {}
     images = [open_image(cell) for cell in rows["image"]]
     try:
-        views = look(model, image_processor, images, batch_size=256)
+        results = windows(model, image_processor, images, batch_size=256)
     except ValueError:  # the model has no windows
         return {}
     sizes = np.array([[*image.size] * 2 for image in images])  # (images, 4): width, height, width, height
     boxes = np.asarray(rows["box"]) * 2 / sizes - 1
-    windows = [view.windows.tolist() for view in views]
-    return Coverage().compute(predictions=windows, references=boxes.tolist()) or {}
+    thetas = [result.windows.tolist() for result in results]
+    return Coverage().compute(predictions=thetas, references=boxes.tolist()) or {}

@@ -32,10 +32,10 @@ from hf_attention.interpret import (
     accuracy_by_kept,
     overlay,
     pixel_saliency,
+    plot_attention,
     plot_kept,
     rank_patches,
     saliency,
-    view,
 )
 
 
@@ -185,7 +185,7 @@ def write_page(output_dir: Path, page_dir: Path) -> None:
         if name == "pooled-residual":
             plot_pixels(model, processor, images[:3]).savefig(assets / "saliency.png", dpi=90)
         elif name not in ("plain", "residual"):
-            attention_view = view(model, processor, images, shown=3)
+            attention_view = plot_attention(model, processor, images, shown=3)
             attention_view.figure.savefig(assets / f"{name}.png", dpi=90)
             captions[name] = attention_view.caption
         if name == "compact-vit":

@@ -20,7 +20,7 @@ def batch():
     return torch.rand(20, 3, 16, 16), torch.arange(20) % 4
 
 
-def test_without_any_it_only_normalizes(batch):
+def test_without_options_it_only_normalizes(batch):
     pixel_values, labels = batch
     found, same = augment(pixel_values, labels)
     torch.testing.assert_close(found, (pixel_values - 0.5) / 0.25)
@@ -47,7 +47,7 @@ def test_padded_crop_is_a_shift_by_at_most_the_padding(batch):
 
 
 @pytest.mark.parametrize("scale, least, most", [((0.9, 1.0), 0.75, 1.0), ((0.2, 0.3), 0.35, 0.65)])
-def test_crops_take_their_part_of_the_image(scale, least, most):
+def test_crops_cover_the_given_share_of_the_image(scale, least, most):
     """Of a ramp over the columns; a crop of area a, 3/4 to 4/3 as wide as high, is sqrt(3a/4) to sqrt(4a/3) wide."""
     ramp = ((torch.arange(32) + 0.5) / 32).expand(200, 3, 32, 32).contiguous()
     found, _ = augment(ramp, torch.zeros(200, dtype=torch.long), crop_scale=scale)
@@ -76,7 +76,7 @@ def test_every_operation_of_randaugment_takes_the_images(channels, operations):
         augment(pixel_values, labels, channels, randaugment_ops=operations + 1)
 
 
-def test_randaugments_operations_and_strength(batch):
+def test_number_and_strength_of_randaugments_operations(batch):
     augmentation = ImageAugmentation(
         16, 4, [0.5] * 3, [0.25] * 3, randaugment_ops=2, randaugment_magnitude=9.0, randaugment_std=0.0
     )
@@ -99,7 +99,7 @@ def test_randaugments_operations_and_strength(batch):
     assert np.mean(seen) == pytest.approx(5, abs=0.1) and np.std(seen) == pytest.approx(0.5, abs=0.06)
 
 
-def test_parts_of_a_batch_get_operations_of_their_own():
+def test_chunks_of_a_batch_get_different_operations():
     image = torch.rand(1, 3, 16, 16).expand(64, 3, 16, 16)
     augmentation = ImageAugmentation(16, 4, [0.5] * 3, [0.25] * 3, randaugment_ops=2)
     torch.manual_seed(0)
@@ -160,13 +160,13 @@ def test_mixing_weights_are_beta_distributed():
 @pytest.mark.parametrize(
     "options, message",
     [
-        ({"horizontal_flip": 1.5}, "`horizontal_flip` is a probability between 0 and 1, got 1.5"),
-        ({"label_smoothing": -0.1}, "`label_smoothing` is a probability"),
+        ({"horizontal_flip": 1.5}, "`horizontal_flip` must be a probability between 0 and 1, got 1.5"),
+        ({"label_smoothing": -0.1}, "`label_smoothing` must be a probability"),
         ({"mixup_alpha": -1.0}, "`mixup_alpha` must not be negative"),
-        ({"randaugment_ops": 1, "randaugment_magnitude": 10}, "`randaugment_magnitude` must lie between 0 and 10"),
-        ({"crop_scale": (0.9, 0.5)}, "`crop_scale` is two parts of the image"),
+        ({"randaugment_ops": 1, "randaugment_magnitude": 10}, "`randaugment_magnitude` must be between 0 and 10"),
+        ({"crop_scale": (0.9, 0.5)}, "`crop_scale` must be two shares of the area"),
     ],
 )
-def test_bad_options(options, message):
+def test_options_out_of_range_are_named_in_the_error(options, message):
     with pytest.raises(ValueError, match=message):
         ImageAugmentation(16, 4, [0.5] * 3, [0.25] * 3, **options)

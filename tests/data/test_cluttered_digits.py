@@ -98,15 +98,15 @@ def test_clutter_adds_light_and_leaves_the_box():
             {"digit_size": 55},
             r"`digit_size` \(55\) times the largest `scale` \(1.2\) is more than `canvas_size` \(60\)",
         ),
-        ({"scale": (1.2, 0.7)}, "`scale` is two factors"),
+        ({"scale": (1.2, 0.7)}, "`scale` must be two factors"),
         ({"canvas_size": 0}, "`canvas_size` must be above 0, got 0"),
         ({"digit_size": -5}, "`digit_size` must be above 0, got -5"),
         ({"sizes": {"train": -1}}, "`sizes` must be above 0, got -1"),
         ({"clutter": -1}, "`clutter` must not be negative, got -1"),
-        ({"rotation": 200}, "`rotation` is an angle from 0 to 180 degrees, got 200"),
+        ({"rotation": 200}, "`rotation` must be from 0 to 180 degrees, got 200"),
         ({"sizes": {"dev": 3}}, "`sizes` has dev; the splits are train, validation, test"),
     ],
 )
-def test_bad_arguments(options, message):
+def test_arguments_out_of_range_are_named_in_the_error(options, message):
     with pytest.raises(ValueError, match=message):
         load_cluttered_digits(**options)

@@ -14,7 +14,7 @@ DAY = datetime.date(2005, 3, 4)
 
 @pytest.mark.parametrize("locale", LOCALES)
 @pytest.mark.parametrize("width", ["short", "medium", "long", "full"])
-def test_written_as_babel_writes(locale, width):
+def test_dates_are_formatted_as_by_babel(locale, width):
     patterns = [pattern for pattern, _ in read_patterns(locale)]
     assert format_date(DAY, width, locale) in [write_date(DAY, locale, pattern)[0] for pattern in patterns]
 
@@ -26,13 +26,13 @@ def test_spans_hold_the_parts():
     assert {part: text[slice(*span)] for part, span in spans.items()} == {"y": "2005", "M": "3월", "d": "4"}
 
 
-def test_ambiguity():
+def test_ambiguous_patterns_of_each_locale():
     ambiguous = {locale: {pattern for pattern, flag in read_patterns(locale) if flag} for locale in LOCALES}
     assert "M/d/yy" in ambiguous["en_US"] and "dd/MM/y" in ambiguous["en_GB"] and "yy. M. d." in ambiguous["ko_KR"]
     assert not ambiguous["zh_CN"] and "MMM d, y" not in ambiguous["en_US"] and "y. M. d." not in ambiguous["ko_KR"]
 
 
-def test_splits():
+def test_splits_share_no_date():
     data = load_dates(3000, 500, 500)
     assert {split: len(rows) for split, rows in data.items()} == {"train": 3000, "validation": 500, "test": 500}
     days = {split: set(rows["target"]) for split, rows in data.items()}
@@ -44,7 +44,7 @@ def test_splits():
     assert data["train"]["source"] != load_dates(3000, 500, 500, seed=1)["train"]["source"]
 
 
-def test_alignment_and_meaning():
+def test_alignments_and_unique_meanings():
     rows = make_dates([DAY, datetime.date(2031, 12, 25), datetime.date(1987, 10, 5)], 2000, seed=1)
     meanings = defaultdict(set)
     for row in rows:
@@ -76,6 +76,6 @@ def test_ambiguous_forms_name_their_locale_and_one_other_in_ten():
     assert sum(marked[False]) / len(marked[False]) == pytest.approx(0.1, abs=0.02)
 
 
-def test_unknown_locale():
+def test_an_unknown_locale_is_an_error():
     with pytest.raises(ValueError, match="no dates for xx_XX; choose from en_US"):
         load_dates(1, 1, 1, locales=("xx_XX",))

@@ -35,7 +35,7 @@ def write(folder, kind):
 
 @pytest.mark.parametrize("kind", ["csv", "tsv", "json", "jsonl", "parquet", "text"])
 @pytest.mark.parametrize("streaming", [False, True])
-def test_files(tmp_path, kind, streaming):
+def test_pairs_from_files_of_each_format(tmp_path, kind, streaming):
     files = write(tmp_path, kind)
     languages = {} if kind == "text" else {"source_lang": "de", "target_lang": "en"}
     data = load_parallel(data_files={"train": files}, streaming=streaming, **languages)
@@ -50,7 +50,7 @@ def test_swapped_languages_are_the_other_direction(tmp_path):
     assert data["train"][0] == {"source": "a dog", "target": "ein Hund"}
 
 
-def test_saved_folder(tmp_path):
+def test_a_local_folder_is_loaded_by_name(tmp_path):
     DatasetDict({"train": Dataset.from_dict({"de": ["ja"], "en": ["yes"]})})["train"].to_parquet(
         tmp_path / "train.parquet"
     )
@@ -67,12 +67,12 @@ def test_saved_folder(tmp_path):
         ("csv", ("deu", "en"), "no column deu; its columns are de, en"),
     ],
 )
-def test_missing_columns(tmp_path, kind, languages, message):
+def test_missing_columns_are_named_in_the_error(tmp_path, kind, languages, message):
     with pytest.raises(ValueError, match=message):
         load_parallel(data_files={"train": write(tmp_path, kind)}, source_lang=languages[0], target_lang=languages[1])
 
 
-def test_bad_files(tmp_path):
+def test_unusable_files_are_named_in_the_error(tmp_path):
     with pytest.raises(FileNotFoundError, match="no data file 'gone.csv'"):
         load_parallel(data_files={"train": ["gone.csv"]})
     (tmp_path / "d.xyz").write_text("a")
@@ -83,29 +83,29 @@ def test_bad_files(tmp_path):
     with pytest.raises(Exception) as error:
         load_parallel(data_files={"train": [source, target]})
     assert "d.en ends first" in f"{error.value} {error.value.__cause__}"
-    with pytest.raises(ValueError, match="Name a dataset"):
+    with pytest.raises(ValueError, match="Pass a dataset"):
         load_parallel()
 
 
 @pytest.mark.parametrize(
     "files, message",
     [
-        ({"a.csv": "de,en\na,b\n", "b.tsv": "de\ten\na\tb\n"}, "a.csv, .*b.tsv are of different formats"),
-        ({"a.csv": "de,en\na,b\n", "b.en": "b\n"}, "a.csv, .*b.en are of different formats"),
+        ({"a.csv": "de,en\na,b\n", "b.tsv": "de\ten\na\tb\n"}, "a.csv, .*b.tsv have different formats"),
+        ({"a.csv": "de,en\na,b\n", "b.en": "b\n"}, "a.csv, .*b.en have different formats"),
         ({"a.csv": "de,en\na,b\n", "b.csv": "src,tgt\na,b\n"}, "b.csv has no column de, en, which .*a.csv has"),
-        ({"a.csv": "de,en\n\n"}, "a.csv: there is no row"),
+        ({"a.csv": "de,en\n\n"}, "a.csv: there are no rows"),
         ({"a.csv": "de,en\nschön,nice\n".encode("latin-1")}, "a.csv: .*codec can't decode.*Save it as UTF-8"),
         ({"a.jsonl": '{"de": "나", "en": "I"}\n'.encode("cp949")}, "a.jsonl: .*codec can't decode.*Save it as UTF-8"),
         ({"a.de": "나\n".encode("cp949"), "a.en": "I\n"}, "a.de, .*a.en: .*codec can't decode.*Save it as UTF-8"),
         (
             {"a.csv": "de,en\na,b\nc,d,e\n"},
-            "a.csv: line 3 has 3 cells, the first line 2.*quote one that holds a comma",
+            "a.csv: line 3 has 3 cells, the first line 2.*quote cells with commas",
         ),
         ({"a.csv": "de,en\nhello, you,a\nb,c\n"}, "a.csv: line 2 has 3 cells, the first line 2"),
         ({"a.csv": "de,en\na,b,\nc,d,\n"}, "a.csv: line 2 has 3 cells, the first line 2"),
         ({"a.tsv": "de\ten\na\tb\tCC-BY\nc\td\tCC-BY\n"}, "a.tsv: line 2 has 3 cells, the first line 2"),
         ({"a.tsv": "de\ten\na\tb\n\nc d\n"}, "a.tsv: line 4 has 1 cells, the first line 2"),
-        ({"a.csv": 'de,en\n"a,b\nc,d\n'}, "a.csv: line 3 has 1 cells, .*quote one that holds a comma or a quote"),
+        ({"a.csv": 'de,en\n"a,b\nc,d\n'}, "a.csv: line 3 has 1 cells, .*quote cells with commas or quotes"),
         ({"a.jsonl": '{"de": "a"\n'}, "a.jsonl: JSON parse error"),
         (
             {"a.jsonl": '{"translation": {"de": "a", "en": "b"}}\n{"translation": null}\n'},
@@ -113,7 +113,7 @@ def test_bad_files(tmp_path):
         ),
         (
             {"a.jsonl": '{"translation": {"de": "a", "en": "b"}}\n{"translation": {"de": "c"}}\n'},
-            "a.jsonl: Every `translation` must hold a 'de' and a 'en', but one is {'de': 'c'",
+            "a.jsonl: Every `translation` must have 'de' and 'en', but one is {'de': 'c'",
         ),
         ({"a.jsonl": ""}, "a.jsonl is empty"),
     ],
@@ -141,7 +141,7 @@ def test_every_cell_is_text(tmp_path):
     data = load_parallel(data_files={"train": [str(tmp_path / "d.jsonl")]}, source_lang="de", target_lang="en")
     assert data["train"][0] == {"source": "", "target": "x"}
     (tmp_path / "n.jsonl").write_text('{"de": 3, "en": "x"}\n')
-    with pytest.raises(ValueError, match="must hold text, but one holds 3"):
+    with pytest.raises(ValueError, match="must contain text, but one contains 3"):
         load_parallel(data_files={"train": [str(tmp_path / "n.jsonl")]}, source_lang="de", target_lang="en")
     (tmp_path / "b.csv").write_text("\nde,en\na,b\n")
     data = load_parallel(data_files={"train": [str(tmp_path / "b.csv")]}, source_lang="de", target_lang="en")
@@ -173,7 +173,7 @@ def make_dataset(pairs):
     return Dataset.from_dict({"source": [de for de, _ in pairs], "target": [en for _, en in pairs]})
 
 
-def test_features(tokenizer):
+def test_tokenized_pairs_have_the_models_features(tokenizer):
     features = tokenize_pairs(make_dataset(PAIRS), tokenizer, max_source_length=15)
     # the empty and the over-long pair are gone
     assert features["source"] == ["ein Hund", "eine Katze"]
@@ -184,20 +184,20 @@ def test_features(tokenizer):
     assert len(kept) == 4 and len(kept[3]["input_ids"]) == 15 and kept[3]["input_ids"][-1] == tokenizer.eos_token_id
 
 
-def test_separate_target_tokenizer(tokenizer):
+def test_labels_come_from_the_target_tokenizer(tokenizer):
     target = train_tokenizer([en for _, en in PAIRS], 60, "char")
     row = tokenize_pairs(make_dataset(PAIRS), tokenizer, target)[0]
     assert row["labels"] == target("a dog").input_ids != tokenizer("a dog").input_ids
 
 
-def test_pairs_left_out_are_counted(tokenizer, caplog):
+def test_dropped_pairs_are_counted(tokenizer, caplog):
     pairs = [*PAIRS, ("x", " "), ("ein Hund " * 9, "x")]
     assert len(tokenize_pairs(make_dataset(pairs), tokenizer, max_source_length=30)) == 3
-    assert "Left out 3 of 6 pairs: of 2 a side is empty, of 1 longer than 30 (source)" in caplog.text
+    assert "Dropped 3 of 6 pairs: 2 have an empty text, 1 are longer than 30 (source)" in caplog.text
 
 
 @pytest.mark.parametrize("kind", ["csv", "json"])
-def test_streamed_pairs_reach_a_worker_that_is_spawned(tmp_path, tokenizer, kind):
+def test_streamed_pairs_can_be_pickled(tmp_path, tokenizer, kind):
     files = write(tmp_path, kind)
     data = load_parallel(data_files={"train": files}, streaming=True, source_lang="de", target_lang="en")["train"]
     streamed = tokenize_pairs(data, tokenizer, tokenizer)
@@ -221,7 +221,7 @@ def test_alignments_are_kept(tmp_path, pair, streaming):
     assert next(iter(data["train"])) == {"source": "ja", "target": "yes", "alignment": [[0, 3, 0, 2]]}
 
 
-def test_bad_pairs(tokenizer):
+def test_no_pair_left_is_an_error(tokenizer):
     with pytest.raises(ValueError, match="No pair is left"):
         tokenize_pairs(make_dataset(PAIRS), tokenizer, max_source_length=2)
 

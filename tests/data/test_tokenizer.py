@@ -99,15 +99,15 @@ def test_extra_tokens_are_one_token_each(texts):
 
 
 @pytest.mark.parametrize(
-    "texts, model_type, message", [(["a"], "word", "`model_type` must be"), ([" ", ""], "char", "holds no text")]
+    "texts, model_type, message", [(["a"], "word", "`model_type` must be"), ([" ", ""], "char", "has no text")]
 )
-def test_bad_input(texts, model_type, message):
+def test_unknown_types_and_missing_texts_are_errors(texts, model_type, message):
     with pytest.raises(ValueError, match=message):
         train_tokenizer(texts, 100, model_type)
 
 
 @pytest.mark.parametrize("vocab_size", [0, 3, 12])
-def test_a_vocabulary_too_small_for_the_characters(vocab_size):
+def test_a_vocabulary_smaller_than_the_characters_is_an_error(vocab_size):
     with pytest.raises(ValueError, match=f"`vocab_size` is {vocab_size}, but .* alone take 13 pieces.*type char"):
         train_tokenizer(["abcdefgh"] * 9, vocab_size, "bpe")
     assert len(train_tokenizer(["abcdefgh"] * 9, 13, "bpe")) == 13

@@ -10,7 +10,7 @@ from transformers import GenerationConfig, MarianConfig, MarianMTModel
 from hf_attention import BahdanauConfig, BahdanauForConditionalGeneration
 from hf_attention.data.tokenizer import train_tokenizer
 from hf_attention.interpret import align
-from hf_attention.interpret.alignments import evaluation
+from hf_attention.interpret.model_modes import eval_mode
 
 
 SOURCES = ["ein kleiner Hund", "Katze", "zwei Hunde und eine Katze laufen"]
@@ -73,7 +73,7 @@ def test_generated_alignments_are_those_of_forced_decoding(tokenizer, kind, opti
         assert alignment.score == pytest.approx(score / length, abs=1e-3)
 
 
-def test_beams_that_go_on_after_the_best_has_ended(tokenizer):
+def test_beams_longer_than_the_best_one(tokenizer):
     model = make(tokenizer)
     with torch.no_grad():
         model.lm_head.bias[tokenizer.eos_token_id] = 6.0
@@ -91,23 +91,23 @@ def test_beams_that_go_on_after_the_best_has_ended(tokenizer):
         assert alignment.weights.shape[0] == len(alignment.target_tokens)
 
 
-def test_the_end_of_a_generation_config(tokenizer):
+def test_the_end_of_sequence_of_a_generation_config(tokenizer):
     model = make(tokenizer)
-    whole = align(model, tokenizer, SOURCES, max_new_tokens=9, eos_token_id=None)
-    end = whole[0].target_tokens[2]
+    unstopped = align(model, tokenizer, SOURCES, max_new_tokens=9, eos_token_id=None)
+    end = unstopped[0].target_tokens[2]
     config = GenerationConfig(eos_token_id=tokenizer.convert_tokens_to_ids(end), max_new_tokens=9)
-    for before, found in zip(whole, align(model, tokenizer, SOURCES, generation_config=config)):
+    for before, stopped in zip(unstopped, align(model, tokenizer, SOURCES, generation_config=config)):
         tokens = before.target_tokens
-        assert found.target_tokens == tokens[: tokens.index(end) + 1 if end in tokens else None]
+        assert stopped.target_tokens == tokens[: tokens.index(end) + 1 if end in tokens else None]
     alone = align(model, tokenizer, SOURCES[2:], generation_config=config)[0]
-    assert found.score == pytest.approx(alone.score, abs=1e-4)
+    assert stopped.score == pytest.approx(alone.score, abs=1e-4)
     for alignment in align(model, tokenizer, SOURCES, generation_config=config, num_beams=3):
         assert end not in alignment.target_tokens[:-1] and "<pad>" not in alignment.target_tokens
 
 
 @pytest.mark.parametrize("kind", ["bahdanau", "marian"])
 @pytest.mark.parametrize("options", [{}, {"num_beams": 3}], ids=str)
-def test_targets_that_begin_as_given(tokenizer, kind, options):
+def test_targets_with_a_given_prefix(tokenizer, kind, options):
     model, options = make(tokenizer, kind), {"max_new_tokens": 6, "batch_size": 2, **options}
     prompts = torch.tensor([[1, 5, 6], [1, 6, 7], [1, 7, 5]])
     expected = align(model, tokenizer, SOURCES, decoder_input_ids=prompts, **options)
@@ -119,13 +119,13 @@ def test_targets_that_begin_as_given(tokenizer, kind, options):
         np.testing.assert_allclose(one.weights, alone.weights, atol=1e-5)
     align(model, tokenizer, SOURCES, decoder_input_ids=prompts[:1], **options)
     align(model, tokenizer, SOURCES, decoder_input_ids=None, **options)
-    with pytest.raises(ValueError, match="`decoder_input_ids` has 2 rows; give one, or 3"):
+    with pytest.raises(ValueError, match="`decoder_input_ids` has 2 rows; pass 1 row, or 3"):
         align(model, tokenizer, SOURCES, decoder_input_ids=prompts[:2], **options)
 
 
 @pytest.mark.parametrize("kind", ["bahdanau", "marian"])
 @pytest.mark.parametrize("side", ["left", "right"])
-def test_given_targets(tokenizer, kind, side):
+def test_alignments_with_given_targets(tokenizer, kind, side):
     model = make(tokenizer, kind).train()
     target_tokenizer = copy.deepcopy(tokenizer)
     target_tokenizer.padding_side = side
@@ -142,7 +142,7 @@ def test_given_targets(tokenizer, kind, side):
         assert alone.score == pytest.approx(alignment.score, rel=1e-4)
 
 
-def test_the_score_of_a_model_in_sixteen_bits(tokenizer):
+def test_the_score_of_a_model_in_bfloat16(tokenizer):
     model, target = make(tokenizer).bfloat16(), "Hund" * 8
     found = align(model, tokenizer, SOURCES[:1], [target])[0]
     labels = tokenizer(target, return_tensors="pt").input_ids
@@ -152,10 +152,10 @@ def test_the_score_of_a_model_in_sixteen_bits(tokenizer):
     assert found.score == pytest.approx(float(expected), rel=1e-5)
 
 
-def test_evaluation_leaves_each_module_in_its_mode():
+def test_eval_mode_restores_the_mode_of_each_module():
     model = torch.nn.Sequential(torch.nn.BatchNorm1d(3), torch.nn.Linear(3, 2))
     model[0].eval()  # frozen in a model that trains
-    with evaluation(model):
+    with eval_mode(model):
         assert not any(module.training for module in model.modules())
     assert [module.training for module in model.modules()] == [True, False, True]
 
@@ -176,12 +176,12 @@ def test_layers_heads_and_restored_implementation(tokenizer):
     [
         ("one string", None, "`sources` must be a list of sentences"),
         (["a", "b"], "ab", "`targets` must be a list of sentences"),
-        (["a", " "], None, "no text at position 1"),
-        ([None], None, "no text at position 0, but None"),
-        (["a", "b"], ["c"], r"`targets` \(1\) must be as many as `sources` \(2\)"),
+        (["a", " "], None, "which is not a text"),
+        ([None], None, "`sources` has None at position 0"),
+        (["a", "b"], ["c"], r"`targets` \(1\) must have the same length as `sources` \(2\)"),
     ],
 )
-def test_bad_input(tokenizer, sources, targets, message):
+def test_sources_and_targets_that_are_no_lists_of_texts_are_errors(tokenizer, sources, targets, message):
     with pytest.raises(ValueError, match=message):
         align(make(tokenizer), tokenizer, sources, targets)
 
@@ -194,17 +194,17 @@ def test_bad_input(tokenizer, sources, targets, message):
         ({"batch_size": 0}, "`batch_size` must be at least 1"),
     ],
 )
-def test_bad_options(tokenizer, options, message):
+def test_layers_heads_and_batch_sizes_out_of_range_are_errors(tokenizer, options, message):
     with pytest.raises(ValueError, match=message):
         align(make(tokenizer, "marian"), tokenizer, SOURCES[:1], ["Hund"], **options)
 
 
-def test_without_an_end(tokenizer):
+def test_generation_without_end_of_sequence(tokenizer):
     found = align(make(tokenizer), tokenizer, SOURCES, max_new_tokens=7, eos_token_id=None)
     assert all(len(alignment.target_tokens) == 7 for alignment in found)
 
 
-def test_a_model_without_attention(tokenizer):
+def test_a_model_without_attention_is_an_error(tokenizer):
     model = make(tokenizer, attention_type="none")
     for targets in (None, ["b"]):
         with pytest.raises(ValueError, match="no `cross_attentions`"):

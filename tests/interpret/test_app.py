@@ -1,6 +1,6 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
-"""The app, driven as a person would: in headless Chromium, with nothing but loopback to talk to."""
+"""The app through its HTTP endpoints, and in headless Chromium without network but loopback."""
 
 import shutil
 
@@ -34,7 +34,7 @@ def app(small_run, small_vision_run):
     server.blocks.close()
 
 
-def test_as_an_api(app, small_run, small_vision_run, tmp_path):
+def test_the_http_endpoints(app, small_run, small_vision_run, tmp_path):
     client = Client(app, verbose=False)
     translation, page = client.predict("4. März 2005", 3, api_name="/translate")
     model, tokenizer = AutoModelForSeq2SeqLM.from_pretrained(small_run[0]), AutoTokenizer.from_pretrained(small_run[0])
@@ -46,13 +46,13 @@ def test_as_an_api(app, small_run, small_vision_run, tmp_path):
     names = AutoModelForImageClassification.from_pretrained(small_vision_run[0]).config.id2label.values()
     assert scores["label"] in names and len(scores["confidences"]) == 5
     assert all(Image.open(picture).size == (224, 224) for picture in pictures[:3])
-    with pytest.raises(Exception, match="There is no text"):
+    with pytest.raises(Exception, match="Enter a text"):
         client.predict(" ", 1, api_name="/translate")
-    with pytest.raises(Exception, match="There is no image"):
+    with pytest.raises(Exception, match="Upload an image"):
         client.predict(None, "layer 1", "head 1", api_name="/classify")
 
 
-def test_several_models_of_a_kind(small_run, tmp_path):
+def test_endpoints_of_models_with_the_same_task(small_run, tmp_path):
     names = [str(shutil.copytree(small_run[0], tmp_path / name)) for name in ("one.v1", "two")]
     for order in (names, names[::-1]):
         api_names = [
@@ -61,7 +61,7 @@ def test_several_models_of_a_kind(small_run, tmp_path):
         assert sorted(api_names) == ["translate_one.v1", "translate_two"]
 
 
-def test_models_of_other_kinds(tmp_path):
+def test_models_with_one_layer_or_without_attention(tmp_path):
     """One layer, no attention at all, and images of every mode."""
     vit = ViTConfig(image_size=8, patch_size=4, hidden_size=16, num_hidden_layers=1, num_attention_heads=2)
     resnet = ResNetConfig(embedding_size=8, hidden_sizes=[8], depths=[1], layer_type="basic", num_labels=2)
@@ -80,11 +80,11 @@ def test_models_of_other_kinds(tmp_path):
 @pytest.mark.browser
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
 def test_in_a_browser(app, tmp_path):
-    strangers = []
+    requests = []
     with sync_playwright() as playwright:
         flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
         page = playwright.chromium.launch(executable_path=CHROMIUM, args=flags).new_page()
-        page.on("request", lambda request: strangers.append(request.url) if "//127.0.0.1" not in request.url else None)
+        page.on("request", lambda request: requests.append(request.url))
         page.goto(app)
         page.get_by_role("button", name="Translate", exact=True).click()
         token = page.locator(".alignment .t0")
@@ -93,13 +93,13 @@ def test_in_a_browser(app, tmp_path):
         best = max(
             range(5), key=lambda column: float(page.locator(".alignment td").nth(column).get_attribute("title"))
         )
-        nothing = page.evaluate(colour.format(best))
+        unfocused = page.evaluate(colour.format(best))
         token.hover()
-        assert page.evaluate(colour.format(best)) != nothing == "rgba(0, 0, 0, 0)"
+        assert page.evaluate(colour.format(best)) != unfocused == "rgba(0, 0, 0, 0)"
         page.mouse.move(0, 0)
-        assert page.evaluate(colour.format(best)) == nothing
-        token.focus()  # as by the keyboard
-        assert page.evaluate(colour.format(best)) != nothing
+        assert page.evaluate(colour.format(best)) == unfocused
+        token.focus()  # with the keyboard
+        assert page.evaluate(colour.format(best)) != unfocused
 
         page.get_by_role("tab", name="Classify").click()
         page.locator(".gallery-item:visible").first.click()
@@ -113,4 +113,4 @@ def test_in_a_browser(app, tmp_path):
         after = page.evaluate(pictures)
         assert [old == new for old, new in zip(before, after)] == [True, False, True, True]
         page.screenshot(path=tmp_path / "app.png")
-    assert not strangers
+    assert all("//127.0.0.1" in url for url in requests)

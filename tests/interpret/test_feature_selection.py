@@ -8,7 +8,7 @@ from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import ImageClassifierOutput
 
 from hf_attention import CompactVitConfig, CompactVitForImageClassification, CompactVitImageProcessorPil
-from hf_attention.interpret import accuracy_by_kept, attend, mutual_information, plot_kept, rank_patches
+from hf_attention.interpret import accuracy_by_kept, attention_maps, mutual_information, plot_kept, rank_patches
 
 
 GRID = (2, 3)  # patches of 4 x 4 pixels
@@ -44,7 +44,7 @@ def make_processor():
     return CompactVitImageProcessorPil(num_channels=1, size=size, image_mean=[0.5], image_std=[0.5])
 
 
-def test_mutual_information_finds_the_patch():
+def test_mutual_information_is_highest_for_the_patch_with_the_class():
     images, labels = make_images()
     found = mutual_information(images, labels, GRID)
     assert found.shape == GRID and found.argmax() == 5
@@ -52,7 +52,7 @@ def test_mutual_information_finds_the_patch():
     assert np.delete(found.ravel(), 5).max() < 0.2
 
 
-def test_accuracy_that_is_left():
+def test_accuracy_of_the_best_patches():
     images, labels = make_images()
     model, processor = BrightPatch().train(), make_processor()
     best = rank_patches("mutual_information", model, processor, images, GRID, known=(images, labels))
@@ -70,7 +70,7 @@ def test_accuracy_that_is_left():
     np.testing.assert_allclose(lines[0].get_ydata(), [50, 100, 100, 100])
 
 
-def test_rankings_of_each_image():
+def test_saliency_and_attention_rank_the_patches_of_each_image():
     pixels = np.full((3, 8, 12), 30, dtype=np.uint8)
     for index, image in enumerate(pixels):
         image[1:3, 4 * index + 1 : 4 * index + 3] = 250
@@ -85,23 +85,23 @@ def test_rankings_of_each_image():
         torch.nn.init.normal_(parameter, std=0.7)
     processor = CompactVitImageProcessorPil(num_channels=1, size={"height": 12, "width": 12})
     found = rank_patches("attention", model, processor, images, (3, 3))
-    for scores, item in zip(found, attend(model, processor, images)):
+    for scores, item in zip(found, attention_maps(model, processor, images)):
         expected = item.rollout().reshape(3, 2, 3, 2).mean(axis=(1, 3))
         np.testing.assert_allclose(scores, expected, rtol=1e-4)
 
 
-def test_bad_input():
+def test_wrong_arguments_are_named_in_the_error():
     images, labels = make_images(4)
     model, processor = BrightPatch(), make_processor()
     with pytest.raises(ValueError, match="`ranking` must be one of .*, got 'lasso'"):
         rank_patches("lasso", model, processor, images, GRID)
     with pytest.raises(ValueError, match="needs `known`"):
         rank_patches("mutual_information", model, processor, images, GRID)
-    with pytest.raises(ValueError, match=r"`images` \(4\), `labels` \(4\) and `scores` \(3\) must be as many"):
+    with pytest.raises(ValueError, match=r"`images` \(4\), `labels` \(4\) and `scores` \(3\) must have the same"):
         accuracy_by_kept(model, processor, images, labels, np.zeros((3, 2, 3)), [1])
     with pytest.raises(ValueError, match="`kept` has 7, but `scores` has 6 patches"):
         accuracy_by_kept(model, processor, images, labels, np.zeros((4, 2, 3)), [1, 7])
-    with pytest.raises(ValueError, match=r"`labels` \(1\) must be as many as `images` \(4\)"):
+    with pytest.raises(ValueError, match=r"`labels` \(1\) must have the same length as `images` \(4\)"):
         mutual_information(images, [0], GRID)
     with pytest.raises(ValueError, match=r"`grid` = \(2, 13\) must have a pixel for each patch of images of 8 x 12"):
         mutual_information(images, labels, (2, 13))

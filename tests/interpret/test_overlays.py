@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 from PIL import Image
-from test_attention_maps import images, make  # noqa: F401
+from small_vision_models import make_vit
 
-from hf_attention.interpret import attend, overlay, plot_attention_grid, plot_heads
+from hf_attention.interpret import attention_maps, overlay, plot_attention_grid, plot_heads
 
 
 def test_bright_is_where_the_map_is_high():
@@ -16,7 +16,7 @@ def test_bright_is_where_the_map_is_high():
     assert found[10, -10] > 200 and found[-10, 10] < 10
 
 
-def test_opacity_size_and_even_maps():
+def test_opacity_size_and_uniform_maps():
     image = Image.new("RGB", (300, 400), (10, 20, 30))
     assert overlay(image, np.ones((2, 2)), opacity=0.0).getpixel((5, 5)) == (10, 20, 30)
     assert overlay(image, np.ones((2, 2)), opacity=0.5, cmap="gray").getpixel((5, 5)) == (5, 10, 15)  # under black
@@ -28,9 +28,9 @@ def test_opacity_size_and_even_maps():
 
 
 @pytest.mark.parametrize("pooling_type, columns", [("sequence", 6), ("cls", 5)])
-def test_grid_of_views(images, pooling_type, columns, tmp_path):  # noqa: F811
-    model, processor = make(pooling_type=pooling_type)
-    figure = plot_attention_grid(attend(model, processor, images))
+def test_plot_attention_grid_has_layers_rollout_and_pool(color_images, pooling_type, columns, tmp_path):
+    model, processor = make_vit(pooling_type=pooling_type)
+    figure = plot_attention_grid(attention_maps(model, processor, color_images))
     assert len(figure.axes) == 3 * columns
     titles = [ax.get_title() for ax in figure.axes[:columns]]
     assert titles[1:5] == ["layer 1", "layer 2", "layer 3", "rollout"] and titles[0].startswith("LABEL_")
@@ -40,16 +40,16 @@ def test_grid_of_views(images, pooling_type, columns, tmp_path):  # noqa: F811
         plot_attention_grid([])
 
 
-def test_every_head(images):  # noqa: F811
-    model, processor = make()
-    figure = plot_heads(attend(model, processor, images)[0])
+def test_plot_heads_has_a_panel_per_head(color_images):
+    model, processor = make_vit()
+    figure = plot_heads(attention_maps(model, processor, color_images)[0])
     assert [ax.get_title() for ax in figure.axes][-1] == "layer 3, head 2" and len(figure.axes) == 6
 
 
-def test_sixteen_bits_and_class_names_that_look_like_formulas(images, tmp_path):  # noqa: F811
+def test_sixteen_bits_and_class_names_that_look_like_formulas(color_images, tmp_path):
     image = Image.fromarray((np.arange(64).reshape(8, 8) * 1024).astype(np.uint16))
     shown = np.asarray(overlay(image, np.zeros((2, 2)), opacity=0.0))
-    assert 120 < shown.mean() < 130  # cut off at 255 it would be white
-    model, processor = make()
+    assert 120 < shown.mean() < 130  # clipped at 255, it would be white
+    model, processor = make_vit()
     model.config.id2label = dict.fromkeys(range(3), "a$x^^$")
-    plot_attention_grid(attend(model, processor, images)).savefig(tmp_path / "grid.png")
+    plot_attention_grid(attention_maps(model, processor, color_images)).savefig(tmp_path / "grid.png")

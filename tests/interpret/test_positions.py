@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 from PIL import Image
-from test_windows import images, make_cnn, make_processor  # noqa: F401
+from small_vision_models import make_cnn, make_gray_processor
 
-from hf_attention.interpret import ImageAttention, attend, plot_positions, position_map
+from hf_attention.interpret import ImageAttention, attention_maps, plot_positions, position_map
 
 
-def test_the_row_of_the_position_over_the_pixel(images):  # noqa: F811
+def test_the_row_of_the_position_over_the_pixel(gray_images):
     model = make_cnn(attention_type="non_local")  # 10 x 10 positions of an image of 24 x 20 pixels
-    item = attend(model, make_processor(), images)[0]
+    item = attention_maps(model, make_gray_processor(), gray_images)[0]
     assert item.grid == (10, 10) and item.num_prefix_tokens == 0
     weights = item.attentions[-1, 0]
     np.testing.assert_allclose(position_map(item, (0, 0)), weights[0].reshape(10, 10))
@@ -28,22 +28,22 @@ def test_a_grid_that_is_wider_than_high_after_a_class_token():
         np.testing.assert_allclose(position_map(item, pixel), np.reshape(expected, (2, 3)))
 
 
-def test_picture(images):  # noqa: F811
-    attentions = attend(make_cnn(attention_type="non_local"), make_processor(), images[:2])
+def test_the_figure_marks_the_pixels(gray_images):
+    attentions = attention_maps(make_cnn(attention_type="non_local"), make_gray_processor(), gray_images[:2])
     figure = plot_positions(attentions, [[(3, 4), (10, 10)], [(0, 0), (23, 19)]])
     assert len(figure.axes) == 6
-    assert figure.axes[1].get_title() == "what pixel 1 looked at"
+    assert figure.axes[1].get_title() == "attention of pixel 1"
     marked = figure.axes[5].lines[0].get_xydata()[0] / figure.axes[5].images[0].get_array().shape[1::-1]
     np.testing.assert_allclose(marked, [23.5 / 24, 19.5 / 20], atol=0.01)
 
 
-def test_bad_input(images):  # noqa: F811
-    attentions = attend(make_cnn(attention_type="non_local"), make_processor(), images[:1])
-    with pytest.raises(ValueError, match=r"`pixel` \(column, row\) = \(24, 0\) lies outside the image of 24 x 20"):
+def test_wrong_pixels_and_layers_are_named_in_the_error(gray_images):
+    attentions = attention_maps(make_cnn(attention_type="non_local"), make_gray_processor(), gray_images[:1])
+    with pytest.raises(ValueError, match=r"`pixel` \(column, row\) = \(24, 0\) is outside the image of 24 x 20"):
         position_map(attentions[0], (24, 0))
     with pytest.raises(ValueError, match="`layer` = 9, but the model has 1 layers"):
         position_map(attentions[0], (0, 0), layer=9)
-    with pytest.raises(ValueError, match="`pixels` must be a list of as many pixels"):
+    with pytest.raises(ValueError, match="`pixels` must have one list per image"):
         plot_positions(attentions, [])
     with pytest.raises(ValueError, match="`attentions` is empty"):
         plot_positions([], [])

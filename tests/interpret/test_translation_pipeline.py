@@ -22,7 +22,7 @@ def translator(small_run):
 
 @pytest.mark.parametrize("batch_size", [1, 2, 8])
 @pytest.mark.parametrize("options", [{"num_beams": 1}, {"num_beams": 3, "num_return_sequences": 2}], ids=str)
-def test_same_as_align(small_run, translator, batch_size, options):
+def test_results_equal_those_of_align(small_run, translator, batch_size, options):
     folder, _ = small_run
     model, tokenizer = AutoModelForSeq2SeqLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
     expected = iter(align(model, tokenizer, TEXTS, batch_size=batch_size, **options))
@@ -39,31 +39,31 @@ def test_same_as_align(small_run, translator, batch_size, options):
             np.testing.assert_allclose(result["weights"], alignment.weights, atol=1e-5)
 
 
-def test_one_text_and_no_alignment(translator):
+def test_without_return_alignment_only_text_and_score(translator):
     result = translator(TEXTS[0], return_alignment=False)
     assert [set(item) for item in result] == [{"translation_text", "score"}]
 
 
 @pytest.mark.parametrize("text", ["", "  ", 3])
-def test_bad_text(translator, text):
+def test_texts_that_are_empty_or_no_strings_are_errors(translator, text):
     with pytest.raises(ValueError, match="must be a string that is not empty, got .* at position 1"):
         translator([TEXTS[0], text])
     with pytest.raises(ValueError, match="must be a string that is not empty"):
         translator(text)
 
 
-def test_no_texts(translator):
+def test_an_empty_list_returns_an_empty_list(translator):
     assert translator([]) == []
 
 
 @pytest.mark.parametrize("num_beams", [0, "3", 2.5])
-def test_bad_beams(translator, num_beams):
-    with pytest.raises(ValueError, match=f"`num_beams` must be a whole number from 1, got {num_beams!r}"):
+def test_invalid_num_beams_is_an_error(translator, num_beams):
+    with pytest.raises(ValueError, match=f"`num_beams` must be an integer of at least 1, got {num_beams!r}"):
         translator(TEXTS, num_beams=num_beams)
 
 
-def test_vocabularies_of_their_own(hub, tmp_path):
-    """The default branch's are found; another revision's must be given."""
+def test_the_target_tokenizer_must_match_the_revision(hub, tmp_path):
+    """The default branch's tokenizer is loaded; for another revision it must be passed."""
     sizes = {"embedding_size": 8, "hidden_size": 8, "attention_size": 8, "maxout_size": 8}
     for revision, source, target in (("main", "ein Hund", "a dog"), ("next", "ein Ding", "a thing")):
         tokenizer, target_tokenizer = (train_tokenizer([text], 60, "char") for text in (source, target))
@@ -78,9 +78,9 @@ def test_vocabularies_of_their_own(hub, tmp_path):
         found = pipeline("translation-with-alignment", model=name).target_tokenizer
         assert "g" in found.get_vocab() and "t" not in found.get_vocab()
     options = {"task": "translation-with-alignment", "model": "alice/pair", "revision": "next"}
-    with pytest.raises(ValueError, match=r"of another `revision` than alice/pair's default: .*`target_tokenizer="):
+    with pytest.raises(ValueError, match=r"another `revision` than alice/pair's default branch: .*`target_tokenizer="):
         pipeline(**options)
     pipeline(**options, target_tokenizer=target_tokenizer)
     shutil.rmtree(tmp_path / "main" / "target_tokenizer")
-    with pytest.raises(ValueError, match=r"is not found in .*main \((.|\n)*; give `target_tokenizer="):
+    with pytest.raises(ValueError, match=r"is missing in .*main \((.|\n)*; pass `target_tokenizer="):
         pipeline("translation-with-alignment", model=str(tmp_path / "main"))

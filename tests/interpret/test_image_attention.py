@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from small_vision_models import make_vit
 from transformers import (
     BeitConfig,
     BeitForImageClassification,
@@ -24,27 +25,11 @@ from hf_attention import (
     AttentionCnnConfig,
     AttentionCnnForImageClassification,
     CompactVitConfig,
-    CompactVitForImageClassification,
     CompactVitImageProcessorPil,
     CompactVitModel,
 )
-from hf_attention.interpret import as_seen, attend, saliency
-from hf_attention.interpret.attention_maps import find_grid
-
-
-def make(**options):
-    torch.manual_seed(0)
-    sizes = {"image_size": 16, "hidden_size": 8, "num_hidden_layers": 3, "num_attention_heads": 2, "num_labels": 3}
-    model = CompactVitForImageClassification(CompactVitConfig(**{**sizes, "intermediate_size": 8, **options}))
-    for parameter in model.parameters():  # far from even attention
-        torch.nn.init.normal_(parameter, std=0.7)
-    return model, CompactVitImageProcessorPil(size={"height": 16, "width": 16})
-
-
-@pytest.fixture
-def images():
-    noise = np.random.default_rng(0).integers(0, 256, (3, 20, 24, 3), dtype=np.uint8)
-    return [Image.fromarray(pixels) for pixels in noise]
+from hf_attention.interpret import attention_maps, crop_like_processor, saliency
+from hf_attention.interpret.image_attention import find_grid
 
 
 def rollout_loop(attentions, readout, residual=0.5):
@@ -63,12 +48,12 @@ def rollout_loop(attentions, readout, residual=0.5):
 
 @pytest.mark.parametrize("pooling_type", ["sequence", "cls", "mean"])
 @pytest.mark.parametrize("tokenizer_type", ["conv", "patch"])
-def test_attention_rolled_out_to_what_the_classifier_reads(images, pooling_type, tokenizer_type):
-    model, processor = make(pooling_type=pooling_type, tokenizer_type=tokenizer_type)
-    found = attend(model, processor, images, batch_size=2)
+def test_rollout_to_the_classifiers_input(color_images, pooling_type, tokenizer_type):
+    model, processor = make_vit(pooling_type=pooling_type, tokenizer_type=tokenizer_type)
+    found = attention_maps(model, processor, color_images, batch_size=2)
     model.set_attn_implementation("eager")
     with torch.no_grad():
-        outputs = model.eval()(**processor(images, return_tensors="pt"), output_attentions=True)
+        outputs = model.eval()(**processor(color_images, return_tensors="pt"), output_attentions=True)
     for index, item in enumerate(found):
         attentions = np.stack([layer[index] for layer in outputs.attentions])
         np.testing.assert_allclose(item.attentions, attentions, atol=1e-5)
@@ -88,12 +73,12 @@ def test_attention_rolled_out_to_what_the_classifier_reads(images, pooling_type,
         np.testing.assert_allclose(item.head_map(-1, 1).flatten(), through, atol=1e-5)
         best = outputs.logits[index].softmax(-1)
         assert item.score == pytest.approx(float(best.max())) and item.label == f"LABEL_{int(best.argmax())}"
-        assert item.image.tobytes() == images[index].tobytes()
+        assert item.image.tobytes() == color_images[index].tobytes()
 
 
-def test_rollout_of_even_attention_is_even():
-    model, processor = make()
-    item = attend(model, processor, [Image.new("RGB", (16, 16))])[0]
+def test_rollout_of_uniform_attention_is_uniform():
+    model, processor = make_vit()
+    item = attention_maps(model, processor, [Image.new("RGB", (16, 16))])[0]
     item.attentions[:] = 1 / 64
     item.pooling_weights[:] = 1 / 64
     np.testing.assert_allclose(item.rollout(), np.full((8, 8), 1 / 64), atol=1e-7)
@@ -101,18 +86,18 @@ def test_rollout_of_even_attention_is_even():
         item.rollout(residual=1)
 
 
-def test_implementation_and_mode_are_put_back(images):
-    model, processor = make()
+def test_implementation_and_mode_are_restored(color_images):
+    model, processor = make_vit()
     model.set_attn_implementation("sdpa")
     model.train()
-    attend(model, processor, images)
+    attention_maps(model, processor, color_images)
     assert model.config._attn_implementation == "sdpa" and model.training
 
 
-def test_transformers_vit(images):
+def test_transformers_vit(color_images):
     config = ViTConfig(image_size=16, patch_size=4, hidden_size=8, num_hidden_layers=2, num_attention_heads=2)
     processor = ViTImageProcessorPil(size={"height": 16, "width": 16})
-    item = attend(ViTForImageClassification(config), processor, images)[0]
+    item = attention_maps(ViTForImageClassification(config), processor, color_images)[0]
     assert item.grid == (4, 4) and item.num_prefix_tokens == 1 and item.pooling_weights is None
     np.testing.assert_allclose(item.rollout().flatten(), rollout_loop(item.attentions, np.eye(17)[0])[1:], atol=1e-6)
     with pytest.raises(ValueError, match="no sequence pool"):
@@ -125,60 +110,60 @@ def test_the_grid_of_an_image_that_is_wider_than_high(config_class):
     assert find_grid(config_class(patch_size=4, **options), (16, 24), 25) == (4, 6)
 
 
-def test_beit_reads_the_mean_of_its_patches(images):
+def test_beit_reads_the_mean_of_its_patches(color_images):
     sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8}
     model = BeitForImageClassification(BeitConfig(image_size=16, patch_size=4, **sizes))
-    item = attend(model, make()[1], images)[0]
+    item = attention_maps(model, make_vit()[1], color_images)[0]
     np.testing.assert_allclose(item.readout, [0, *[1 / 16] * 16])
     expected = item.attentions[0, 1, 1:, 1:].mean(axis=0).reshape(4, 4)
     np.testing.assert_allclose(item.head_map(0, 1), expected, rtol=1e-5)
 
 
-def test_non_local_blocks_on_several_grids(images):
+def test_non_local_blocks_on_several_grids(color_images):
     config = AttentionCnnConfig(
         image_size=16, hidden_sizes=[4, 4, 4], depths=[1] * 3, attention_type="non_local", attention_stages=[2, 3]
     )
-    item = attend(AttentionCnnForImageClassification(config), make()[1], images)[0]
+    item = attention_maps(AttentionCnnForImageClassification(config), make_vit()[1], color_images)[0]
     assert item.grid == (4, 4) and item.attentions.shape == (1, 1, 16, 16)
     config.spatial_transformer, config.warped_size = "affine", 8
-    with pytest.raises(ValueError, match="inside the window .* `look` shows"):
-        attend(AttentionCnnForImageClassification(config), make()[1], images)
+    with pytest.raises(ValueError, match="inside the window .* Use `windows`"):
+        attention_maps(AttentionCnnForImageClassification(config), make_vit()[1], color_images)
 
 
-def test_a_model_without_a_head(images):
-    model, processor = make()
-    item = attend(CompactVitModel(model.config), processor, images)[0]
+def test_a_model_without_a_head(color_images):
+    model, processor = make_vit()
+    item = attention_maps(CompactVitModel(model.config), processor, color_images)[0]
     assert item.label == "" and item.rollout().shape == (8, 8)
 
 
-def test_bad_input(images):
+def test_models_layers_and_images_without_maps_are_errors(color_images):
     with pytest.raises(ValueError, match="load it with `token_keep_rate=1.0`"):
-        attend(*make(token_keep_rate=0.5), images)
-    item = attend(*make(), images)[0]
+        attention_maps(*make_vit(token_keep_rate=0.5), color_images)
+    item = attention_maps(*make_vit(), color_images)[0]
     with pytest.raises(ValueError, match="`layer` = 3, but the model has 3 layers"):
         item.head_map(3)
     with pytest.raises(ValueError, match="`head` = 5, but the model has 2 heads"):
         item.head_map(0, 5)
-    model, processor = make()
-    for wrong in (images[0], ["a.png"]):
+    model, processor = make_vit()
+    for wrong in (color_images[0], ["a.png"]):
         with pytest.raises(ValueError, match="must be a list of PIL images"):
-            attend(model, processor, wrong)
+            attention_maps(model, processor, wrong)
     swin = SwinForImageClassification(
         SwinConfig(image_size=16, patch_size=2, embed_dim=4, depths=[1, 1], num_heads=[1, 2], window_size=4)
     )
     with pytest.raises(ValueError, match="SwinForImageClassification returned no `attentions` of one shape"):
-        attend(swin, processor, images)
+        attention_maps(swin, processor, color_images)
 
 
-def test_a_turned_photo_and_its_maps_are_both_upright(images):
-    model, processor = make()
+def test_exif_orientation_is_applied_to_image_and_maps(color_images):
+    model, processor = make_vit()
     exif = Image.Exif()
     exif[0x0112] = 6
     with io.BytesIO() as file:
-        images[0].save(file, "PNG", exif=exif)
+        color_images[0].save(file, "PNG", exif=exif)
         turned = Image.open(io.BytesIO(file.getvalue()))
-    upright = images[0].rotate(-90, expand=True)
-    found, expected = attend(model, processor, [turned]), attend(model, processor, [upright])
+    upright = color_images[0].rotate(-90, expand=True)
+    found, expected = attention_maps(model, processor, [turned]), attention_maps(model, processor, [upright])
     assert found[0].image.size == upright.size == (20, 24)
     np.testing.assert_array_equal(found[0].attentions, expected[0].attentions)
 
@@ -193,14 +178,14 @@ def test_a_turned_photo_and_its_maps_are_both_upright(images):
         (None, (40, 120), (0, -4, 120, 36)),
     ],
 )
-def test_the_image_is_what_the_model_was_shown(size, crop, box):
+def test_the_crop_is_what_the_image_processor_passes_on(size, crop, box):
     """A ramp, each pixel its own column: what the processor gives tells which columns it took."""
     columns = np.tile(np.arange(120, dtype=np.uint8), (32, 1))
     image = Image.fromarray(np.stack([columns] * 3, axis=-1))
     crop_size = {"height": crop[0], "width": crop[1]}
     options = {"do_resize": size is not None, **({"size": size} if size else {}), "resample": Image.Resampling.BOX}
     processor = CompactVitImageProcessorPil(do_center_crop=True, crop_size=crop_size, do_normalize=False, **options)
-    seen = as_seen(image, processor)
+    seen = crop_like_processor(image, processor)
     assert seen.size == (box[2] - box[0], box[3] - box[1])
     given = 255 * processor(image, return_tensors="pt")["pixel_values"][0, 0].numpy()
     middle, step = given.shape[0] // 2, seen.width / given.shape[1]
@@ -209,39 +194,39 @@ def test_the_image_is_what_the_model_was_shown(size, crop, box):
     assert np.asarray(seen)[seen.height // 2, [0, -1], 0].tolist() == [max(box[0], 0), box[2] - 1]
 
 
-def test_maps_lie_over_what_the_model_was_shown(images):
-    model, _ = make()
+def test_maps_cover_the_crop(color_images):
+    model, _ = make_vit()
     processor = CompactVitImageProcessorPil(
         do_center_crop=True, size={"shortest_edge": 16}, crop_size={"height": 16, "width": 16}
     )
-    found = attend(model, processor, images[:1])[0]
-    assert found.image.size == (20, 20) and images[0].size == (24, 20)
-    np.testing.assert_array_equal(np.asarray(found.image), np.asarray(images[0])[:, 1:21])
+    found = attention_maps(model, processor, color_images[:1])[0]
+    assert found.image.size == (20, 20) and color_images[0].size == (24, 20)
+    np.testing.assert_array_equal(np.asarray(found.image), np.asarray(color_images[0])[:, 1:21])
 
 
-def test_what_else_classifiers_read(images):
+def test_readout_of_dinov2_and_clip(color_images):
     sizes = {"image_size": 16, "patch_size": 8, "hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2}
     processor = ViTImageProcessorPil(size={"height": 16, "width": 16})
-    found = attend(Dinov2ForImageClassification(Dinov2Config(**sizes)), processor, images[:1])[0]
+    found = attention_maps(Dinov2ForImageClassification(Dinov2Config(**sizes)), processor, color_images[:1])[0]
     assert found.readout.tolist() == [0.5, *[0.125] * 4]
     clip = CLIPForImageClassification(CLIPConfig(vision_config={**sizes, "intermediate_size": 8}, num_labels=2))
-    found = attend(clip, processor, images[:1])[0]
+    found = attention_maps(clip, processor, color_images[:1])[0]
     assert found.readout.tolist() == [0, *[0.25] * 4] and found.grid == (2, 2)
 
 
-def test_models_in_half_precision(images):
+def test_models_in_half_precision(color_images):
     config = BeitConfig(
         image_size=16, patch_size=8, hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8
     )
     model = BeitForImageClassification(config).to(torch.bfloat16)
     processor = ViTImageProcessorPil(size={"height": 16, "width": 16})
-    assert attend(model, processor, images[:1])[0].grid == (2, 2)
-    assert saliency(model, processor, images[:1])[0].shape == (16, 16)
+    assert attention_maps(model, processor, color_images[:1])[0].grid == (2, 2)
+    assert saliency(model, processor, color_images[:1])[0].shape == (16, 16)
 
 
-def test_rollout_of_weights_that_are_no_shares(images):
+def test_rollout_of_negative_weights_is_an_error(color_images):
     options = {"num_labels": 2, "hidden_sizes": [8], "depths": [1]}
     config = AttentionCnnConfig(attention_type="non_local", pairwise_function="dot_product", **options)
-    found = attend(AttentionCnnForImageClassification(config), make()[1], images[:1])[0]
-    with pytest.raises(ValueError, match="shares that sum to 1"):
+    found = attention_maps(AttentionCnnForImageClassification(config), make_vit()[1], color_images[:1])[0]
+    with pytest.raises(ValueError, match="weights that are not negative"):
         found.rollout()

@@ -1,7 +1,8 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
-"""What a vision transformer attended to: each head's maps, their rollout, and the sequence pool's weights."""
+"""Attention of vision transformers over images: maps of each head, attention rollout, sequence pooling weights."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,24 +10,25 @@ import torch
 from PIL import Image, ImageOps
 from transformers import BaseImageProcessor, PreTrainedConfig, PreTrainedModel
 
-from .alignments import eager_attention, evaluation
+from ..data.image_utils import class_names, size_option
+from .model_modes import eager_attention, eval_mode
 
 
 @dataclass
 class ImageAttention:
     """
-    One image and the attention between its tokens: N of them, `rows * columns` on a grid after `num_prefix_tokens`.
+    One image and the attention between its N tokens: `num_prefix_tokens`, then a grid of `rows * columns`.
 
     Attributes:
-        image (`PIL.Image.Image`): what the model was shown of the one given; see [`as_seen`].
-        label (`str`), score (`float`): the class found and its probability; empty and 0 for a model without a head.
-        attentions (`np.ndarray` of shape `(layers, heads, N, N)`, float32): row i says what token i looked at.
-        pooling_weights (`np.ndarray` of shape `(N,)`, *optional*): what the sequence pool looked at; sums to 1.
+        image (`PIL.Image.Image`): the part of the image that the model saw; see [`crop_like_processor`].
+        label (`str`), score (`float`): the predicted class and its probability; empty and 0 without a head.
+        attentions (`np.ndarray` of shape `(layers, heads, N, N)`, float32): row i is the attention of token i.
+        pooling_weights (`np.ndarray` of shape `(N,)`, *optional*): weights of the sequence pool; they sum to 1.
         grid (`tuple[int, int]`): rows and columns of tokens.
-        num_prefix_tokens (`int`): tokens before the grid: a class token, registers, ...
-        probabilities (`np.ndarray` of shape `(num_labels,)`, *optional*): of every class, with a head.
-        num_class_tokens (`int`): of the prefix tokens, the first, those that a classifier may read.
-        class_share (`float`): how much of what the classifier reads they are; the mean of the grid is the rest.
+        num_prefix_tokens (`int`): number of tokens before the grid: class token, registers, ...
+        probabilities (`np.ndarray` of shape `(num_labels,)`, *optional*): of all classes; with a head.
+        num_class_tokens (`int`): how many of the prefix tokens, the first ones, are class tokens.
+        class_share (`float`): share of the class tokens in the classifier's input; the rest is the mean of the grid.
     """
 
     image: Image.Image
@@ -43,8 +45,8 @@ class ImageAttention:
     @property
     def readout(self) -> np.ndarray:
         """
-        What the classifier reads of each token, (N,): the sequence pool's weights, class tokens, the mean of the grid,
-        or both of the last.
+        The weight of each token in the classifier's input, (N,): the sequence pool's weights, or those of the class
+        tokens and of the mean of the grid.
         """
         if self.pooling_weights is not None:
             return self.pooling_weights
@@ -55,7 +57,11 @@ class ImageAttention:
         return read
 
     def weights(self, layer: int = -1, head: int | None = None) -> np.ndarray:
-        """The attention of a layer's head, or the mean of its heads, (N, N). `ValueError` where there is no such."""
+        """
+        Returns the attention of a head, or the mean over the layer's heads: (N, N).
+
+        Raises `ValueError` for a layer or head that does not exist.
+        """
         layers, heads = self.attentions.shape[:2]
         for name, given, count in (("layer", layer, layers), ("head", head or 0, heads)):
             if not -count <= given < count:
@@ -64,30 +70,37 @@ class ImageAttention:
 
     def head_map(self, layer: int = -1, head: int | None = None) -> np.ndarray:
         """
-        What the classifier's reading looks at through a layer's head, or the mean of its heads. (rows, columns).
-        `ValueError` for a layer or head that is not there.
+        Returns the attention of the classifier's input tokens over the grid, for one head or the mean over the layer's
+        heads: (rows, columns).
+
+        Raises `ValueError` for a layer or head that does not exist.
         """
         return self.on_grid(self.readout @ self.weights(layer, head))
 
     def pooling_map(self) -> np.ndarray:
-        """The sequence pool's weights on the grid. (rows, columns). `ValueError` where there are none."""
+        """
+        Returns the sequence pool's weights on the grid: (rows, columns).
+
+        Raises `ValueError` for a model without a sequence pool.
+        """
         if self.pooling_weights is None:
             raise ValueError("The model has no sequence pool (`pooling_type='sequence'`), so no `pooling_weights`.")
         return self.on_grid(self.pooling_weights)
 
     def rollout(self, residual: float = 0.5) -> np.ndarray:
         """
-        Attention rollout (Abnar and Zuidema 2020, arXiv 2005.00928, section 4): attention through all layers, the mean
-        of the heads mixed with `residual` parts of the identity for the residual path, up to what the classifier
-        reads: the sequence pool's weights, or the class token. (rows, columns).
+        Computes attention rollout (Abnar and Zuidema 2020, arXiv 2005.00928, section 4): the product over all layers
+        of the mean over heads, mixed with the identity (weight `residual`) for the residual connection, weighted by
+        [`readout`]: (rows, columns).
 
-        Raises `ValueError` for a `residual` that is no share, and for weights that are none.
+        Raises `ValueError` for a `residual` outside 0 <= residual < 1, and for negative attention weights.
         """
         if not 0 <= residual < 1:
-            raise ValueError(f"`residual` is the share of the residual path, 0 <= residual < 1, got {residual}.")
+            raise ValueError(f"`residual` must be in the range 0 <= residual < 1, got {residual}.")
         if self.attentions.min() < 0:
             raise ValueError(
-                "Rollout is of shares that sum to 1, but the model's weights (`dot_product`) are below 0."
+                "Rollout needs attention weights that are not negative, but this model has negative ones "
+                "(`pairwise_function='dot_product'`)."
             )
         reached = self.readout
         for weights in self.attentions.mean(axis=1)[::-1]:
@@ -95,25 +108,30 @@ class ImageAttention:
         return self.on_grid(reached)
 
     def on_grid(self, weights: np.ndarray) -> np.ndarray:
+        """Drops the prefix tokens and reshapes (N,) to (rows, columns)."""
         return weights[self.num_prefix_tokens :].reshape(self.grid)
 
 
-def attend(
+def attention_maps(
     model: PreTrainedModel, image_processor: BaseImageProcessor, images: list[Image.Image], batch_size: int = 32
 ) -> list[ImageAttention]:
     """
-    What a model attended to in images.
+    Computes the attention of a model over images.
 
-    Works on any vision transformer of transformers whose tokens stand on one grid through all layers (ours, ViT, DeiT,
-    BEiT, DINOv2, CLIP's, ...). Of non-local blocks on several grids it takes those on the last.
+    Works with every vision transformer whose tokens stay on one grid through all layers (Compact ViT, ViT, DeiT, BEiT,
+    DINOv2, CLIP, ...). Of non-local blocks on several grids, the blocks on the last grid are returned.
+
+    Returns:
+        `list[ImageAttention]`: one per image.
 
     Raises:
-        `ValueError`: for an image in place of a list, and for a model that returns no such attentions, prunes its
+        `ValueError`: if `images` is not a list of PIL images, or if the model returns no such attentions, prunes its
             tokens, or attends inside a window of the image.
     """
-    images = upright(images)
-    found = []
-    with evaluation(model):
+    images = apply_exif_orientation(images)
+    names = class_names(model.config)
+    results = []
+    with eval_mode(model):
         for start in range(0, len(images), batch_size):
             chunk = images[start : start + batch_size]
             pixel_values = image_processor(chunk, return_tensors="pt")["pixel_values"].to(model.device, model.dtype)
@@ -121,18 +139,20 @@ def attend(
                 outputs = model(pixel_values=pixel_values, output_attentions=True)
             attentions = outputs.get("attentions")
             if outputs.get("kept_tokens") is not None:
-                raise ValueError("The model prunes its tokens, and maps need all: load it with `token_keep_rate=1.0`.")
+                raise ValueError(
+                    "The model prunes tokens, but attention maps need all: load it with `token_keep_rate=1.0`."
+                )
             if attentions and outputs.get("theta") is not None:
                 raise ValueError(
-                    "The model attends inside the window that its spatial transformer cut, and not in the image. "
-                    "`look` shows the window."
+                    "The model attends inside the window that its spatial transformer cut, not in the image. Use "
+                    "`windows` to see the window."
                 )
             if attentions and getattr(model.config, "attention_type", None) == "non_local":
                 attentions = [layer for layer in attentions if layer.shape == attentions[-1].shape]
             if not attentions or any(layer is None or layer.shape != attentions[0].shape for layer in attentions):
                 raise ValueError(
                     f"{type(model).__name__} returned no `attentions` of one shape (batch, heads, tokens, tokens) for "
-                    "all layers, so there is nothing to show."
+                    "all layers."
                 )
             attentions = torch.stack(attentions, dim=1).float().cpu().numpy()  # (B, layers, heads, N, N)
             grid = find_grid(model.config, pixel_values.shape[2:], attentions.shape[-1])
@@ -145,10 +165,10 @@ def attend(
                 if logits is not None:
                     probabilities = logits[row].float().softmax(dim=-1).cpu().numpy()
                     score, index = float(probabilities.max()), int(probabilities.argmax())
-                    label = model.config.id2label[index]
-                found.append(
+                    label = names[index]
+                results.append(
                     ImageAttention(
-                        image=as_seen(image, image_processor),
+                        image=crop_like_processor(image, image_processor),
                         label=label,
                         score=score,
                         attentions=attentions[row],
@@ -160,43 +180,45 @@ def attend(
                         class_share=class_share,
                     )
                 )
-    return found
+    return results
 
 
-def upright(images: list[Image.Image]) -> list[Image.Image]:
-    """The images as they are to be seen (EXIF); raises `ValueError` for anything but a list of PIL images."""
+def apply_exif_orientation(images: list[Image.Image]) -> list[Image.Image]:
+    """Applies the EXIF orientation to images. Raises `ValueError` for anything but a list of PIL images."""
     if not isinstance(images, (list, tuple)) or not all(isinstance(image, Image.Image) for image in images):
         raise ValueError("`images` must be a list of PIL images. Open files with `PIL.Image.open`.")
     return [ImageOps.exif_transpose(image) for image in images]
 
 
-def as_seen(image: Image.Image, image_processor: BaseImageProcessor) -> Image.Image:
+def crop_like_processor(image: Image.Image, image_processor: BaseImageProcessor) -> Image.Image:
     """
-    What a processor shows the model of an upright image, in the image's own pixels: all of it, or, where it crops
-    (`do_center_crop`), the middle, with black where the crop is larger. Maps lie over this.
+    Returns the part of an image that an image processor passes to the model, at the image's own resolution.
+
+    That is the complete image, or, with `do_center_crop`, its center, padded with black where the crop is larger than
+    the image. Attention maps cover this part. The EXIF orientation must have been applied.
     """
     if not getattr(image_processor, "do_center_crop", False):
         return image
-    resized = image.size
+    resized: Sequence[int] = image.size
     if getattr(image_processor, "do_resize", False):
-        size = {name: side for name, side in dict(image_processor.size).items() if side}
+        size = {name: side for name, side in size_option(image_processor, "size").items() if side}
         if "shortest_edge" in size:
-            wanted, edge = size["shortest_edge"], min(image.size)
-            if "longest_edge" in size and wanted * max(image.size) > size["longest_edge"] * edge:
-                wanted, edge = size["longest_edge"], max(image.size)
-            resized = [wanted * side // edge for side in image.size]
+            target, edge = size["shortest_edge"], min(image.size)
+            if "longest_edge" in size and target * max(image.size) > size["longest_edge"] * edge:
+                target, edge = size["longest_edge"], max(image.size)
+            resized = [target * side // edge for side in image.size]
         else:
             resized = (size["width"], size["height"])
-    crop = (image_processor.crop_size["width"], image_processor.crop_size["height"])
-    first = [(side - cut) // 2 for side, cut in zip(resized, crop)]
-    last = [start + cut for start, cut in zip(first, crop)]
-    return image.crop(
-        tuple(round(at * image.size[axis % 2] / resized[axis % 2]) for axis, at in enumerate(first + last))
-    )
+    crop = size_option(image_processor, "crop_size")
+    crop_sides = (crop["width"], crop["height"])
+    left, top = ((side - cut) // 2 for side, cut in zip(resized, crop_sides))
+    columns = [round(x * image.width / resized[0]) for x in (left, left + crop_sides[0])]
+    rows = [round(y * image.height / resized[1]) for y in (top, top + crop_sides[1])]
+    return image.crop((columns[0], rows[0], columns[1], rows[1]))
 
 
 def find_readout(model: PreTrainedModel) -> tuple[int, float]:
-    """How many class tokens a model's classifier reads, and how much of what it reads they are."""
+    """The number of class tokens in a classifier's input, and their share in it (the rest is the mean of the grid)."""
     if hasattr(model, "distillation_classifier"):  # DeiT's with a teacher
         return 2, 1.0
     model_type = model.config.model_type
@@ -206,17 +228,20 @@ def find_readout(model: PreTrainedModel) -> tuple[int, float]:
 
 
 def find_grid(config: PreTrainedConfig, size: tuple[int, int], length: int) -> tuple[int, int]:
-    """Rows and columns of the tokens of an image of `size` (height, width), of which there are `length` in all."""
+    """Rows and columns of the token grid for an image of `size` (height, width) and `length` tokens in total."""
     config = getattr(config, "vision_config", config)
     if hasattr(config, "grid_size"):
         rows, columns = (config.grid_size(side) for side in size)
     elif isinstance(getattr(config, "patch_size", None), int):
         rows, columns = (side // config.patch_size for side in size)
     else:
-        raise ValueError(f"{type(config).__name__} has no `patch_size`, so its tokens stand on no known grid.")
+        raise ValueError(f"{type(config).__name__} has no `patch_size`, so the grid of its tokens is unknown.")
     if not 0 <= length - rows * columns <= 16:
-        raise ValueError(f"{length} tokens do not stand on the grid of {rows} x {columns} that the config describes.")
+        raise ValueError(f"{length} tokens do not fit the grid of {rows} x {columns} that the config describes.")
     return rows, columns
 
 
-__all__ = ["ImageAttention", "as_seen", "attend"]
+attend = attention_maps  # old name, kept until 0.2
+as_seen = crop_like_processor  # old name, kept until 0.2
+
+__all__ = ["ImageAttention", "as_seen", "attend", "attention_maps", "crop_like_processor"]

@@ -4,7 +4,7 @@ import pytest
 from PIL import Image
 from transformers import DeiTImageProcessorPil
 
-from hf_attention.data.image_size import processed_size
+from hf_attention.data.image_utils import processed_size
 
 
 @pytest.mark.parametrize("crops, side", [(True, 8), (False, 12)])

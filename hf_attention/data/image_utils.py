@@ -1,0 +1,26 @@
+# Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
+
+"""Helpers for images that data, training and interpret share: PIL modes, sizes, class names."""
+
+from transformers import BaseImageProcessor, PreTrainedConfig
+
+# they are defined in the family because the image processor travels with models as remote code
+from ..models.compact_vit.image_processing_pil_compact_vit import MODES, convert_mode
+
+
+def processed_size(image_processor: BaseImageProcessor) -> dict[str, int]:
+    """The size of an image processor's output: its crop if it crops, else `height` and `width` or `shortest_edge`."""
+    return size_option(image_processor, "crop_size" if getattr(image_processor, "do_center_crop", None) else "size")
+
+
+def size_option(image_processor: BaseImageProcessor, name: str) -> dict[str, int]:
+    """An image processor's option `size` or `crop_size`."""
+    return dict(getattr(image_processor, name))
+
+
+def class_names(config: PreTrainedConfig) -> list[str]:
+    """The names of a classifier's classes, in the order of the logits."""
+    return [name for _, name in sorted((int(index), name) for index, name in (config.id2label or {}).items())]
+
+
+__all__ = ["MODES", "class_names", "convert_mode", "processed_size", "size_option"]
