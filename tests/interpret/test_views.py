@@ -3,6 +3,7 @@
 import pytest
 from small_vision_models import make_cnn, make_gray_processor, make_recurrent, make_vit
 
+from hf_attention import interpret
 from hf_attention.interpret import plot_attention
 
 
@@ -36,3 +37,14 @@ def test_a_transformer_is_plotted_as_attention_maps(gray_images):
 def test_a_model_without_attention_is_an_error(gray_images):
     with pytest.raises(ValueError, match="no `attentions`"):
         plot_attention(make_cnn(), make_gray_processor(), gray_images)
+
+
+def test_old_names_are_aliases():
+    new_names = {
+        "attend": "attention_maps",
+        "look": "windows",
+        "view": "plot_attention",
+        "as_seen": "crop_like_processor",
+    }
+    for old, new in new_names.items():
+        assert getattr(interpret, old) is getattr(interpret, new)

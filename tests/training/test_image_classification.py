@@ -395,7 +395,7 @@ def test_the_lineage_trains_by_the_same_script(model_type, processes, tmp_path):
         assert run.returncode == 0, run.stderr[-3000:]
     card = (tmp_path / "out" / "README.md").read_text()
     assert f"8 x 2 x {processes} processes" in card and "](assets/attention.png)" in card
-    assert "import view" in card and "{%" not in card
+    assert "import plot_attention" in card and "{%" not in card
     files = {f"configuration_{model_type}.py", f"modeling_{model_type}.py", "image_processing_pil_compact_vit.py"}
     assert files <= set(os.listdir(tmp_path / "out"))
     predictions = pipeline("image-classification", model=str(tmp_path / "out"))(Image.effect_noise((8, 8), 60))
