@@ -1,6 +1,6 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
-"""What a model attended to, as arrays, pictures and coloured text; for any model that returns attentions."""
+"""What a model attended to, as arrays, plots and colored text, for every model that returns attentions."""
 
 from typing import TYPE_CHECKING
 

@@ -17,7 +17,7 @@ def plot_alignment(alignment: Alignment, ax: Axes | None = None, cmap: str = "gr
         alignment (`Alignment`): from [`align`].
         ax (`matplotlib.axes.Axes`, *optional*): axes to plot into; by default those of a new figure.
         max_size (`float`, *optional*, defaults to 14.0): maximum width and height of a new figure in inches.
-        cmap (`str`, *optional*, defaults to `"gray"`): matplotlib colour map, from weight 0 to weight 1.
+        cmap (`str`, *optional*, defaults to `"gray"`): matplotlib color map, from weight 0 to weight 1.
 
     Returns:
         `matplotlib.axes.Axes`: the axes with the plot.

@@ -22,45 +22,47 @@ def batch():
 
 def test_without_options_it_only_normalizes(batch):
     pixel_values, labels = batch
-    found, same = augment(pixel_values, labels)
-    torch.testing.assert_close(found, (pixel_values - 0.5) / 0.25)
+    augmented, same = augment(pixel_values, labels)
+    torch.testing.assert_close(augmented, (pixel_values - 0.5) / 0.25)
     assert torch.equal(same, labels)
 
 
 def test_a_share_of_the_images_is_flipped():
     pixel_values = torch.rand(400, 3, 8, 8)
-    found, _ = augment(pixel_values, torch.zeros(400, dtype=torch.long), horizontal_flip=0.25)
+    augmented, _ = augment(pixel_values, torch.zeros(400, dtype=torch.long), horizontal_flip=0.25)
     plain = (pixel_values - 0.5) / 0.25
-    flipped = [torch.allclose(image, source.flip(-1)) for image, source in zip(found, plain)]
-    for image, source, is_flipped in zip(found, plain, flipped):
+    flipped = [torch.allclose(image, source.flip(-1)) for image, source in zip(augmented, plain)]
+    for image, source, is_flipped in zip(augmented, plain, flipped):
         assert is_flipped or torch.allclose(image, source)
     assert sum(flipped) / 400 == pytest.approx(0.25, abs=0.08)
 
 
 def test_padded_crop_is_a_shift_by_at_most_the_padding(batch):
-    found, _ = augment(*batch, crop_padding=2)
+    augmented, _ = augment(*batch, crop_padding=2)
     padded = torch.nn.functional.pad((batch[0] - 0.5) / 0.25, (2, 2, 2, 2), value=-2.0)
-    for image, source in zip(found, padded):
+    for image, source in zip(augmented, padded):
         shifts = [source[:, row : row + 16, column : column + 16] for row in range(5) for column in range(5)]
         assert any(torch.allclose(image, shifted, atol=1e-5) for shifted in shifts)
-    assert not torch.allclose(found, (batch[0] - 0.5) / 0.25)
+    assert not torch.allclose(augmented, (batch[0] - 0.5) / 0.25)
 
 
 @pytest.mark.parametrize("scale, least, most", [((0.9, 1.0), 0.75, 1.0), ((0.2, 0.3), 0.35, 0.65)])
 def test_crops_cover_the_given_share_of_the_image(scale, least, most):
     """Of a ramp over the columns; a crop of area a, 3/4 to 4/3 as wide as high, is sqrt(3a/4) to sqrt(4a/3) wide."""
     ramp = ((torch.arange(32) + 0.5) / 32).expand(200, 3, 32, 32).contiguous()
-    found, _ = augment(ramp, torch.zeros(200, dtype=torch.long), crop_scale=scale)
-    seen = (found.amax((1, 2, 3)) - found.amin((1, 2, 3))) * 0.25
-    assert seen.min() > least and seen.max() < most and seen.std() > 0.01
+    augmented, _ = augment(ramp, torch.zeros(200, dtype=torch.long), crop_scale=scale)
+    seen = (augmented.amax((1, 2, 3)) - augmented.amin((1, 2, 3))) * 0.25
+    assert seen.min() > least
+    assert seen.max() < most
+    assert seen.std() > 0.01
 
 
 def test_a_rectangle_is_erased(batch):
-    found, _ = augment(*batch, random_erasing=0.5)
+    augmented, _ = augment(*batch, random_erasing=0.5)
     plain = (batch[0] - 0.5) / 0.25
-    changed = (found != plain).any(dim=1)
+    changed = (augmented != plain).any(dim=1)
     assert 0 < changed.any(dim=(1, 2)).sum() < 20
-    for image, source, where in zip(found, plain, changed):
+    for image, source, where in zip(augmented, plain, changed):
         rectangle = where.any(dim=1, keepdim=True) & where.any(dim=0, keepdim=True)
         assert torch.equal(where, rectangle)
         assert torch.equal(image, source.masked_fill(where, 0))  # the mean pixel
@@ -69,9 +71,11 @@ def test_a_rectangle_is_erased(batch):
 @pytest.mark.parametrize("channels, operations", [(1, 13), (3, 15), (4, 13)])
 def test_every_operation_of_randaugment_takes_the_images(channels, operations):
     pixel_values, labels = torch.rand(4, channels, 16, 16), torch.zeros(4, dtype=torch.long)
-    found, _ = augment(pixel_values, labels, channels, randaugment_ops=operations)
-    assert found.shape == pixel_values.shape and found.isfinite().all()
-    assert found.min() >= -2.001 and found.max() <= 2.001
+    augmented, _ = augment(pixel_values, labels, channels, randaugment_ops=operations)
+    assert augmented.shape == pixel_values.shape
+    assert augmented.isfinite().all()
+    assert augmented.min() >= -2.001
+    assert augmented.max() <= 2.001
     with pytest.raises(ValueError, match="number of sub-policies"):
         augment(pixel_values, labels, channels, randaugment_ops=operations + 1)
 
@@ -81,7 +85,8 @@ def test_number_and_strength_of_randaugments_operations(batch):
         16, 4, [0.5] * 3, [0.25] * 3, randaugment_ops=2, randaugment_magnitude=9.0, randaugment_std=0.0
     )
     augmentation(*batch)
-    assert augmentation.randaugment.n == 2 and augmentation.randaugment.m == 27  # of kornia's 30
+    assert augmentation.randaugment.n == 2  # of kornia's 30
+    assert augmentation.randaugment.m == 27
 
     class Strengths(torch.nn.Module):
         def forward(self, part):
@@ -96,15 +101,16 @@ def test_number_and_strength_of_randaugments_operations(batch):
     torch.manual_seed(0)
     augmentation(torch.zeros(16 * 500, 1, 1, 1), torch.zeros(16 * 500, dtype=torch.long))
     assert len(seen) == 500
-    assert np.mean(seen) == pytest.approx(5, abs=0.1) and np.std(seen) == pytest.approx(0.5, abs=0.06)
+    assert np.mean(seen) == pytest.approx(5, abs=0.1)
+    assert np.std(seen) == pytest.approx(0.5, abs=0.06)
 
 
 def test_chunks_of_a_batch_get_different_operations():
     image = torch.rand(1, 3, 16, 16).expand(64, 3, 16, 16)
     augmentation = ImageAugmentation(16, 4, [0.5] * 3, [0.25] * 3, randaugment_ops=2)
     torch.manual_seed(0)
-    found, _ = augmentation(image, torch.zeros(64, dtype=torch.long))
-    first = [found[index] for index in (0, 16, 32, 48)]
+    augmented, _ = augmentation(image, torch.zeros(64, dtype=torch.long))
+    first = [augmented[index] for index in (0, 16, 32, 48)]
     assert len({tuple(image.flatten().tolist()) for image in first}) > 1
 
 
@@ -118,12 +124,12 @@ def constant_images():
 @pytest.mark.parametrize("options", [{"mixup_alpha": 0.8}, {"cutmix_alpha": 1.0}])
 def test_mixed_labels_are_the_shares_of_the_mixed_images(options, smoothing):
     pixel_values, labels = constant_images()
-    found, probabilities = augment(pixel_values, labels, label_smoothing=smoothing, **options)
+    augmented, probabilities = augment(pixel_values, labels, label_smoothing=smoothing, **options)
     assert probabilities.shape == (20, 4)
     assert probabilities.min().item() == pytest.approx(smoothing / 4, abs=1e-6)
     torch.testing.assert_close(probabilities.sum(dim=1), torch.ones(20))
     shares = (probabilities - smoothing / 4) / (1 - smoothing)
-    shade = (found * 0.25 + 0.5).mean(dim=(1, 2, 3))
+    shade = (augmented * 0.25 + 0.5).mean(dim=(1, 2, 3))
     torch.testing.assert_close(shade, shares @ (torch.arange(4) / 4), atol=1e-4, rtol=0)
     assert (shares.max(dim=1).values < 0.999).any()
 
@@ -154,7 +160,8 @@ def test_mixing_weights_are_beta_distributed():
     generator.make_samplers(torch.device("cpu"), torch.float32)
     weights = generator(torch.Size([20_000, 1]))["mixup_lambdas"]
     # the variance of Beta(a, a) is 1 / (4 (2 a + 1))
-    assert weights.mean() == pytest.approx(0.5, abs=0.01) and weights.var() == pytest.approx(1 / 7.2, abs=0.005)
+    assert weights.mean() == pytest.approx(0.5, abs=0.01)
+    assert weights.var() == pytest.approx(1 / 7.2, abs=0.005)
 
 
 @pytest.mark.parametrize(

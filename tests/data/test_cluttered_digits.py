@@ -20,7 +20,8 @@ def test_the_same_canvases_for_the_same_seed():
     data = load_cluttered_digits(SIZES)
     assert {split: len(rows) for split, rows in data.items()} == SIZES
     images = pixels_of(data["train"])
-    assert images.shape == (40, 60, 60) and images.dtype == np.uint8
+    assert images.shape == (40, 60, 60)
+    assert images.dtype == np.uint8
     assert (pixels_of(load_cluttered_digits(SIZES)["train"]) == images).all()
     assert (pixels_of(load_cluttered_digits(SIZES, seed=1)["train"]) != images).any()
     assert len({image.tobytes() for image in images}) == 40
@@ -88,7 +89,8 @@ def test_clutter_adds_light_and_leaves_the_box():
     bare, cluttered = (load_cluttered_digits({"test": 30}, clutter=clutter)["test"] for clutter in (0, 6))
     assert pixels_of(cluttered).mean() > 1.3 * pixels_of(bare).mean()
     spread = [(right - left, bottom - top) for left, top, right, bottom in cluttered["box"]]
-    assert np.min(spread) > 5 and np.max(spread) < 42
+    assert np.min(spread) > 5
+    assert np.max(spread) < 42
 
 
 @pytest.mark.parametrize(

@@ -28,17 +28,23 @@ def test_spans_hold_the_parts():
 
 def test_ambiguous_patterns_of_each_locale():
     ambiguous = {locale: {pattern for pattern, flag in read_patterns(locale) if flag} for locale in LOCALES}
-    assert "M/d/yy" in ambiguous["en_US"] and "dd/MM/y" in ambiguous["en_GB"] and "yy. M. d." in ambiguous["ko_KR"]
-    assert not ambiguous["zh_CN"] and "MMM d, y" not in ambiguous["en_US"] and "y. M. d." not in ambiguous["ko_KR"]
+    assert "M/d/yy" in ambiguous["en_US"]
+    assert "dd/MM/y" in ambiguous["en_GB"]
+    assert "yy. M. d." in ambiguous["ko_KR"]
+    assert not ambiguous["zh_CN"]
+    assert "MMM d, y" not in ambiguous["en_US"]
+    assert "y. M. d." not in ambiguous["ko_KR"]
 
 
 def test_splits_share_no_date():
     data = load_dates(3000, 500, 500)
     assert {split: len(rows) for split, rows in data.items()} == {"train": 3000, "validation": 500, "test": 500}
     days = {split: set(rows["target"]) for split, rows in data.items()}
-    assert not days["train"] & days["test"] and not days["train"] & days["validation"]
+    assert not days["train"] & days["test"]
+    assert not days["train"] & days["validation"]
     assert not days["validation"] & days["test"]
-    assert set(data["train"]["locale"]) == set(LOCALES) and len(LOCALES) >= 12
+    assert set(data["train"]["locale"]) == set(LOCALES)
+    assert len(LOCALES) >= 12
     again = load_dates(3000, 500, 500)
     assert data["train"]["source"] == again["train"]["source"]
     assert data["train"]["source"] != load_dates(3000, 500, 500, seed=1)["train"]["source"]
@@ -72,7 +78,8 @@ def test_ambiguous_forms_name_their_locale_and_one_other_in_ten():
     for row in rows:
         written = row["source"].removeprefix(f"<{row['locale']}> ")
         marked[(row["locale"], written) in ambiguous].append(written != row["source"])
-    assert all(marked[True]) and len(marked[True]) > 500
+    assert all(marked[True])
+    assert len(marked[True]) > 500
     assert sum(marked[False]) / len(marked[False]) == pytest.approx(0.1, abs=0.02)
 
 

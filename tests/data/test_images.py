@@ -52,7 +52,8 @@ def test_digits_are_sklearns_split_in_classes():
 def test_folders_are_classes(folders, streaming):
     data = load_images(data_files={split: str(folders / split) for split in ("train", "test")}, streaming=streaming)
     rows = list(data["train"])
-    assert data["train"].features["label"].names == ["ant", "bee", "cow"] and len(rows) == 12
+    assert data["train"].features["label"].names == ["ant", "bee", "cow"]
+    assert len(rows) == 12
     for row in rows:
         assert open_image(row["image"]).getpixel((0, 0))[0] == (row["label"] + 1) * 50
 
@@ -83,8 +84,10 @@ def test_parquet_with_names_numbers_or_strings(tmp_path):
         rows = Dataset.from_dict({"img": images, "label": labels, "other": ["?"] * 3}, features=features)
         rows.to_parquet(tmp_path / f"{name}.parquet")
         data = load_images(data_files={"train": str(tmp_path / f"{name}.parquet")})["train"]
-        assert data.column_names == ["image", "label"] and data.features["label"].names == names
-        assert data["label"] == [1, 0, 1] and open_image(data[2]["image"]).getpixel((0, 0)) == 3
+        assert data.column_names == ["image", "label"]
+        assert data.features["label"].names == names
+        assert data["label"] == [1, 0, 1]
+        assert open_image(data[2]["image"]).getpixel((0, 0)) == 3
 
 
 def test_a_parquet_file_without_features(folders, tmp_path):
@@ -92,7 +95,8 @@ def test_a_parquet_file_without_features(folders, tmp_path):
     cells = [(folders / "train" / name / "3.png").read_bytes() for name in ("bee", "ant")]
     pq.write_table(pa.table({"id": [7, 8], "image": cells, "label": ["bee", "ant"]}), tmp_path / "plain.parquet")
     data = load_images(data_files={"train": str(tmp_path / "plain.parquet")})["train"]
-    assert data["label"] == [1, 0] and open_image(data[1]["image"]).getpixel((0, 0)) == (50, 3, 0)
+    assert data["label"] == [1, 0]
+    assert open_image(data[1]["image"]).getpixel((0, 0)) == (50, 3, 0)
 
 
 def parquet(path, labels, kind):
@@ -175,8 +179,9 @@ def test_exif_orientation_is_applied():
     exif[0x0112] = 6  # to be turned by 90 degrees
     with io.BytesIO() as file:
         image.save(file, "PNG", exif=exif)
-        found = open_image({"bytes": file.getvalue(), "path": None})
-    assert found.size == (4, 6) and found.tobytes() == image.rotate(-90, expand=True).tobytes()
+        opened = open_image({"bytes": file.getvalue(), "path": None})
+    assert opened.size == (4, 6)
+    assert opened.tobytes() == image.rotate(-90, expand=True).tobytes()
 
 
 def test_a_decompression_bomb_is_an_error(monkeypatch, tmp_path):
@@ -207,7 +212,8 @@ def test_the_transform_resizes_and_normalizes(num_channels):
     assert evaluated["pixel_values"].shape == (3, num_channels, 16, 16)
     assert evaluated["labels"].tolist() == rows["label"]
     plain = rows.with_transform(make_transform(processor, num_channels, do_normalize=False))[:]["pixel_values"]
-    assert plain.min() >= 0 and plain.max() <= 1
+    assert plain.min() >= 0
+    assert plain.max() <= 1
     np.testing.assert_allclose((plain - 0.2) / 0.5, evaluated["pixel_values"], atol=1e-5)
 
 
@@ -265,5 +271,6 @@ def test_align_labels_uses_the_models_numbers():
     features = Features({"image": ImageFeature(decode=False), "label": ClassLabel(names=["A", "a"])})
     rows = Dataset.from_dict({"image": [{"bytes": b"", "path": None}] * 3, "label": [0, 1, 0]}, features=features)
     for data in (rows, rows.to_iterable_dataset()):
-        found = align_labels(data, {"a": 0, "A": 1})
-        assert [row["label"] for row in found] == [1, 0, 1] and found.features["label"].names == ["a", "A"]
+        renumbered = align_labels(data, {"a": 0, "A": 1})
+        assert [row["label"] for row in renumbered] == [1, 0, 1]
+        assert renumbered.features["label"].names == ["a", "A"]

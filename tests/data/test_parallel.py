@@ -178,10 +178,13 @@ def test_tokenized_pairs_have_the_models_features(tokenizer):
     # the empty and the over-long pair are gone
     assert features["source"] == ["ein Hund", "eine Katze"]
     row = features[1]
-    assert row["input_ids"] == tokenizer("eine Katze").input_ids and row["labels"] == tokenizer("a cat").input_ids
+    assert row["input_ids"] == tokenizer("eine Katze").input_ids
+    assert row["labels"] == tokenizer("a cat").input_ids
     assert row["length"] == len(row["input_ids"])
     kept = tokenize_pairs(make_dataset(PAIRS), tokenizer, max_source_length=15, drop=False)
-    assert len(kept) == 4 and len(kept[3]["input_ids"]) == 15 and kept[3]["input_ids"][-1] == tokenizer.eos_token_id
+    assert len(kept) == 4
+    assert len(kept[3]["input_ids"]) == 15
+    assert kept[3]["input_ids"][-1] == tokenizer.eos_token_id
 
 
 def test_labels_come_from_the_target_tokenizer(tokenizer):
@@ -239,11 +242,12 @@ print([file["filename"] for file in tokenize_pairs(data, tokenizer).cache_files]
 
 def test_tokens_are_kept_for_the_next_run(tmp_path):
     """Another process, whose hashes are others, finds them in the cache."""
-    file, found = write(tmp_path, "csv"), []
+    file, caches = write(tmp_path, "csv"), []
     for seed in "01":
         environment = {**os.environ, "PYTHONHASHSEED": seed}
         command = [sys.executable, "-c", RUN, *file]
         run = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
         files = ast.literal_eval(run.stdout.splitlines()[-1])
-        found.append({name: os.stat(name).st_mtime_ns for name in files})
-    assert found[0] and found[1] == found[0]
+        caches.append({name: os.stat(name).st_mtime_ns for name in files})
+    assert caches[0]
+    assert caches[1] == caches[0]

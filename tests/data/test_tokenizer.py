@@ -62,7 +62,8 @@ def test_ids_are_sentencepieces(monkeypatch, texts, model_type):
 def test_loads_as_a_plain_fast_tokenizer(tmp_path, texts, model_type):
     tokenizer = train_tokenizer(texts, 300, model_type, extra_tokens=["<en_US>"])
     tokenizer.save_pretrained(tmp_path)
-    assert not list(tmp_path.glob("*.py")) and not list(tmp_path.glob("*.model"))
+    assert not list(tmp_path.glob("*.py"))
+    assert not list(tmp_path.glob("*.model"))
     loaded = AutoTokenizer.from_pretrained(tmp_path)
     assert isinstance(loaded, PreTrainedTokenizerFast)
     for text in ["The dog sat.", "<en_US> 3/4/05", "<s>", *HARD]:
@@ -73,7 +74,8 @@ def test_loads_as_a_plain_fast_tokenizer(tmp_path, texts, model_type):
         == "The dog sat on the mat."
     )
     batch = loaded(["The cat", "The cat sat on"], padding=True)
-    assert batch.input_ids[0][-1] == 0 and batch.attention_mask[0][-1] == 0
+    assert batch.input_ids[0][-1] == 0
+    assert batch.attention_mask[0][-1] == 0
 
 
 def test_special_tokens_in_a_text_are_text(texts):

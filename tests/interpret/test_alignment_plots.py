@@ -31,7 +31,8 @@ def test_the_heat_map_has_tokens_and_weights():
     np.testing.assert_array_equal(image.get_array(), alignment.weights)
     # row 0 is on top, weight 1 white, weight 0 black
     assert ax.get_ylim()[0] > ax.get_ylim()[1]
-    assert image.to_rgba(1.0)[:3] == to_rgb("white") and image.to_rgba(0.0)[:3] == to_rgb("black")
+    assert image.to_rgba(1.0)[:3] == to_rgb("white")
+    assert image.to_rgba(0.0)[:3] == to_rgb("black")
 
 
 def test_dollar_signs_are_not_formulas(tmp_path):
@@ -56,10 +57,10 @@ def test_render_alignment_shades_the_source_tokens():
         console.print(render_alignment(alignment))
     first, second = capture.get().splitlines()[:2]
     looked, ignored = "48;2;0;0;255m", "48;2;255;255;255m"
-    assert "A" in first and first.index(looked) < first.index("Ein") < first.index(ignored) < first.index("Hund")
-    assert "dog" in second and second.index(ignored) < second.index("Ein") < second.index(looked) < second.index(
-        "Hund"
-    )
+    assert "A" in first
+    assert first.index(looked) < first.index("Ein") < first.index(ignored) < first.index("Hund")
+    assert "dog" in second
+    assert second.index(ignored) < second.index("Ein") < second.index(looked) < second.index("Hund")
 
 
 def test_render_image_shows_images_and_maps():

@@ -46,10 +46,11 @@ def make_processor():
 
 def test_mutual_information_is_highest_for_the_patch_with_the_class():
     images, labels = make_images()
-    found = mutual_information(images, labels, GRID)
-    assert found.shape == GRID and found.argmax() == 5
-    assert found[1, 2] == pytest.approx(np.log(2), abs=0.1)  # it tells all there is to tell of two classes
-    assert np.delete(found.ravel(), 5).max() < 0.2
+    information = mutual_information(images, labels, GRID)
+    assert information.shape == GRID
+    assert information.argmax() == 5
+    assert information[1, 2] == pytest.approx(np.log(2), abs=0.1)  # the entropy of two classes
+    assert np.delete(information.ravel(), 5).max() < 0.2
 
 
 def test_accuracy_of_the_best_patches():
@@ -61,9 +62,11 @@ def test_accuracy_of_the_best_patches():
     assert accuracy_by_kept(model, processor, images, labels, best, kept) == [0.5, 1.0, 1.0, 1.0]
     assert accuracy_by_kept(model, processor, images, labels, -best, kept, batch_size=7) == [0.5, 0.5, 0.5, 1.0]
     random = rank_patches("random", model, processor, images, GRID)
-    found = accuracy_by_kept(model, processor, images, labels, random, kept)
-    assert found[0] == 0.5 and found[3] == 1 and 0.55 < found[2] < 0.95
-    figure = plot_kept(kept, {"mutual_information": [0.5, 1, 1, 1], "random": found}, patches=6)
+    accuracies = accuracy_by_kept(model, processor, images, labels, random, kept)
+    assert accuracies[0] == 0.5
+    assert accuracies[3] == 1
+    assert 0.55 < accuracies[2] < 0.95
+    figure = plot_kept(kept, {"mutual_information": [0.5, 1, 1, 1], "random": accuracies}, patches=6)
     lines = figure.axes[0].lines
     assert [line.get_label() for line in lines] == ["mutual information", "random"]
     np.testing.assert_allclose(lines[0].get_xdata(), [0, 100 / 6, 50, 100])
@@ -75,8 +78,8 @@ def test_saliency_and_attention_rank_the_patches_of_each_image():
     for index, image in enumerate(pixels):
         image[1:3, 4 * index + 1 : 4 * index + 3] = 250
     images = [Image.fromarray(image) for image in pixels]
-    found = rank_patches("saliency", BrightPatch(), make_processor(), images, GRID)
-    assert found.reshape(3, -1).argmax(axis=1).tolist() == [0, 1, 2]
+    ranked = rank_patches("saliency", BrightPatch(), make_processor(), images, GRID)
+    assert ranked.reshape(3, -1).argmax(axis=1).tolist() == [0, 1, 2]
     torch.manual_seed(0)
     sizes = {"hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 8}
     config = CompactVitConfig(image_size=12, num_channels=1, tokenizer_type="patch", patch_size=2, **sizes)
@@ -84,8 +87,8 @@ def test_saliency_and_attention_rank_the_patches_of_each_image():
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.7)
     processor = CompactVitImageProcessorPil(num_channels=1, size={"height": 12, "width": 12})
-    found = rank_patches("attention", model, processor, images, (3, 3))
-    for scores, item in zip(found, attention_maps(model, processor, images)):
+    ranked = rank_patches("attention", model, processor, images, (3, 3))
+    for scores, item in zip(ranked, attention_maps(model, processor, images)):
         expected = item.rollout().reshape(3, 2, 3, 2).mean(axis=(1, 3))
         np.testing.assert_allclose(scores, expected, rtol=1e-4)
 

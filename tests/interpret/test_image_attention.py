@@ -50,17 +50,16 @@ def rollout_loop(attentions, readout, residual=0.5):
 @pytest.mark.parametrize("tokenizer_type", ["conv", "patch"])
 def test_rollout_to_the_classifiers_input(color_images, pooling_type, tokenizer_type):
     model, processor = make_vit(pooling_type=pooling_type, tokenizer_type=tokenizer_type)
-    found = attention_maps(model, processor, color_images, batch_size=2)
+    results = attention_maps(model, processor, color_images, batch_size=2)
     model.set_attn_implementation("eager")
     with torch.no_grad():
         outputs = model.eval()(**processor(color_images, return_tensors="pt"), output_attentions=True)
-    for index, item in enumerate(found):
+    for index, item in enumerate(results):
         attentions = np.stack([layer[index] for layer in outputs.attentions])
         np.testing.assert_allclose(item.attentions, attentions, atol=1e-5)
         size = attentions.shape[-1]
-        assert item.num_prefix_tokens == (pooling_type == "cls") and size == 4 * 4 * (
-            4 if tokenizer_type == "conv" else 1
-        ) + (pooling_type == "cls")
+        assert item.num_prefix_tokens == (pooling_type == "cls")
+        assert size == 4 * 4 * (4 if tokenizer_type == "conv" else 1) + (pooling_type == "cls")
         readout = {"cls": np.eye(size)[0], "mean": np.full(size, 1 / size)}.get(pooling_type)
         if pooling_type == "sequence":
             readout = outputs.pooling_weights[index].numpy()
@@ -72,7 +71,8 @@ def test_rollout_to_the_classifiers_input(color_images, pooling_type, tokenizer_
         through = (readout @ attentions[-1, 1])[item.num_prefix_tokens :]
         np.testing.assert_allclose(item.head_map(-1, 1).flatten(), through, atol=1e-5)
         best = outputs.logits[index].softmax(-1)
-        assert item.score == pytest.approx(float(best.max())) and item.label == f"LABEL_{int(best.argmax())}"
+        assert item.score == pytest.approx(float(best.max()))
+        assert item.label == f"LABEL_{int(best.argmax())}"
         assert item.image.tobytes() == color_images[index].tobytes()
 
 
@@ -91,14 +91,17 @@ def test_implementation_and_mode_are_restored(color_images):
     model.set_attn_implementation("sdpa")
     model.train()
     attention_maps(model, processor, color_images)
-    assert model.config._attn_implementation == "sdpa" and model.training
+    assert model.config._attn_implementation == "sdpa"
+    assert model.training
 
 
 def test_transformers_vit(color_images):
     config = ViTConfig(image_size=16, patch_size=4, hidden_size=8, num_hidden_layers=2, num_attention_heads=2)
     processor = ViTImageProcessorPil(size={"height": 16, "width": 16})
     item = attention_maps(ViTForImageClassification(config), processor, color_images)[0]
-    assert item.grid == (4, 4) and item.num_prefix_tokens == 1 and item.pooling_weights is None
+    assert item.grid == (4, 4)
+    assert item.num_prefix_tokens == 1
+    assert item.pooling_weights is None
     np.testing.assert_allclose(item.rollout().flatten(), rollout_loop(item.attentions, np.eye(17)[0])[1:], atol=1e-6)
     with pytest.raises(ValueError, match="no sequence pool"):
         item.pooling_map()
@@ -124,7 +127,8 @@ def test_non_local_blocks_on_several_grids(color_images):
         image_size=16, hidden_sizes=[4, 4, 4], depths=[1] * 3, attention_type="non_local", attention_stages=[2, 3]
     )
     item = attention_maps(AttentionCnnForImageClassification(config), make_vit()[1], color_images)[0]
-    assert item.grid == (4, 4) and item.attentions.shape == (1, 1, 16, 16)
+    assert item.grid == (4, 4)
+    assert item.attentions.shape == (1, 1, 16, 16)
     config.spatial_transformer, config.warped_size = "affine", 8
     with pytest.raises(ValueError, match="inside the window .* Use `windows`"):
         attention_maps(AttentionCnnForImageClassification(config), make_vit()[1], color_images)
@@ -133,7 +137,8 @@ def test_non_local_blocks_on_several_grids(color_images):
 def test_a_model_without_a_head(color_images):
     model, processor = make_vit()
     item = attention_maps(CompactVitModel(model.config), processor, color_images)[0]
-    assert item.label == "" and item.rollout().shape == (8, 8)
+    assert item.label == ""
+    assert item.rollout().shape == (8, 8)
 
 
 def test_models_layers_and_images_without_maps_are_errors(color_images):
@@ -163,9 +168,9 @@ def test_exif_orientation_is_applied_to_image_and_maps(color_images):
         color_images[0].save(file, "PNG", exif=exif)
         turned = Image.open(io.BytesIO(file.getvalue()))
     upright = color_images[0].rotate(-90, expand=True)
-    found, expected = attention_maps(model, processor, [turned]), attention_maps(model, processor, [upright])
-    assert found[0].image.size == upright.size == (20, 24)
-    np.testing.assert_array_equal(found[0].attentions, expected[0].attentions)
+    results, expected = attention_maps(model, processor, [turned]), attention_maps(model, processor, [upright])
+    assert results[0].image.size == upright.size == (20, 24)
+    np.testing.assert_array_equal(results[0].attentions, expected[0].attentions)
 
 
 @pytest.mark.parametrize(
@@ -199,19 +204,21 @@ def test_maps_cover_the_crop(color_images):
     processor = CompactVitImageProcessorPil(
         do_center_crop=True, size={"shortest_edge": 16}, crop_size={"height": 16, "width": 16}
     )
-    found = attention_maps(model, processor, color_images[:1])[0]
-    assert found.image.size == (20, 20) and color_images[0].size == (24, 20)
-    np.testing.assert_array_equal(np.asarray(found.image), np.asarray(color_images[0])[:, 1:21])
+    item = attention_maps(model, processor, color_images[:1])[0]
+    assert item.image.size == (20, 20)
+    assert color_images[0].size == (24, 20)
+    np.testing.assert_array_equal(np.asarray(item.image), np.asarray(color_images[0])[:, 1:21])
 
 
 def test_readout_of_dinov2_and_clip(color_images):
     sizes = {"image_size": 16, "patch_size": 8, "hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2}
     processor = ViTImageProcessorPil(size={"height": 16, "width": 16})
-    found = attention_maps(Dinov2ForImageClassification(Dinov2Config(**sizes)), processor, color_images[:1])[0]
-    assert found.readout.tolist() == [0.5, *[0.125] * 4]
+    item = attention_maps(Dinov2ForImageClassification(Dinov2Config(**sizes)), processor, color_images[:1])[0]
+    assert item.readout.tolist() == [0.5, *[0.125] * 4]
     clip = CLIPForImageClassification(CLIPConfig(vision_config={**sizes, "intermediate_size": 8}, num_labels=2))
-    found = attention_maps(clip, processor, color_images[:1])[0]
-    assert found.readout.tolist() == [0, *[0.25] * 4] and found.grid == (2, 2)
+    item = attention_maps(clip, processor, color_images[:1])[0]
+    assert item.readout.tolist() == [0, *[0.25] * 4]
+    assert item.grid == (2, 2)
 
 
 def test_models_in_half_precision(color_images):
@@ -227,6 +234,6 @@ def test_models_in_half_precision(color_images):
 def test_rollout_of_negative_weights_is_an_error(color_images):
     options = {"num_labels": 2, "hidden_sizes": [8], "depths": [1]}
     config = AttentionCnnConfig(attention_type="non_local", pairwise_function="dot_product", **options)
-    found = attention_maps(AttentionCnnForImageClassification(config), make_vit()[1], color_images[:1])[0]
+    item = attention_maps(AttentionCnnForImageClassification(config), make_vit()[1], color_images[:1])[0]
     with pytest.raises(ValueError, match="weights that are not negative"):
-        found.rollout()
+        item.rollout()

@@ -11,9 +11,10 @@ from hf_attention.interpret import attention_maps, overlay, plot_attention_grid,
 def test_bright_is_where_the_map_is_high():
     values = np.zeros((4, 4))
     values[0, 3] = 1
-    found = np.asarray(overlay(Image.new("L", (8, 8), 0), values, opacity=1.0).convert("L"), dtype=int)
-    assert found.shape == (224, 224)
-    assert found[10, -10] > 200 and found[-10, 10] < 10
+    pixels = np.asarray(overlay(Image.new("L", (8, 8), 0), values, opacity=1.0).convert("L"), dtype=int)
+    assert pixels.shape == (224, 224)
+    assert pixels[10, -10] > 200
+    assert pixels[-10, 10] < 10
 
 
 def test_opacity_size_and_uniform_maps():
@@ -33,7 +34,8 @@ def test_plot_attention_grid_has_layers_rollout_and_pool(color_images, pooling_t
     figure = plot_attention_grid(attention_maps(model, processor, color_images))
     assert len(figure.axes) == 3 * columns
     titles = [ax.get_title() for ax in figure.axes[:columns]]
-    assert titles[1:5] == ["layer 1", "layer 2", "layer 3", "rollout"] and titles[0].startswith("LABEL_")
+    assert titles[1:5] == ["layer 1", "layer 2", "layer 3", "rollout"]
+    assert titles[0].startswith("LABEL_")
     figure.savefig(tmp_path / "grid.png")
     assert len(set(Image.open(tmp_path / "grid.png").convert("L").get_flattened_data())) > 20
     with pytest.raises(ValueError, match="`attentions` is empty"):
@@ -43,7 +45,8 @@ def test_plot_attention_grid_has_layers_rollout_and_pool(color_images, pooling_t
 def test_plot_heads_has_a_panel_per_head(color_images):
     model, processor = make_vit()
     figure = plot_heads(attention_maps(model, processor, color_images)[0])
-    assert [ax.get_title() for ax in figure.axes][-1] == "layer 3, head 2" and len(figure.axes) == 6
+    assert [ax.get_title() for ax in figure.axes][-1] == "layer 3, head 2"
+    assert len(figure.axes) == 6
 
 
 def test_sixteen_bits_and_class_names_that_look_like_formulas(color_images, tmp_path):

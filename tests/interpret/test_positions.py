@@ -11,7 +11,8 @@ from hf_attention.interpret import ImageAttention, attention_maps, plot_position
 def test_the_row_of_the_position_over_the_pixel(gray_images):
     model = make_cnn(attention_type="non_local")  # 10 x 10 positions of an image of 24 x 20 pixels
     item = attention_maps(model, make_gray_processor(), gray_images)[0]
-    assert item.grid == (10, 10) and item.num_prefix_tokens == 0
+    assert item.grid == (10, 10)
+    assert item.num_prefix_tokens == 0
     weights = item.attentions[-1, 0]
     np.testing.assert_allclose(position_map(item, (0, 0)), weights[0].reshape(10, 10))
     np.testing.assert_allclose(position_map(item, (23, 19)), weights[99].reshape(10, 10))

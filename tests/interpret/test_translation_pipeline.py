@@ -26,9 +26,9 @@ def test_results_equal_those_of_align(small_run, translator, batch_size, options
     folder, _ = small_run
     model, tokenizer = AutoModelForSeq2SeqLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
     expected = iter(align(model, tokenizer, TEXTS, batch_size=batch_size, **options))
-    found = translator(TEXTS, batch_size=batch_size, **options)
-    assert len(found) == 3
-    for results in found:
+    results_of_texts = translator(TEXTS, batch_size=batch_size, **options)
+    assert len(results_of_texts) == 3
+    for results in results_of_texts:
         assert len(results) == options.get("num_return_sequences", 1)
         for result in results:
             alignment = next(expected)
@@ -75,8 +75,9 @@ def test_the_target_tokenizer_must_match_the_revision(hub, tmp_path):
         create_branch("alice/pair", branch=revision, exist_ok=True)
         upload_folder(repo_id="alice/pair", folder_path=tmp_path / revision, revision=revision)
     for name in ("alice/pair", str(tmp_path / "main")):
-        found = pipeline("translation-with-alignment", model=name).target_tokenizer
-        assert "g" in found.get_vocab() and "t" not in found.get_vocab()
+        loaded = pipeline("translation-with-alignment", model=name).target_tokenizer
+        assert "g" in loaded.get_vocab()
+        assert "t" not in loaded.get_vocab()
     options = {"task": "translation-with-alignment", "model": "alice/pair", "revision": "next"}
     with pytest.raises(ValueError, match=r"another `revision` than alice/pair's default branch: .*`target_tokenizer="):
         pipeline(**options)

@@ -11,9 +11,9 @@ TEXTS = {"predictions": ["the cat sat on the mat .", "a dog"], "references": ["t
 
 
 def test_bleu_and_chrf_are_sacrebleus():
-    found = Bleu().compute(**TEXTS)
-    assert found["bleu"] == sacrebleu.corpus_bleu(TEXTS["predictions"], [TEXTS["references"]]).score
-    assert "tok:13a" in found["signature"]
+    scores = Bleu().compute(**TEXTS)
+    assert scores["bleu"] == sacrebleu.corpus_bleu(TEXTS["predictions"], [TEXTS["references"]]).score
+    assert "tok:13a" in scores["signature"]
     assert "tok:char" in Bleu().compute(**TEXTS, tokenize="char")["signature"]
     assert ChrF().compute(**TEXTS)["chrf"] == sacrebleu.corpus_chrf(TEXTS["predictions"], [TEXTS["references"]]).score
 
@@ -23,8 +23,9 @@ def test_lowercase_and_word_order():
     upper = {**TEXTS, "predictions": [text.upper() for text in predictions]}
     assert Bleu().compute(**upper)["bleu"] < 50
     expected = sacrebleu.corpus_bleu(predictions, references).score
-    found = Bleu().compute(**upper, lowercase=True)
-    assert found["bleu"] == pytest.approx(expected) and "case:lc" in found["signature"]
+    scores = Bleu().compute(**upper, lowercase=True)
+    assert scores["bleu"] == pytest.approx(expected)
+    assert "case:lc" in scores["signature"]
     for order in (1, 2):
         expected = sacrebleu.corpus_chrf(predictions, references, word_order=order).score
         assert ChrF().compute(**TEXTS, word_order=order)["chrf"] == expected != ChrF().compute(**TEXTS)["chrf"]
@@ -45,11 +46,11 @@ def test_alignment_error_by_hand():
     assert AlignmentError().compute(predictions=[prediction], references=[reference]) == {"alignment_error": 0.25}
     # over a corpus the counts are summed; sure links are possible ones too
     second = {"sure": [[0, 1]], "possible": []}
-    found = AlignmentError().compute(predictions=[prediction, [[0, 1]]], references=[reference, second])
-    assert found["alignment_error"] == pytest.approx(1 - (3 + 2) / (4 + 2))
+    scores = AlignmentError().compute(predictions=[prediction, [[0, 1]]], references=[reference, second])
+    assert scores["alignment_error"] == pytest.approx(1 - (3 + 2) / (4 + 2))
     only_possible = {"sure": [], "possible": [[0, 0], [1, 1]]}
-    found = AlignmentError().compute(predictions=[prediction], references=[only_possible])
-    assert found["alignment_error"] == pytest.approx(1 / 3)
+    scores = AlignmentError().compute(predictions=[prediction], references=[only_possible])
+    assert scores["alignment_error"] == pytest.approx(1 / 3)
     with pytest.raises(ValueError, match="no links"):
         AlignmentError().compute(predictions=[[]], references=[{"sure": [], "possible": []}])
 
