@@ -19,7 +19,8 @@ from .folder import check_only_contains, read_text, write_text
 
 TITLE = "What a model attends to"
 PACKAGE_PARTS = ("data", "interpret", "models")  # copied into the Space: the package is not on PyPI
-REQUIREMENTS = ("datasets", "matplotlib", "numpy", "pillow", "torch", "transformers")  # README.md sets the version of gradio
+# README.md sets the version of gradio
+REQUIREMENTS = ("datasets", "matplotlib", "numpy", "pillow", "torch", "transformers")
 APP = '''"""{title}: translation with its alignment, image classification with its attention maps."""
 
 from hf_attention.interpret.app import launch_app
