@@ -226,7 +226,7 @@ def test_fine_tuning_starts_from_the_weights_of_the_model(small_run, tmp_path):
     before, after = weights(folder), weights(tmp_path / "child")
     change = (before["lm_head.weight"] - after["lm_head.weight"]).abs().max()
     assert 0 < change < 0.1
-    # a folder is no name on the Hub
+    # a folder is not a name on the Hub
     assert "base_model" not in (tmp_path / "child" / "README.md").read_text()
 
 
