@@ -13,6 +13,7 @@ from subprocess_utils import run_code
 
 import hf_attention
 from hf_attention.hub.card import METRICS, describe_device, describe_versions, draw_curves
+from hf_attention.hub.card_merge import digest_card, read_card
 from hf_attention.hub.translation_card import TranslationCardFacts, write_translation_card
 from hf_attention.training.arguments import TranslationTrainingArguments
 
@@ -22,23 +23,26 @@ def test_the_card_shows_the_results_and_options_of_the_run(small_run):
     card = ModelCard.load(folder / "README.md")
     data = card.data
     assert (data.library_name, data.pipeline_tag, data.license) == ("transformers", "translation", "apache-2.0")
-    assert {"ko", "en", "de", "ar"} <= set(data.language) and "bahdanau" in data.tags
+    assert {"ko", "en", "de", "ar"} <= set(data.language)
+    assert "bahdanau" in data.tags
     shown = {result.metric_type: result.metric_value for result in data.eval_results}
     for name in ("bleu", "chrf", "exact_match", "alignment_error"):
         assert shown[name] == pytest.approx(results[f"test_{name}"], abs=1e-5)
     text = card.text
     assert f"| BLEU | {results['test_bleu']:.2f} |" in text
     assert f"| alignment error | {results['test_alignment_error']:.4f} |" in text
-    assert "tok:13a" in text and "train 400, validation 40, test 40 pairs" in text
-    assert (
-        "| learning_rate | 0.003 |" in text
-        and "| steps | 30 |" in text
-        and "| lr_scheduler_type | linear |" in text
-        and "| `hidden_size` | `128` |" in text
-    )
+    assert "tok:13a" in text
+    assert "train 400, validation 40, test 40 pairs" in text
+    assert "| learning_rate | 0.003 |" in text
+    assert "| steps | 30 |" in text
+    assert "| lr_scheduler_type | linear |" in text
+    assert "| `hidden_size` | `128` |" in text
     assert describe_versions() in text
-    assert 'model="bahdanau-small"' in text and "trust_remote_code=True" in text
-    assert "{{" not in text and "{%" not in text and "More information needed" not in text
+    assert 'model="bahdanau-small"' in text
+    assert "trust_remote_code=True" in text
+    assert "{{" not in text
+    assert "{%" not in text
+    assert "More information needed" not in text
 
 
 @pytest.mark.parametrize(
@@ -65,7 +69,8 @@ def test_the_figures_exist(small_run):
     for name in ("assets/alignment.png", "assets/curves.png"):
         assert f"]({name})" in text
         picture = Image.open(folder / name).convert("L")
-        assert picture.width > 300 and len(set(picture.get_flattened_data())) > 20
+        assert picture.width > 300
+        assert len(set(picture.get_flattened_data())) > 20
 
 
 def test_a_folder_without_a_run_is_an_error(tmp_path):
@@ -87,10 +92,17 @@ def test_model_cards_in_the_repository_show_the_results_next_to_them(name):
     results = json.loads((folder / "all_results.json").read_text())
     metrics = {key: results[f"test_{key}"] for key in METRICS if f"test_{key}" in results}
     shown = {result.metric_type: result.metric_value for result in card.data.eval_results}
-    assert metrics and shown == pytest.approx(metrics, abs=1e-5)
+    assert metrics
+    assert shown == pytest.approx(metrics, abs=1e-5)
     section = card.text.split("## Results")[1].split("\n## ")[0]
     for key, value in metrics.items():
         assert f"| {METRICS[key][0]} | {value:{METRICS[key][1]}} |" in section
+
+
+@pytest.mark.parametrize("name", ["bahdanau-dates", "compact-vit-digits"])
+def test_model_cards_in_the_repository_are_as_generated(name):
+    card = read_card((Path(__file__).parents[2] / "model_cards" / name / "README.md").read_text("utf-8"))
+    assert card.digests == digest_card(card)
 
 
 def test_rates_are_drawn_from_0_to_100(tmp_path, monkeypatch):

@@ -86,7 +86,8 @@ def test_a_translation_card(hub, folder):
     compare(folder, "translation_card.md")
     check_by_the_hub(hub, folder, "model")
     data = ModelCard.load(folder / "README.md").data
-    assert data.model_name == "my-model" and {result.metric_type for result in data.eval_results} >= {
+    assert data.model_name == "my-model"
+    assert {result.metric_type for result in data.eval_results} >= {
         "bleu",
         "accuracy",
     }
@@ -110,7 +111,8 @@ def test_validation_metrics_are_not_shown_as_test_results(folder):
             dataclasses.replace(facts, split=split),
         )
         listed = {(result.dataset_split, result.metric_value) for result in card.data.eval_results}
-        assert (split, shown) in listed and {other for other, _ in listed} == {split}
+        assert (split, shown) in listed
+        assert {other for other, _ in listed} == {split}
         assert (folder / ".eval_results" / "test.yaml").is_file() == kept
 
 

@@ -32,10 +32,15 @@ def test_the_card_shows_the_results_and_options_of_the_run(small_vision_run):
     assert "train 320, validation 60, test 60 images, of 10 classes" in text
     for row in ("crop_padding | 1", "mixup_alpha | 0.2", "label_smoothing_factor | 0.1", "ema_decay | 0.8"):
         assert f"| {row} |" in text
-    assert "| `hidden_size` | `32` |" in text and describe_versions() in text and "2104.05704" in text
-    assert 'model="compact-vit-small"' in text and "trust_remote_code=True" in text
+    assert "| `hidden_size` | `32` |" in text
+    assert describe_versions() in text
+    assert "2104.05704" in text
+    assert 'model="compact-vit-small"' in text
+    assert "trust_remote_code=True" in text
     assert "convolutional tokenizer, sequence pooling" in text
-    assert "{{" not in text and "{%" not in text and "id2label" not in text
+    assert "{{" not in text
+    assert "{%" not in text
+    assert "id2label" not in text
 
 
 def test_the_figures_exist(small_vision_run):
@@ -44,7 +49,8 @@ def test_the_figures_exist(small_vision_run):
     for name in ("assets/attention.png", "assets/confusion.png", "assets/curves.png"):
         assert f"]({name})" in text
         picture = Image.open(folder / name).convert("L")
-        assert picture.width > 300 and len(set(picture.get_flattened_data())) > 20
+        assert picture.width > 300
+        assert len(set(picture.get_flattened_data())) > 20
 
 
 def test_the_most_frequent_errors_come_first(tmp_path):

@@ -125,11 +125,14 @@ def test_published_models_load_by_name(published, small_run, small_vision_run, t
 def test_code_and_private_models_need_permission(published, tmp_path):
     # the code of a repository does not run unasked
     ran = run(published, tmp_path / "a", UNTRUSTED, "alice/dates-model", token=None)
-    assert ran.returncode != 0 and "trust_remote_code" in ran.stderr
+    assert ran.returncode != 0
+    assert "trust_remote_code" in ran.stderr
     for token in (None, "hf_bob"):
         ran = run(published, tmp_path / "b", UNTRUSTED, "alice/digits-model", token=token)
-        assert ran.returncode != 0 and "alice/digits-model is not a local folder" in ran.stderr.replace("'", "")
-        assert "private" in ran.stderr and "hf_bob" not in ran.stderr
+        assert ran.returncode != 0
+        assert "alice/digits-model is not a local folder" in ran.stderr.replace("'", "")
+        assert "private" in ran.stderr
+        assert "hf_bob" not in ran.stderr
 
 
 def test_a_published_model_is_fine_tuned_and_published(published, tmp_path):
@@ -146,26 +149,33 @@ def test_a_published_model_is_fine_tuned_and_published(published, tmp_path):
     repository = published.repository("alice/child")
     # the Trainer's pushes on the way, and ours at the end: one commit that holds everything
     ours, *trainers, _ = repository.history
-    assert ours == "End of training" and trainers  # pushed in the background, so some may be missing
+    assert ours == "End of training"
+    assert trainers  # pushed in the background, so some may be missing
     assert set(trainers) <= {f"Training in progress, step {step}" for step in (2, 4)}
-    assert repository.private and "training_args.bin" in repository.files()  # the Trainer's, which must hold no token
+    assert repository.private
+    assert "training_args.bin" in repository.files()  # the Trainer's, which must hold no token
     card = ModelCard(published.read("alice/child", "README.md").decode())
-    assert card.data.base_model == "alice/dates-model" and card.data.datasets == ["alice/dates"]
+    assert card.data.base_model == "alice/dates-model"
+    assert card.data.datasets == ["alice/dates"]
     assert results["test_alignment_error"] == pytest.approx(
         next(result.metric_value for result in card.data.eval_results if result.metric_type == "alignment_error"),
         abs=1e-5,
     )
     evaluated = published.read("alice/child", ".eval_results/test.yaml").decode()
-    assert "id: alice/dates" in evaluated and "task_id: exact_match" in evaluated
-    assert "More information needed" not in card.text and 'model="alice/child"' in card.text
+    assert "id: alice/dates" in evaluated
+    assert "task_id: exact_match" in evaluated
+    assert "More information needed" not in card.text
+    assert 'model="alice/child"' in card.text
     options = json.loads(published.read("alice/child", "training_args.json"))
-    assert options["max_steps"] == 4 and options["model_name_or_path"] == "alice/dates-model"
+    assert options["max_steps"] == 4
+    assert options["model_name_or_path"] == "alice/dates-model"
     kept = [file.read_bytes() for file in (tmp_path / "child").rglob("*") if file.is_file()]
     for data in [*kept, *published.blobs.values()]:
         assert b"hf_alice" not in data
     child = AutoModelForSeq2SeqLM.from_pretrained("alice/child").state_dict()
     parent = AutoModelForSeq2SeqLM.from_pretrained("alice/dates-model").state_dict()
-    assert child.keys() == parent.keys() and not torch.equal(child["lm_head.weight"], parent["lm_head.weight"])
+    assert child.keys() == parent.keys()
+    assert not torch.equal(child["lm_head.weight"], parent["lm_head.weight"])
 
 
 def commit(hub, name: str, files: dict[str, bytes], kind: str = "dataset"):
@@ -212,7 +222,8 @@ def test_training_on_an_imagefolder_from_the_hub(hub, tmp_path, streaming):
     repository = hub.repository("alice/shades-model")
     assert repository.history == ["End of training", "initial commit"]
     card = ModelCard(hub.read("alice/shades-model", "README.md").decode())
-    assert card.data.datasets == ["alice/shades"] and "light" in card.text
+    assert card.data.datasets == ["alice/shades"]
+    assert "light" in card.text
     assert AutoModelForImageClassification.from_pretrained("alice/shades-model").config.id2label[1] == "light"
 
 
@@ -224,8 +235,10 @@ def test_a_private_data_set_loads_with_a_token_only(hub, tmp_path):
     streamed = load_dataset("alice/secret", split="train", streaming=True)
     assert next(iter(streamed))["source"] == load_dates(30, 10, 10)["train"][0]["source"]
     card = DatasetCard(hub.read("alice/secret", "README.md", kind="dataset").decode())
-    assert card.data.task_categories == ["translation"] and "ko" in card.data.language
-    assert 'load_dataset("alice/secret")' in card.text and "| test | 10 |" in card.text
+    assert card.data.task_categories == ["translation"]
+    assert "ko" in card.data.language
+    assert 'load_dataset("alice/secret")' in card.text
+    assert "| test | 10 |" in card.text
     code = "import datasets; datasets.load_dataset('alice/secret')"
     ran = run(hub, tmp_path / "cache", code, token="hf_bob")
     assert "DatasetNotFoundError: Dataset 'alice/secret' doesn't exist on the Hub or cannot be accessed" in ran.stderr
