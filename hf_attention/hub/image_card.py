@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from sklearn.metrics import confusion_matrix
 from transformers import PreTrainedModel, TrainingArguments
 
+from ..data.image_utils import class_names
 from ..interpret.fonts import find_fonts
 from ..interpret.views import View
 from .card import CardFacts, read_run, write_card
@@ -56,7 +57,7 @@ def write_image_classification_card(
     """
     read_run(output_dir)
     folder = Path(output_dir)
-    names = [name for _, name in sorted((int(index), name) for index, name in (model.config.id2label or {}).items())]
+    names = class_names(model.config)
     shown: dict[str, Any] = {"test_size": None, "confusion_figure": None, "confused": []}
     if facts.split is not None and facts.references is not None:
         matrix = confusion_matrix(facts.references, facts.predictions, labels=range(len(names)))

@@ -26,7 +26,7 @@ from transformers.trainer_utils import PredictionOutput
 from transformers.utils import logging
 
 from ..data.augmentation import ImageAugmentation
-from ..data.image_utils import MODES, convert_mode, processed_size
+from ..data.image_utils import MODES, class_names, convert_mode, processed_size
 from ..data.images import align_labels, check_images, load_images, make_transform, open_image
 from ..hub.image_card import ImageCardFacts, write_image_classification_card
 from ..interpret.views import plot_attention
@@ -107,7 +107,7 @@ def make_model(model_args: ImageModelArguments, names: list[str]) -> PreTrainedM
 
     source = {"revision": model_args.model_revision, "trust_remote_code": model_args.trust_remote_code}
     config = AutoConfig.from_pretrained(name, **source)
-    trained = list_classes(config)
+    trained = class_names(config)
     is_named = trained != [f"LABEL_{index}" for index in range(len(trained))]
     is_another = len(trained) != len(names) or (is_named and set(trained) != set(names))
     if is_another and not model_args.ignore_mismatched_sizes:
@@ -225,15 +225,10 @@ def read_class_names(data: Splits) -> list[str]:
 
 def align_to_model(data: Splits, names: list[str], config: PreTrainedConfig) -> Splits:
     """Gives the classes the numbers that the model has for them, if these differ."""
-    label2id = {name: index for index, name in enumerate(list_classes(config))}
+    label2id = {name: index for index, name in enumerate(class_names(config))}
     if list(label2id) == names:
         return data
     return {split: align_labels(rows, label2id) for split, rows in data.items()}
-
-
-def list_classes(config: PreTrainedConfig) -> list[str]:
-    id2label: dict = config.id2label or {}
-    return [id2label[index] for index in range(len(id2label))]
 
 
 def train_image_classification(

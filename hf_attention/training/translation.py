@@ -25,6 +25,7 @@ from transformers.utils import logging
 from ..data.dates import FIRST, LAST, LOCALES, load_dates
 from ..data.parallel import load_parallel, tokenize_pairs
 from ..data.tokenizer import train_tokenizer
+from ..hub.folder import TARGET_TOKENIZER
 from ..hub.translation_card import TranslationCardFacts, write_translation_card
 from ..interpret.alignments import align
 from ..interpret.translation_pipeline import TranslationWithAlignmentPipeline
@@ -39,7 +40,7 @@ from .arguments import (
 from .output_folder import OutputFolder
 from .splits import Splits, check_has_train, check_streaming, describe_sizes, in_memory, read_evaluation_splits
 from .translation_scores import alignment_error, can_have_bleu, check_bleu_tokenize, compute_metrics
-from .translation_trainer import TARGET_TOKENIZER, TranslationTrainer
+from .translation_trainer import TranslationTrainer
 
 
 logger = logging.get_logger(__name__)

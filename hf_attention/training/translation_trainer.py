@@ -10,10 +10,8 @@ from torch.utils.data import SequentialSampler
 from transformers import PreTrainedTokenizerBase, Seq2SeqTrainer, Seq2SeqTrainingArguments
 from transformers.trainer_utils import EvalLoopOutput
 
+from ..hub.folder import TARGET_TOKENIZER
 from .recipe_trainer import RecipeTrainer
-
-
-TARGET_TOKENIZER = "target_tokenizer"  # sub-folder of a model with separate vocabularies
 
 
 class TranslationTrainer(RecipeTrainer, Seq2SeqTrainer):
@@ -81,4 +79,4 @@ class TranslationTrainer(RecipeTrainer, Seq2SeqTrainer):
             self.label_smoother = smoother
 
 
-__all__ = ["TARGET_TOKENIZER", "TranslationTrainer"]
+__all__ = ["TranslationTrainer"]

@@ -286,7 +286,9 @@ class BahdanauDecoder(BahdanauPreTrainedModel):
         is_first = cache is None or cache.get_seq_length() == 0
         # per source: `num_beams` or `num_return_sequences` (`len` would fix the batch size in an exported graph)
         num_targets = inputs_embeds.shape[0] // annotations.shape[0]
-        final_states = self.final_states(annotations, encoder_attention_mask, num_targets)
+        final_states = annotations.new_empty(0, 1)  # later steps with attention do not read it
+        if is_first or not self.has_attention:
+            final_states = self.final_states(annotations, encoder_attention_mask, num_targets)
         if is_first:
             keys, states = self.project_keys(annotations), self.initial_states(final_states)
         else:
