@@ -4,6 +4,7 @@ import os
 import tempfile
 
 import pytest
+import torch
 import yaml
 from loopback_hub import LoopbackHub
 from small_runs import SMALL, SMALL_VISION
@@ -21,6 +22,12 @@ from train_translation import train as train_translation  # noqa: E402
 
 def pytest_unconfigure():
     CACHE.cleanup()
+
+
+@pytest.fixture(autouse=True)
+def no_compiled_code():
+    """Code compiled in other tests counts towards the compiler's limit of recompilations."""
+    torch.compiler.reset()
 
 
 @pytest.fixture(scope="session")

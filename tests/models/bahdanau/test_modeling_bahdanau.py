@@ -265,7 +265,6 @@ def test_torch_compile():
 
 def test_compiled_training_is_that_of_the_same_functions():
     """Targets of other lengths, once they are known to vary, compile nothing anew."""
-    torch.compiler.reset()
     model = make_model().train()
     compiled = torch.compile(model, backend="eager")
     for length in (4, 6, 7, 9):

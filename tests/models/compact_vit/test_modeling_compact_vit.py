@@ -369,13 +369,6 @@ def test_gradient_checkpointing_changes_no_gradient():
         torch.testing.assert_close(parameter.grad, expected[name])
 
 
-@pytest.fixture
-def compiler():
-    """Resets the compiler, because code compiled by other tests counts towards the recompilation limit."""
-    torch.compiler.reset()
-
-
-@pytest.mark.usefixtures("compiler")
 @pytest.mark.parametrize("options", [*KINDS, {"token_keep_rate": 0.5}], ids=option_id)
 def test_compiled_model_is_one_graph_with_the_same_logits(options):
     model = make_model(**options)
@@ -383,7 +376,6 @@ def test_compiled_model_is_one_graph_with_the_same_logits(options):
     torch.testing.assert_close(compiled(make_images(model)).logits, model(make_images(model)).logits)
 
 
-@pytest.mark.usefixtures("compiler")
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_compiled_training_step_is_one_graph(dtype):
     model = make_model().train()  # with dropout of the attention and stochastic depth
@@ -393,7 +385,6 @@ def test_compiled_training_step_is_one_graph(dtype):
     assert all(parameter.grad is not None for parameter in model.parameters())
 
 
-@pytest.mark.usefixtures("compiler")
 @pytest.mark.skipif(shutil.which("g++") is None, reason="inductor compiles C++ with g++")
 @torch.no_grad()
 def test_inductor_gives_the_same_logits():

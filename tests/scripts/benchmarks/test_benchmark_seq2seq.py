@@ -93,7 +93,6 @@ def test_flops_match_those_counted_by_pytorch():
 
 def test_a_compiled_model_is_trained_too(tmp_path, monkeypatch):
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
-    torch.compiler.reset()
     torch._dynamo.utils.counters.clear()
     file = tmp_path / "seq2seq.json"
     given = ["--ways", "ours", "--parts", "training", "--compile", "--output_file", str(file)]  # the old name
