@@ -27,7 +27,7 @@ from transformers.utils import logging
 
 from ..data.augmentation import ImageAugmentation
 from ..data.image_utils import MODES, class_names, convert_mode, processed_size
-from ..data.images import align_labels, check_images, load_images, make_transform, open_image
+from ..data.images import align_labels, check_images, label_names, load_images, make_transform, open_image
 from ..hub.image_card import ImageCardFacts, write_image_classification_card
 from ..interpret.views import plot_attention
 from ..models.compact_vit import CompactVitConfig
@@ -214,7 +214,7 @@ def apply_transform(rows: Dataset | IterableDataset, transform: Callable[[dict],
 
 def read_class_names(data: Splits) -> list[str]:
     """Returns the names of the classes. Raises `ValueError` if there is only one."""
-    names = (next(iter(data.values())).features or {})["label"].names
+    names = label_names(next(iter(data.values())))
     if len(names) < 2:
         raise ValueError(
             f"The data has one class, {shorten(names)}, and nothing to tell it from. `train_file` is a folder of "
