@@ -48,6 +48,14 @@ def files(folders):
     return ["--train_file", str(folders / "train"), "--test_file", str(folders / "test")]
 
 
+def accuracy_of_pipeline(model, folders):
+    """The share of test images whose folder has the name of the predicted class."""
+    classifier = pipeline("image-classification", model=str(model))
+    files = sorted((folders / "test").glob("*/*.jpg"))
+    predictions = classifier([str(file) for file in files], top_k=1)
+    return sum(prediction[0]["label"] == file.parent.name for prediction, file in zip(predictions, files)) / len(files)
+
+
 def test_a_run_leaves_a_complete_folder(small_vision_run):
     folder, results = small_vision_run
     names = {"README.md", "all_results.json", "config.json", "model.safetensors", "preprocessor_config.json"}
@@ -56,7 +64,6 @@ def test_a_run_leaves_a_complete_folder(small_vision_run):
     assert names <= set(os.listdir(folder))
     assert json.loads((folder / "all_results.json").read_text()) == results
     assert {"train_loss", "eval_accuracy", "test_accuracy", "train_samples_per_second"} <= set(results)
-    assert 0.3 < results["test_accuracy"] <= 1  # ten classes
 
 
 def test_the_reported_accuracy_is_that_of_the_saved_model(small_vision_run):
@@ -83,7 +90,8 @@ def test_the_pipeline_accepts_paths_images_and_batches(small_vision_run, tmp_pat
     batch = classifier(images, batch_size=3, top_k=10)
     assert len(batch) == 5
     for entry, other in zip(one, batch[0]):
-        assert entry["label"] == other["label"] and entry["score"] == pytest.approx(other["score"], abs=1e-5)
+        assert entry["label"] == other["label"]
+        assert entry["score"] == pytest.approx(other["score"], abs=1e-5)
 
 
 def test_a_vit_of_transformers_is_trained_on_folders(folders, tmp_path):
@@ -91,10 +99,9 @@ def test_a_vit_of_transformers_is_trained_on_folders(folders, tmp_path):
     arguments = [*FEW, "--model_type", "vit", "--config_overrides", f"{options},intermediate_size=16"]
     arguments += ["--max_steps", "30"]
     results = train([*files(folders), *arguments, "--learning_rate", "5e-3", "--output_dir", str(tmp_path / "vit")])
-    assert results["test_accuracy"] > 0.8  # light or dark
+    assert results["test_accuracy"] == accuracy_of_pipeline(tmp_path / "vit", folders)
     card = (tmp_path / "vit" / "README.md").read_text()
     assert "A ViTForImageClassification for 2 classes, trained on images" in card
-    assert pipeline("image-classification", model=str(tmp_path / "vit"))(str(folders / "test/dark/0.jpg"))
 
 
 def test_other_classes_need_a_new_head(small_vision_run, folders, tmp_path):
@@ -105,7 +112,8 @@ def test_other_classes_need_a_new_head(small_vision_run, folders, tmp_path):
     assert not (tmp_path / "tuned").exists()
     train([*arguments, "--ignore_mismatched_sizes", "--learning_rate", "0"])
     before, after = (AutoModelForImageClassification.from_pretrained(path) for path in (folder, tmp_path / "tuned"))
-    assert after.config.id2label == {0: "dark", 1: "light"} and after.classifier.out_features == 2
+    assert after.config.id2label == {0: "dark", 1: "light"}
+    assert after.classifier.out_features == 2
     for name, value in before.model.state_dict().items():
         assert torch.equal(value, after.model.state_dict()[name])
 
@@ -117,9 +125,7 @@ def test_same_classes_in_another_order_keep_the_models_numbers(folders, tmp_path
     CompactVitImageProcessorPil(size={"height": 8, "width": 8}).save_pretrained(tmp_path / "model")
     arguments = ["--model_name_or_path", str(tmp_path / "model"), "--max_steps", "40", "--learning_rate", "1e-2"]
     results = train([*files(folders), *FEW, *arguments, "--output_dir", str(tmp_path / "out")])
-    assert results["test_accuracy"] > 0.8
-    predictions = pipeline("image-classification", model=str(tmp_path / "out"))(str(folders / "test/light/0.jpg"))
-    assert predictions[0]["label"] == "light"
+    assert results["test_accuracy"] == accuracy_of_pipeline(tmp_path / "out", folders)
     assert AutoModelForImageClassification.from_pretrained(tmp_path / "out").config.id2label[0] == "light"
 
 
@@ -150,7 +156,8 @@ def test_an_unreadable_image_during_a_run_leaves_the_last_checkpoint_complete(fo
     assert list((tmp_path / "out").glob("checkpoint-*"))
     bad.write_bytes(content)
     results = train([*arguments, "--resume_from_checkpoint", "last"])
-    assert results["train_loss"] > 0 and (tmp_path / "out" / "model.safetensors").is_file()
+    assert results["train_loss"] > 0
+    assert (tmp_path / "out" / "model.safetensors").is_file()
 
 
 def test_resume_of_a_finished_run_trains_no_more(folders, tmp_path):
@@ -169,13 +176,18 @@ def test_a_card_without_a_test_split(folders, tmp_path):
     arguments = ["--train_file", str(folders / "train"), *FEW, "--config_overrides", TINY]
     results = train([*arguments, "--output_dir", str(tmp_path / "validated")])
     card = (tmp_path / "validated" / "README.md").read_text()
-    assert "On the validation split of images (5 images)" in card and "](assets/confusion.png)" in card
+    assert "On the validation split of images (5 images)" in card
+    assert "](assets/confusion.png)" in card
     assert f"| accuracy | {results['eval_accuracy']:.4f} |" in card
-    assert "split: validation" in card and "split: test" not in card
+    assert "split: validation" in card
+    assert "split: test" not in card
     train([*arguments, "--validation_share", "0", "--output_dir", str(tmp_path / "neither")])
     card = (tmp_path / "neither" / "README.md").read_text()
-    assert "## Results" not in card and "## How to use it" in card and "](assets/attention.png)" in card
-    assert "confusion" not in card and not (tmp_path / "neither" / "assets" / "confusion.png").exists()
+    assert "## Results" not in card
+    assert "## How to use it" in card
+    assert "](assets/attention.png)" in card
+    assert "confusion" not in card
+    assert not (tmp_path / "neither" / "assets" / "confusion.png").exists()
 
 
 def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path):
@@ -344,7 +356,8 @@ def test_validation_images_are_the_same_whatever_the_seed(folders):
 
     args = ImageDataArguments(train_file=str(folders / "train"), validation_share=0.25, max_eval_samples=5)
     one, other = (load_data(args, train=True, seed=seed) for seed in (1, 2))
-    assert cells(one["validation"]) == cells(other["validation"]) and len(one["validation"]) == 5
+    assert cells(one["validation"]) == cells(other["validation"])
+    assert len(one["validation"]) == 5
     assert not cells(one["validation"]) & cells(other["train"])
     assert list(load_data(args, train=False)) == ["train"]
     args.validation_share = 0.01
@@ -394,8 +407,10 @@ def test_the_lineage_trains_by_the_same_script(model_type, processes, tmp_path):
         )
         assert run.returncode == 0, run.stderr[-3000:]
     card = (tmp_path / "out" / "README.md").read_text()
-    assert f"8 x 2 x {processes} processes" in card and "](assets/attention.png)" in card
-    assert "import plot_attention" in card and "{%" not in card
+    assert f"8 x 2 x {processes} processes" in card
+    assert "](assets/attention.png)" in card
+    assert "import plot_attention" in card
+    assert "{%" not in card
     files = {f"configuration_{model_type}.py", f"modeling_{model_type}.py", "image_processing_pil_compact_vit.py"}
     assert files <= set(os.listdir(tmp_path / "out"))
     predictions = pipeline("image-classification", model=str(tmp_path / "out"))(Image.effect_noise((8, 8), 60))

@@ -106,12 +106,14 @@ def test_biases_norms_positions_and_learned_tokens_are_not_decayed(tmp_path, poo
     trainer = make_trainer(tmp_path, make_model(pooling_type=pooling_type))
     decayed = set(trainer.get_decay_parameter_names(trainer.model))
     kept = {name for name, _ in trainer.model.named_parameters()} - decayed
-    assert "model.embeddings.position_embeddings" in kept and "classifier.weight" in decayed
+    assert "model.embeddings.position_embeddings" in kept
+    assert "classifier.weight" in decayed
     assert ("model.embeddings.cls_token" in kept) == (pooling_type == "cls")
     for name in kept:
         assert "bias" in name or "layernorm" in name or "embeddings.position" in name or "cls_token" in name
     for name in decayed:
-        assert name.endswith("weight") and "layernorm" not in name
+        assert name.endswith("weight")
+        assert "layernorm" not in name
 
 
 def test_a_model_may_compute_its_own_loss(tmp_path):
@@ -205,7 +207,8 @@ def test_no_checkpoint_is_complete_without_its_average(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         trainer.train()
     (checkpoint,) = (tmp_path / "run").glob("checkpoint-*")
-    assert (checkpoint / EMA_FILE).is_file() and not (checkpoint / "trainer_state.json").exists()
+    assert (checkpoint / EMA_FILE).is_file()
+    assert not (checkpoint / "trainer_state.json").exists()
 
 
 def test_the_average_of_the_best_checkpoint_is_loaded(tmp_path):

@@ -179,7 +179,8 @@ def test_the_plugin_does_not_ask_to_trust_its_code(small_vision_run, tmp_path):
     )
     arguments = [sys.executable, "-c", code, str(small_vision_run[0]), str(tmp_path / "digit.png")]
     run = subprocess.run(arguments, capture_output=True, text=True)
-    assert run.returncode == 0 and "score" in run.stdout, run.stderr[-3000:]
+    assert run.returncode == 0, run.stderr[-3000:]
+    assert "score" in run.stdout, run.stderr[-3000:]
 
 
 ALONE = {

@@ -37,7 +37,8 @@ def test_labels_are_smoothed_as_by_the_trainer(is_ours, num_items_in_batch, tmp_
         trainer = trainer(model=model, args=Seq2SeqTrainingArguments(**options))
         losses.append(trainer.compute_loss(model.train(), dict(inputs), num_items_in_batch=num_items_in_batch))
     torch.testing.assert_close(*losses)
-    assert trainer.label_names == ["labels"] and trainer.label_smoother is not None
+    assert trainer.label_names == ["labels"]
+    assert trainer.label_smoother is not None
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +117,8 @@ def test_compiled_training_has_the_same_losses(bf16, reader, tmp_path, monkeypat
         trainer.train()
         losses.append([entry["loss"] for entry in trainer.state.log_history if "loss" in entry])
         losses[-1].append(trainer.predict(trainer.eval_dataset).metrics["test_loss"])
-    assert losses[1] == pytest.approx(losses[0], rel=1e-2 if bf16 else 1e-4) and len(losses[0]) == 5
+    assert losses[1] == pytest.approx(losses[0], rel=1e-2 if bf16 else 1e-4)
+    assert len(losses[0]) == 5
     assert len(searched) == 6
 
 
