@@ -207,9 +207,8 @@ def make_augmentation(
 
 
 def apply_transform(rows: Dataset | IterableDataset, transform: Callable[[dict], dict]) -> Dataset | IterableDataset:
-    if isinstance(rows, IterableDataset):
-        return rows.map(transform, batched=True, remove_columns=["image", "label"])
-    return rows.with_transform(transform)
+    """Transforms rows when they are read. The trainer does so to a stream, with each process's rows alone."""
+    return rows if isinstance(rows, IterableDataset) else rows.with_transform(transform)
 
 
 def read_class_names(data: Splits) -> list[str]:
@@ -300,6 +299,7 @@ def train_image_classification(
         augmentation=augmentation,
         mix_epochs=data_args.mix_epochs,
         ema_decay=training_args.ema_decay if training_args.do_train else None,
+        stream_transform=transforms["train"],
     )
     if training_args.early_stopping_patience is not None:
         trainer.add_callback(EarlyStoppingCallback(training_args.early_stopping_patience))

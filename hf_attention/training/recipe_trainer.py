@@ -1,13 +1,24 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
-"""What both recipes add to the `Trainer`: resuming a finished run, and the share of time spent waiting for data."""
+"""What both recipes add to the `Trainer`: streams, resuming a finished run, the share of time waiting for data."""
 
 import os
 import time
+from collections.abc import Callable
 
+from accelerate.data_loader import prepare_data_loader
+from datasets import IterableDataset
+from torch.utils.data import DataLoader
 from transformers import Trainer, TrainerCallback, TrainerState
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import TrainOutput
+
+from .streams import StreamedBatches
+
+
+# of a data loader, whatever it loads
+LOADER_OPTIONS = ("collate_fn", "num_workers", "pin_memory", "persistent_workers", "prefetch_factor", "in_order")
+LOADER_OPTIONS += ("worker_init_fn", "multiprocessing_context")
 
 
 class DataWaitCallback(TrainerCallback):
@@ -48,19 +59,67 @@ class DataWaitCallback(TrainerCallback):
 class RecipeTrainer(Trainer):
     """
     A `Trainer` that trains no further when it resumes from the last checkpoint of a finished run. transformers' does
-    one more step, and would replace the run's metrics by that step's.
+    one more step, and would replace the run's metrics by that step's. It reads streams by [`StreamedBatches`], and
+    resumes in any epoch of one.
+
+    Args:
+        stream_transform (`Callable`, *optional*): `transform` of [`StreamedBatches`].
+        kwargs: of `Trainer`.
     """
 
     first_step = 0  # the global step of the checkpoint that training resumes from
 
-    def __init__(self, *args, callbacks: list[TrainerCallback] | None = None, **kwargs) -> None:
+    def __init__(
+        self,
+        *args,
+        callbacks: list[TrainerCallback] | None = None,
+        stream_transform: Callable[[dict], dict] | None = None,
+        **kwargs,
+    ) -> None:
         self.data_wait = DataWaitCallback()
+        self.stream_transform = stream_transform
         super().__init__(*args, callbacks=[self.data_wait, *(callbacks or [])], **kwargs)
 
     def train(self, resume_from_checkpoint: str | bool | None = None, *args, **kwargs) -> TrainOutput:
         if isinstance(resume_from_checkpoint, str):
             self.first_step = read_step(resume_from_checkpoint)
         return super().train(resume_from_checkpoint, *args, **kwargs)
+
+    def get_train_dataloader(self) -> DataLoader:
+        loader = super().get_train_dataloader()
+        if not isinstance(self.train_dataset, IterableDataset):
+            return loader
+        args = self.args
+        batches = StreamedBatches(
+            self.train_dataset,
+            self._train_batch_size,
+            args.world_size,
+            args.process_index,
+            args.gradient_accumulation_steps,
+            self.stream_transform,
+            args.dataloader_drop_last,
+        )
+        loader = DataLoader(batches, batch_size=None, **{name: getattr(loader, name) for name in LOADER_OPTIONS})
+        return prepare_data_loader(
+            loader, args.device, num_processes=1, process_index=0, put_on_device=True, dispatch_batches=False
+        )
+
+    def _init_training_state(
+        self, max_steps, num_update_steps_per_epoch, num_train_epochs, resume_from_checkpoint, trial
+    ) -> tuple[int, int]:
+        """
+        Returns the epoch, and how many batches of it the checkpoint was trained on. transformers takes a stream, whose
+        length it does not know, for one epoch of `max_steps`, and would resume at the start of the second.
+        """
+        epochs, batches = super()._init_training_state(
+            max_steps, num_update_steps_per_epoch, num_train_epochs, resume_from_checkpoint, trial
+        )
+        if isinstance(self.train_dataset, IterableDataset) and 0 < self.first_step < max_steps:
+            # the epoch of a checkpoint grows by 1 / max_steps a step, and to the next number at the end of the stream
+            saved = read_state(resume_from_checkpoint)
+            epochs, steps = divmod(round(saved.epoch * saved.max_steps), saved.max_steps)
+            batches = 0 if self.args.ignore_data_skip else steps * self.args.gradient_accumulation_steps
+        return epochs, batches
 
     def set_initial_training_values(self, args, dataloader):
         epochs, steps_per_epoch, *others, max_steps = super().set_initial_training_values(args, dataloader)
@@ -82,9 +141,13 @@ class RecipeTrainer(Trainer):
         self.save_metrics(split, metrics)
 
 
+def read_state(checkpoint: str) -> TrainerState:
+    return TrainerState.load_from_json(os.path.join(checkpoint, TRAINER_STATE_NAME))
+
+
 def read_step(checkpoint: str) -> int:
     """Returns the checkpoint's global step."""
-    return TrainerState.load_from_json(os.path.join(checkpoint, TRAINER_STATE_NAME)).global_step
+    return read_state(checkpoint).global_step
 
 
 __all__ = ["DataWaitCallback", "RecipeTrainer"]

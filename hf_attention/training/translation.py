@@ -7,7 +7,7 @@ from functools import partial
 from itertools import islice
 
 from babel import Locale
-from datasets import Dataset
+from datasets import Dataset, IterableDataset
 from transformers import (
     AutoConfig,
     AutoModelForSeq2SeqLM,
@@ -46,7 +46,7 @@ from .translation_trainer import TranslationTrainer
 logger = logging.get_logger(__name__)
 
 
-def load_data(args: ParallelDataArguments, train: bool = True) -> Splits:
+def load_data(args: ParallelDataArguments, train: bool = True, seed: int = 0) -> Splits:
     """Returns the splits of the data, with columns `source` and `target`."""
     if args.is_embedded:
         evaluated = args.max_eval_samples
@@ -62,6 +62,8 @@ def load_data(args: ParallelDataArguments, train: bool = True) -> Splits:
             splits[split] = splits[split].take(limit)
     if args.streaming:
         splits = read_evaluation_splits({split: splits[split] for split in args.limits if split in splits})
+        if isinstance(rows := splits.get("train"), IterableDataset):
+            splits["train"] = rows.shuffle(seed=seed, buffer_size=10_000)
     return splits
 
 
@@ -251,7 +253,7 @@ def train_translation(
     model_args.check_model_to_tune()
     if training_args.predict_with_generate:
         check_bleu_tokenize(data_args.bleu_tokenize)
-    data = load_data(data_args, training_args.do_train)
+    data = load_data(data_args, training_args.do_train, training_args.seed)
     if training_args.do_eval and "validation" not in data:
         raise ValueError("`eval_strategy` needs a validation split; the data has none. Name a `validation_file`.")
     folder = OutputFolder(training_args)
