@@ -446,8 +446,10 @@ def parse_overrides(defaults: PreTrainedConfig, overrides: str | None, from_data
             raise ValueError(f"`config_overrides` is `option=value,option=value`, but {pair!r} has no `=`.")
         if name in from_data:
             raise ValueError(f"`config_overrides`: `{name}` comes from the tokenizer or the data; it cannot be set.")
-        if not hasattr(defaults, name):
-            raise ValueError(f"`config_overrides`: {type(defaults).__name__} has no option {name}.")
+        if not hasattr(defaults, name):  # the config would keep it, with a warning
+            close = difflib.get_close_matches(name, defaults.to_dict(), n=1, cutoff=0.8)
+            hint = f"; did you mean {close[0]}?" if close else "."
+            raise ValueError(f"`config_overrides`: {type(defaults).__name__} has no option {name}{hint}")
         default = getattr(defaults, name)
         try:
             if isinstance(default, bool):
@@ -456,7 +458,7 @@ def parse_overrides(defaults: PreTrainedConfig, overrides: str | None, from_data
                 options[name] = value
             else:
                 options[name] = yaml.safe_load(value)
-                kinds = (int, float, list if isinstance(default, tuple) else type(default))
+                kinds = (int, float, list if name == "image_size" or isinstance(default, tuple) else type(default))
                 if default is not None and not isinstance(options[name], kinds):  # else the config checks it
                     raise TypeError
         except (KeyError, TypeError, yaml.YAMLError):

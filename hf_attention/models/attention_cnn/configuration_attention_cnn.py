@@ -4,11 +4,21 @@
 
 import difflib
 import os
+from collections.abc import Iterable
 from dataclasses import fields
-from typing import Literal
+from typing import Any, Literal
 
+import torch
 from huggingface_hub.dataclasses import strict
 from transformers import PreTrainedConfig
+from transformers.utils import logging
+
+
+logger = logging.get_logger(__name__)
+
+MAX_SIZE = 2**31 - 1
+MAX_LAYERS = 10_000  # more would not fail, but keep Python busy for hours
+MAX_LABELS = 1_000_000  # each has a name in the config
 
 
 @strict
@@ -16,12 +26,12 @@ class AttentionCnnConfig(PreTrainedConfig):
     r"""
     The configuration of a compact residual network (He et al. 2015, arXiv 1512.03385) for small images with optional
     attention: squeeze-and-excitation (Hu et al. 2017, arXiv 1709.01507), non-local blocks (Wang et al. 2017, arXiv
-    1711.07971), and a spatial transformer in front of the network (Jaderberg et al. 2015, arXiv 1506.02025). A
-    misspelled option or an invalid combination of options raises an error.
+    1711.07971), and a spatial transformer in front of the network (Jaderberg et al. 2015, arXiv 1506.02025). An
+    invalid combination of options raises an error; unknown options are kept, with a warning.
 
     Args:
-        image_size (`int`, *optional*, defaults to 32):
-            Height and width of the training images, in pixels. Images of any size are accepted.
+        image_size (`int` or `tuple[int, int]`, *optional*, defaults to 32):
+            Size of the training images, in pixels: one number, or height and width. Images of any size are accepted.
         num_channels (`int`, *optional*, defaults to 3):
             Number of channels of the images.
         embedding_stride (`int`, *optional*, defaults to 1):
@@ -71,7 +81,7 @@ class AttentionCnnConfig(PreTrainedConfig):
     _auto_class = "AutoConfig"
     keys_to_ignore_at_inference = ["gates", "attentions", "theta", "warped_pixel_values"]
 
-    image_size: int = 32
+    image_size: int | list[int] | tuple[int, ...] = 32
     num_channels: int = 3
     embedding_stride: int = 1
     hidden_sizes: list[int] | tuple[int, ...] = (16, 32, 64)
@@ -88,29 +98,28 @@ class AttentionCnnConfig(PreTrainedConfig):
     hidden_dropout_prob: float | int = 0.0
 
     def __post_init__(self, **kwargs) -> None:
-        known = {field.name for field in fields(self)}
-        for name in set(kwargs) - known - {"num_labels"}:
-            if matches := difflib.get_close_matches(name, known, n=1, cutoff=0.8):
-                raise ValueError(f"`{name}` is not an option of {type(self).__name__}; did you mean `{matches[0]}`?")
+        check_inherited_options(self, kwargs)
+        if isinstance(self.image_size, list):  # as JSON has it
+            self.image_size = tuple(self.image_size)
         self.hidden_sizes, self.depths = list(self.hidden_sizes), list(self.depths)
         self.localization_sizes = list(self.localization_sizes)
         super().__post_init__(**kwargs)
+        warn_of_unknown_options(self, kwargs)
 
     def validate_architecture(self) -> None:
         """Called by the validation of `@strict`. Raises `ValueError` for invalid combinations of options."""
         counts = ("image_size", "num_channels", "embedding_stride", "reduction_ratio", "localization_hidden_size")
-        for name in (*counts, "pooled_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"`{name}` must be at least 1, got {getattr(self, name)}.")
+        check_range(self, (*counts, "pooled_size", "warped_size", "hidden_sizes", "localization_sizes"), 1, MAX_SIZE)
+        check_range(self, ("depths",), 1, MAX_LAYERS)
+        if not isinstance(self.image_size, int) and len(self.image_size) != 2:
+            raise ValueError(f"`image_size` must be a number, or (height, width), got {self.image_size}.")
         for name in ("hidden_sizes", "depths", "localization_sizes"):
-            if not getattr(self, name) or min(getattr(self, name)) < 1:
+            if not getattr(self, name):
                 raise ValueError(f"`{name}` must be a list of numbers of at least 1, got {getattr(self, name)}.")
         if len(self.depths) != len(self.hidden_sizes):
             raise ValueError(
                 f"`depths` ({self.depths}) must have the same length as `hidden_sizes` ({self.hidden_sizes})."
             )
-        if self.warped_size is not None and self.warped_size < 1:
-            raise ValueError(f"`warped_size` must be at least 1, got {self.warped_size}.")
         if not 0 <= self.hidden_dropout_prob <= 1:
             raise ValueError(
                 f"`hidden_dropout_prob` must be a probability between 0 and 1, got {self.hidden_dropout_prob}."
@@ -120,7 +129,7 @@ class AttentionCnnConfig(PreTrainedConfig):
             raise ValueError(f"`attention_stages` has {invalid[0]}, but `hidden_sizes` has stages 1 to {stages[-1]}.")
         if not self.resolved_attention_stages:
             raise ValueError("`attention_stages` is empty. To disable attention, set `attention_type='none'`.")
-        if self.pooled_size > (positions := self.grid_size(self.image_size, stages[-1])):
+        if self.pooled_size > (positions := self.grid_size(min(self.image_height_width), stages[-1])):
             raise ValueError(
                 f"`pooled_size` ({self.pooled_size}) is larger than the {positions} positions per side of the last "
                 f"stage, for images of {self.image_size} pixels."
@@ -145,6 +154,12 @@ class AttentionCnnConfig(PreTrainedConfig):
 
     attended_stages = resolved_attention_stages  # old name, kept until 0.2
 
+    @property
+    def image_height_width(self) -> tuple[int, int]:
+        """Height and width of the images, in pixels: `image_size`, which is one number for square images."""
+        size = self.image_size
+        return (size, size) if isinstance(size, int) else (size[0], size[1])
+
     def grid_size(self, size: int, stage: int | None = None) -> int:
         """
         Returns the number of positions along a side of a stage (default: the last one with attention), for images of
@@ -164,6 +179,43 @@ class AttentionCnnConfig(PreTrainedConfig):
             "AutoModelForImageClassification": "modeling_attention_cnn.AttentionCnnForImageClassification",
         }
         super().save_pretrained(save_directory, push_to_hub=push_to_hub, **kwargs)
+
+
+# The functions below are the same in the configs of all families, because a family's files do not import another's.
+def check_inherited_options(config: PreTrainedConfig, kwargs: dict[str, Any]) -> None:
+    """Raises `ValueError` for values that [`PreTrainedConfig`] does not check."""
+    for dtype in (config.dtype, kwargs.get("torch_dtype")):
+        if isinstance(dtype, str) and not isinstance(getattr(torch, dtype, None), torch.dtype):
+            raise ValueError(f"`dtype` must be the name of a torch dtype, such as 'float32', got {dtype!r}.")
+    num_labels = kwargs.get("num_labels", 2)
+    if type(num_labels) is not int or not 0 <= num_labels <= MAX_LABELS:
+        raise ValueError(f"`num_labels` must be an integer from 0 to {MAX_LABELS}, got {num_labels!r}.")
+
+
+def warn_of_unknown_options(config: PreTrainedConfig, kwargs: dict[str, Any]) -> None:
+    """Warns of attributes that are not options. They are kept, as by any [`PreTrainedConfig`]."""
+    known = {field.name for field in fields(config)} | set(config.attribute_map) | {"num_labels"}
+    others = ("auto_map", "custom_pipelines", "quantization_config", "stage_names")  # of transformers
+    for name in kwargs:
+        if (
+            name in vars(config)
+            and not hasattr(type(config), name)
+            and not name.startswith("_")
+            and name not in others
+        ):
+            matches = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
+            hint = f"; did you mean `{matches[0]}`?" if matches else "."
+            logger.warning_once(f"`{name}` is not an option of {type(config).__name__} and has no effect{hint}")
+
+
+def check_range(config: PreTrainedConfig, names: Iterable[str], low: float, high: float) -> None:
+    """Raises `ValueError` for an option, or an item of a list, outside the range. NaN is outside any range."""
+    for name in names:
+        value = getattr(config, name)
+        for item in value if isinstance(value, (list, tuple)) else [value]:
+            if item is not None and not low <= item <= high:
+                bound = f"at most {high}" if item > high else f"at least {low}"
+                raise ValueError(f"`{name}` must be {bound}, got {value}.")
 
 
 __all__ = ["AttentionCnnConfig"]

@@ -4,11 +4,21 @@
 
 import difflib
 import os
+from collections.abc import Iterable
 from dataclasses import fields
 from typing import Any, Literal
 
+import torch
 from huggingface_hub.dataclasses import strict
 from transformers import PreTrainedConfig
+from transformers.utils import logging
+
+
+logger = logging.get_logger(__name__)
+
+MAX_SIZE = 2**31 - 1
+MAX_LAYERS = 10_000  # more would not fail, but keep Python busy for hours
+MAX_LABELS = 1_000_000  # each has a name in the config
 
 
 # Options of each system of the lineage that differ from the defaults. Sizes are the papers'.
@@ -93,8 +103,8 @@ class BahdanauConfig(PreTrainedConfig):
     global attention of Luong et al. 2015, and the encoder-decoders before them (Cho et al. 2014; Sutskever et al.
     2014). The defaults are RNNsearch-50's sizes with PyTorch's GRU; [`~BahdanauConfig.from_preset`] gives the options
     and sizes of each system. (The decoder starts from tanh(W h) in all of them, where Luong et al. and Sutskever et
-    al. copy the encoder's state.) A misspelt option or sizes that do not fit raise an error; other unknown options are
-    kept as attributes, as in every [`PreTrainedConfig`].
+    al. copy the encoder's state.) Sizes that do not fit each other raise an error; unknown options are kept as
+    attributes, as in every [`PreTrainedConfig`], with a warning.
 
     Args:
         vocab_size (`int`, *optional*, defaults to 30000):
@@ -208,34 +218,26 @@ class BahdanauConfig(PreTrainedConfig):
     decoder_start_token_id: int = 1
 
     def __post_init__(self, **kwargs):
-        known = {field.name for field in fields(self)} | set(self.attribute_map)
-        for name in set(kwargs) - known:
-            if meant := difflib.get_close_matches(name, known, n=1, cutoff=0.8):
-                raise ValueError(f"`{name}` is not an option of {type(self).__name__}; did you mean `{meant[0]}`?")
+        check_inherited_options(self, kwargs)
         if not type(self).__module__.startswith("transformers_modules."):
             # the plugin has the pipeline itself; the folder's copy would ask for `trust_remote_code`
             kwargs.pop("custom_pipelines", None)
+        if self.share_encoder_decoder_embeddings and self.encoder_vocab_size == self.vocab_size:
+            self.encoder_vocab_size = None  # one vocabulary, which is resized as one
         if self.encoder_hidden_size is None:
             halved = self.bidirectional and self.attention_type in ("dot", "scaled_dot")
             self.encoder_hidden_size = self.hidden_size // 2 if halved else self.hidden_size
         super().__post_init__(**kwargs)
+        warn_of_unknown_options(self, kwargs)
 
     def validate_architecture(self):
         """Part of `@strict`-powered validation. Raises `ValueError` where options do not fit each other."""
-        for name in (
-            "vocab_size",
-            "encoder_vocab_size",
-            "embedding_size",
-            "hidden_size",
-            "encoder_hidden_size",
-            "attention_size",
-            "maxout_size",
-            "encoder_layers",
-            "decoder_layers",
-        ):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"`{name}` must be at least 1, got {value}.")
+        sizes = ("vocab_size", "encoder_vocab_size", "embedding_size", "hidden_size", "encoder_hidden_size")
+        check_range(self, (*sizes, "attention_size", "maxout_size"), 1, MAX_SIZE)
+        check_range(self, ("encoder_layers", "decoder_layers"), 1, MAX_LAYERS)
+        check_range(self, ("initializer_range", "attention_initializer_range"), 0, MAX_SIZE)
+        if not self.is_encoder_decoder:
+            raise ValueError("`is_encoder_decoder` must be True: the model has an encoder and a decoder.")
         for name in ("dropout", "scheduled_sampling_probability"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"`{name}` is a probability between 0 and 1, got {getattr(self, name)}.")
@@ -317,6 +319,43 @@ class BahdanauConfig(PreTrainedConfig):
         if not all(os.path.isfile(os.path.join(save_directory, file)) for file in files):
             del self.custom_pipelines
         super().save_pretrained(save_directory, push_to_hub=push_to_hub, **kwargs)
+
+
+# The functions below are the same in the configs of all families, because a family's files do not import another's.
+def check_inherited_options(config: PreTrainedConfig, kwargs: dict[str, Any]) -> None:
+    """Raises `ValueError` for values that [`PreTrainedConfig`] does not check."""
+    for dtype in (config.dtype, kwargs.get("torch_dtype")):
+        if isinstance(dtype, str) and not isinstance(getattr(torch, dtype, None), torch.dtype):
+            raise ValueError(f"`dtype` must be the name of a torch dtype, such as 'float32', got {dtype!r}.")
+    num_labels = kwargs.get("num_labels", 2)
+    if type(num_labels) is not int or not 0 <= num_labels <= MAX_LABELS:
+        raise ValueError(f"`num_labels` must be an integer from 0 to {MAX_LABELS}, got {num_labels!r}.")
+
+
+def warn_of_unknown_options(config: PreTrainedConfig, kwargs: dict[str, Any]) -> None:
+    """Warns of attributes that are not options. They are kept, as by any [`PreTrainedConfig`]."""
+    known = {field.name for field in fields(config)} | set(config.attribute_map) | {"num_labels"}
+    others = ("auto_map", "custom_pipelines", "quantization_config", "stage_names")  # of transformers
+    for name in kwargs:
+        if (
+            name in vars(config)
+            and not hasattr(type(config), name)
+            and not name.startswith("_")
+            and name not in others
+        ):
+            matches = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
+            hint = f"; did you mean `{matches[0]}`?" if matches else "."
+            logger.warning_once(f"`{name}` is not an option of {type(config).__name__} and has no effect{hint}")
+
+
+def check_range(config: PreTrainedConfig, names: Iterable[str], low: float, high: float) -> None:
+    """Raises `ValueError` for an option, or an item of a list, outside the range. NaN is outside any range."""
+    for name in names:
+        value = getattr(config, name)
+        for item in value if isinstance(value, (list, tuple)) else [value]:
+            if item is not None and not low <= item <= high:
+                bound = f"at most {high}" if item > high else f"at least {low}"
+                raise ValueError(f"`{name}` must be {bound}, got {value}.")
 
 
 __all__ = ["BahdanauConfig"]

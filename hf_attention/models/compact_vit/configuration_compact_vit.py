@@ -4,13 +4,23 @@
 
 import difflib
 import os
+from collections.abc import Iterable
 from dataclasses import fields
 from typing import Any, Literal
 
+import torch
 from huggingface_hub.dataclasses import strict
 from transformers import PreTrainedConfig
+from transformers.activations import ACT2FN
 from transformers.backbone_utils import BackboneConfigMixin
+from transformers.utils import logging
 
+
+logger = logging.get_logger(__name__)
+
+MAX_SIZE = 2**31 - 1
+MAX_LAYERS = 10_000  # more would not fail, but keep Python busy for hours
+MAX_LABELS = 1_000_000  # each has a name in the config
 
 # Hassani et al. 2021, arXiv 2104.05704, table 1 and section 4: layers, heads, MLP ratio, width
 SIZES = {2: (2, 2, 1, 128), 4: (4, 2, 1, 128), 6: (6, 4, 2, 256), 7: (7, 4, 2, 256), 14: (14, 6, 3, 384)}
@@ -58,11 +68,12 @@ class CompactVitConfig(BackboneConfigMixin, PreTrainedConfig):
     The configuration of a compact vision transformer (Hassani et al. 2021, arXiv 2104.05704): CCT, with a
     convolutional tokenizer and sequence pooling; CVT, with patches and sequence pooling; ViT-Lite, with patches and a
     class token. The defaults are CCT-7/3x1 for 32 x 32 images; [`~CompactVitConfig.from_preset`] returns the models of
-    the paper. A misspelled option or an invalid combination of options raises an error.
+    the paper. An invalid combination of options raises an error; unknown options are kept, with a warning.
 
     Args:
-        image_size (`int`, *optional*, defaults to 32):
-            Height and width of the images, in pixels. Images of another size need `interpolate_pos_encoding=True`.
+        image_size (`int` or `tuple[int, int]`, *optional*, defaults to 32):
+            Size of the images, in pixels: one number, or height and width. Images of another size need
+            `interpolate_pos_encoding=True`.
         num_channels (`int`, *optional*, defaults to 3):
             Number of channels of the images.
         tokenizer_type (`str`, *optional*, defaults to `"conv"`):
@@ -129,7 +140,7 @@ class CompactVitConfig(BackboneConfigMixin, PreTrainedConfig):
     _auto_class = "AutoConfig"
     keys_to_ignore_at_inference = ["pooling_weights", "kept_tokens"]
 
-    image_size: int = 32
+    image_size: int | list[int] | tuple[int, ...] = 32
     num_channels: int = 3
     tokenizer_type: Literal["conv", "patch"] = "conv"
     kernel_size: int = 3
@@ -156,23 +167,27 @@ class CompactVitConfig(BackboneConfigMixin, PreTrainedConfig):
     _out_indices: list[int] | None = None
 
     def __post_init__(self, **kwargs) -> None:
-        known = {field.name for field in fields(self)}
-        for name in set(kwargs) - known - {"out_features", "out_indices", "num_labels"}:
-            if matches := difflib.get_close_matches(name, known, n=1, cutoff=0.8):
-                raise ValueError(f"`{name}` is not an option of {type(self).__name__}; did you mean `{matches[0]}`?")
-        self.stage_names = ["stem", *(f"stage{index}" for index in range(1, self.num_hidden_layers + 1))]
+        check_inherited_options(self, kwargs)
+        if isinstance(self.image_size, list):  # as JSON has it
+            self.image_size = tuple(self.image_size)
+        num_layers = min(self.num_hidden_layers, MAX_LAYERS)  # which `validate_architecture` checks later
+        self.stage_names = ["stem", *(f"stage{index}" for index in range(1, num_layers + 1))]
         self.set_output_features_output_indices(
             out_indices=kwargs.pop("out_indices", None), out_features=kwargs.pop("out_features", None)
         )
         super().__post_init__(**kwargs)
+        warn_of_unknown_options(self, kwargs)
 
     def validate_architecture(self) -> None:
         """Called by the validation of `@strict`. Raises `ValueError` for invalid combinations of options."""
-        sizes = ("image_size", "num_channels", "kernel_size", "num_conv_layers", "conv_channels", "patch_size")
-        sizes += ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
-        for name in sizes:
-            if getattr(self, name) < 1:
-                raise ValueError(f"`{name}` must be at least 1, got {getattr(self, name)}.")
+        sizes = ("image_size", "num_channels", "kernel_size", "conv_channels", "patch_size", "hidden_size")
+        check_range(self, (*sizes, "num_attention_heads", "intermediate_size"), 1, MAX_SIZE)
+        check_range(self, ("num_conv_layers", "num_hidden_layers"), 1, MAX_LAYERS)
+        check_range(self, ("initializer_range", "position_initializer_range", "layer_norm_eps"), 0, MAX_SIZE)
+        if not isinstance(self.image_size, int) and len(self.image_size) != 2:
+            raise ValueError(f"`image_size` must be a number, or (height, width), got {self.image_size}.")
+        if self.hidden_act not in ACT2FN:
+            raise ValueError(f"`hidden_act` must be one of {', '.join(ACT2FN)}, got {self.hidden_act!r}.")
         for name in ("hidden_dropout_prob", "attention_probs_dropout_prob", "drop_path_rate"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"`{name}` must be a probability between 0 and 1, got {getattr(self, name)}.")
@@ -193,8 +208,14 @@ class CompactVitConfig(BackboneConfigMixin, PreTrainedConfig):
             raise ValueError(
                 f"`position_embedding_type='sinusoidal'` needs an even `hidden_size`, got {self.hidden_size}."
             )
-        if self.tokenizer_type == "patch" and self.image_size < self.patch_size:
+        if self.tokenizer_type == "patch" and min(self.image_height_width) < self.patch_size:
             raise ValueError(f"`image_size` ({self.image_size}) is smaller than `patch_size` ({self.patch_size}).")
+
+    @property
+    def image_height_width(self) -> tuple[int, int]:
+        """Height and width of the images, in pixels: `image_size`, which is one number for square images."""
+        size = self.image_size
+        return (size, size) if isinstance(size, int) else (size[0], size[1])
 
     def grid_size(self, size: int) -> int:
         """Returns the number of tokens along a side of `size` pixels."""
@@ -209,7 +230,8 @@ class CompactVitConfig(BackboneConfigMixin, PreTrainedConfig):
     @property
     def num_patches(self) -> int:
         """The number of tokens of an image of `image_size`, excluding the class token."""
-        return self.grid_size(self.image_size) ** 2
+        rows, columns = (self.grid_size(side) for side in self.image_height_width)
+        return rows * columns
 
     @property
     def resolved_pruning_layers(self) -> list[int]:
@@ -250,6 +272,43 @@ class CompactVitConfig(BackboneConfigMixin, PreTrainedConfig):
             "AutoModelForMaskedImageModeling": "modeling_compact_vit.CompactVitForMaskedImageModeling",
         }
         super().save_pretrained(save_directory, push_to_hub=push_to_hub, **kwargs)
+
+
+# The functions below are the same in the configs of all families, because a family's files do not import another's.
+def check_inherited_options(config: PreTrainedConfig, kwargs: dict[str, Any]) -> None:
+    """Raises `ValueError` for values that [`PreTrainedConfig`] does not check."""
+    for dtype in (config.dtype, kwargs.get("torch_dtype")):
+        if isinstance(dtype, str) and not isinstance(getattr(torch, dtype, None), torch.dtype):
+            raise ValueError(f"`dtype` must be the name of a torch dtype, such as 'float32', got {dtype!r}.")
+    num_labels = kwargs.get("num_labels", 2)
+    if type(num_labels) is not int or not 0 <= num_labels <= MAX_LABELS:
+        raise ValueError(f"`num_labels` must be an integer from 0 to {MAX_LABELS}, got {num_labels!r}.")
+
+
+def warn_of_unknown_options(config: PreTrainedConfig, kwargs: dict[str, Any]) -> None:
+    """Warns of attributes that are not options. They are kept, as by any [`PreTrainedConfig`]."""
+    known = {field.name for field in fields(config)} | set(config.attribute_map) | {"num_labels"}
+    others = ("auto_map", "custom_pipelines", "quantization_config", "stage_names")  # of transformers
+    for name in kwargs:
+        if (
+            name in vars(config)
+            and not hasattr(type(config), name)
+            and not name.startswith("_")
+            and name not in others
+        ):
+            matches = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
+            hint = f"; did you mean `{matches[0]}`?" if matches else "."
+            logger.warning_once(f"`{name}` is not an option of {type(config).__name__} and has no effect{hint}")
+
+
+def check_range(config: PreTrainedConfig, names: Iterable[str], low: float, high: float) -> None:
+    """Raises `ValueError` for an option, or an item of a list, outside the range. NaN is outside any range."""
+    for name in names:
+        value = getattr(config, name)
+        for item in value if isinstance(value, (list, tuple)) else [value]:
+            if item is not None and not low <= item <= high:
+                bound = f"at most {high}" if item > high else f"at least {low}"
+                raise ValueError(f"`{name}` must be {bound}, got {value}.")
 
 
 __all__ = ["CompactVitConfig"]

@@ -74,13 +74,13 @@ def resize_position_embeddings(positions: torch.Tensor, config: CompactVitConfig
     """
     prefix = 1 if config.pooling_type == "cls" else 0
     grid = positions[:, prefix:]
-    side, new_side = round(grid.shape[1] ** 0.5), config.grid_size(config.image_size)
+    side, new_shape = round(grid.shape[1] ** 0.5), tuple(map(config.grid_size, config.image_height_width))
     if side * side != grid.shape[1]:
         raise ValueError(f"{grid.shape[1]} positions do not form a square grid, so they cannot be resized.")
-    if side == new_side:
+    if (side, side) == new_shape:
         return positions
     grid = grid.reshape(1, side, side, -1).permute(0, 3, 1, 2)
-    grid = nn.functional.interpolate(grid, size=(new_side, new_side), mode="bicubic", align_corners=False)
+    grid = nn.functional.interpolate(grid, size=new_shape, mode="bicubic", align_corners=False)
     return torch.cat([positions[:, :prefix], grid.flatten(2).transpose(1, 2)], dim=1)
 
 
@@ -135,9 +135,10 @@ def main(arguments: list[str] | None = None) -> None:
         overrides["position_embedding_type"] = "none"
     config = CompactVitConfig.from_preset(options.preset, num_labels=options.num_labels, **overrides)
     convert_shi_labs_checkpoint(options.checkpoint, config, not options.no_ema).save_pretrained(options.output_dir)
+    height, width = config.image_height_width
     CompactVitImageProcessorPil(
         num_channels=config.num_channels,
-        size={"height": config.image_size, "width": config.image_size},
+        size={"height": height, "width": width},
         image_mean=options.image_mean,
         image_std=options.image_std,
     ).save_pretrained(options.output_dir)

@@ -3,7 +3,8 @@
 """
 The layers of a compact vision transformer, in the order of the data: tokens, attention, encoder layer, pooling.
 
-Shapes: B batch, C channels, N tokens (G x G on a grid, one more with a class token), D width, d width of a head.
+Shapes: B batch, C channels, N tokens (G rows x G columns on a grid, one more with a class token), D width, d width of
+a head.
 """
 
 from collections.abc import Callable
@@ -84,10 +85,10 @@ class CompactVitEmbeddings(nn.Module):
         """Interpolates the positions to another grid size (bicubic): (1, rows * columns + prefix, D)."""
         prefix = self.position_embeddings[:, : self.num_prefix_tokens]
         positions = self.position_embeddings[:, self.num_prefix_tokens :]
-        side = self.config.grid_size(self.config.image_size)
-        if (rows, columns) == (side, side):
+        grid_shape = tuple(self.config.grid_size(side) for side in self.config.image_height_width)
+        if (rows, columns) == grid_shape:
             return self.position_embeddings
-        grid = positions.reshape(1, side, side, -1).permute(0, 3, 1, 2)
+        grid = positions.reshape(1, *grid_shape, -1).permute(0, 3, 1, 2)
         grid = nn.functional.interpolate(grid.float(), size=(rows, columns), mode="bicubic", align_corners=False)
         return torch.cat([prefix, grid.flatten(2).transpose(1, 2).to(prefix.dtype)], dim=1)
 
@@ -102,11 +103,11 @@ class CompactVitEmbeddings(nn.Module):
             raise ValueError(
                 f"`pixel_values` must be of shape (batch, channels, height, width), got {tuple(pixel_values.shape)}."
             )
-        size = self.config.image_size
-        if not interpolate_pos_encoding and tuple(pixel_values.shape[2:]) != (size, size):
+        height, width = self.config.image_height_width
+        if not interpolate_pos_encoding and tuple(pixel_values.shape[2:]) != (height, width):
             raise ValueError(
                 f"Input image size ({pixel_values.shape[2]}*{pixel_values.shape[3]}) doesn't match model "
-                f"({size}*{size}). Resize the images, or pass `interpolate_pos_encoding=True`."
+                f"({height}*{width}). Resize the images, or pass `interpolate_pos_encoding=True`."
             )
         tokens = self.patch_embeddings(pixel_values)  # (B, D, G, G)
         rows, columns = tokens.shape[2:]

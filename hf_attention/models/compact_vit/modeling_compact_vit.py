@@ -242,13 +242,14 @@ class CompactVitForMaskedImageModeling(CompactVitPreTrainedModel):
     def __init__(self, config: CompactVitConfig) -> None:
         super().__init__(config)
         check_keeps_all_tokens(config)
-        grid = config.grid_size(config.image_size)
-        if config.image_size % grid:
+        sides = config.image_height_width
+        grid = [config.grid_size(side) for side in sides]
+        self.encoder_stride = sides[0] // grid[0]
+        if any(side != self.encoder_stride * tokens for side, tokens in zip(sides, grid)):
             raise ValueError(
-                f"Masked image modeling needs an `image_size` that is a multiple of the {grid} tokens per side, got "
-                f"{config.image_size}."
+                f"Masked image modeling needs an `image_size` that is a multiple of the {grid[0]} x {grid[1]} tokens, "
+                f"with square tokens, got {config.image_size}."
             )
-        self.encoder_stride = config.image_size // grid
         self.model = CompactVitModel(config, add_pooling_layer=False, use_mask_token=True)
         self.decoder = nn.Sequential(
             nn.Conv2d(config.hidden_size, self.encoder_stride**2 * config.num_channels, kernel_size=1),

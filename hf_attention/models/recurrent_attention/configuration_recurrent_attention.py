@@ -4,23 +4,33 @@
 
 import difflib
 import os
+from collections.abc import Iterable
 from dataclasses import fields
-from typing import Literal
+from typing import Any, Literal
 
+import torch
 from huggingface_hub.dataclasses import strict
 from transformers import PreTrainedConfig
+from transformers.utils import logging
+
+
+logger = logging.get_logger(__name__)
+
+MAX_SIZE = 2**31 - 1
+MAX_LAYERS = 10_000  # more would not fail, but keep Python busy for hours
+MAX_LABELS = 1_000_000  # each has a name in the config
 
 
 @strict
 class RecurrentAttentionConfig(PreTrainedConfig):
     r"""
     The configuration of a recurrent attention model (Mnih et al. 2014, arXiv 1406.6247), which sees an image in
-    glimpses and learns by reinforcement where to look. A misspelled option or an invalid combination of options raises
-    an error.
+    glimpses and learns by reinforcement where to look. An invalid combination of options raises an error; unknown
+    options are kept, with a warning.
 
     Args:
-        image_size (`int`, *optional*, defaults to 60):
-            Height and width of the training images, in pixels. Images of any size are accepted.
+        image_size (`int` or `tuple[int, int]`, *optional*, defaults to 60):
+            Size of the training images, in pixels: one number, or height and width. Images of any size are accepted.
         num_channels (`int`, *optional*, defaults to 1):
             Number of channels of the images.
         num_glimpses (`int`, *optional*, defaults to 6):
@@ -73,7 +83,7 @@ class RecurrentAttentionConfig(PreTrainedConfig):
     _auto_class = "AutoConfig"
     keys_to_ignore_at_inference = ["locations", "glimpses", "hidden_states"]
 
-    image_size: int = 60
+    image_size: int | list[int] | tuple[int, ...] = 60
     num_channels: int = 1
     num_glimpses: int = 6
     glimpse_size: int = 12
@@ -93,46 +103,45 @@ class RecurrentAttentionConfig(PreTrainedConfig):
     num_eval_copies: int = 0
 
     def __post_init__(self, **kwargs) -> None:
-        known = {field.name for field in fields(self)}
-        for name in set(kwargs) - known - {"num_labels"}:
-            if matches := difflib.get_close_matches(name, known, n=1, cutoff=0.8):
-                raise ValueError(f"`{name}` is not an option of {type(self).__name__}; did you mean `{matches[0]}`?")
+        check_inherited_options(self, kwargs)
+        if isinstance(self.image_size, list):  # as JSON has it
+            self.image_size = tuple(self.image_size)
         self.glimpse_channels = list(self.glimpse_channels)
         super().__post_init__(**kwargs)
+        warn_of_unknown_options(self, kwargs)
 
     def validate_architecture(self) -> None:
         """Called by the validation of `@strict`. Raises `ValueError` for invalid combinations of options."""
-        sizes = (
-            "image_size",
-            "num_channels",
-            "num_glimpses",
-            "glimpse_size",
-            "glimpse_stride",
-            "num_scales",
-            "glimpse_hidden_size",
-        )
-        for name in (*sizes, "location_hidden_size", "hidden_size", "num_train_copies"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"`{name}` must be at least 1, got {getattr(self, name)}.")
-        if any(width < 1 for width in self.glimpse_channels):
-            raise ValueError(
-                f"`glimpse_channels` must be a list of numbers of at least 1, got {self.glimpse_channels}."
-            )
-        if self.num_eval_copies < 0:
-            raise ValueError(f"`num_eval_copies` must not be negative, got {self.num_eval_copies}.")
-        if self.location_std <= 0:
+        sizes = ("image_size", "num_channels", "glimpse_size", "glimpse_stride", "glimpse_channels")
+        check_range(self, (*sizes, "glimpse_hidden_size", "location_hidden_size", "hidden_size"), 1, MAX_SIZE)
+        check_range(self, ("num_glimpses", "num_scales", "num_train_copies"), 1, MAX_LAYERS)
+        check_range(self, ("num_eval_copies",), 0, MAX_LAYERS)
+        check_range(self, ("reinforce_weight",), 0, MAX_SIZE)
+        if not isinstance(self.image_size, int) and len(self.image_size) != 2:
+            raise ValueError(f"`image_size` must be a number, or (height, width), got {self.image_size}.")
+        if not 0 < self.location_std <= MAX_SIZE:
             raise ValueError(
                 f"`location_std` must be above 0, got {self.location_std}: REINFORCE learns from sampled locations."
             )
         if not 0 <= self.exploration < 1:
             raise ValueError(f"`exploration` must be at least 0 and below 1, got {self.exploration}.")
-        if self.reinforce_weight < 0:
-            raise ValueError(f"`reinforce_weight` must not be negative, got {self.reinforce_weight}.")
-        if self.glimpse_size * self.glimpse_stride > self.image_size:
+        side = min(self.image_height_width)
+        if self.glimpse_size * self.glimpse_stride > side:
             raise ValueError(
                 f"`glimpse_size` ({self.glimpse_size}) times `glimpse_stride` ({self.glimpse_stride}) is larger than "
                 f"`image_size` ({self.image_size})."
             )
+        if (block := self.glimpse_stride * 2 ** (self.num_scales - 1)) > 2 * max(self.image_height_width):
+            raise ValueError(
+                f"`num_scales` ({self.num_scales}) is too large: a pixel of the coarsest patch covers {block} pixels "
+                f"of an image of `image_size` ({self.image_size})."
+            )
+
+    @property
+    def image_height_width(self) -> tuple[int, int]:
+        """Height and width of the images, in pixels: `image_size`, which is one number for square images."""
+        size = self.image_size
+        return (size, size) if isinstance(size, int) else (size[0], size[1])
 
     def save_pretrained(self, save_directory: str | os.PathLike, push_to_hub: bool = False, **kwargs) -> None:
         # transformers writes only the entry of the saved class; with all of them, any Auto class can load the folder
@@ -143,6 +152,43 @@ class RecurrentAttentionConfig(PreTrainedConfig):
             "AutoModelForImageClassification": f"{modeling}ForImageClassification",
         }
         super().save_pretrained(save_directory, push_to_hub=push_to_hub, **kwargs)
+
+
+# The functions below are the same in the configs of all families, because a family's files do not import another's.
+def check_inherited_options(config: PreTrainedConfig, kwargs: dict[str, Any]) -> None:
+    """Raises `ValueError` for values that [`PreTrainedConfig`] does not check."""
+    for dtype in (config.dtype, kwargs.get("torch_dtype")):
+        if isinstance(dtype, str) and not isinstance(getattr(torch, dtype, None), torch.dtype):
+            raise ValueError(f"`dtype` must be the name of a torch dtype, such as 'float32', got {dtype!r}.")
+    num_labels = kwargs.get("num_labels", 2)
+    if type(num_labels) is not int or not 0 <= num_labels <= MAX_LABELS:
+        raise ValueError(f"`num_labels` must be an integer from 0 to {MAX_LABELS}, got {num_labels!r}.")
+
+
+def warn_of_unknown_options(config: PreTrainedConfig, kwargs: dict[str, Any]) -> None:
+    """Warns of attributes that are not options. They are kept, as by any [`PreTrainedConfig`]."""
+    known = {field.name for field in fields(config)} | set(config.attribute_map) | {"num_labels"}
+    others = ("auto_map", "custom_pipelines", "quantization_config", "stage_names")  # of transformers
+    for name in kwargs:
+        if (
+            name in vars(config)
+            and not hasattr(type(config), name)
+            and not name.startswith("_")
+            and name not in others
+        ):
+            matches = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
+            hint = f"; did you mean `{matches[0]}`?" if matches else "."
+            logger.warning_once(f"`{name}` is not an option of {type(config).__name__} and has no effect{hint}")
+
+
+def check_range(config: PreTrainedConfig, names: Iterable[str], low: float, high: float) -> None:
+    """Raises `ValueError` for an option, or an item of a list, outside the range. NaN is outside any range."""
+    for name in names:
+        value = getattr(config, name)
+        for item in value if isinstance(value, (list, tuple)) else [value]:
+            if item is not None and not low <= item <= high:
+                bound = f"at most {high}" if item > high else f"at least {low}"
+                raise ValueError(f"`{name}` must be {bound}, got {value}.")
 
 
 __all__ = ["RecurrentAttentionConfig"]

@@ -38,11 +38,10 @@ def test_grid_size_counts_the_positions_of_the_last_stage_with_attention(options
 @pytest.mark.parametrize(
     "options, message",
     [
-        ({"hiden_sizes": [4]}, "`hiden_sizes` is not an option of AttentionCnnConfig; did you mean `hidden_sizes`"),
         ({"attention_type": "cbam"}, "attention_type"),
         ({"pairwise_function": "cosine"}, "pairwise_function"),
         ({"depths": [1, 2]}, r"`depths` \(\[1, 2\]\) must have the same length as `hidden_sizes`"),
-        ({"hidden_sizes": [4, 0, 4]}, "`hidden_sizes` must be a list of numbers of at least 1"),
+        ({"hidden_sizes": [4, 0, 4]}, r"`hidden_sizes` must be at least 1, got \[4, 0, 4\]"),
         ({"attention_type": "se", "reduction_ratio": 17}, r"`reduction_ratio` \(17\) is larger than the 16 channels"),
         (
             {"attention_type": "se", "attention_stages": []},

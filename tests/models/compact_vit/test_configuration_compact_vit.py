@@ -26,7 +26,6 @@ def test_number_of_tokens_of_presets(name, tokens):
 @pytest.mark.parametrize(
     "options, message",
     [
-        ({"hiden_size": 4}, "`hiden_size` is not an option of CompactVitConfig; did you mean `hidden_size`"),
         ({"pooling_type": "max"}, "pooling_type"),
         ({"hidden_size": 10}, "must be a multiple of `num_attention_heads`"),
         ({"num_conv_layers": 0}, "`num_conv_layers` must be at least 1"),

@@ -125,9 +125,9 @@ def reference(model, image):
             ]
             positions = torch.tensor(table)
         first, grid = positions.tensor_split([len(tokens) - rows * columns])
-        side = math.isqrt(len(grid))
-        grid = cubic(side, columns) @ grid.view(side, side, -1)  # each row
-        grid = cubic(side, rows) @ grid.transpose(0, 1)  # each column
+        height, width = (config.grid_size(side) for side in config.image_height_width)
+        grid = cubic(width, columns) @ grid.view(height, width, -1)  # each row
+        grid = cubic(height, rows) @ grid.transpose(0, 1)  # each column
         tokens = tokens + torch.cat([first, grid.transpose(0, 1).flatten(0, 1)])
     size = config.hidden_size // config.num_attention_heads
     for layer in base.layers:
@@ -217,6 +217,31 @@ def test_positions_are_interpolated_to_other_image_sizes(options):
     outputs = model(wide, interpolate_pos_encoding=True)
     for logits, image in zip(outputs.logits, wide):
         torch.testing.assert_close(logits, reference(model, image)[0], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("options", KINDS, ids=option_id)
+@torch.no_grad()
+def test_images_may_be_wider_than_high(tmp_path, options):
+    model = make_model(image_size=[16, 24], **options)
+    wide = make_images(model, 24)[:, :, :16]
+    logits = model(wide).logits
+    for row, image in zip(logits, wide):
+        torch.testing.assert_close(row, reference(model, image)[0], rtol=1e-4, atol=1e-5)
+    with pytest.raises(ValueError, match=r"Input image size \(24\*16\) doesn't match model \(16\*24\)"):
+        model(wide.transpose(2, 3))
+    assert model(wide.transpose(2, 3), interpolate_pos_encoding=True).logits.shape == logits.shape
+    model.save_pretrained(tmp_path)
+    loaded = CompactVitForImageClassification.from_pretrained(tmp_path)
+    assert loaded.config.image_size == (16, 24)
+    assert torch.equal(loaded(wide).logits, logits)
+
+
+def test_wide_images_are_reconstructed():
+    model = make_model(CompactVitForMaskedImageModeling, image_size=(16, 24), tokenizer_type="patch")
+    images, mask = make_images(model, 24)[:, :, :16], torch.arange(24).expand(3, -1) % 2 == 0
+    assert model(images, bool_masked_pos=mask).reconstruction.shape == images.shape
+    with pytest.raises(ValueError, match="multiple of the 2 x 3 tokens, with square tokens"):
+        make_model(CompactVitForMaskedImageModeling, image_size=(8, 15), tokenizer_type="patch")
 
 
 def test_loss_of_class_indices_and_of_soft_labels():
@@ -353,7 +378,9 @@ def test_invalid_masks_and_sizes_raise():
         model(images, bool_masked_pos=mask[:, :8])
     with pytest.raises(ValueError, match=r"\(17, 16\) pixels cannot be divided into tokens of 2 x 2"):
         model(torch.randn(1, 3, 17, 16), interpolate_pos_encoding=True)
-    with pytest.raises(ValueError, match="needs an `image_size` that is a multiple of the 10 tokens per side, got 19"):
+    with pytest.raises(
+        ValueError, match="needs an `image_size` that is a multiple of the 10 x 10 tokens, with square tokens, got 19"
+    ):
         make_model(CompactVitForMaskedImageModeling, image_size=19)
 
 

@@ -19,18 +19,14 @@ def test_saved_config_loads_unchanged(tmp_path):
 @pytest.mark.parametrize(
     "options, message",
     [
-        (
-            {"num_glimpse": 3},
-            "`num_glimpse` is not an option of RecurrentAttentionConfig; did you mean `num_glimpses`",
-        ),
         ({"cell_type": "lstm"}, "cell_type"),
         ({"num_glimpses": 0}, "`num_glimpses` must be at least 1, got 0"),
         ({"num_train_copies": 0}, "`num_train_copies` must be at least 1, got 0"),
-        ({"num_eval_copies": -1}, "`num_eval_copies` must not be negative, got -1"),
+        ({"num_eval_copies": -1}, "`num_eval_copies` must be at least 0, got -1"),
         ({"location_std": 0.0}, "`location_std` must be above 0, got 0.0"),
-        ({"reinforce_weight": -1.0}, "`reinforce_weight` must not be negative"),
+        ({"reinforce_weight": -1.0}, "`reinforce_weight` must be at least 0, got -1.0"),
         ({"exploration": 1.0}, "`exploration` must be at least 0 and below 1"),
-        ({"glimpse_channels": [4, 0]}, "`glimpse_channels` must be a list of numbers of at least 1"),
+        ({"glimpse_channels": [4, 0]}, "`glimpse_channels` must be at least 1, got \\[4, 0\\]"),
         (
             {"glimpse_size": 31, "glimpse_stride": 2},
             r"`glimpse_size` \(31\) times `glimpse_stride` \(2\) is larger than",
