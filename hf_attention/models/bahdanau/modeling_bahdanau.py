@@ -6,6 +6,7 @@ PyTorch Bahdanau model: a recurrent encoder-decoder that learns to align and tra
 Symbols and shapes are those of `layers_bahdanau`.
 """
 
+import copy
 from typing import NamedTuple
 
 import torch
@@ -71,6 +72,11 @@ class BahdanauPreTrainedModel(PreTrainedModel):
             elif module.bias is not None:
                 self._init_gate_bias(module.bias, forget_bias=1.0)
 
+    @property
+    def vocab_size(self) -> int:
+        """Number of target tokens, which are the classes of the logits."""
+        return self.config.vocab_size
+
     def get_expanded_tied_weights_keys(self, all_submodels: bool = False) -> dict:
         # sharing the tables and tying the output are two options, but transformers asks `tie_word_embeddings` for both
         return dict(self._tied_weights_keys or {})
@@ -87,26 +93,40 @@ class BahdanauPreTrainedModel(PreTrainedModel):
         assert isinstance(embeddings, nn.Embedding)
         if new_num_tokens is None and pad_to_multiple_of is None:
             return embeddings
+        name = "vocab_size" if self.config.encoder_vocab_size is None else "encoder_vocab_size"
+        self._check_new_vocab_size(name, new_num_tokens)
         encoder = self._get_resized_embeddings(embeddings, new_num_tokens, pad_to_multiple_of, mean_resizing)
         self.set_input_embeddings(encoder)
-        if self.config.encoder_vocab_size is not None:
+        if name == "encoder_vocab_size":
             self.config.encoder_vocab_size = encoder.num_embeddings
         else:
             self.resize_decoder_token_embeddings(encoder.num_embeddings, mean_resizing=mean_resizing)
         return encoder
 
-    def resize_decoder_token_embeddings(self, new_num_tokens: int, mean_resizing: bool = True) -> nn.Embedding:
+    def resize_decoder_token_embeddings(
+        self, new_num_tokens: int | None = None, pad_to_multiple_of: int | None = None, mean_resizing: bool = True
+    ) -> nn.Embedding:
         """Resizes the target's embedding table and the output projection, if there is one."""
         decoder = self.get_decoder()
+        if new_num_tokens is None and pad_to_multiple_of is None:
+            return decoder.embed_tokens
+        self._check_new_vocab_size("vocab_size", new_num_tokens)
         if decoder.embed_tokens is not self.get_input_embeddings():
             decoder.embed_tokens = self._get_resized_embeddings(
-                decoder.embed_tokens, new_num_tokens, mean_resizing=mean_resizing
+                decoder.embed_tokens, new_num_tokens, pad_to_multiple_of, mean_resizing
             )
+        size = decoder.embed_tokens.num_embeddings
         if (head := self.get_output_embeddings()) is not None:
-            self.set_output_embeddings(self._get_resized_lm_head(head, new_num_tokens, mean_resizing=mean_resizing))
-        self.config.vocab_size = new_num_tokens
+            self.set_output_embeddings(self._get_resized_lm_head(head, size, mean_resizing=mean_resizing))
+        self.config.vocab_size = size
         self.tie_weights()
         return decoder.embed_tokens
+
+    def _check_new_vocab_size(self, name: str, size: int | None) -> None:
+        if size is not None:  # a model with an invalid config could not be loaded again
+            config = copy.copy(self.config)
+            setattr(config, name, size)
+            config.validate_architecture()
 
     def _init_recurrent(self, weight: torch.Tensor):
         # orthogonal gate by gate

@@ -461,16 +461,57 @@ def test_tables_save_load_and_resize(tmp_path, share, tie, separate):
     before = source.weight[:13].detach().clone(), target.weight[:17].detach().clone()
     loaded.resize_token_embeddings(20)
     if separate:
+        assert loaded.vocab_size == 17
         loaded.resize_decoder_token_embeddings(20)
     source, target, head = loaded.model.encoder.embed_tokens, loaded.model.decoder.embed_tokens, loaded.lm_head
     assert source.num_embeddings == target.num_embeddings == head.weight.shape[0] == 20
     assert torch.equal(source.weight[:13], before[0]) and torch.equal(target.weight[:17], before[1])
     assert (source.weight is target.weight) == share and (head.weight is target.weight) == tie
+    assert loaded.vocab_size == loaded.model.vocab_size == 20
     assert loaded.config.vocab_size == 20 and loaded.config.encoder_vocab_size == (20 if separate else None)
     loaded(input_ids=torch.tensor([[19, 2]]), labels=torch.tensor([[19, 2]])).loss.backward()
     loaded.save_pretrained(tmp_path)
     again = BahdanauForConditionalGeneration.from_pretrained(tmp_path)
-    assert again.lm_head.out_features == 20
+    assert again.lm_head.out_features == again.vocab_size == 20
+    inputs = torch.tensor([[12, 2]])
+    assert torch.equal(again.generate(inputs, num_beams=2), loaded.generate(inputs, num_beams=2))
+
+
+@pytest.mark.parametrize("separate", [False, True])
+@pytest.mark.parametrize("size, multiple, expected", [(9, None, 9), (None, 8, 24), (9, 8, 16), (18, 8, 24)])
+def test_tables_shrink_and_are_padded(tmp_path, size, multiple, expected, separate):
+    model = make_model(tie_word_embeddings=True, maxout_size=5, encoder_vocab_size=17 if separate else None)
+    resize = model.resize_decoder_token_embeddings if separate else model.resize_token_embeddings
+    head = model.lm_head.weight[:9].detach().clone(), model.lm_head.bias[:9].detach().clone()
+    resize(size, pad_to_multiple_of=multiple)
+    assert model.vocab_size == model.config.vocab_size == model.lm_head.out_features == expected
+    assert model.lm_head.weight is model.model.decoder.embed_tokens.weight
+    assert torch.equal(model.lm_head.weight[:9], head[0])
+    assert torch.equal(model.lm_head.bias[:9], head[1])
+    assert model.lm_head.bias.shape == (expected,)
+    assert model.model.encoder.embed_tokens.num_embeddings == (17 if separate else expected)
+    inputs = torch.tensor([[8, 2]])
+    assert model(input_ids=inputs, labels=inputs).logits.shape == (1, 2, expected)
+    model.save_pretrained(tmp_path)
+    loaded = BahdanauForConditionalGeneration.from_pretrained(tmp_path)
+    assert torch.equal(loaded.generate(inputs), model.generate(inputs))
+
+
+def test_a_vocabulary_that_would_lose_a_special_token_is_refused_before_it_is_resized():
+    model = make_model(encoder_vocab_size=13)
+    with pytest.raises(ValueError, match=r"`eos_token_id` \(2\) is outside the vocabulary of 2 tokens"):
+        model.resize_decoder_token_embeddings(2)
+    with pytest.raises(ValueError, match="`encoder_vocab_size` must be at least 1, got 0"):
+        model.resize_token_embeddings(0)
+    assert model.vocab_size == model.lm_head.out_features == 17
+    assert model.config.encoder_vocab_size == model.model.encoder.embed_tokens.num_embeddings == 13
+
+
+def test_one_vocabulary_given_twice_is_resized_as_one():
+    model = make_model(encoder_vocab_size=17, share_encoder_decoder_embeddings=True)
+    model.resize_token_embeddings(20)
+    assert model.model.encoder.embed_tokens.weight is model.model.decoder.embed_tokens.weight
+    assert model.vocab_size == model.lm_head.out_features == 20
 
 
 def test_the_base_model_resizes_both_tables(tmp_path):
