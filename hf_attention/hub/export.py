@@ -32,6 +32,7 @@ from transformers import (
 from transformers.models.auto.image_processing_auto import AutoImageProcessor
 from transformers.utils import logging
 
+from ..interpret.model_loading import load_model
 from ..models.bahdanau.cache_bahdanau import BahdanauCache
 from ..models.bahdanau.modeling_bahdanau import BahdanauForConditionalGeneration
 from . import onnx_translator
@@ -44,7 +45,6 @@ logger = logging.get_logger(__name__)
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
 ANNOTATIONS, KEYS, WEIGHTS = "encoder_hidden_states", "keys", "cross_attentions"
-LOAD_OPTIONS = {"dtype": torch.float32, "use_safetensors": True}
 TOLERANCE = 1e-3
 INT8_OPERATORS = ["MatMul", "Gemm", "Gather"]  # not Conv, slower in int8; ONNX has no int8 recurrent layers
 
@@ -137,11 +137,11 @@ def export_onnx(folder: str | Path, output_dir: str | Path | None = None, quanti
         )
     with tempfile.TemporaryDirectory() as scratch:
         if config.model_type == "bahdanau":
-            model = AutoModelForSeq2SeqLM.from_pretrained(folder, **LOAD_OPTIONS).eval()
+            model = load_model(AutoModelForSeq2SeqLM, folder, dtype=torch.float32).eval()
             export_bahdanau(model, scratch)
             compare_bahdanau(model, scratch)
         elif type(config) in MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING:
-            model = AutoModelForImageClassification.from_pretrained(folder, **LOAD_OPTIONS).eval()
+            model = load_model(AutoModelForImageClassification, folder, dtype=torch.float32).eval()
             export_classifier(model, find_size(folder, config), scratch)
         else:
             raise ValueError(

@@ -7,11 +7,28 @@ import hashlib
 import json
 import os
 import re
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
+import transformers
 from huggingface_hub import HfApi, get_token
 from safetensors import SafetensorError, safe_open
-from transformers.utils import CONFIG_NAME, SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME, logging
+from transformers import CONFIG_MAPPING, AutoConfig
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING,
+    MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING,
+    MODEL_MAPPING,
+)
+from transformers.utils import (
+    CONFIG_NAME,
+    SAFE_WEIGHTS_INDEX_NAME,
+    SAFE_WEIGHTS_NAME,
+    is_accelerate_available,
+    logging,
+)
+
+from ..interpret.model_loading import check_json_files, is_finite, load_model, shorten
 
 
 logger = logging.get_logger(__name__)
@@ -62,9 +79,13 @@ SECRET = re.compile(rb"\bhf_[A-Za-z0-9]{20,}\b")
 
 
 def check_weights(folder: str | Path) -> None:
-    """Raises `ValueError` if a folder has no safetensors, or if one of them is missing or truncated."""
+    """
+    Raises `ValueError` if a folder has no safetensors, or if they are damaged, not finite, or not exactly those that
+    the model of its config needs.
+    """
     if not os.path.isdir(folder):
         raise ValueError(f"{folder} is not a folder.")
+    check_json_files(folder)
     files = sorted(Path(folder).glob("model*.safetensors"))
     if not files:
         if pickles := [file.name for file in find_pickles(folder)]:
@@ -72,18 +93,56 @@ def check_weights(folder: str | Path) -> None:
         raise ValueError(f"{folder} holds no weights ({SAFE_WEIGHTS_NAME}).")
     index = Path(folder, SAFE_WEIGHTS_INDEX_NAME)
     if index.is_file() and not Path(folder, SAFE_WEIGHTS_NAME).is_file():
-        parts = set(json.loads(index.read_text("utf-8"))["weight_map"].values())
-        if missing := sorted(parts - {file.name for file in files}):
+        parts = load_json(index).get("weight_map")
+        if not isinstance(parts, dict) or not all(isinstance(part, str) for part in parts.values()):
+            raise ValueError(f"{index} has no valid `weight_map` of tensors and their files. Save the model again.")
+        if missing := sorted(set(parts.values()) - {file.name for file in files}):
             raise ValueError(f"{folder} lacks weights named in its index: {', '.join(missing)}.")
     for file in files:
         try:
             with safe_open(file, framework="pt") as weights:
-                for name in weights.keys():
-                    weights.get_slice(name).get_shape()
+                infinite = [name for name in weights.keys() if not is_finite(weights.get_tensor(name))]
         except (SafetensorError, OSError) as error:
             raise ValueError(
                 f"{file} is truncated or damaged ({error}). Remove {folder} and resume from an earlier checkpoint."
             ) from error
+        if infinite:
+            raise ValueError(
+                f"{file} holds values that are not finite (NaN or infinite) in {shorten(infinite)}. Train again "
+                "with a lower learning rate, or use an earlier checkpoint."
+            )
+    check_complete(folder)
+
+
+def check_complete(folder: str | Path) -> None:
+    """Raises `ValueError` if the weights in a folder lack or exceed what the model of its config needs."""
+    saved = load_json(Path(folder, CONFIG_NAME))
+    # the code of another model type may be in the folder: `load_model` compares when that runs
+    if saved.get("model_type") not in CONFIG_MAPPING or "quantization_config" in saved:
+        return
+    config = AutoConfig.from_pretrained(folder)
+    for name in config.architectures or []:
+        mappings = (MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING, MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING, MODEL_MAPPING)
+        classes = [mapping[type(config)] for mapping in mappings if type(config) in mapping]
+        model_class = next((kind for kind in classes if getattr(kind, "__name__", "") == name), None)
+        model_class = model_class or getattr(transformers, name, None)
+        if model_class is not None:
+            with silence_loading():
+                load_model(model_class, folder, device_map="meta" if is_accelerate_available() else None)
+
+
+@contextmanager
+def silence_loading() -> Generator[None]:
+    """Hides the report and the progress bar of `from_pretrained`."""
+    verbosity, has_progress_bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if has_progress_bar:
+            logging.enable_progress_bar()
 
 
 def refuse_pickles(name: str | Path, files: list[str]) -> ValueError:

@@ -32,11 +32,12 @@ def compute_outputs(folder: str, trust_remote_code: bool = False) -> dict[str, t
     text. Raises `ValueError` for a model that is neither a sequence-to-sequence model nor an image classifier.
     """
     config = AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code)
-    model_options = {"trust_remote_code": trust_remote_code, "use_safetensors": True}
+    model_options = {"trust_remote_code": trust_remote_code, "use_safetensors": True, "output_loading_info": True}
     architectures = " ".join(config.architectures or [])
     with torch.no_grad():
         if "ImageClassification" in architectures:
-            model = AutoModelForImageClassification.from_pretrained(folder, **model_options).eval()
+            model, info = AutoModelForImageClassification.from_pretrained(folder, **model_options)
+            check_loaded(info)
             pixels = np.random.default_rng(0).integers(0, 256, (48, 40, 3), dtype=np.uint8)
             image = Image.fromarray(pixels).convert("L" if getattr(config, "num_channels", 3) == 1 else "RGB")
             image_processor = AutoImageProcessor.from_pretrained(folder, trust_remote_code=trust_remote_code)
@@ -47,7 +48,8 @@ def compute_outputs(folder: str, trust_remote_code: bool = False) -> dict[str, t
                 f"{folder} holds {architectures or 'no architecture'}: only sequence-to-sequence models and image "
                 "classifiers can be published."
             )
-        model = AutoModelForSeq2SeqLM.from_pretrained(folder, **model_options).eval()
+        model, info = AutoModelForSeq2SeqLM.from_pretrained(folder, **model_options)
+        check_loaded(info)
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code)
         assert tokenizer is not None  # for type checkers: `from_pretrained` is annotated as if it could return `None`
         inputs = tokenizer(TEXT, return_tensors="pt", return_token_type_ids=False)
@@ -55,6 +57,13 @@ def compute_outputs(folder: str, trust_remote_code: bool = False) -> dict[str, t
         ids = model.generate(**inputs, num_beams=1, do_sample=False, max_new_tokens=12)
         logits = model(**inputs, decoder_input_ids=ids).logits.float()
         return {"input_ids": inputs["input_ids"], "ids": ids, "logits": logits}
+
+
+def check_loaded(info: dict) -> None:
+    """Raises `ValueError` if the weights lack or exceed what the model needs."""
+    for words in ("missing", "unexpected"):
+        if keys := sorted(info[f"{words}_keys"]):
+            raise ValueError(f"its weights have {words} keys: {', '.join(keys[:4])}. Save the model again.")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@
 
 import os
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 import gradio as gr
 import torch
@@ -14,6 +14,7 @@ from transformers import (
     AutoModelForImageClassification,
     AutoModelForSeq2SeqLM,
     AutoTokenizer,
+    GenerationMixin,
     PreTrainedTokenizerBase,
 )
 from transformers.models.auto.image_processing_auto import AutoImageProcessor
@@ -22,6 +23,7 @@ from ..data.image_utils import MODES, class_names, convert_mode
 from .alignments import align, ids_to_text
 from .html import alignment_to_html
 from .image_attention import ImageAttention, apply_exif_orientation, attention_maps
+from .model_loading import load_model
 from .model_modes import eval_mode
 from .overlays import overlay
 
@@ -73,7 +75,7 @@ def build_app(
 
 def add_translation(name: str, texts: list[str], api_name: str) -> None:
     """Adds a tab that translates and shows the alignment."""
-    model = AutoModelForSeq2SeqLM.from_pretrained(name, use_safetensors=True)
+    model = load_model(AutoModelForSeq2SeqLM, name)
     tokenizer = target_tokenizer = load_tokenizer(name)
     if getattr(model.config, "encoder_vocab_size", None) is not None:
         target_tokenizer = load_tokenizer(name, subfolder="target_tokenizer")
@@ -89,7 +91,7 @@ def add_translation(name: str, texts: list[str], api_name: str) -> None:
             return alignment.target, alignment_to_html(alignment)
         inputs = tokenizer(text, return_tensors="pt", return_token_type_ids=False)
         with eval_mode(model):
-            ids = model.generate(**inputs, num_beams=int(num_beams))
+            ids = cast(GenerationMixin, model).generate(**inputs, num_beams=int(num_beams))
         return ids_to_text(target_tokenizer, ids[0]), "<p>This model has no attention.</p>"
 
     with gr.Tab("Translate"):
@@ -117,7 +119,7 @@ def load_tokenizer(name: str, **kwargs: str) -> PreTrainedTokenizerBase:
 
 def add_classification(name: str, images: list[Image.Image], api_name: str) -> None:
     """Adds a tab that classifies images and shows attention maps."""
-    model = AutoModelForImageClassification.from_pretrained(name, use_safetensors=True)
+    model = load_model(AutoModelForImageClassification, name)
     processor = AutoImageProcessor.from_pretrained(name)
     mode = MODES.get(getattr(model.config, "num_channels", 3), "RGB")
     layers, heads = (getattr(model.config, part, 0) for part in ("num_hidden_layers", "num_attention_heads"))

@@ -5,14 +5,49 @@
 import os
 from typing import Any
 
-from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, BatchEncoding, Pipeline, PreTrainedTokenizerBase
+import torch
+from transformers import (
+    AutoConfig,
+    AutoModelForSeq2SeqLM,
+    AutoTokenizer,
+    BatchEncoding,
+    Pipeline,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 from transformers.pipelines import PIPELINE_REGISTRY
 
 from .alignments import align_generated, ids_to_text, ids_to_tokens
+from .model_loading import load_with_problem
 from .model_modes import eager_attention
 
 
 TASK = "translation-with-alignment"
+
+
+class LoadedByName(AutoModelForSeq2SeqLM):
+    """
+    The class with which `pipeline` loads a model by its name. What is wrong with its weights is kept for the pipeline
+    to raise: `pipeline` would put an error of `from_pretrained` into a traceback of its own.
+    """
+
+    @classmethod
+    def from_pretrained(
+        cls, pretrained_model_name_or_path: str | os.PathLike, *model_args: Any, **kwargs: Any
+    ) -> PreTrainedModel:
+        name = pretrained_model_name_or_path
+        try:
+            model, problem = load_with_problem(AutoModelForSeq2SeqLM, name, **kwargs)
+        except (OSError, ValueError) as error:
+            problem = str(error)
+            options = {option: kwargs[option] for option in ("revision", "trust_remote_code") if option in kwargs}
+            with torch.device("meta"):
+                model = AutoModelForSeq2SeqLM.from_config(AutoConfig.from_pretrained(name, **options))
+        vars(model)["weights_problem"] = problem
+        return model
+
+
+LoadedByName.__name__ = AutoModelForSeq2SeqLM.__name__  # the name that saved folders give to transformers
 
 
 class TranslationWithAlignmentPipeline(Pipeline):
@@ -44,8 +79,16 @@ class TranslationWithAlignmentPipeline(Pipeline):
 
     tokenizer: PreTrainedTokenizerBase  # never `None`, since `_load_tokenizer` is set
 
-    def __init__(self, *args: Any, target_tokenizer: PreTrainedTokenizerBase | None = None, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        *args: Any,
+        target_tokenizer: PreTrainedTokenizerBase | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if (problem := getattr(model, "weights_problem", None)) is not None:
+            raise ValueError(problem)
+        super().__init__(model, *args, **kwargs)
         if target_tokenizer is None and getattr(self.model.config, "encoder_vocab_size", None) is not None:
             target_tokenizer = self.load_target_tokenizer(self.model.config._name_or_path)
         self.target_tokenizer = target_tokenizer or self.tokenizer
@@ -128,7 +171,7 @@ def register_pipeline() -> None:
     """Registers `pipeline("translation-with-alignment", ...)` with transformers."""
     if TASK not in PIPELINE_REGISTRY.get_supported_tasks():
         PIPELINE_REGISTRY.register_pipeline(
-            TASK, pipeline_class=TranslationWithAlignmentPipeline, pt_model=AutoModelForSeq2SeqLM, type="text"
+            TASK, pipeline_class=TranslationWithAlignmentPipeline, pt_model=LoadedByName, type="text"
         )
 
 

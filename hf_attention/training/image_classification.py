@@ -29,6 +29,7 @@ from ..data.augmentation import ImageAugmentation
 from ..data.image_utils import MODES, class_names, convert_mode, processed_size
 from ..data.images import align_labels, check_images, label_names, load_images, make_transform, open_image
 from ..hub.image_card import ImageCardFacts, write_image_classification_card
+from ..interpret.model_loading import load_model
 from ..interpret.views import plot_attention
 from ..models.compact_vit import CompactVitConfig
 from .arguments import (
@@ -117,11 +118,11 @@ def make_model(model_args: ImageModelArguments, names: list[str]) -> PreTrainedM
         )
     if set(trained) != set(names):
         config.id2label, config.label2id = labels["id2label"], labels["label2id"]
-    model = AutoModelForImageClassification.from_pretrained(
+    model = load_model(
+        AutoModelForImageClassification,
         name,
+        new_head=model_args.ignore_mismatched_sizes and (is_another or not is_named),
         config=config,
-        ignore_mismatched_sizes=model_args.ignore_mismatched_sizes,
-        use_safetensors=True,
         **source,
         **options,
     )

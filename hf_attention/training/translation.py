@@ -28,6 +28,7 @@ from ..data.tokenizer import train_tokenizer
 from ..hub.folder import TARGET_TOKENIZER
 from ..hub.translation_card import TranslationCardFacts, write_translation_card
 from ..interpret.alignments import align
+from ..interpret.model_loading import load_model
 from ..interpret.translation_pipeline import TranslationWithAlignmentPipeline
 from ..models.bahdanau import BahdanauConfig
 from .arguments import (
@@ -135,11 +136,11 @@ def make_model(
     languages = {"source_lang": data_args.source_lang, "target_lang": data_args.target_lang}
     target = target_tokenizer or tokenizer
     if model_args.model_name_or_path is not None:
-        model = AutoModelForSeq2SeqLM.from_pretrained(
+        model = load_model(
+            AutoModelForSeq2SeqLM,
             model_args.model_name_or_path,
             revision=model_args.model_revision,
             trust_remote_code=model_args.trust_remote_code,
-            use_safetensors=True,
         )
         check_tokenizers(model, tokenizer, target)
         trained = {name: getattr(model.config, name, None) for name in languages}
