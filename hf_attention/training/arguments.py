@@ -7,10 +7,11 @@ import json
 import os
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, NoReturn
 
 import torch
 import yaml
@@ -31,6 +32,7 @@ from transformers.utils import (
 
 from ..data.embedded import EMBEDDED_IMAGES, EmbeddedImages
 from ..hub.folder import check_weights, refuse_pickles
+from .argument_ranges import check_ranges
 
 
 # machine-specific arguments, which are not saved
@@ -60,6 +62,7 @@ class BaseModelArguments:
     )
 
     def __post_init__(self) -> None:
+        check_ranges(self)
         if self.model_type not in CONFIG_MAPPING:
             close = difflib.get_close_matches(self.model_type, CONFIG_MAPPING, n=1)
             hint = f"; did you mean {close[0]!r}?" if close else "."
@@ -122,14 +125,6 @@ class ImageModelArguments(BaseModelArguments):
     )
 
 
-def check_positive(arguments: object, *names: str) -> None:
-    """Raises `ValueError` if one of these arguments is set, but not positive."""
-    for name in names:
-        value = getattr(arguments, name)
-        if value is not None and value <= 0:
-            raise ValueError(f"`{name}` must be at least 1, got {value}.")
-
-
 @dataclass
 class BaseDataArguments:
     """Which examples to train on."""
@@ -143,7 +138,7 @@ class BaseDataArguments:
     )
 
     def __post_init__(self) -> None:
-        check_positive(self, "max_train_samples", "max_eval_samples")
+        check_ranges(self)
 
     @property
     def files(self) -> dict:
@@ -202,9 +197,6 @@ class ParallelDataArguments(BaseDataArguments):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_positive(self, "max_source_length", "max_target_length", "vocab_size", "num_beams")
-        if self.tokenizer_type not in (None, "unigram", "bpe", "char"):
-            raise ValueError(f"`tokenizer_type` must be unigram, bpe or char, got {self.tokenizer_type!r}.")
         if self.source_lang == self.target_lang:
             raise ValueError(
                 f"`source_lang` and `target_lang` are both {self.source_lang!r}: a model would learn to copy."
@@ -266,6 +258,11 @@ class ImageDataArguments(BaseDataArguments):
         default=None, metadata={"help": "Epochs after which mixup and cutmix stop. The default is never."}
     )
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.crop_scale is not None and (len(self.crop_scale) != 2 or self.crop_scale[0] > self.crop_scale[1]):
+            raise ValueError(f"`crop_scale` must be two shares of the area, least and most, got {self.crop_scale}.")
+
     @property
     def embedded(self) -> EmbeddedImages | None:
         """The embedded data set, if neither files nor a dataset of the Hub are named."""
@@ -285,6 +282,9 @@ class RunArguments(TrainingArguments):
     """What both training scripts change or add to transformers' `TrainingArguments`."""
 
     default_run_name: ClassVar[str] = "run"
+    # the recipes depend on the defaults of these
+    fixed: ClassVar[tuple[str, ...]] = ("eval_do_concat_batches", "batch_eval_metrics", "prediction_loss_only")
+    fixed += ("remove_unused_columns", "label_names", "length_column_name")
 
     output_dir: str | None = field(default=None, metadata={"help": "Defaults to `outputs/<run_name>`."})
     overwrite_output_dir: bool = field(
@@ -302,18 +302,49 @@ class RunArguments(TrainingArguments):
         metadata={"help": "When to push: `end`, once and checked, or during training as the Trainer does."},
     )
     report_to: None | str | list[str] = field(default="none", metadata={"help": "Where to report: tensorboard, ..."})
+    logging_nan_inf_filter: bool = field(
+        default=False, metadata={"help": "Whether to leave losses that are not finite out of the logged ones."}
+    )
 
     def __post_init__(self) -> None:
+        check_ranges(self)
+        self.check_dependent()
         if self.output_dir is None:
             self.output_dir = os.path.join("outputs", self.run_name or self.default_run_name)
         if not torch.accelerator.is_available():
             self.dataloader_pin_memory = False
             self.use_cpu = self.use_cpu or self.bf16  # transformers requires it for bf16 on a CPU
         if self.early_stopping_patience is not None:
-            if self.eval_strategy == "no":
-                raise ValueError("`early_stopping_patience` counts evaluations; set `eval_strategy`.")
             self.metric_for_best_model = self.metric_for_best_model or "loss"
         super().__post_init__()
+
+    def check_dependent(self) -> None:
+        """Raises `ValueError` for arguments that do not fit each other, or what the recipes do."""
+        defaults = {item.name: item.default for item in fields(self)}
+        for name in self.fixed:
+            if getattr(self, name) != defaults[name]:
+                raise ValueError(f"`{name}` must be {defaults[name]} in this recipe, got {getattr(self, name)!r}.")
+        if self.do_train and self.max_steps == 0:
+            raise ValueError("`max_steps` 0 trains nothing: set it to 1 or more, or leave it out.")
+        if self.do_train and self.max_steps < 0 and self.num_train_epochs == 0:
+            raise ValueError("`num_train_epochs` 0 trains nothing: set it above 0, or set `max_steps`.")
+        if self.dataloader_persistent_workers and self.dataloader_num_workers == 0:
+            raise ValueError("`dataloader_persistent_workers` needs workers: set `dataloader_num_workers` above 0.")
+        if self.eval_strategy == "no":
+            needs = {"early_stopping_patience": self.early_stopping_patience is not None}
+            needs |= {"load_best_model_at_end": self.load_best_model_at_end}
+            needs |= {"save_strategy` `best": self.save_strategy == "best"}
+            for name in (name for name, is_set in needs.items() if is_set):
+                raise ValueError(f"`{name}` compares evaluations; set `eval_strategy` to `steps` or `epoch`.")
+        if self.save_strategy == "best" and self.metric_for_best_model is None:
+            raise ValueError("`save_strategy` `best` needs `metric_for_best_model`, such as `loss`.")
+        for name in self._VALID_DICT_FIELDS:
+            value = getattr(self, name)
+            if isinstance(value, str) and value.startswith("{"):
+                try:
+                    json.loads(value)
+                except ValueError as error:
+                    raise ValueError(f"`{name}` is not valid JSON ({error}): {value}") from None
 
     def move_token_to_environment(self) -> None:
         """Moves `hub_token` to `HF_TOKEN`, which all clients read: the Trainer saves and pushes its arguments."""
@@ -350,6 +381,13 @@ class ImageTrainingArguments(RunArguments):
         default=False, metadata={"help": "Whether to drop columns before images are read."}
     )
 
+    def check_dependent(self) -> None:
+        super().check_dependent()
+        if self.train_sampling_strategy not in ("random", "sequential"):  # images have no lengths
+            raise ValueError(
+                f"`train_sampling_strategy` must be random or sequential, got {self.train_sampling_strategy!r}."
+            )
+
 
 # what `parse` fills for each script
 TRANSLATION_ARGUMENTS = (ModelArguments, ParallelDataArguments, TranslationTrainingArguments)
@@ -373,6 +411,13 @@ def describe_options(*arguments: Arguments) -> dict:
     return options
 
 
+class Parser(HfArgumentParser):
+    """An `HfArgumentParser` that raises `ValueError` instead of ending the program with all options in a message."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ValueError(f"{message} (--help lists the options).")
+
+
 def parse(
     dataclass_types: Sequence[type[Arguments]], arguments: list[str] | None = None, recipes: Path | None = None
 ) -> tuple:
@@ -391,22 +436,38 @@ def parse(
         `ValueError`: if there is no such recipe, or it has an option that no dataclass has.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
-    parser = HfArgumentParser(dataclass_types)  # ty: ignore[invalid-argument-type]  # it takes any dataclasses
+    known = {item.name for dataclass_type in dataclass_types for item in fields(dataclass_type) if item.init}
+    parser = Parser(dataclass_types)  # ty: ignore[invalid-argument-type]  # it takes any dataclasses
     if arguments and not arguments[0].startswith("-"):
-        known = {item.name for dataclass_type in dataclass_types for item in fields(dataclass_type) if item.init}
         file = find_recipe(arguments[0], recipes, known)
         options = read_recipe(file)
-        if unknown := set(options) - known:
-            raise ValueError(f"{file} has unknown options: {', '.join(sorted(unknown))}.")
+        if unknown := sorted({str(name) for name in options} - known):
+            raise ValueError(f"{file} has unknown options: {suggest(unknown, known)}.")
         # through the command line, so that every value is checked and gets its type
         recipe_arguments = []
         for name, value in options.items():
+            if value is False and name.endswith("_strategy"):
+                value = "no"  # which YAML reads as false
             values = value if isinstance(value, list) else [value]
-            if value is not None:
-                texts = [json.dumps(item) if isinstance(item, dict) else str(item) for item in values]
+            texts = [json.dumps(item) if isinstance(item, dict) else str(item) for item in values]
+            if len(texts) == 1 and value is not None:
+                recipe_arguments.append(f"--{name}={texts[0]}")  # which may begin with a minus sign
+            elif value is not None:
                 recipe_arguments += [f"--{name}", *texts]
         arguments = [*recipe_arguments, *arguments[1:]]
-    return parser.parse_args_into_dataclasses(arguments)
+    parts: list = list(
+        parser.parse_args_into_dataclasses(arguments, return_remaining_strings=True, look_for_args_file=False)
+    )
+    unknown = parts.pop()
+    if unknown:
+        raise ValueError(f"Unknown arguments: {suggest(unknown, {f'--{name}' for name in known})}.")
+    return tuple(parts)
+
+
+def suggest(unknown: list[str], known: set[str]) -> str:
+    """Returns the unknown names, each with the known one that is closest to it, if any is close."""
+    close = [difflib.get_close_matches(name.split("=")[0].replace("-", "_"), known, n=1) for name in unknown]
+    return ", ".join(f"{name} (did you mean {near[0]}?)" if near else name for name, near in zip(unknown, close))
 
 
 def find_recipe(name: str, recipes: Path | None, known: set[str]) -> Path:
@@ -425,11 +486,36 @@ def find_recipe(name: str, recipes: Path | None, known: set[str]) -> Path:
 
 
 def read_recipe(file: Path) -> dict:
-    text = file.read_text("utf-8")
-    options = json.loads(text) if file.suffix == ".json" else yaml.safe_load(text)
+    try:
+        text = file.read_text("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{file} is not in UTF-8 ({error}): save it in that encoding.") from None
+    try:
+        options = (
+            json.loads(text, object_pairs_hook=unique) if file.suffix == ".json" else yaml.load(text, UniqueLoader)
+        )
+    except (ValueError, yaml.YAMLError, RecursionError) as error:
+        kind = "JSON" if file.suffix == ".json" else "YAML"
+        raise ValueError(f"{file} is not valid {kind}: {' '.join(str(error).split())}") from None
     if not isinstance(options, dict):
         raise ValueError(f"{file} must hold options, one a line, as in `learning_rate: 1e-3`.")
     return options
+
+
+def unique(pairs: list[tuple]) -> dict:
+    """Returns the dictionary of the pairs. Raises `ValueError` if a name is in it twice."""
+    for name, count in Counter(name for name, _ in pairs).items():
+        if count > 1:
+            raise ValueError(f"{name} is set {count} times.")
+    return dict(pairs)
+
+
+class UniqueLoader(yaml.SafeLoader):
+    """YAML's safe loader, for which an option that is set twice is an error."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        unique([(key.value, value) for key, value in node.value])
+        return super().construct_mapping(node, deep)
 
 
 def parse_overrides(defaults: PreTrainedConfig, overrides: str | None, from_data: Iterable[str]) -> dict:

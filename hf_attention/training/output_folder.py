@@ -22,6 +22,7 @@ from ..hub.folder import TRAINING_ARGS, check_secrets, check_weights, read_text,
 from ..hub.publish import check_can_publish, publish_model
 from .arguments import RunArguments
 from .recipe_trainer import RecipeTrainer, read_step
+from .run_checks import check_can_step, check_trained
 
 
 logger = logging.get_logger(__name__)
@@ -148,10 +149,14 @@ class OutputFolder:
             checkpoint (`str`, *optional*): the checkpoint to resume from.
             parent (`str`, *optional*): the model that is fine-tuned.
             options (`dict`): what [`describe_options`] returned.
+
+        Raises `ValueError` if the run cannot make a step, or diverges. A model that was in the folder stays.
         """
+        check_can_step(trainer)
         with self.explain_full_disk():
             self.clear(parent)
             output = trainer.train(resume_from_checkpoint=checkpoint)
+            check_trained(trainer, output)
             self.save_model(trainer)
             if trainer.is_world_process_zero():
                 write_text(self.path / TRAINING_ARGS, json.dumps(options, indent=2, ensure_ascii=False))

@@ -13,6 +13,7 @@ from transformers import Trainer, TrainerCallback, TrainerState
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import TrainOutput
 
+from .run_checks import FiniteCallback
 from .streams import StreamedBatches
 
 
@@ -79,6 +80,7 @@ class RecipeTrainer(Trainer):
         self.data_wait = DataWaitCallback()
         self.stream_transform = stream_transform
         super().__init__(*args, callbacks=[self.data_wait, *(callbacks or [])], **kwargs)
+        self.add_callback(FiniteCallback(self))  # the last, since another may ask for a checkpoint
 
     def train(self, resume_from_checkpoint: str | bool | None = None, *args, **kwargs) -> TrainOutput:
         if isinstance(resume_from_checkpoint, str):

@@ -272,6 +272,11 @@ def train_translation(
                 lengths = (data_args.max_source_length, data_args.max_target_length)
                 rows = tokenize_pairs(data[split], tokenizer, target_tokenizer, *lengths, drop=split == "train")
                 features[split] = rows if split == "train" else sort_by_length(in_memory(rows))
+    if data_args.streaming and training_args.do_train and next(iter(features["train"]), None) is None:
+        raise ValueError(
+            "No pair of the stream is left to train on: each has an empty text, or one that is longer than "
+            "`max_source_length` or `max_target_length`."
+        )
     references = {split: list(rows["target"]) for split, rows in features.items() if split != "train"}
     check_bleu(references, data_args.bleu_tokenize, training_args)
 

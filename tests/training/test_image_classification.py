@@ -243,11 +243,11 @@ def test_two_processes_train_one_model(tmp_path):
         (["--config_overrides", "num_labels=3"], "`num_labels` comes from the tokenizer or the data"),
         (["--config_overrides", "hiden_size=3"], "CompactVitConfig has no option hiden_size"),
         (["--image_mean", "0.5", "0.5"], "`image_mean` has 2 values, but the model's `num_channels` is 3"),
-        (["--mixup_alpha", "-1"], "`mixup_alpha` must not be negative"),
+        (["--mixup_alpha", "-1"], "`mixup_alpha` must be at least 0"),
         (["--do_train", "false"], "a model must be named"),
         (["--train_file", "gone"], "There is no file or folder 'gone'"),
-        (["--ema_decay", "2"], "`ema_decay` must lie between 0 and 1"),
-        (["--early_stopping_patience", "2"], "`early_stopping_patience` counts evaluations"),
+        (["--ema_decay", "2"], "`ema_decay` must be greater than 0 and less than 1"),
+        (["--early_stopping_patience", "2"], "`early_stopping_patience` compares evaluations"),
     ],
 )
 def test_invalid_arguments_are_named_in_the_error(tmp_path, arguments, message):

@@ -450,7 +450,7 @@ def test_swapped_languages_are_an_error(pairs, tmp_path):
         (["--train_file", "gone.csv"], "There is no data file 'gone.csv'"),
         (["--train_file", "pairs.csv", "--dataset_name", "user/pairs"], "`dataset_name` is user/pairs, but files"),
         (["--source_lang", "en", "--target_lang", "en"], "`source_lang` and `target_lang` are both 'en'"),
-        (["--tokenizer_type", "word"], "`tokenizer_type` must be unigram, bpe or char, got 'word'"),
+        (["--tokenizer_type", "word"], "`tokenizer_type` must be one of unigram, bpe, char, got 'word'"),
         (["--vocab_size", "0"], "`vocab_size` must be at least 1, got 0"),
         (["--bleu_tokenize", "14a"], "`bleu_tokenize` must be one of .*13a.*, got '14a'"),
     ],
