@@ -2,7 +2,7 @@
 
 """Cross-attention of encoder-decoders: one weight per target and source token, for generated or given targets."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any, cast
@@ -12,6 +12,28 @@ import torch
 from transformers import BatchEncoding, GenerationConfig, GenerationMixin, PreTrainedModel, PreTrainedTokenizerBase
 
 from .model_modes import eager_attention, eval_mode
+
+
+def has_text(text: object, tokenizer: PreTrainedTokenizerBase, ids: Sequence[int] | None = None) -> bool:
+    """
+    Whether a tokenizer makes tokens of a text, other than the special ones that it adds to every text. Some texts are
+    empty for a tokenizer only, such as a zero-width space that it removes.
+
+    Args:
+        ids (`Sequence[int]`, *optional*): those of the text with special tokens, if it has been tokenized.
+
+    Raises:
+        `ValueError`: for a text with half of a surrogate pair, which cannot be tokenized.
+    """
+    if not isinstance(text, str) or not text.strip():
+        return False
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"{text!r} has half of a surrogate pair, which is not a character. Remove it.") from None
+    if ids is None:
+        ids = tokenizer(text)["input_ids"]
+    return len(ids) > tokenizer.num_special_tokens_to_add()
 
 
 @dataclass
@@ -74,7 +96,7 @@ def align(
         if isinstance(texts, str):
             raise ValueError(f"`{name}` must be a list of sentences, got one string. Put it in a list.")
     for index, source in enumerate(sources):
-        if not isinstance(source, str) or not source.strip():
+        if not has_text(source, tokenizer):
             raise ValueError(f"`sources` has {source!r} at position {index}, which is not a text. Remove it.")
     if batch_size < 1:
         raise ValueError(f"`batch_size` must be at least 1, got {batch_size}.")

@@ -20,7 +20,7 @@ from transformers import (
 from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
 from ..data.image_utils import MODES, class_names, convert_mode
-from .alignments import align, ids_to_text
+from .alignments import align, has_text, ids_to_text
 from .html import alignment_to_html
 from .image_attention import ImageAttention, apply_exif_orientation, attention_maps
 from .model_loading import load_model
@@ -82,10 +82,10 @@ def add_translation(name: str, texts: list[str], api_name: str) -> None:
     has_attention = getattr(model.config, "attention_type", None) != "none"
 
     def translate(text: str, num_beams: int) -> tuple[str, str]:
-        if not (text or "").strip():
-            raise gr.Error("Enter a text or choose an example.")
-        if len(text) > MAX_CHARACTERS:
+        if len(text or "") > MAX_CHARACTERS:
             raise gr.Error(f"The text has {len(text)} characters; the maximum is {MAX_CHARACTERS}.")
+        if not has_text(text, tokenizer):
+            raise gr.Error("Enter a text or choose an example.")
         if has_attention:
             alignment = align(model, tokenizer, [text], None, target_tokenizer, num_beams=int(num_beams))[0]
             return alignment.target, alignment_to_html(alignment)

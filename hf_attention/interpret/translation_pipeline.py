@@ -17,7 +17,7 @@ from transformers import (
 )
 from transformers.pipelines import PIPELINE_REGISTRY
 
-from .alignments import align_generated, ids_to_text, ids_to_tokens
+from .alignments import align_generated, has_text, ids_to_text, ids_to_tokens
 from .model_loading import load_with_problem
 from .model_modes import eager_attention
 
@@ -113,8 +113,12 @@ class TranslationWithAlignmentPipeline(Pipeline):
             if not inputs:
                 return []
             for index, text in enumerate(inputs):
-                check_text(text, f" at position {index}")
+                self.check_text(text, f" at position {index}")
         return super().__call__(inputs, *args, **kwargs)
+
+    def check_text(self, text: object, where: str = "") -> None:
+        if not has_text(text, self.tokenizer):
+            raise ValueError(f"A text to translate must be a string that is not empty, got {text!r}{where}.")
 
     def _sanitize_parameters(
         self, return_alignment: bool | None = None, **generate_kwargs: Any
@@ -126,7 +130,7 @@ class TranslationWithAlignmentPipeline(Pipeline):
     def preprocess(  # ty: ignore[incompatible-method-override]
         self, input_: str, **preprocess_parameters: Any
     ) -> BatchEncoding:
-        check_text(input_)
+        self.check_text(input_)
         return self.tokenizer(input_, return_tensors="pt", return_token_type_ids=False)
 
     def _forward(  # ty: ignore[incompatible-method-override]
@@ -160,11 +164,6 @@ class TranslationWithAlignmentPipeline(Pipeline):
                 result["weights"] = weights.tolist()
             results.append(result)
         return results
-
-
-def check_text(text: object, where: str = "") -> None:
-    if not isinstance(text, str) or not text.strip():
-        raise ValueError(f"A text to translate must be a string that is not empty, got {text!r}{where}.")
 
 
 def register_pipeline() -> None:

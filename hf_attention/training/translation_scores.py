@@ -8,7 +8,7 @@ from sacrebleu import BLEU
 from transformers import EvalPrediction, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.trainer_utils import EvalLoopOutput
 
-from ..interpret.alignments import align
+from ..interpret.alignments import align, has_text
 from ..metrics import AlignmentError, Bleu, ChrF, ExactMatch
 
 
@@ -73,7 +73,7 @@ def alignment_error(
     Returns the alignment error of forced decoding against gold spans, or `None` if no row has spans. The most attended
     source token of each target token must overlap the span that the target token's characters come from.
     """
-    data = data.filter(lambda row: row["alignment"] and row["source"].strip())
+    data = data.filter(lambda row: row["alignment"] and has_text(row["source"], tokenizer))
     if len(data) == 0:
         return None
     alignments = align(model, tokenizer, data["source"], data["target"], target_tokenizer, batch_size=batch_size)

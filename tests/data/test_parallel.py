@@ -1,12 +1,16 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
 import ast
+import bz2
+import gzip
 import json
+import lzma
 import os
 import pickle
 import subprocess
 import sys
 
+import pandas as pd
 import pytest
 from datasets import Dataset, DatasetDict
 
@@ -80,9 +84,9 @@ def test_unusable_files_are_named_in_the_error(tmp_path):
         load_parallel(data_files={"train": [str(tmp_path / "d.xyz")]})
     source, target = write(tmp_path, "text")
     (tmp_path / "d.en").write_text("a dog\n")
-    with pytest.raises(Exception) as error:
-        load_parallel(data_files={"train": [source, target]})
-    assert "d.en ends first" in f"{error.value} {error.value.__cause__}"
+    for streaming in (False, True):
+        with pytest.raises(ValueError, match="same number of lines, but .*d.de has 4 and .*d.en 1"):
+            load_parallel(data_files={"train": [source, target]}, streaming=streaming)
     with pytest.raises(ValueError, match="Pass a dataset"):
         load_parallel()
 
@@ -92,7 +96,10 @@ def test_unusable_files_are_named_in_the_error(tmp_path):
     [
         ({"a.csv": "de,en\na,b\n", "b.tsv": "de\ten\na\tb\n"}, "a.csv, .*b.tsv have different formats"),
         ({"a.csv": "de,en\na,b\n", "b.en": "b\n"}, "a.csv, .*b.en have different formats"),
-        ({"a.csv": "de,en\na,b\n", "b.csv": "src,tgt\na,b\n"}, "b.csv has no column de, en, which .*a.csv has"),
+        (
+            {"a.csv": "de,en\na,b\n", "b.csv": "src,tgt\na,b\n"},
+            "b.csv: The data has no column de, en; .* src, tgt",
+        ),
         ({"a.csv": "de,en\n\n"}, "a.csv: there are no rows"),
         ({"a.csv": "de,en\nschön,nice\n".encode("latin-1")}, "a.csv: .*codec can't decode.*Save it as UTF-8"),
         ({"a.jsonl": '{"de": "나", "en": "I"}\n'.encode("cp949")}, "a.jsonl: .*codec can't decode.*Save it as UTF-8"),
@@ -105,15 +112,15 @@ def test_unusable_files_are_named_in_the_error(tmp_path):
         ({"a.csv": "de,en\na,b,\nc,d,\n"}, "a.csv: line 2 has 3 cells, the first line 2"),
         ({"a.tsv": "de\ten\na\tb\tCC-BY\nc\td\tCC-BY\n"}, "a.tsv: line 2 has 3 cells, the first line 2"),
         ({"a.tsv": "de\ten\na\tb\n\nc d\n"}, "a.tsv: line 4 has 1 cells, the first line 2"),
-        ({"a.csv": 'de,en\n"a,b\nc,d\n'}, "a.csv: line 3 has 1 cells, .*quote cells with commas or quotes"),
-        ({"a.jsonl": '{"de": "a"\n'}, "a.jsonl: JSON parse error"),
+        ({"a.csv": 'de,en\n"a,b\nc,d\n'}, "a.csv: line 3: unexpected end of data. .*quote cells with commas, quotes"),
+        ({"a.jsonl": '{"de": "a"\n'}, "a.jsonl: JSON cannot be parsed in line 1"),
         (
             {"a.jsonl": '{"translation": {"de": "a", "en": "b"}}\n{"translation": null}\n'},
             "a.jsonl: .* but one is None",
         ),
         (
             {"a.jsonl": '{"translation": {"de": "a", "en": "b"}}\n{"translation": {"de": "c"}}\n'},
-            "a.jsonl: Every `translation` must have 'de' and 'en', but one is {'de': 'c'",
+            "a.jsonl: row 2: Every `translation` must have 'de' and 'en', but one is {'de': 'c'",
         ),
         ({"a.jsonl": ""}, "a.jsonl is empty"),
     ],
@@ -156,6 +163,79 @@ def test_every_cell_is_text(tmp_path):
         load_parallel(data_files={"train": [str(tmp_path / "e.csv")]})
 
 
+BREAKS = ["a\rb", "c\u2028d", "e\x85f", "g\x0bh", "i\x0cj", "k\x1cl", "m\r\rn", "", "o"]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("streaming", [False, True])
+def test_only_newlines_end_a_line_of_text(tmp_path, end, streaming):
+    (tmp_path / "d.de").write_bytes(end.join([*BREAKS, ""]).encode())
+    (tmp_path / "d.en").write_bytes("\n".join(map(str, range(len(BREAKS)))).encode())
+    files = [str(tmp_path / "d.de"), str(tmp_path / "d.en")]
+    rows = list(load_parallel(data_files={"train": files}, streaming=streaming)["train"])
+    assert [row["source"] for row in rows] == BREAKS
+    assert [row["target"] for row in rows] == [str(index) for index in range(len(BREAKS))]
+
+
+@pytest.mark.parametrize("kind", ["tsv", "csv", "jsonl"])
+def test_only_newlines_end_a_row(tmp_path, kind):
+    write_row = {
+        "tsv": "\t".join,
+        "csv": lambda cells: ",".join(f'"{cell}"' for cell in cells),
+        "jsonl": lambda cells: json.dumps(dict(zip(("source", "target"), cells)), ensure_ascii=False),
+    }[kind]
+    header = [] if kind == "jsonl" else [("source", "target")]
+    rows = [*header, *((text, str(index)) for index, text in enumerate(BREAKS))]
+    (tmp_path / f"d.{kind}").write_bytes("\n".join(map(write_row, rows)).encode())
+    data = load_parallel(data_files={"train": [str(tmp_path / f"d.{kind}")]})["train"]
+    assert data["source"] == BREAKS
+    assert data["target"] == [str(index) for index in range(len(BREAKS))]
+
+
+def test_the_unnamed_index_of_pandas_is_not_read(tmp_path):
+    pairs = pd.DataFrame({"source": ["2024-01-05", "1.0"], "target": ["True", "null"]})
+    pairs.to_csv(tmp_path / "d.csv")
+    pairs.to_csv(tmp_path / "d.tsv", sep="\t")
+    for kind in ("csv", "tsv"):
+        data = load_parallel(data_files={"train": [str(tmp_path / f"d.{kind}")]})["train"]
+        assert data[:] == pairs.to_dict("list")
+
+
+@pytest.mark.parametrize("kind", ["json", "jsonl", "csv", "tsv", "parquet"])
+@pytest.mark.parametrize("texts", [["2024-01-05", "2024-01-06T10:00:00Z"], ["1", "2.50"], ["true", "NaN"], ["", "NA"]])
+def test_texts_that_look_like_other_types_stay_text(tmp_path, kind, texts):
+    pairs = pd.DataFrame({"source": texts, "target": texts[::-1]})
+    file = str(tmp_path / f"d.{kind}")
+    if kind == "parquet":
+        pairs.to_parquet(file)
+    elif kind.startswith("json"):
+        pairs.to_json(file, orient="records", lines=kind == "jsonl")
+    else:
+        pairs.to_csv(file, sep="," if kind == "csv" else "\t", index=False)
+    assert load_parallel(data_files={"train": [file]})["train"][:] == pairs.to_dict("list")
+
+
+def test_compressed_files_are_read(tmp_path):
+    for suffix, module in ((".gz", gzip), (".bz2", bz2), (".xz", lzma)):
+        (tmp_path / f"d.csv{suffix}").write_bytes(module.compress(b"de,en\na,b\n"))
+        for side in ("de", "en"):
+            (tmp_path / f"d.{side}{suffix}").write_bytes(module.compress(f"{side}\n".encode()))
+        files = {"train": [str(tmp_path / f"d.csv{suffix}")]}
+        assert load_parallel(data_files=files, source_lang="de", target_lang="en")["train"][0]["source"] == "a"
+        files = {"train": [str(tmp_path / f"d.{side}{suffix}") for side in ("de", "en")]}
+        assert load_parallel(data_files=files)["train"][0] == {"source": "de", "target": "en"}
+
+
+def test_files_are_the_shards_of_a_stream(tmp_path):
+    files = []
+    for index in range(3):
+        (tmp_path / f"{index}.csv").write_text(f"source,target\n{index},x\n")
+        files.append(str(tmp_path / f"{index}.csv"))
+    data = load_parallel(data_files={"train": files}, streaming=True)["train"]
+    assert data.num_shards == 3
+    assert [row["source"] for row in data] == ["0", "1", "2"]
+
+
 def test_a_text_file_that_has_changed_is_read_again(tmp_path):
     files = write(tmp_path, "text")
     assert load_parallel(data_files={"train": files})["train"][0]["source"] == "ein Hund"
@@ -191,6 +271,16 @@ def test_labels_come_from_the_target_tokenizer(tokenizer):
     target = train_tokenizer([en for _, en in PAIRS], 60, "char")
     row = tokenize_pairs(make_dataset(PAIRS), tokenizer, target)[0]
     assert row["labels"] == target("a dog").input_ids != tokenizer("a dog").input_ids
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_texts_without_tokens_are_empty(streaming):
+    """A zero-width space is not white space, but NFKC removes it."""
+    pairs = [("a", "b"), ("\u200b", "b"), ("a", "\ufeff\u200b"), ("\u200ba", "b")]
+    tokenizer = train_tokenizer([text for pair in pairs for text in pair], 30, "char", normalization="nfkc")
+    data = make_dataset(pairs)
+    kept = tokenize_pairs(data.to_iterable_dataset() if streaming else data, tokenizer)
+    assert [row["source"] for row in kept] == ["a", "\u200ba"]
 
 
 def test_dropped_pairs_are_counted(tokenizer, caplog):
