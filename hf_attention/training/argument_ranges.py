@@ -42,6 +42,7 @@ INTERVALS = {
 STEPS = ("warmup_steps", "logging_steps", "eval_steps", "save_steps")
 CHOICES: dict[str, Iterable[str]] = {
     "tokenizer_type": ("unigram", "bpe", "char"),
+    "normalization": ("nfc", "nfkc", "none"),
     "train_sampling_strategy": ("random", "sequential", "group_by_length"),
     "eval_strategy": IntervalStrategy,
     "logging_strategy": IntervalStrategy,

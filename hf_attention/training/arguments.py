@@ -189,6 +189,12 @@ class ParallelDataArguments(BaseDataArguments):
         default=None, metadata={"help": "Tokenizer of a new model: unigram, bpe or char (the default for `dates`)."}
     )
     vocab_size: int = field(default=8000, metadata={"help": "Pieces of a new model's tokenizer."})
+    normalization: str = field(
+        default="nfc",
+        metadata={
+            "help": "How a new tokenizer normalizes texts: nfc, nfkc (also replaces similar characters) or none."
+        },
+    )
     separate_vocabularies: bool = field(
         default=False, metadata={"help": "Train a tokenizer each for source and target (`bahdanau` only)."}
     )

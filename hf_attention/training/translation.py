@@ -4,7 +4,7 @@
 
 import os
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 
 from babel import Locale
 from datasets import Dataset, IterableDataset
@@ -24,10 +24,10 @@ from transformers.utils import logging
 
 from ..data.dates import FIRST, LAST, LOCALES, load_dates
 from ..data.parallel import load_parallel, tokenize_pairs
-from ..data.tokenizer import train_tokenizer
+from ..data.tokenizer import train_tokenizer, warn_of_lost_texts
 from ..hub.folder import TARGET_TOKENIZER
 from ..hub.translation_card import TranslationCardFacts, write_translation_card
-from ..interpret.alignments import align
+from ..interpret.alignments import align, has_text
 from ..interpret.model_loading import load_model
 from ..interpret.translation_pipeline import TranslationWithAlignmentPipeline
 from ..models.bahdanau import BahdanauConfig
@@ -87,7 +87,7 @@ def make_tokenizers(
         options = {"trust_remote_code": model_args.trust_remote_code}
         if model_args.tokenizer_name is None:
             options["revision"] = model_args.model_revision
-        for option in ("separate_vocabularies", "tokenizer_type", "vocab_size"):
+        for option in ("separate_vocabularies", "tokenizer_type", "vocab_size", "normalization"):
             if getattr(data_args, option) != getattr(ParallelDataArguments, option):
                 raise ValueError(f"`{option}` is for a new tokenizer, but the run uses that of {name}.")
         tokenizer = load_tokenizer(name, **options)
@@ -110,14 +110,23 @@ def make_tokenizers(
     if data_args.separate_vocabularies and model_args.model_type != "bahdanau":
         raise ValueError(f"`separate_vocabularies` is for `bahdanau`; `{model_args.model_type}` has one vocabulary.")
     tokenizer_type = data_args.tokenizer_type or ("char" if data_args.is_embedded else "unigram")
-    train = partial(train_tokenizer, vocab_size=data_args.vocab_size, model_type=tokenizer_type)
-    # the first pairs of a stream are enough for the tokenizer
-    rows = list(data["train"].take(100_000)) if data_args.streaming else data["train"]
+    train = partial(
+        train_tokenizer,
+        vocab_size=data_args.vocab_size,
+        model_type=tokenizer_type,
+        normalization=data_args.normalization,
+    )
+    rows = first_rows(data["train"])
     sources, targets = [row["source"] for row in rows], [row["target"] for row in rows]
     locale_tokens = [f"<{locale}>" for locale in LOCALES] if data_args.is_embedded else []
     if data_args.separate_vocabularies:
         return train(sources, extra_tokens=locale_tokens), train(targets)
     return train([*sources, *targets], extra_tokens=locale_tokens), None
+
+
+def first_rows(rows: Dataset | IterableDataset) -> Dataset | IterableDataset:
+    """Returns the rows; of a stream the first 100,000, which are enough for a tokenizer."""
+    return rows.take(100_000) if isinstance(rows, IterableDataset) else rows
 
 
 def load_tokenizer(name: str, **options) -> PreTrainedTokenizerBase:
@@ -261,6 +270,8 @@ def train_translation(
     checkpoint = folder.find_checkpoint()
     tokenizer, target_tokenizer = make_tokenizers(model_args, data_args, data, checkpoint)
     target = target_tokenizer or tokenizer
+    if training_args.do_train and checkpoint is None and training_args.process_index == 0:
+        warn_of_lost_texts((row["target"] for row in first_rows(data["train"])), target)
     tokenizer.padding_side = target.padding_side = "right"  # a decoder must not read padding before its target
     model = make_model(model_args, data_args, tokenizer, target_tokenizer)
     folder.check(model.config, checkpoint)
@@ -354,7 +365,9 @@ def write_pipeline_and_card(
             model=model, tokenizer=tokenizer, target_tokenizer=target_tokenizer
         ).save_pretrained(output_dir)
     split = next((split for split in ("test", "validation") if split in data), None)
-    examples = list(islice((row["source"] for row in data[split or "train"] if row["source"].strip()), 3))
+    rows = chain.from_iterable(data[name] for name in (split, "train") if name is not None)  # one may have no text
+    sources = (row["source"] for row in rows)
+    examples = list(islice((source for source in sources if has_text(source, tokenizer)), 3))
     alignments = []
     if getattr(model.config, "attention_type", None) != "none":
         alignments = align(

@@ -1,5 +1,6 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
+import re
 import unicodedata
 
 import pytest
@@ -8,7 +9,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from hf_attention.data import tokenizer as module
 from hf_attention.data.dates import load_dates
-from hf_attention.data.tokenizer import train_tokenizer
+from hf_attention.data.tokenizer import train_tokenizer, warn_of_lost_texts
 
 
 @pytest.fixture(scope="module")
@@ -38,8 +39,9 @@ HARD = [
 ]
 
 
+@pytest.mark.parametrize("normalization", ["nfc", "nfkc", "none"])
 @pytest.mark.parametrize("model_type", ["unigram", "bpe", "char"])
-def test_ids_are_sentencepieces(monkeypatch, texts, model_type):
+def test_ids_are_sentencepieces(monkeypatch, texts, model_type, normalization):
     models = []
     convert = module.convert_sentencepiece
 
@@ -48,11 +50,13 @@ def test_ids_are_sentencepieces(monkeypatch, texts, model_type):
         return convert(serialized_model, *args)
 
     monkeypatch.setattr(module, "convert_sentencepiece", keep)
-    tokenizer = train_tokenizer(texts, vocab_size=400, model_type=model_type)
+    tokenizer = train_tokenizer(texts, vocab_size=400, model_type=model_type, normalization=normalization)
     reference = sentencepiece.SentencePieceProcessor(model_proto=models[0])
     test = [*load_dates(1, 1, 500, seed=5)["test"]["source"], *HARD]
     for text in test:
-        assert tokenizer(text).input_ids == [*reference.encode(text), 2], repr(text)
+        given = text if normalization == "nfkc" else re.sub(r"[\t-\r]", " ", text).strip()
+        given = unicodedata.normalize("NFC", given) if normalization == "nfc" else given
+        assert tokenizer(text).input_ids == [*reference.encode(given), 2], repr(text)
     assert len(tokenizer) == reference.get_piece_size()
     pieces = [reference.id_to_piece(index) for index in range(4)]
     assert pieces == tokenizer.convert_ids_to_tokens(range(4)) == ["<pad>", "<s>", "</s>", "<unk>"]
@@ -113,3 +117,43 @@ def test_a_vocabulary_smaller_than_the_characters_is_an_error(vocab_size):
     with pytest.raises(ValueError, match=f"`vocab_size` is {vocab_size}, but .* alone take 13 pieces.*type char"):
         train_tokenizer(["abcdefgh"] * 9, vocab_size, "bpe")
     assert len(train_tokenizer(["abcdefgh"] * 9, 13, "bpe")) == 13
+
+
+CHANGED = {  # what each normalization makes of a text
+    "pʰ tʲ nˠ": {"nfkc": "ph tj nɣ"},
+    "10\u00a0€ ½ ２": {"nfkc": "10 € 1⁄2 2"},
+    "two  spaces": {"nfkc": "two spaces"},
+    "zero\u200bwidth": {"nfkc": "zero width"},
+    "cafe\u0301": {"nfkc": "café", "nfc": "café"},
+    "\u2126 ohm": {"nfkc": "Ω ohm", "nfc": "Ω ohm"},
+    "a\tb\rc": {"nfkc": "a b c", "nfc": "a b c", "none": "a b c"},
+}
+
+
+@pytest.mark.parametrize("model_type", ["unigram", "bpe", "char"])
+@pytest.mark.parametrize("normalization", ["nfc", "nfkc", "none"])
+def test_only_the_requested_normalization_changes_texts(tmp_path, caplog, model_type, normalization):
+    train_tokenizer(list(CHANGED) * 20, 80, model_type, normalization=normalization).save_pretrained(tmp_path)
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path)
+    changed = {text: forms.get(normalization, text) for text, forms in CHANGED.items()}
+    for text, expected in changed.items():
+        assert tokenizer.decode(tokenizer(f" {text} ").input_ids, skip_special_tokens=True) == expected
+    lost = [text for text, expected in changed.items() if text != expected]
+    assert warn_of_lost_texts(CHANGED, tokenizer) == len(lost)
+    assert f"{len(lost)} of {len(CHANGED)} targets change" in caplog.text
+    assert repr(lost[0]) in caplog.text
+
+
+def test_targets_with_unknown_characters_are_counted(caplog):
+    tokenizer = train_tokenizer(["abcd dcba"] * 60 + ["abq dcba"], 20, "bpe", 0.98)
+    assert warn_of_lost_texts(["abcd", "abq", " dcba "], tokenizer, batch_size=1) == 1
+    assert "1 of 3 targets change when they are encoded and decoded" in caplog.text
+    assert "'abq' becomes 'ab'" in caplog.text
+    caplog.clear()
+    assert warn_of_lost_texts(["abcd"], tokenizer) == 0
+    assert not caplog.text
+
+
+def test_an_unknown_normalization_is_an_error():
+    with pytest.raises(ValueError, match="`normalization` must be 'nfc', 'nfkc' or 'none', got 'NFD'"):
+        train_tokenizer(["a"], normalization="NFD")
