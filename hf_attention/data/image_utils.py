@@ -2,6 +2,8 @@
 
 """Helpers for images that data, training and interpret share: PIL modes, sizes, class names."""
 
+import unicodedata
+
 from transformers import BaseImageProcessor, PreTrainedConfig
 
 # they are defined in the family because the image processor travels with models as remote code
@@ -19,8 +21,9 @@ def size_option(image_processor: BaseImageProcessor, name: str) -> dict[str, int
 
 
 def class_names(config: PreTrainedConfig) -> list[str]:
-    """The names of a classifier's classes, in the order of the logits."""
-    return [name for _, name in sorted((int(index), name) for index, name in (config.id2label or {}).items())]
+    """The names of a classifier's classes, in the order of the logits, in NFC as those of the data are."""
+    names = sorted((int(index), name) for index, name in (config.id2label or {}).items())
+    return [unicodedata.normalize("NFC", name) for _, name in names]
 
 
 __all__ = ["MODES", "class_names", "convert_mode", "processed_size", "size_option"]

@@ -2,9 +2,9 @@
 
 """Images with classes: data sets of the Hub, folders or parquet files, and scikit-learn's digits."""
 
-import glob
 import io
 import os
+import unicodedata
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -19,22 +19,24 @@ from datasets import (
     Image,
     IterableDataset,
     IterableDatasetDict,
-    Value,
     load_dataset,
 )
-from datasets.packaged_modules.imagefolder.imagefolder import ImageFolder
 from PIL import Image as PILImage
-from PIL import ImageOps, UnidentifiedImageError
+from PIL import ImageOps
+from pyarrow import parquet
 from transformers import BaseImageProcessor
 from transformers.utils import logging
 
+from .image_folders import find_folders, find_images, image_extensions, load_image_folders, shorten
 from .image_utils import MODES, convert_mode
+from .pair_files import prefix_errors_with
 from .splits import combine_splits
 
 
 logger = logging.get_logger(__name__)
 
 SPLITS = ("train", "validation", "test")
+UNREAD = {".avif", ".heic", ".heif", ".jxl", ".svg"}  # extensions of images that PIL may not read
 
 
 def split_digits() -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
@@ -99,16 +101,17 @@ def load_images(
         `ValueError`: for a class folder without images, columns that are missing or ambiguous, or splits with
         different classes.
     """
-    classes = set()  # of folders
     if data_files:
-        dataset, classes = load_files(data_files, streaming, **kwargs)
-    elif dataset_name:
-        if os.path.isdir(dataset_name):
-            for split in sorted(entry.path for entry in os.scandir(dataset_name) if entry.is_dir()):
-                classes |= set(check_folder(split, nested=True))
-        dataset = load_dataset(dataset_name, dataset_config_name, streaming=streaming, **kwargs)
-    else:
+        dataset = load_files(data_files, streaming, **kwargs)
+    elif not dataset_name:
         raise ValueError("Pass a dataset (`dataset_name`) or files and folders (`data_files`).")
+    elif os.path.isdir(dataset_name) and (folders := find_folders(dataset_name)) is not None:
+        dataset = load_image_folders(folders, streaming)
+    else:
+        with prefix_errors_with([dataset_name]):
+            dataset = load_dataset(dataset_name, dataset_config_name, streaming=streaming, **kwargs)
+        if os.path.isdir(dataset_name) and not streaming:
+            warn_of_unread_images(dataset_name, dataset)
     names: list[str] | None = None
     labelled = {}
     for split, rows in dataset.items():
@@ -119,67 +122,48 @@ def load_images(
             continue
         labelled[split] = labels
         split_names = label_names(labels)
-        if classes and set(split_names) != classes:
-            raise ValueError(
-                f"The images are in the folders {', '.join(split_names)}, but the folders of the classes are "
-                f"{', '.join(sorted(classes))}. Put each image directly into the folder of its class."
-            )
         if names is not None and split_names != names:
             raise ValueError(f"The splits have different classes: {names}, but {split} has {split_names}.")
         names = split_names
     return combine_splits(labelled)
 
 
-def load_files(
-    data_files: dict[str, str], streaming: bool, **kwargs: Any
-) -> tuple[DatasetDict | IterableDatasetDict, set[str]]:
-    """Loads splits from folders of images, with the classes of the folders, or from parquet files."""
+def warn_of_unread_images(folder: str, dataset: DatasetDict) -> None:
+    """Warns of images in a folder that its table, such as a `metadata.csv`, does not name."""
+    cells = (
+        cell or {}
+        for rows in dataset.values()
+        for column, kind in rows.features.items()
+        if isinstance(kind, Image)
+        for cell in rows.select_columns([column]).cast_column(column, Image(decode=False))[column]
+    )
+    read = {os.path.realpath(cell["path"]) for cell in cells if cell.get("path")}
+    unread = [file for file in find_images(folder, image_extensions() | UNREAD) if os.path.realpath(file) not in read]
+    if unread:
+        logger.warning(f"{folder}: {len(unread)} images are not read, since no table names them: {shorten(unread)}.")
+
+
+def load_files(data_files: dict[str, str], streaming: bool, **kwargs: Any) -> DatasetDict | IterableDatasetDict:
+    """Loads splits from folders of images, or from parquet files."""
     for path in data_files.values():
         if not os.path.exists(path):
             raise FileNotFoundError(f"There is no file or folder {path!r}.")
     folders = [path for path in data_files.values() if os.path.isdir(path)]
     if folders and len(folders) < len(data_files):
         raise ValueError(f"Pass folders for all splits, or parquet files for all: {', '.join(data_files.values())}.")
-    if not folders:
-        if other := [path for path in data_files.values() if not path.endswith(".parquet")]:
-            raise ValueError(f"Cannot read {', '.join(other)}: pass a parquet file, or a folder of images.")
-        splits = {  # one by one, since `datasets` would use the class names of the first file for all
-            split: load_dataset("parquet", data_files={split: path}, split=split, streaming=streaming, **kwargs)
-            for split, path in data_files.items()
-        }
-        return combine_splits(splits), set()
-    classes = {split: check_folder(path) for split, path in data_files.items()}
-    first = next(iter(classes))
-    for split, names in classes.items():
-        if extra := set(names) - set(classes[first]):
-            raise ValueError(
-                f"{data_files[split]} has classes missing from {data_files[first]}: {', '.join(sorted(extra))}."
+    if folders:
+        return load_image_folders(data_files, streaming)
+    if other := [path for path in data_files.values() if not path.lower().endswith(".parquet")]:
+        raise ValueError(f"Cannot read {', '.join(other)}: pass a parquet file, or a folder of images.")
+    splits = {}  # one by one, since `datasets` would use the class names of the first file for all
+    for split, path in data_files.items():
+        with prefix_errors_with([path]):
+            if parquet.read_metadata(path).num_rows == 0:
+                raise ValueError("There are no rows")
+            splits[split] = load_dataset(
+                "parquet", data_files={split: path}, split=split, streaming=streaming, **kwargs
             )
-    patterns = {split: os.path.join(glob.escape(path), "**") for split, path in data_files.items()}
-    dataset = load_dataset("imagefolder", data_files=patterns, drop_labels=False, streaming=streaming, **kwargs)
-    return dataset, set(classes[first])
-
-
-def check_folder(path: str, nested: bool = False) -> list[str]:
-    """Returns the classes of a folder; raises `ValueError` for one without images, which `datasets` would skip."""
-    hidden = (".", "__MACOSX")  # the latter is in archives created by macOS
-    classes = sorted(entry.name for entry in os.scandir(path) if entry.is_dir() and not entry.name.startswith(hidden))
-    files_of_class = {
-        name: [file for _, _, files in os.walk(os.path.join(path, name)) for file in files] for name in classes
-    }
-    suffixes = tuple(ImageFolder.EXTENSIONS)
-    empty = [
-        name
-        for name, files in files_of_class.items()
-        if not any(file.lower().endswith(suffixes) and not file.startswith(".") for file in files)
-    ]
-    if empty and (len(empty) < len(classes) or not nested):
-        raise ValueError(
-            f"{path} has classes without images: {', '.join(empty)}. Add images to these folders or remove them."
-        )
-    if not classes and not nested:
-        raise ValueError(f"{path} has no sub-folders; put the images of each class into a folder with its name.")
-    return classes
+    return combine_splits(splits)
 
 
 def select_columns(
@@ -219,26 +203,42 @@ def select_columns(
     dataset = dataset.rename_columns({old: new for old, new in zip(chosen.values(), ("image", "label")) if old != new})
     dataset = dataset.cast_column("image", Image(decode=False))
     if isinstance(dataset, Dataset):
-        missing = sum(label is None or (isinstance(label, int) and label < 0) for label in dataset["label"])
+        missing = sum(is_missing(label) for label in dataset["label"])
         if missing == len(dataset) and split != "train":
             return None
         if missing:
             raise ValueError(f"{missing} of {len(dataset)} images of {split} have no label. Remove them.")
     kind = (dataset.features or {})["label"]
-    if not isinstance(kind, ClassLabel):
-        if isinstance(dataset, IterableDataset):
-            raise ValueError(f"`label_column` ({chosen['label_column']}) must be a `ClassLabel` when streaming.")
-        is_number = isinstance(kind, Value) and kind.dtype.startswith(("int", "uint"))
-        values = {str(name) for name in dataset["label"]}
-        if unknown := [] if names is None else sorted(values - set(names)):
-            raise ValueError(f"The splits have different classes: {names}, but {split} has {', '.join(unknown)} too.")
-        classes = ClassLabel(names=names or (sorted(values, key=int) if is_number else sorted(values)))
-        dataset = dataset.map(
-            lambda rows: {"label": [classes.str2int(str(name)) for name in rows["label"]]},
-            batched=True,
-            features=Features({"image": Image(decode=False), "label": classes}),
-        )
-    return dataset
+    if isinstance(kind, ClassLabel):
+        composed = [unicodedata.normalize("NFC", name) for name in kind.names]
+        return dataset if composed == kind.names else dataset.cast_column("label", ClassLabel(names=composed))
+    if isinstance(dataset, IterableDataset):
+        raise ValueError(f"`label_column` ({chosen['label_column']}) must be a `ClassLabel` when streaming.")
+    labels = [name_class(label, chosen["label_column"]) for label in dataset["label"]]
+    values = set(labels)
+    if unknown := [] if names is None else sorted(values - set(names)):
+        raise ValueError(f"The splits have different classes: {names}, but {split} has {', '.join(unknown)} too.")
+    is_number = all(type(label) in (int, float) for label in dataset["label"])
+    classes = ClassLabel(names=names or sorted(values, key=int if is_number else None))
+    return dataset.map(
+        lambda rows: {"label": [classes.str2int(name_class(name)) for name in rows["label"]]},
+        batched=True,
+        features=Features({"image": Image(decode=False), "label": classes}),
+    )
+
+
+def is_missing(label: object) -> bool:
+    """Whether a row has no label: `None`, NaN (of pandas), an empty text, or a negative number (of competitions)."""
+    return label is None or label == "" or label != label or (isinstance(label, (int, float)) and label < 0)
+
+
+def name_class(label: object, column: str = "label") -> str:
+    """Returns the name of a class; raises `ValueError` for a label that is neither text nor an integer."""
+    if isinstance(label, float) and label.is_integer():  # pandas stores integers as such where some are missing
+        return str(int(label))
+    if not isinstance(label, (str, int)):
+        raise ValueError(f"`label_column` ({column}) must have one text or integer per image, but one is {label!r}.")
+    return unicodedata.normalize("NFC", str(label))
 
 
 def label_names(dataset: Dataset | IterableDataset) -> list[str]:
@@ -258,13 +258,14 @@ def renumber(rows: dict[str, list], numbers: list[int]) -> dict[str, list[int]]:
     return {"label": [numbers[label] for label in rows["label"]]}
 
 
-def open_image(cell: dict, where: str = "An image") -> PILImage.Image:
+def open_image(cell: dict, where: str = "An image", mode: str | None = None) -> PILImage.Image:
     """
-    Decodes a cell of an `Image(decode=False)` column and applies the EXIF orientation.
+    Decodes a cell of an `Image(decode=False)` column, applies the EXIF orientation, and converts it to `mode`. Of an
+    animation it is the first frame.
 
     Raises:
-        `ValueError`: for an image that is missing, truncated, damaged, too large or of an unknown format; the message
-        has its file name, or `where` it is.
+        `ValueError`: for an image that is missing, truncated, damaged, too large, of an unknown format, or of a mode
+        that cannot be converted; the message has its file name, or `where` it is.
     """
     if cell and cell["path"]:
         where = cell["path"] if os.path.isfile(cell["path"]) else f"{where} ({cell['path']})"
@@ -273,9 +274,11 @@ def open_image(cell: dict, where: str = "An image") -> PILImage.Image:
     try:
         with PILImage.open(io.BytesIO(cell["bytes"]) if cell["bytes"] else cell["path"]) as image:
             image.load()
-            return ImageOps.exif_transpose(image)
-    except (OSError, SyntaxError, UnidentifiedImageError, PILImage.DecompressionBombError, ValueError) as error:
-        raise ValueError(f"{where} cannot be read ({error}). Fix or remove it.") from error
+            image = ImageOps.exif_transpose(image)
+            return image if mode is None else convert_mode(image, mode)
+    except Exception as error:  # PIL's decoders raise many types for damaged files
+        reason = str(error).rstrip(".") or type(error).__name__
+        raise ValueError(f"{where} cannot be read ({reason}). Fix or remove it.") from error
 
 
 def check_images(dataset: Dataset, split: str, num_channels: int) -> None:
@@ -288,7 +291,7 @@ def check_images(dataset: Dataset, split: str, num_channels: int) -> None:
     errors = []
     for index, cell in enumerate(dataset["image"]):
         try:
-            convert_mode(open_image(cell, f"Image {index} of {split}"), MODES[num_channels])
+            open_image(cell, f"Image {index} of {split}", MODES[num_channels])
         except ValueError as error:
             errors.append(str(error))
     if errors:
@@ -309,6 +312,6 @@ def make_transform(image_processor: BaseImageProcessor, num_channels: int, **kwa
 
 
 def transform_rows(rows: dict, image_processor: BaseImageProcessor, mode: str, options: dict) -> dict:
-    images = [convert_mode(open_image(cell), mode) for cell in rows["image"]]
+    images = [open_image(cell, mode=mode) for cell in rows["image"]]
     pixel_values = image_processor(images, return_tensors="pt", **options)["pixel_values"]
     return {"pixel_values": pixel_values, "labels": torch.tensor(rows["label"])}

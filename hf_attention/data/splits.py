@@ -1,10 +1,15 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
-"""Combining splits into one data set."""
+"""Combining splits into one data set, and splitting off a part for validation."""
 
+import logging
+from collections import Counter
 from collections.abc import Mapping
 
-from datasets import Dataset, DatasetDict, IterableDataset, IterableDatasetDict
+from datasets import Dataset, DatasetDict, IterableDataset, IterableDatasetDict, concatenate_datasets
+
+
+logger = logging.getLogger(__name__)
 
 
 def combine_splits(splits: Mapping[str, Dataset | IterableDataset]) -> DatasetDict | IterableDatasetDict:
@@ -18,4 +23,24 @@ def combine_splits(splits: Mapping[str, Dataset | IterableDataset]) -> DatasetDi
     return streamed or in_memory
 
 
-__all__ = ["combine_splits"]
+def split_off(rows: Dataset, share: float) -> tuple[Dataset, Dataset]:
+    """
+    Splits images into two parts with the same shares of classes, always in the same way. Images that are the only one
+    of their class stay in the first part, with a warning.
+
+    Raises:
+        `ValueError`: for a share that leaves too few images in one of the parts.
+    """
+    counts = Counter(rows["label"])
+    alone = [index for index, label in enumerate(rows["label"]) if counts[label] == 1]
+    if not alone:
+        parts = rows.train_test_split(share, stratify_by_column="label", seed=0)
+        return parts["train"], parts["test"]
+    names = [rows.features["label"].names[rows[index]["label"]] for index in alone]
+    logger.warning("Classes with one image, which is not validated on: %s.", ", ".join(names))
+    others = rows.select(sorted(set(range(len(rows))) - set(alone)))
+    parts = others.train_test_split(share, stratify_by_column="label", seed=0)
+    return concatenate_datasets([parts["train"], rows.select(alone)]), parts["test"]
+
+
+__all__ = ["combine_splits", "split_off"]

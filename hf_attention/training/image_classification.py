@@ -26,8 +26,9 @@ from transformers.trainer_utils import PredictionOutput
 from transformers.utils import logging
 
 from ..data.augmentation import ImageAugmentation
-from ..data.image_utils import MODES, class_names, convert_mode, processed_size
+from ..data.image_utils import MODES, class_names, processed_size
 from ..data.images import align_labels, check_images, label_names, load_images, make_transform, open_image
+from ..data.splits import split_off
 from ..hub.image_card import ImageCardFacts, write_image_classification_card
 from ..interpret.model_loading import load_model
 from ..interpret.views import plot_attention
@@ -69,13 +70,12 @@ def load_data(args: ImageDataArguments, train: bool, seed: int = 0) -> Splits:
     if train and not args.streaming and "validation" not in splits and args.validation_share > 0:
         rows = in_memory(splits["train"])
         try:  # the same split for every seed, so that no run validates on what another was trained on
-            parts = rows.train_test_split(args.validation_share, stratify_by_column="label", seed=0)
+            splits["train"], splits["validation"] = split_off(rows, args.validation_share)
         except ValueError as error:
             raise ValueError(
                 f"`validation_share` = {args.validation_share} of {len(rows)} images cannot be split off ({error}). "
                 "Set it to 0, to another share, or name a `validation_file`."
             ) from error
-        splits["train"], splits["validation"] = parts["train"], parts["test"]
     for split, limit in args.limits.items():
         if split not in splits:
             continue
@@ -340,8 +340,10 @@ def write_card(
     """Writes the card, with the metrics of `split` (`test`, or else `validation`), or with none."""
     model = trainer.accelerator.unwrap_model(trainer.model)
     mode = MODES[getattr(model.config, "num_channels", 3)]
-    rows = islice(data[split or "train"], CARD_IMAGES)
-    images = [convert_mode(open_image(row["image"]), mode) for row in rows]
+    rows = data[split or "train"]
+    if isinstance(rows, Dataset):  # they may be sorted by class
+        rows = rows.shuffle(seed=0)
+    images = [open_image(row["image"], mode=mode) for row in islice(rows, CARD_IMAGES)]
     try:
         attention = plot_attention(model, trainer.processing_class, images)
     except ValueError as error:

@@ -1,16 +1,18 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
 import io
+import logging
 import pickle
+import unicodedata
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from datasets import ClassLabel, Dataset, Features, Value
+from datasets import ClassLabel, Dataset, Features, List, Value
 from datasets import Image as ImageFeature
-from PIL import Image
+from PIL import Image, features
 from sklearn.datasets import load_digits as sklearn_digits
 from torch.utils.data import DataLoader
 from transformers import ViTImageProcessorPil, default_data_collator
@@ -134,6 +136,36 @@ def test_a_class_without_images_is_an_error(folders):
         load_images(str(folders))
 
 
+@pytest.mark.parametrize(
+    "labels, kind, names",
+    [
+        ([2.0, 10.0], "float64", ["2", "10"]),
+        (["e\u0301", "a"], "string", ["a", "é"]),
+        ([3, 1], "int32", ["1", "3"]),
+        ([True, False], "bool", ["False", "True"]),
+    ],
+)
+def test_labels_are_texts_or_integers(tmp_path, labels, kind, names):
+    file = parquet(tmp_path / "a.parquet", labels, Value(kind))
+    assert load_images(data_files={"train": file})["train"].features["label"].names == names
+
+
+@pytest.mark.parametrize(
+    "labels, kind, message",
+    [
+        ([0.5, 1.0], "float32", r"`label_column` \(label\) must have one text or integer per image, but one is 0.5"),
+        ([[0], [1]], List(Value("int64")), r"one is \[0\]"),
+        (["a", ""], "string", "1 of 2 images of train have no label"),
+        ([1.0, float("nan")], "float64", "1 of 2 images of train have no label"),
+        ([], "string", "a.parquet: There are no rows"),
+    ],
+)
+def test_unusable_labels_are_named(tmp_path, labels, kind, message):
+    kind = Value(kind) if isinstance(kind, str) else kind
+    with pytest.raises(ValueError, match=message):
+        load_images(data_files={"train": parquet(tmp_path / "a.parquet", labels, kind)})
+
+
 def test_unusable_data_is_named_in_the_error(tmp_path):
     (tmp_path / "flat").mkdir()
     Image.new("RGB", (4, 4)).save(tmp_path / "flat" / "a.png")
@@ -233,22 +265,99 @@ def test_rows_from_a_spawned_worker():
 
 
 @pytest.mark.parametrize("by_name", [False, True])
-def test_images_in_sub_folders_of_a_class_are_an_error(folders, by_name):
+def test_images_outside_the_class_folders_are_an_error(folders, by_name):
     (folders / "train" / "ant" / "small").mkdir()
-    for file in (folders / "train" / "ant").glob("*.png"):
-        file.rename(folders / "train" / "ant" / "small" / file.name)
-    files = {split: str(folders / split) for split in ("train", "test")}
-    message = "Set `label_column`: train has no suitable columns" if by_name else "Put each image directly into"
-    with pytest.raises(ValueError, match=message):
-        load_images(str(folders)) if by_name else load_images(data_files=files)
-
-
-def test_an_image_outside_the_class_folders_is_an_error(folders):
+    (folders / "train" / "ant" / "0.png").rename(folders / "train" / "ant" / "small" / "0.png")
     Image.new("RGB", (9, 7)).save(folders / "train" / "stray.png")
-    with pytest.raises(
-        ValueError, match=r"in the folders .*train.*, but the folders of the classes are ant, bee, cow"
+    with pytest.raises(ValueError, match=r"train has 2 images outside .*train/stray.png, small/0.png.*directly into"):
+        load_images(str(folders)) if by_name else load_images(data_files={"train": str(folders / "train")})
+
+
+@pytest.mark.parametrize("by_name", [False, True])
+def test_files_that_are_not_read_are_counted_and_named(folders, caplog, monkeypatch, by_name):
+    monkeypatch.setattr(logging.getLogger("transformers"), "propagate", True)
+    ant = folders / "train" / "ant"
+    for name in ("a.heic", "b.HEIC", "c.svg", "IMG_1", "._0.png", "notes.txt"):
+        (ant / name).write_bytes(b"?")
+    (ant / "link.png").symlink_to(folders / "gone.png")
+    (ant / "0.png").rename(ant / "0.PNG")
+    data = load_images(str(folders)) if by_name else load_images(data_files={"train": str(folders / "train")})
+    assert len(data["train"]) == 12
+    assert "7 files are not read" in caplog.text
+    for part in (
+        "2 .heic (ant/a.heic, ant/b.HEIC)",
+        "1 .svg",
+        "1 .txt",
+        "1 hidden",
+        "1 without an extension (ant/IMG_1)",
     ):
+        assert part in caplog.text
+    assert "1 not a file, or a link to none (ant/link.png)" in caplog.text
+
+
+def test_a_class_with_other_files_only_is_an_error_that_counts_them(folders):
+    (folders / "train" / "dog").mkdir()
+    (folders / "train" / "dog" / "a.heic").write_bytes(b"?")
+    with pytest.raises(ValueError, match=r"without images: dog\..*not read: 1 .heic \(dog/a.heic\)"):
         load_images(data_files={"train": str(folders / "train")})
+
+
+def test_avif_is_read_where_pil_reads_it(folders):
+    if not features.check("avif"):
+        pytest.skip("PIL was built without AVIF")
+    Image.new("RGB", (9, 7), (50, 9, 0)).save(folders / "train" / "ant" / "4.avif")
+    assert len(load_images(data_files={"train": str(folders / "train")})["train"]) == 13
+
+
+def test_linked_class_folders_are_read(folders):
+    (folders / "train" / "ant").rename(folders / "elsewhere")
+    (folders / "train" / "ant").symlink_to(folders / "elsewhere")
+    data = load_images(data_files={"train": str(folders / "train")})["train"]
+    assert len(data) == 12
+    assert data.features["label"].names == ["ant", "bee", "cow"]
+
+
+@pytest.mark.parametrize("by_name", [False, True])
+def test_names_in_two_spellings_of_unicode_are_the_same_class(folders, by_name):
+    for split, form in (("train", "NFC"), ("test", "NFD")):
+        (folders / split / "bee").rename(folders / split / unicodedata.normalize(form, "é"))
+    files = {split: str(folders / split) for split in ("train", "test")}
+    data = load_images(str(folders)) if by_name else load_images(data_files=files)
+    assert data["train"].features["label"].names == ["ant", "cow", "é"] == data["test"].features["label"].names
+    (folders / "train" / unicodedata.normalize("NFD", "é")).mkdir()
+    with pytest.raises(ValueError, match=r"two folders for the class 'é', 'e\\u0301' and '\\xe9'"):
+        load_images(data_files=files)
+
+
+def test_a_streamed_folder_is_in_random_order(folders):
+    data = load_images(data_files={"train": str(folders / "train")}, streaming=True)["train"]
+    labels = [row["label"] for row in data]
+    assert sorted(labels) == [0] * 4 + [1] * 4 + [2] * 4
+    assert len(set(labels[:4])) > 1
+    assert data.num_shards == 12
+
+
+def test_other_folders_next_to_the_splits_are_named(folders, caplog, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("transformers"), "propagate", True)
+    (folders / "extra").mkdir()
+    (folders / "test").rename(folders / "Val")
+    assert list(load_images(str(folders))) == ["train", "validation"]
+    assert "Skipping" in caplog.text
+    assert "extra: not the name of a split" in caplog.text
+
+
+def test_a_folder_of_classes_is_the_train_split(folders):
+    data = load_images(str(folders / "train"))
+    assert {split: len(rows) for split, rows in data.items()} == {"train": 12}
+
+
+def test_images_that_no_table_names_are_counted(folders, caplog, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("transformers"), "propagate", True)
+    lines = ["file_name,label", "ant/0.png,ant", "bee/0.png,bee"]
+    (folders / "train" / "metadata.csv").write_text("\n".join(lines) + "\n")
+    data = load_images(str(folders / "train"))
+    assert data["train"]["label"] == [0, 1]
+    assert "10 images are not read, since no table names them: ant/1.png" in caplog.text
 
 
 def test_the_folder_of_macos_archives_is_not_a_class(folders):
