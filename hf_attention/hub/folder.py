@@ -6,13 +6,11 @@ import fnmatch
 import hashlib
 import json
 import os
-import re
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
 import transformers
-from huggingface_hub import HfApi, get_token
 from safetensors import SafetensorError, safe_open
 from transformers import CONFIG_MAPPING, AutoConfig
 from transformers.models.auto.modeling_auto import (
@@ -74,8 +72,6 @@ SHARED = (
 )
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt", "*.h5", "*.msgpack")
 NO_WEIGHTS = ("training_args.bin", "optimizer.*", "scheduler.*", "rng_state*", "scaler.*")
-BINARY = (".safetensors", ".onnx", ".parquet", ".png", ".jpg")
-SECRET = re.compile(rb"\bhf_[A-Za-z0-9]{20,}\b")
 
 
 def check_weights(folder: str | Path) -> None:
@@ -86,7 +82,7 @@ def check_weights(folder: str | Path) -> None:
     if not os.path.isdir(folder):
         raise ValueError(f"{folder} is not a folder.")
     check_json_files(folder)
-    files = sorted(Path(folder).glob("model*.safetensors"))
+    files = find_weights(folder)
     if not files:
         if pickles := [file.name for file in find_pickles(folder)]:
             raise refuse_pickles(folder, pickles)
@@ -145,6 +141,10 @@ def silence_loading() -> Generator[None]:
             logging.enable_progress_bar()
 
 
+def find_weights(folder: str | Path) -> list[Path]:
+    return sorted(file for file in Path(folder).glob("model*.safetensors") if file.is_file())
+
+
 def refuse_pickles(name: str | Path, files: list[str]) -> ValueError:
     """Returns the error for a folder or a repository whose only weights are pickles."""
     return ValueError(
@@ -185,24 +185,10 @@ def list_shared(folder: str | Path) -> tuple[list[str], list[str]]:
 def digest_weights(folder: str | Path) -> str:
     """Returns a digest of the weights in a folder."""
     total = hashlib.sha256()
-    for file in sorted(Path(folder).glob("model*.safetensors")):
+    for file in find_weights(folder):
         with open(file, "rb") as weights:
             total.update(hashlib.file_digest(weights, "sha256").digest())
     return total.hexdigest()
-
-
-def check_secrets(folder: str | Path, paths: list[str], api: HfApi) -> None:
-    """Raises `ValueError` if a file to be uploaded contains an access token of the Hub, such as the one in use."""
-    token = api.token if isinstance(api.token, str) else get_token()
-    for path in paths:
-        if Path(path).suffix in BINARY:
-            continue
-        data = Path(folder, path).read_bytes()
-        if SECRET.search(data) or (token and token.encode() in data):
-            raise ValueError(
-                f"{Path(folder, path)} contains an access token, which would become public. Remove it, and "
-                "revoke it if it was shared before."
-            )
 
 
 def check_only_contains(folder: str | Path, names: set[str]) -> None:

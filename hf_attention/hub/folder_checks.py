@@ -41,7 +41,7 @@ def check_code(folder: str | Path, trust_remote_code: bool) -> None:
         file.name
         for pattern in ("*.py", "onnx/*.py")
         for file in Path(folder).glob(pattern)
-        if file.name not in known or read_code(known[file.name]) != read_code(file)
+        if file.is_file() and (file.name not in known or read_code(known[file.name]) != read_code(file))
     }
     for name in CONFIGS_NAMING_CODE:  # `other/repository--module.Class` is code of another repository, or folder
         text = json.dumps(load_json(Path(folder, name)).get("auto_map", {}))

@@ -24,7 +24,6 @@ from .card_merge import add_tags, merge_cards, set_repo_id
 from .folder import (
     PUBLISHED,
     TRAINING_ARGS,
-    check_secrets,
     check_weights,
     find_pickles,
     list_shared,
@@ -35,6 +34,7 @@ from .folder import (
 )
 from .folder_checks import check_code, check_loads
 from .hub_errors import translate_hub_errors
+from .uploads import check_uploads
 
 
 logger = logging.get_logger(__name__)
@@ -163,7 +163,7 @@ def publish_model(
     if pickles := find_pickles(folder):
         logger.warning(f"Only safetensors are uploaded; skipped: {', '.join(file.name for file in pickles)}.")
     api = api or HfApi()
-    check_secrets(folder, files, api)
+    check_uploads(folder, files, api)
     training_args = encode_options(Path(folder, TRAINING_ARGS))
     check_code(folder, trust_remote_code)
     check_loads(folder, files, trust_remote_code)
@@ -220,9 +220,8 @@ def publish_folder(
     """
     check_name(repo_id)
     api = api or HfApi()
-    paths = [path.relative_to(folder).as_posix() for path in Path(folder).rglob("*") if path.is_file()]
-    files = sorted(path for path in paths if not path.startswith(f"{PUBLISHED}/"))
-    check_secrets(folder, files, api)
+    files = list_files(folder)
+    check_uploads(folder, files, api)
     commit = None
     if not dry_run:
         options = CommitOptions(
@@ -240,6 +239,13 @@ def publish_folder(
 
         commit = upload(api, folder, read_text(Path(folder, CARD)), make_operations, options)
     return Published.from_commit(repo_id, files, [], commit)
+
+
+def list_files(folder: str | Path) -> list[str]:
+    """Returns the paths of all files and links in a folder, except those that the Hub's client and this one write."""
+    paths = [path for path in Path(folder).rglob("*") if path.is_file() or path.is_symlink()]
+    names = sorted(path.relative_to(folder).as_posix() for path in paths)
+    return [name for name in names if not {".git", ".cache", PUBLISHED} & set(name.split("/"))]
 
 
 def upload(

@@ -18,8 +18,9 @@ from transformers.utils import CONFIG_NAME, logging
 
 from ..hub.card import CARD, EVAL_RESULTS
 from ..hub.card_merge import read_card
-from ..hub.folder import TRAINING_ARGS, check_secrets, check_weights, read_text, write_text
-from ..hub.publish import check_can_publish, publish_model
+from ..hub.folder import TRAINING_ARGS, check_weights, read_text, write_text
+from ..hub.publish import check_can_publish, list_files, publish_model
+from ..hub.uploads import check_uploads
 from .arguments import RunArguments
 from .recipe_trainer import RecipeTrainer, read_step
 from .run_checks import check_can_step, check_trained
@@ -137,8 +138,7 @@ class OutputFolder:
             name = args.hub_model_id or self.path.resolve().name
             check_can_publish(name, config.model_type, args.hub_private_repo, args.hub_revision)
             if args.hub_strategy != HubStrategy.END:  # during training the Trainer pushes everything in the folder
-                files = [str(file.relative_to(self.path)) for file in self.path.rglob("*") if file.is_file()]
-                check_secrets(str(self.path), files, HfApi())
+                check_uploads(self.path, list_files(self.path), HfApi())
 
     def train(self, trainer: RecipeTrainer, checkpoint: str | None, parent: str | None, options: dict) -> None:
         """

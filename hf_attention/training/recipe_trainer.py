@@ -8,14 +8,20 @@ from collections.abc import Callable
 
 from accelerate.data_loader import prepare_data_loader
 from datasets import IterableDataset
+from huggingface_hub import HfApi
 from torch.utils.data import DataLoader
 from transformers import Trainer, TrainerCallback, TrainerState
 from transformers.trainer import TRAINER_STATE_NAME
-from transformers.trainer_utils import TrainOutput
+from transformers.trainer_utils import HubStrategy, TrainOutput
+from transformers.utils import logging
 
+from ..hub.publish import list_files
+from ..hub.uploads import check_uploads
 from .run_checks import FiniteCallback
 from .streams import StreamedBatches
 
+
+logger = logging.get_logger(__name__)
 
 # of a data loader, whatever it loads
 LOADER_OPTIONS = ("collate_fn", "num_workers", "pin_memory", "persistent_workers", "prefetch_factor", "in_order")
@@ -136,6 +142,17 @@ class RecipeTrainer(Trainer):
             self.save_metrics("train", {**output.metrics, **share})
         elif not os.path.isfile(os.path.join(str(self.args.output_dir), "all_results.json")):
             self.save_metrics("train", {"epoch": self.state.epoch})
+
+    def _push_from_checkpoint(self, checkpoint_folder: str) -> None:
+        """Pushes what is in the output folder, unless it may not become public: then the training continues."""
+        folder = str(self.args.output_dir)
+        if self.is_world_process_zero() and self.args.hub_strategy != HubStrategy.END:
+            try:
+                check_uploads(folder, list_files(folder), HfApi())
+            except ValueError as error:
+                logger.warning(f"Step {self.state.global_step} is not pushed to the Hub: {error}")
+                return
+        super()._push_from_checkpoint(checkpoint_folder)
 
     def report_metrics(self, split: str, metrics: dict) -> None:
         """Logs the metrics of `split` and saves them in the output folder."""

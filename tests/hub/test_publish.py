@@ -15,8 +15,9 @@ from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, pipeline
 
 from hf_attention.hub import publish_model
 from hf_attention.hub.card_merge import STAMP_PATTERN, stamp_card
-from hf_attention.hub.folder import check_secrets, list_shared
+from hf_attention.hub.folder import list_shared
 from hf_attention.hub.folder_checks import check_code, check_loads, link_or_copy
+from hf_attention.hub.uploads import check_uploads
 
 
 @pytest.fixture
@@ -473,9 +474,9 @@ def test_any_access_token_is_a_secret(tmp_path):
     for text in (f'login("{token}")', f"token: {token}\n"):
         (tmp_path / "notes.py").write_text(text)
         with pytest.raises(ValueError, match="notes.py contains an access token"):
-            check_secrets(str(tmp_path), ["notes.py"], HfApi(token="hf_alice"))
+            check_uploads(str(tmp_path), ["notes.py"], HfApi(token="hf_alice"))
     (tmp_path / "notes.py").write_text("from hf_attention import hf_and_other_names_that_are_no_tokens")
-    check_secrets(str(tmp_path), ["notes.py"], HfApi(token="hf_alice"))
+    check_uploads(str(tmp_path), ["notes.py"], HfApi(token="hf_alice"))
 
 
 def test_the_error_of_a_failed_tag_names_the_commit(hub, folder, unchecked):

@@ -2,7 +2,6 @@
 
 """Model folders that are incomplete or damaged: every way to use them refuses them, in words that name the file."""
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,8 +11,6 @@ from safetensors.torch import load_file, save_file
 from train_translation import train
 from transformers import AutoModelForSeq2SeqLM, pipeline
 
-from hf_attention import BahdanauConfig, BahdanauForConditionalGeneration
-from hf_attention.data.tokenizer import train_tokenizer
 from hf_attention.hub import export_onnx, publish_model
 from hf_attention.hub.folder import check_weights
 from hf_attention.interpret import build_app
@@ -28,28 +25,6 @@ ENTRIES: dict[str, Callable[[Path], object]] = {
     "pipeline": lambda folder: pipeline("translation-with-alignment", model=str(folder)),
     "check": check_weights,
 }
-
-
-@pytest.fixture(scope="module")
-def saved(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("models") / "small"
-    tokenizer = train_tokenizer(["a dog", "the cat"], 60, "char")
-    ids = {name: getattr(tokenizer, name) for name in ("pad_token_id", "bos_token_id", "eos_token_id")}
-    sizes = {"embedding_size": 8, "hidden_size": 8, "attention_size": 8, "maxout_size": 8}
-    torch.manual_seed(0)
-    model = BahdanauForConditionalGeneration(
-        BahdanauConfig(vocab_size=len(tokenizer), decoder_start_token_id=tokenizer.bos_token_id, **ids, **sizes)
-    )
-    model.generation_config.max_length = 6
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
-
-
-@pytest.fixture
-def folder(saved, tmp_path) -> Path:
-    """A copy of the model's folder that a test may damage."""
-    return shutil.copytree(saved, tmp_path / "model")
 
 
 def edit(change: Callable[[dict[str, torch.Tensor]], object]) -> Callable[[Path], None]:
