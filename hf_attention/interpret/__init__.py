@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .image_attention import *
     from .image_windows import *
     from .input_gradients import *
+    from .model_loading import *
     from .overlays import *
     from .positions import *
     from .terminal import *
@@ -36,6 +37,7 @@ EXPORTS = {
     "image_attention": ["ImageAttention", "as_seen", "attend", "attention_maps", "crop_like_processor"],
     "image_windows": ["ImageWindows", "look", "plot_windows", "windows"],
     "input_gradients": ["saliency"],
+    "model_loading": ["load_model"],
     "overlays": ["overlay", "plot_attention_grid", "plot_heads"],
     "positions": ["plot_positions", "position_map"],
     "terminal": ["render_alignment", "render_image"],
