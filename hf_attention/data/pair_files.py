@@ -13,17 +13,20 @@ import zlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import zip_longest
+from typing import IO, Any
 
 import pyarrow as pa
 from datasets import Dataset, Features, IterableDataset, List, Value
 from datasets.exceptions import DatasetGenerationError
+from huggingface_hub import HfFileSystem
 from pyarrow import parquet
 
 
 logger = logging.getLogger(__name__)
 
-COMPRESSIONS = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+COMPRESSIONS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 DAMAGE = (pa.ArrowException, zlib.error, lzma.LZMAError)
+REMOTE = "hf://"
 VERSION = 1  # of the readers; files that an earlier version has read are not taken from the cache
 
 
@@ -33,7 +36,7 @@ def prefix_errors_with(sources: Sequence[str]) -> Generator[None]:
     try:
         yield
     except (ValueError, DatasetGenerationError, csv.Error, OSError, EOFError, *DAMAGE) as error:
-        if isinstance(error, OSError) and error.filename:  # a missing file, or one without permission to read it
+        if isinstance(error, OSError) and error.errno:  # of the system, such as a missing permission or a full disk
             raise
         cause = error.__cause__ if isinstance(error, DatasetGenerationError) and error.__cause__ else error
         remedy = ""
@@ -41,7 +44,7 @@ def prefix_errors_with(sources: Sequence[str]) -> Generator[None]:
             remedy = " Save it as UTF-8, without compression unless its name ends in .gz, .bz2 or .xz."
         elif isinstance(cause, csv.Error):
             remedy = " Each row must have as many cells as the first line; quote cells with commas, quotes or breaks."
-        elif isinstance(cause, (EOFError, OSError, *DAMAGE)):
+        elif isinstance(cause, (EOFError, OSError, *DAMAGE)) and not sources[0].startswith(REMOTE):
             remedy = " The file is damaged or incomplete: create it again."
         raise ValueError(f"{', '.join(sources)}: {str(cause).strip().rstrip('.')}.{remedy}") from error
 
@@ -52,7 +55,7 @@ def load_pair_files(
     """
     Loads one split from local files, with columns `source`, `target` and, if the first row has it, `alignment`.
 
-    All files are read once, also those that are streamed: errors are raised before training. Files that have not
+    Local files are read once, also those that are streamed: errors are raised before training. Files that have not
     changed since come from the cache of `datasets`.
 
     Raises:
@@ -60,7 +63,8 @@ def load_pair_files(
         `ValueError`: for files of unknown or different formats, files that are empty or cannot be read, text files of
         different length, or missing columns or texts.
     """
-    for file in files:
+    local = [file for file in files if not file.startswith(REMOTE)]
+    for file in local:
         if not os.path.isfile(file):
             raise FileNotFoundError(f"There is no data file {file!r}.")
         if os.path.getsize(file) == 0:
@@ -87,10 +91,10 @@ def load_pair_files(
         "parts": parts,  # the shards, for workers and processes
         "languages": (source_lang, target_lang),
         "columns": tuple(features),
-        "stamps": (VERSION, *((os.stat(file).st_mtime_ns, os.path.getsize(file)) for file in files)),
+        "stamps": (VERSION, *((os.stat(file).st_mtime_ns, os.path.getsize(file)) for file in local)),
     }
     if streaming:
-        for _ in read_pairs(**arguments):
+        for _ in read_pairs(**arguments) if local else ():
             pass
         return IterableDataset.from_generator(read_pairs, Features(features), arguments)
     try:
@@ -120,10 +124,14 @@ def read_pairs(
     """
     for part in parts:
         names = languages if len(part) == 1 else ("source", "target")
+        needed: set[str] = set()
         for number, row in enumerate(read_rows([part]), start=1):
             with prefix_errors_with(part):
                 if number == 1:
                     check_columns(row, *names)
+                    needed = {"translation"} if "translation" in row else set(names)
+                elif not needed & set(row):
+                    raise ValueError(f"row {number} has no {' or '.join(sorted(needed))}, but {', '.join(row)}.")
                 try:
                     pair: dict = dict(zip(("source", "target"), pick_texts(row, *names)))
                     if "alignment" in columns:
@@ -140,9 +148,18 @@ def read_rows(parts: list[tuple[str, ...]]) -> Iterator[dict]:
             yield from read_text(*part) if len(part) == 2 else READERS[file_format(part[0]) or ""](part[0])
 
 
+def open_file(file: str) -> IO[bytes]:
+    """Opens a file, which may be compressed, or on the Hub."""
+    open_it = COMPRESSIONS.get(os.path.splitext(file)[1].lower(), open)
+    if not file.startswith(REMOTE):
+        return open_it(file, "rb")
+    remote = HfFileSystem().open(file, "rb")
+    return remote if open_it is open else open_it(remote, "rb")
+
+
 def read_lines(file: str) -> Iterator[str]:
     """Yields the lines of a file, each with its `\\n` or `\\r\\n`; other breaks are inside a line."""
-    with COMPRESSIONS.get(os.path.splitext(file)[1].lower(), open)(file, "rb") as lines:
+    with open_file(file) as lines:
         for number, line in enumerate(lines, start=1):
             try:
                 yield line.decode("utf-8-sig" if number == 1 else "utf-8")

@@ -3,14 +3,25 @@
 """Sentence pairs from the Hub or local files, tokenized for sequence-to-sequence models."""
 
 import logging
+from dataclasses import fields
 from functools import partial
 from typing import Any
 
-from datasets import Dataset, DatasetDict, IterableDataset, IterableDatasetDict, load_dataset
+from datasets import (
+    Dataset,
+    DatasetBuilder,
+    DatasetDict,
+    IterableDataset,
+    IterableDatasetDict,
+    load_dataset,
+    load_dataset_builder,
+)
+from huggingface_hub import HfFileSystem, hf_hub_download
+from huggingface_hub.hf_file_system import HfFileSystemResolvedRepositoryPath
 from transformers import PreTrainedTokenizerBase
 
 from ..interpret.alignments import has_text
-from .pair_files import check_columns, load_pair_files, pick_texts, prefix_errors_with
+from .pair_files import REMOTE, check_columns, file_format, load_pair_files, pick_texts, prefix_errors_with
 from .splits import combine_splits
 
 
@@ -57,12 +68,44 @@ def load_parallel(
         )
     if not dataset_name:
         raise ValueError("Pass a dataset (`dataset_name`) or files (`data_files`).")
+    builder = load_dataset_builder(dataset_name, dataset_config_name, **kwargs)
+    if (files := find_files(builder, streaming, kwargs.get("token"))) is not None:
+        return load_parallel(None, None, files, source_lang, target_lang, streaming, **kwargs)
     dataset = load_dataset(dataset_name, dataset_config_name, streaming=streaming, **kwargs)
     splits = {}
     for name, rows in dataset.items():
         with prefix_errors_with([f"{dataset_name} ({name})"]):
             splits[str(name)] = select_pair(rows, source_lang, target_lang)
     return combine_splits(splits)
+
+
+def find_files(
+    builder: DatasetBuilder, streaming: bool = False, token: str | bool | None = None
+) -> dict[str, list[str]] | None:
+    """
+    Returns the csv or json files of each split of a data set, downloaded unless they are to be streamed, since the
+    readers of `datasets` guess types from texts. Returns `None` for other formats, or if options say how to read them.
+    """
+    config = builder.config
+    known = {"name", "version", "data_dir", "data_files", "description", "sep"}
+    has_options = any(getattr(config, item.name) != item.default for item in fields(config) if item.name not in known)
+    if builder.name not in ("csv", "json") or has_options or not config.data_files:
+        return None
+    files = {str(split): list(map(str, paths)) for split, paths in config.data_files.items()}
+    if any(file_format(path) is None for paths in files.values() for path in paths):
+        return None
+    return {split: [path if streaming else download(path, token) for path in paths] for split, paths in files.items()}
+
+
+def download(path: str, token: str | bool | None) -> str:
+    """Returns the path of a local file, or of a copy of a file on the Hub."""
+    if not path.startswith(REMOTE):
+        return path
+    file = HfFileSystem(token=token).resolve_path(path)
+    assert isinstance(file, HfFileSystemResolvedRepositoryPath)  # of a data set
+    return hf_hub_download(
+        file.repo_id, file.path_in_repo, repo_type=file.repo_type, revision=file.revision, token=token
+    )
 
 
 def select_pair(dataset: Dataset | IterableDataset, source_lang: str, target_lang: str) -> Dataset | IterableDataset:

@@ -146,7 +146,9 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     try:
         translator = OnnxTranslator(options.folder, options.quantized)
-        for text in options.texts or (line.rstrip("\n") for line in sys.stdin):
+        # only \n ends a line, so that each line has one translation
+        lines = (line.decode().removesuffix("\n").removesuffix("\r") for line in sys.stdin.buffer)
+        for text in options.texts or lines:
             print(translator.translate([text], options.max_length)[0], flush=True)
     except (OSError, ValueError) as error:
         sys.exit(f"onnx_translator.py: {error}")

@@ -13,6 +13,7 @@ import sys
 import pandas as pd
 import pytest
 from datasets import Dataset, DatasetDict
+from huggingface_hub import HfApi
 
 from hf_attention.data.parallel import load_parallel, tokenize_pairs
 from hf_attention.data.tokenizer import train_tokenizer
@@ -62,6 +63,28 @@ def test_a_local_folder_is_loaded_by_name(tmp_path):
     assert data["train"][0] == {"source": "ja", "target": "yes"}
     with pytest.raises(ValueError, match=rf"{tmp_path.name} \(train\): The data has no column fr"):
         load_parallel(str(tmp_path), source_lang="de", target_lang="fr")
+
+
+@pytest.mark.parametrize("kind", ["csv", "tsv", "jsonl"])
+@pytest.mark.parametrize("streaming", [False, True])
+def test_texts_in_a_local_folder_are_read_as_they_are(tmp_path, kind, streaming):
+    pairs = pd.DataFrame({"source": ["007", "NA"], "target": ["2024-01-05", "1.50"]})
+    for split in ("train", "test"):
+        if kind == "jsonl":
+            pairs.to_json(tmp_path / f"{split}.jsonl", orient="records", lines=True)
+        else:
+            pairs.to_csv(tmp_path / f"{split}.{kind}", sep="," if kind == "csv" else "\t", index=False)
+    data = load_parallel(str(tmp_path), streaming=streaming)
+    for split in ("train", "test"):
+        assert list(data[split]) == pairs.to_dict("records")
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_texts_on_the_hub_are_read_as_they_are(hub, streaming):
+    HfApi().create_repo("alice/codes", repo_type="dataset")
+    hub.put("alice/codes", {"train.csv": b"source,target\n007,1.50\nNA,\n"}, "dataset")
+    data = load_parallel("alice/codes", streaming=streaming)["train"]
+    assert list(data) == [{"source": "007", "target": "1.50"}, {"source": "NA", "target": ""}]
 
 
 @pytest.mark.parametrize(
