@@ -98,7 +98,11 @@ def has_configuration(card: str) -> bool:
 
 def visible_folders(path: str) -> dict[str, str]:
     """The folders in a folder, also links to folders, by name."""
-    return {entry.name: entry.path for entry in os.scandir(path) if entry.is_dir() and not is_hidden(entry.name)}
+    return {
+        name: file
+        for name in os.listdir(path)
+        if os.path.isdir(file := os.path.join(path, name)) and not is_hidden(name)
+    }
 
 
 def is_hidden(name: str) -> bool:
@@ -126,19 +130,17 @@ def list_images(path: str) -> Files:
                 )
             spellings[name] = os.path.basename(folder)
             images[name] = []
-        for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
-            if entry.is_dir():
-                if folder != path and not is_hidden(entry.name):
-                    outside += find_images(entry.path, extensions)
-                continue
-            reason = why_left_out(entry, extensions)
-            if reason is not None:
-                left_out.setdefault(reason, []).append(entry.path)
+        for file in (os.path.join(folder, entry) for entry in sorted(os.listdir(folder))):
+            if os.path.isdir(file):
+                if folder != path and not is_hidden(os.path.basename(file)):
+                    outside += find_images(file, extensions)
+            elif (reason := why_left_out(file, extensions)) is not None:
+                left_out.setdefault(reason, []).append(file)
             elif folder == path:
-                outside.append(entry.path)
+                outside.append(file)
             else:
-                check_name(entry.path)
-                images[name].append(entry.path)
+                check_name(file)
+                images[name].append(file)
     if outside:
         raise ValueError(
             f"{path} has {len(outside)} images outside the folders of its classes ({shorten(outside)}). Put each "
@@ -166,12 +168,12 @@ def find_images(path: str, extensions: set[str]) -> list[str]:
     return sorted(file for file in files if os.path.splitext(file)[1].lower() in extensions)
 
 
-def why_left_out(entry: os.DirEntry, extensions: set[str]) -> str | None:
+def why_left_out(file: str, extensions: set[str]) -> str | None:
     """Why a file of a folder is not read; `None` for an image."""
-    extension = os.path.splitext(entry.name)[1].lower()
-    if is_hidden(entry.name):
+    extension = os.path.splitext(file)[1].lower()
+    if is_hidden(os.path.basename(file)):
         return "hidden"
-    if not entry.is_file():
+    if not os.path.isfile(file):
         return "not a file, or a link to none"
     if not extension:
         return "without an extension"

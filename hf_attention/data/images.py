@@ -199,6 +199,13 @@ def select_columns(
                 f"columns are {', '.join(features)}."
             )
         chosen[argument] = column or candidates[0]
+    kind = features[chosen["image_column"]]
+    if not isinstance(kind, (Image, dict)) and getattr(kind, "dtype", None) not in (
+        "binary",
+        "large_binary",
+        "string",
+    ):
+        raise ValueError(f"`image_column`: {split}'s {chosen['image_column']!r} holds {kind}, not images.")
     dataset = dataset.select_columns(list(chosen.values()))
     dataset = dataset.rename_columns({old: new for old, new in zip(chosen.values(), ("image", "label")) if old != new})
     dataset = dataset.cast_column("image", Image(decode=False))

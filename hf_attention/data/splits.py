@@ -36,6 +36,8 @@ def split_off(rows: Dataset, share: float) -> tuple[Dataset, Dataset]:
     if not alone:
         parts = rows.train_test_split(share, stratify_by_column="label", seed=0)
         return parts["train"], parts["test"]
+    if len(alone) == len(rows):
+        raise ValueError("every class has one image")
     names = [rows.features["label"].names[rows[index]["label"]] for index in alone]
     logger.warning("Classes with one image, which is not validated on: %s.", ", ".join(names))
     others = rows.select(sorted(set(range(len(rows))) - set(alone)))

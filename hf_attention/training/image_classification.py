@@ -5,7 +5,6 @@
 import os
 from collections.abc import Callable
 from functools import partial
-from itertools import islice
 
 import numpy as np
 import torch
@@ -43,7 +42,7 @@ from .arguments import (
 from .image_scores import compute_metrics, measure_coverage, predicted_classes
 from .image_trainer import ImageClassificationTrainer
 from .output_folder import OutputFolder
-from .splits import Splits, check_has_train, check_streaming, describe_sizes, in_memory, read_evaluation_splits
+from .splits import Splits, check_has_train, check_streaming, describe_sizes, in_memory, read_evaluation_splits, sample
 
 
 logger = logging.get_logger(__name__)
@@ -340,10 +339,7 @@ def write_card(
     """Writes the card, with the metrics of `split` (`test`, or else `validation`), or with none."""
     model = trainer.accelerator.unwrap_model(trainer.model)
     mode = MODES[getattr(model.config, "num_channels", 3)]
-    rows = data[split or "train"]
-    if isinstance(rows, Dataset):  # they may be sorted by class
-        rows = rows.shuffle(seed=0)
-    images = [open_image(row["image"], mode=mode) for row in islice(rows, CARD_IMAGES)]
+    images = [open_image(row["image"], mode=mode) for row in sample(data[split or "train"], CARD_IMAGES)]
     try:
         attention = plot_attention(model, trainer.processing_class, images)
     except ValueError as error:

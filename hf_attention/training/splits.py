@@ -37,6 +37,11 @@ def in_memory(rows: Dataset | IterableDataset) -> Dataset:
     return rows
 
 
+def sample(rows: Dataset | IterableDataset, count: int) -> list[dict]:
+    """Returns the same random rows each time, since files may be sorted; the first ones of a stream."""
+    return list((rows.shuffle(seed=0) if isinstance(rows, Dataset) else rows).take(count))
+
+
 def describe_sizes(data: Splits) -> str:
     """Returns the sizes of the splits, such as `train 40,000, test streamed`."""
     sizes = {

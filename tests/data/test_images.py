@@ -1,7 +1,6 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
 import io
-import logging
 import pickle
 import unicodedata
 
@@ -274,8 +273,7 @@ def test_images_outside_the_class_folders_are_an_error(folders, by_name):
 
 
 @pytest.mark.parametrize("by_name", [False, True])
-def test_files_that_are_not_read_are_counted_and_named(folders, caplog, monkeypatch, by_name):
-    monkeypatch.setattr(logging.getLogger("transformers"), "propagate", True)
+def test_files_that_are_not_read_are_counted_and_named(folders, caplog, by_name):
     ant = folders / "train" / "ant"
     for name in ("a.heic", "b.HEIC", "c.svg", "IMG_1", "._0.png", "notes.txt"):
         (ant / name).write_bytes(b"?")
@@ -337,8 +335,7 @@ def test_a_streamed_folder_is_in_random_order(folders):
     assert data.num_shards == 12
 
 
-def test_other_folders_next_to_the_splits_are_named(folders, caplog, monkeypatch):
-    monkeypatch.setattr(logging.getLogger("transformers"), "propagate", True)
+def test_other_folders_next_to_the_splits_are_named(folders, caplog):
     (folders / "extra").mkdir()
     (folders / "test").rename(folders / "Val")
     assert list(load_images(str(folders))) == ["train", "validation"]
@@ -351,8 +348,7 @@ def test_a_folder_of_classes_is_the_train_split(folders):
     assert {split: len(rows) for split, rows in data.items()} == {"train": 12}
 
 
-def test_images_that_no_table_names_are_counted(folders, caplog, monkeypatch):
-    monkeypatch.setattr(logging.getLogger("transformers"), "propagate", True)
+def test_images_that_no_table_names_are_counted(folders, caplog):
     lines = ["file_name,label", "ant/0.png,ant", "bee/0.png,bee"]
     (folders / "train" / "metadata.csv").write_text("\n".join(lines) + "\n")
     data = load_images(str(folders / "train"))
