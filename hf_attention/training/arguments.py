@@ -300,7 +300,11 @@ class RunArguments(TrainingArguments):
         default=None, metadata={"help": "Stop after this many evaluations without a better metric."}
     )
     resume_from_checkpoint: str | None = field(
-        default=None, metadata={"help": "A checkpoint folder, or `last` for the last complete one in `output_dir`."}
+        default=None,
+        metadata={
+            "help": "A checkpoint folder, `last` for the last complete one in `output_dir`, or `auto` for that if "
+            "there is one, and a new run otherwise."
+        },
     )
     do_train: bool = field(default=True, metadata={"help": "Whether to train."})
     hub_strategy: str = field(

@@ -41,6 +41,7 @@ from .arguments import (
 )
 from .image_scores import compute_metrics, measure_coverage, predicted_classes
 from .image_trainer import ImageClassificationTrainer
+from .interruption import catch_signals
 from .output_folder import OutputFolder
 from .splits import Splits, check_has_train, check_streaming, describe_sizes, in_memory, read_evaluation_splits, sample
 
@@ -230,6 +231,7 @@ def align_to_model(data: Splits, names: list[str], config: PreTrainedConfig) -> 
     return {split: align_labels(rows, label2id) for split, rows in data.items()}
 
 
+@catch_signals()
 def train_image_classification(
     model_args: ImageModelArguments,
     data_args: ImageDataArguments,
@@ -321,7 +323,7 @@ def train_image_classification(
             metrics |= {f"test_{name}": value for name, value in coverage.items()}
         trainer.report_metrics("test", metrics)
     if training_args.do_train and trainer.is_world_process_zero():
-        with folder.explain_full_disk():
+        with folder.explain_full_disk(trainer):
             write_card(trainer, model_args, data_args, training_args, data, split, output)
         folder.push(trainer, model_args.trust_remote_code)
     return folder.read_results()

@@ -6,23 +6,36 @@ import errno
 import json
 import os
 import shutil
+import sys
+import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
+from accelerate.utils import gather_object
 from huggingface_hub import HfApi
 from transformers import PreTrainedConfig
 from transformers.trainer import TRAINER_STATE_NAME
-from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, HubStrategy
+from transformers.trainer_utils import HubStrategy
 from transformers.utils import CONFIG_NAME, logging
 
 from ..hub.card import CARD, EVAL_RESULTS
 from ..hub.card_merge import read_card
-from ..hub.folder import TRAINING_ARGS, check_weights, read_text, write_text
+from ..hub.folder import TRAINING_ARGS, find_pickles, read_text, write_text
 from ..hub.publish import check_can_publish, list_files, publish_model
 from ..hub.uploads import check_uploads
 from .arguments import RunArguments
-from .recipe_trainer import RecipeTrainer, read_step
+from .checkpoints import (
+    check_checkpoint,
+    check_files,
+    is_unfinished,
+    numbered_checkpoints,
+    read_state,
+    remove_checkpoint,
+    step_of_name,
+)
+from .recipe_trainer import RecipeTrainer
 from .run_checks import check_can_step, check_trained
 
 
@@ -34,9 +47,10 @@ RUN_FILES += (TRAINING_ARGS, EVAL_RESULTS)
 MODEL_OPTIONS = ("model_type", "vocab_size", "hidden_size", "d_model", "encoder_layers", "decoder_layers")
 MODEL_OPTIONS += ("image_size", "num_channels", "num_hidden_layers", "tokenizer_type", "patch_size")
 MODEL_OPTIONS += ("encoder_vocab_size", "source_lang", "target_lang")
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-# safetensors and torch raise other errors, with these words
-DISK_FULL_MESSAGES = (os.strerror(errno.ENOSPC), os.strerror(errno.EFBIG), "PytorchStreamWriter failed writing file")
+# what a write raises if there is no space, or no permission (any more)
+CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
+
+T = TypeVar("T")
 
 
 class OutputFolder:
@@ -60,31 +74,75 @@ class OutputFolder:
 
     def find_checkpoint(self) -> str | None:
         """
-        Returns the checkpoint to resume from: the folder that `resume_from_checkpoint` names, the newest complete one
-        for `last`, or `None` for a run that does not resume.
+        Returns the checkpoint to resume from: the folder that `resume_from_checkpoint` names, or the newest complete
+        one for `last` or `auto`. Returns `None` for a run that does not resume, and for `auto` if there is none. All
+        processes return the same.
 
-        Raises `ValueError` if that folder is not a complete checkpoint, or there is none.
+        Raises `ValueError` if that folder is not a complete checkpoint, there is none, or not on every host.
         """
         name = self.args.resume_from_checkpoint
         if not self.resumes or name is None:
             return None
-        if name.lower() not in ("last", "true"):
-            check_checkpoint(Path(name))
+        if name.lower() not in ("last", "true", "auto"):
+            if problem := next(filter(None, self.on_every_host(self.problem_of(Path(name)))), None):
+                raise ValueError(problem)
             return name
-        for checkpoint in sorted(self.numbered_checkpoints(), key=step_of_name, reverse=True):
-            try:
-                check_checkpoint(checkpoint)
-                return str(checkpoint)
-            except ValueError as error:
-                logger.warning(f"Skipping {checkpoint}: {error}")
-        raise ValueError(f"`resume_from_checkpoint={name}`, but {self.path} holds no complete checkpoint.")
+        problems: dict[Path, str] = {}
+        newest = sys.maxsize
+        while True:  # until all hosts have the same: one may have been killed while it saved
+            steps = self.on_every_host(self.newest_complete(newest, problems))
+            if len(set(steps)) == 1:
+                break
+            newest = min(steps)
+        for problem in problems.values():
+            logger.warning(f"Skipping a checkpoint: {problem}")
+        if steps[0]:
+            return str(next(path for path in numbered_checkpoints(self.path) if step_of_name(path) == steps[0]))
+        if newest < sys.maxsize:
+            raise ValueError(
+                f"Only some hosts have complete checkpoints in `output_dir` ({self.path}). Use a folder that all "
+                "hosts share, or, for a new run, set `--save_on_each_node true`."
+            )
+        if name.lower() == "auto":
+            self.resumes = False
+            return None
+        reason = f" ({next(iter(problems.values()))})" if problems else ""
+        raise ValueError(
+            f"`resume_from_checkpoint={name}`, but {self.path} holds no complete checkpoint{reason}. "
+            "`--resume_from_checkpoint auto` starts from the beginning then."
+        )
 
-    def checkpoints(self) -> list[Path]:
-        return list(self.path.glob(f"{PREFIX_CHECKPOINT_DIR}-*"))
+    def on_every_host(self, value: T) -> list[T]:
+        """Returns the value of each host's first process."""
+        values = gather_object([(self.args.local_process_index, value)])
+        return [value for index, value in values if index == 0]
 
-    def numbered_checkpoints(self) -> list[Path]:
-        """The Trainer's checkpoints. Those of another name are the user's."""
-        return [folder for folder in self.checkpoints() if folder.name.rsplit("-", 1)[1].isdigit()]
+    def newest_complete(self, newest: int, problems: dict[Path, str]) -> int:
+        """
+        Returns the step of the last complete checkpoint up to step `newest`, or 0. Adds what is wrong with later ones
+        to `problems`. On a host's first process: the files are read.
+        """
+        if self.args.local_process_index == 0:
+            for checkpoint in reversed(numbered_checkpoints(self.path)):
+                if step_of_name(checkpoint) <= newest and checkpoint not in problems:
+                    problem = self.problem_of(checkpoint)
+                    if problem is None:
+                        return step_of_name(checkpoint)
+                    problems[checkpoint] = problem
+        return 0
+
+    def problem_of(self, checkpoint: Path) -> str | None:
+        """Returns why training cannot resume from a checkpoint, if so: it is incomplete, or its best model is."""
+        try:
+            check_checkpoint(checkpoint)
+            best = read_state(checkpoint).best_model_checkpoint
+            if best and self.args.load_best_model_at_end:
+                best = checkpoint.with_name(Path(best).name)
+                if best != checkpoint:
+                    check_files(best)
+        except (OSError, ValueError) as error:
+            return str(error)
+        return None
 
     def check(self, config: PreTrainedConfig, checkpoint: str | None) -> None:
         """
@@ -101,6 +159,7 @@ class OutputFolder:
             check_same_model(Path(checkpoint), config)
         self.check_no_other_run(config)
         self.check_push(config)
+        self.check_writable()
 
     def check_no_metrics(self) -> None:
         """Raises `ValueError` if an evaluation alone would overwrite the metrics of a training run."""
@@ -113,7 +172,7 @@ class OutputFolder:
         """
         Raises `ValueError` if the folder holds
 
-        - a model or checkpoints, unless the run resumes or may overwrite them;
+        - a finished model or complete checkpoints, unless the run resumes or may overwrite them;
         - a model that differs from `config`, even if the run resumes;
         - a card that cannot be updated.
         """
@@ -122,14 +181,28 @@ class OutputFolder:
         read_card(read_text(self.path / CARD) or "")
         if self.args.overwrite_output_dir:
             return
-        folders = [folder for folder in (self.path, *self.checkpoints()) if (folder / CONFIG_NAME).is_file()]
-        if folders and not self.resumes:
+        folders = [self.path] if holds_model(self.path) else []
+        if self.resumes:
+            for folder in folders:
+                check_same_model(folder, config)
+            return
+        folders += [folder for folder in numbered_checkpoints(self.path) if self.problem_of(folder) is None]
+        if folders:
             raise ValueError(
                 f"`output_dir` ({self.path}) holds another run ({folders[0] / CONFIG_NAME}). Name another folder, "
                 "resume with `--resume_from_checkpoint last`, or replace it with `--overwrite_output_dir`."
             )
-        for folder in folders:
-            check_same_model(folder, config)
+
+    def check_writable(self) -> None:
+        """Raises `OSError` if this process cannot write into the folder, or create it."""
+        folder = next(path for path in (self.path, *self.path.absolute().parents) if path.exists())
+        try:
+            with tempfile.NamedTemporaryFile(dir=folder, prefix=".probe-"):
+                pass
+        except OSError as error:
+            raise OSError(
+                error.errno, f"Cannot write into `output_dir` ({error.strerror}). Name another folder", str(self.path)
+            ) from error
 
     def check_push(self, config: PreTrainedConfig) -> None:
         """Raises `ValueError` or `OSError` if the Hub would refuse, at the end, what `push_to_hub` asks for."""
@@ -153,15 +226,15 @@ class OutputFolder:
         Raises `ValueError` if the run cannot make a step, or diverges. A model that was in the folder stays.
         """
         check_can_step(trainer)
-        with self.explain_full_disk():
+        with self.explain_full_disk(trainer):
             self.clear(parent)
             output = trainer.train(resume_from_checkpoint=checkpoint)
             check_trained(trainer, output)
             self.save_model(trainer)
             if trainer.is_world_process_zero():
                 write_text(self.path / TRAINING_ARGS, json.dumps(options, indent=2, ensure_ascii=False))
-        trainer.save_train_metrics(output)
-        trainer.save_state()
+            trainer.save_train_metrics(output)
+            trainer.save_state()
 
     def clear(self, parent: str | None) -> None:
         """
@@ -170,22 +243,26 @@ class OutputFolder:
         """
         if not self.args.overwrite_output_dir or self.resumes or not self.args.should_save:
             return
-        for folder in self.numbered_checkpoints():
+        for folder in numbered_checkpoints(self.path):
             if parent is None or Path(parent).resolve() != folder.resolve():
-                shutil.rmtree(folder)
+                remove_checkpoint(folder)
         for name in RUN_FILES:
             (self.path / name).unlink(missing_ok=True)
 
     def save_model(self, trainer: RecipeTrainer) -> None:
         """Saves atomically: a failure leaves the previous model as it was."""
         scratch = self.path / ".saving"
+        trainer.is_saving = True
         try:
             trainer.save_model(str(scratch), _internal_call=True)  # an internal call neither pushes nor writes a card
             if trainer.is_world_process_zero():
-                for file in (file for file in scratch.rglob("*") if file.is_file()):
+                # the config last: a folder without it is not a finished model
+                files = (file for file in scratch.rglob("*") if file.is_file())
+                for file in sorted(files, key=lambda file: file.name == CONFIG_NAME):
                     target = self.path / file.relative_to(scratch)
                     target.parent.mkdir(exist_ok=True)
                     file.replace(target)
+            trainer.is_saving = False
         finally:
             if trainer.is_world_process_zero():
                 shutil.rmtree(scratch, ignore_errors=True)
@@ -218,28 +295,48 @@ class OutputFolder:
             raise kind(f"{error} The model is in {self.path}; `{command}` uploads it.") from error
 
     @contextmanager
-    def explain_full_disk(self) -> Generator[None]:
+    def explain_full_disk(self, trainer: RecipeTrainer) -> Generator[None]:
         """
-        If the disk is full, removes the incomplete checkpoint, and raises an `OSError` that names the last complete
-        one.
+        If the disk is full (or read-only, or fails), removes the unfinished checkpoint, and raises an `OSError` that
+        names the last complete one.
         """
-        before = set(self.checkpoints())
         try:
             yield
         except Exception as error:
-            if not is_disk_full(error):
+            reason = self.why_not_written(trainer, error)
+            if reason is None:
                 raise
-            for checkpoint in set(self.checkpoints()) - before:
-                if not is_complete(checkpoint):
-                    shutil.rmtree(checkpoint, ignore_errors=True)
-            complete = sorted(filter(is_complete, self.numbered_checkpoints()), key=step_of_name)
-            last = f"The last complete checkpoint is {complete[-1]}" if complete else "There is no checkpoint yet"
+            for checkpoint in filter(is_unfinished, numbered_checkpoints(self.path)):
+                shutil.rmtree(checkpoint, ignore_errors=True)
+            last = self.newest_complete(sys.maxsize, {})
+            resumed = "last" if last else "auto"
+            last = f"The last complete checkpoint is that of step {last}" if last else "There is no checkpoint yet"
             raise OSError(
-                errno.ENOSPC,
-                f"No space left to save in `output_dir`. {last}: free some and run again with "
-                "`--resume_from_checkpoint last` (or another `output_dir`).",
+                reason,
+                f"Cannot save in `output_dir` ({os.strerror(reason)}). {last}: free some space and run again with "
+                f"`--resume_from_checkpoint {resumed}` (or another `output_dir`)",
                 str(self.path),
             ) from error
+
+    def why_not_written(self, trainer: RecipeTrainer, error: BaseException | None) -> int | None:
+        """
+        Returns the error number of a file that could not be written, if that is why a run failed. The errors of torch
+        and safetensors have none, so if they are raised while saving, twice the size of the model, which is about that
+        of the optimizer's state, is reserved on the disk.
+        """
+        while error is not None:
+            if isinstance(error, OSError) and error.errno in CANNOT_WRITE:
+                return error.errno
+            error = error.__cause__ or error.__context__
+        if not trainer.is_saving or trainer.model is None:
+            return None
+        size = 2 * sum(weight.numel() * weight.element_size() for weight in trainer.model.parameters())
+        try:
+            with tempfile.NamedTemporaryFile(dir=self.path, prefix=".probe-") as probe:
+                os.posix_fallocate(probe.fileno(), 0, max(size, 1))
+        except OSError as full:
+            return full.errno if full.errno in CANNOT_WRITE else None
+        return None
 
     def read_results(self) -> dict:
         """Returns the content of `all_results.json`, or an empty dictionary if there is none."""
@@ -247,27 +344,9 @@ class OutputFolder:
         return {} if text is None else json.loads(text)
 
 
-def step_of_name(checkpoint: Path) -> int:
-    return int(checkpoint.name.rsplit("-", 1)[1])
-
-
-def check_checkpoint(folder: Path) -> None:
-    """Raises `ValueError` if the folder is not a complete checkpoint."""
-    if not (folder / TRAINER_STATE_NAME).is_file():
-        raise ValueError(f"{folder} is not a complete checkpoint: it has no {TRAINER_STATE_NAME}.")
-    try:
-        read_step(str(folder))
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{folder} is not a complete checkpoint: invalid {TRAINER_STATE_NAME}.") from error
-    check_weights(str(folder))
-
-
-def is_complete(checkpoint: Path) -> bool:
-    try:
-        check_checkpoint(checkpoint)
-    except ValueError:
-        return False
-    return True
+def holds_model(folder: Path) -> bool:
+    """Returns whether a folder holds a config and weights."""
+    return (folder / CONFIG_NAME).is_file() and bool([*folder.glob("model*.safetensors"), *find_pickles(folder)])
 
 
 def check_same_model(folder: Path, config: PreTrainedConfig) -> None:
@@ -278,12 +357,6 @@ def check_same_model(folder: Path, config: PreTrainedConfig) -> None:
     if different:
         details = ", ".join(f"{name} {saved[name]} instead of {new.get(name)}" for name in different)
         raise ValueError(f"{folder / CONFIG_NAME} is of another model ({details}), so this run cannot resume from it.")
-
-
-def is_disk_full(error: Exception) -> bool:
-    if isinstance(error, OSError) and error.errno in DISK_FULL:
-        return True
-    return any(message in str(error) for message in DISK_FULL_MESSAGES)
 
 
 __all__ = ["OutputFolder"]

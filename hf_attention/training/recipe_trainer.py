@@ -5,19 +5,23 @@
 import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 
+import torch
 from accelerate.data_loader import prepare_data_loader
 from datasets import IterableDataset
 from huggingface_hub import HfApi
 from torch.utils.data import DataLoader
-from transformers import Trainer, TrainerCallback, TrainerState
-from transformers.trainer import TRAINER_STATE_NAME
-from transformers.trainer_utils import HubStrategy, TrainOutput
+from transformers import Trainer, TrainerCallback
+from transformers.trainer import TRAINING_ARGS_NAME
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, HubStrategy, TrainOutput
 from transformers.utils import logging
 
 from ..hub.publish import list_files
 from ..hub.uploads import check_uploads
-from .run_checks import FiniteCallback
+from .checkpoints import begin_checkpoint, check_files, read_state, remove_oldest, write_file_list
+from .interruption import IgnoreSignals, Interruption, Stopped, catch_signals, say
+from .run_checks import FiniteCallback, check_weights_finite
 from .streams import StreamedBatches
 
 
@@ -75,6 +79,9 @@ class RecipeTrainer(Trainer):
     """
 
     first_step = 0  # the global step of the checkpoint that training resumes from
+    saved_step = last_step = -1  # of the last checkpoint, and of the last call of `_maybe_log_save_evaluate`
+    is_saving = False
+    interruption: Interruption
 
     def __init__(
         self,
@@ -90,8 +97,63 @@ class RecipeTrainer(Trainer):
 
     def train(self, resume_from_checkpoint: str | bool | None = None, *args, **kwargs) -> TrainOutput:
         if isinstance(resume_from_checkpoint, str):
-            self.first_step = read_step(resume_from_checkpoint)
-        return super().train(resume_from_checkpoint, *args, **kwargs)
+            self.first_step = read_state(resume_from_checkpoint).global_step
+        self.is_saving, self.saved_step, self.last_step = False, -1, -1
+        with catch_signals(is_training=True) as self.interruption:
+            return super().train(resume_from_checkpoint, *args, **kwargs)
+
+    def _maybe_log_save_evaluate(self, tr_loss, grad_norm, model, trial, *args, **kwargs) -> None:
+        """
+        Ends the run after a signal, when a checkpoint is saved. A signal in the last step of an epoch waits for what
+        is done at the end of the epoch, which a resumed run would leave out.
+        """
+        super()._maybe_log_save_evaluate(tr_loss, grad_norm, model, trial, *args, **kwargs)
+        step, is_epoch_end = self.state.global_step, self.last_step == self.state.global_step
+        self.last_step = step
+        number = self.interruption.agree()
+        if not number or (float(self.state.epoch or 0).is_integer() and not is_epoch_end):
+            return
+        if self.saved_step != step:
+            check_weights_finite(self)
+            self._save_checkpoint(model, trial)
+        if self.is_world_process_zero():
+            say(f"Stopped at step {step}. The same command with `--resume_from_checkpoint last` resumes there.")
+        raise Stopped(number)
+
+    def _save_checkpoint(self, model, trial) -> None:
+        """Saves a checkpoint whose last file lists the others. Only then older ones are removed, and it is pushed."""
+        args = self.args
+        folder = Path(self._get_output_dir(trial), f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}")
+        limit, args.save_total_limit = args.save_total_limit, None
+        self.is_saving = True
+        try:
+            if args.should_save:
+                begin_checkpoint(folder)
+            self.accelerator.wait_for_everyone()
+            super()._save_checkpoint(model, trial)
+        finally:
+            args.save_total_limit = limit
+        self.accelerator.wait_for_everyone()
+        if args.should_save:
+            torch.save(args, folder / TRAINING_ARGS_NAME)  # with the limit
+            write_file_list(folder)
+        self.is_saving, self.saved_step = False, self.state.global_step
+        if args.push_to_hub:
+            self._push_from_checkpoint(str(folder))
+        if args.should_save:
+            best = {os.path.basename(self.state.best_model_checkpoint or "")}
+            remove_oldest(folder.parent, limit, best | {folder.name})
+        self.accelerator.wait_for_everyone()
+
+    def _load_best_model(self) -> None:
+        """Loads the best model. Raises `ValueError` if its checkpoint is damaged."""
+        check_files(Path(str(self.state.best_model_checkpoint)))
+        super()._load_best_model()
+
+    def _get_dataloader(self, *args, **kwargs) -> DataLoader:
+        loader = super()._get_dataloader(*args, **kwargs)
+        loader.worker_init_fn = IgnoreSignals(loader.worker_init_fn)
+        return loader
 
     def get_train_dataloader(self) -> DataLoader:
         loader = super().get_train_dataloader()
@@ -127,6 +189,11 @@ class RecipeTrainer(Trainer):
             saved = read_state(resume_from_checkpoint)
             epochs, steps = divmod(round(saved.epoch * saved.max_steps), saved.max_steps)
             batches = 0 if self.args.ignore_data_skip else steps * self.args.gradient_accumulation_steps
+        if self.state.best_global_step and self.state.best_model_checkpoint is None:  # the folder was moved
+            best = Path(str(resume_from_checkpoint)).with_name(
+                f"{PREFIX_CHECKPOINT_DIR}-{self.state.best_global_step}"
+            )
+            self.state.best_model_checkpoint = str(best) if best.is_dir() else None
         return epochs, batches
 
     def set_initial_training_values(self, args, dataloader):
@@ -144,7 +211,12 @@ class RecipeTrainer(Trainer):
             self.save_metrics("train", {"epoch": self.state.epoch})
 
     def _push_from_checkpoint(self, checkpoint_folder: str) -> None:
-        """Pushes what is in the output folder, unless it may not become public: then the training continues."""
+        """
+        Pushes what is in the output folder when the checkpoint is complete, unless it may not become public: then the
+        training continues.
+        """
+        if self.is_saving:
+            return
         folder = str(self.args.output_dir)
         if self.is_world_process_zero() and self.args.hub_strategy != HubStrategy.END:
             try:
@@ -158,15 +230,6 @@ class RecipeTrainer(Trainer):
         """Logs the metrics of `split` and saves them in the output folder."""
         self.log_metrics(split, metrics)
         self.save_metrics(split, metrics)
-
-
-def read_state(checkpoint: str) -> TrainerState:
-    return TrainerState.load_from_json(os.path.join(checkpoint, TRAINER_STATE_NAME))
-
-
-def read_step(checkpoint: str) -> int:
-    """Returns the checkpoint's global step."""
-    return read_state(checkpoint).global_step
 
 
 __all__ = ["DataWaitCallback", "RecipeTrainer"]

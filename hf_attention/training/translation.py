@@ -38,6 +38,7 @@ from .arguments import (
     describe_options,
     parse_overrides,
 )
+from .interruption import catch_signals
 from .output_folder import OutputFolder
 from .splits import Splits, check_has_train, check_streaming, describe_sizes, in_memory, read_evaluation_splits
 from .translation_scores import alignment_error, can_have_bleu, check_bleu_tokenize, compute_metrics
@@ -235,6 +236,7 @@ def check_bleu(references: dict[str, list[str]], tokenize: str, args: Translatio
     logger.warning(f"{reason}, so BLEU is skipped: use chrF or exact match, or set `bleu_tokenize` to `char`.")
 
 
+@catch_signals()
 def train_translation(
     model_args: ModelArguments,
     data_args: ParallelDataArguments,
@@ -335,7 +337,7 @@ def train_translation(
             metrics |= {} if error is None else {"test_alignment_error": error}
         trainer.report_metrics("test", metrics)
     if training_args.do_train and trainer.is_world_process_zero():
-        with folder.explain_full_disk():
+        with folder.explain_full_disk(trainer):
             write_pipeline_and_card(trainer, model_args, data_args, training_args, data)
         folder.push(trainer, model_args.trust_remote_code)
     return folder.read_results()
