@@ -71,9 +71,9 @@ class ImageClassificationTrainer(RecipeTrainer):
             augmentation.to(self.args.device)
             self.label_smoother = None
         self.mix_epochs = mix_epochs
-        self.average = None
+        self.ema_decay = ema_decay
+        self.average: AveragedModel | None = None  # of the training that runs
         if ema_decay is not None:
-            self.average = AveragedModel(self.net, multi_avg_fn=get_ema_multi_avg_fn(ema_decay), use_buffers=True)
             self.add_callback(EmaCallback(self))
 
     @property
@@ -83,11 +83,18 @@ class ImageClassificationTrainer(RecipeTrainer):
 
     def train(self, resume_from_checkpoint: str | bool | None = None, *args, **kwargs) -> TrainOutput:
         """Trains. At the end the averaged weights are in the model, as the best ones with `load_best_model_at_end`."""
-        if self.average is not None and isinstance(resume_from_checkpoint, str):
-            self.load_average(resume_from_checkpoint)
+        self.average = None
         output = super().train(resume_from_checkpoint, *args, **kwargs)
         self.load_ema_weights()
         return output
+
+    def start_average(self) -> None:
+        """Starts an average of the model that this training has, or continues the checkpoint's."""
+        if self.ema_decay is not None:
+            averaging = get_ema_multi_avg_fn(self.ema_decay)
+            self.average = AveragedModel(self.net, multi_avg_fn=averaging, use_buffers=True)
+            if self.checkpoint is not None:
+                self.load_average(self.checkpoint)
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         if self.augmentation is not None and model.training:
@@ -153,10 +160,13 @@ class ImageClassificationTrainer(RecipeTrainer):
 
 
 class EmaCallback(TrainerCallback):
-    """Updates the exponential moving average after each step."""
+    """Starts an exponential moving average of the weights with each training, and updates it after each step."""
 
     def __init__(self, trainer: ImageClassificationTrainer) -> None:
         self.trainer = trainer
+
+    def on_train_begin(self, args, state, control, **kwargs) -> None:
+        self.trainer.start_average()
 
     def on_step_end(self, args, state, control, **kwargs) -> None:
         if self.trainer.average is not None:

@@ -14,7 +14,7 @@ from huggingface_hub import HfApi
 from torch.utils.data import DataLoader
 from transformers import Trainer, TrainerCallback
 from transformers.trainer import TRAINING_ARGS_NAME
-from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, HubStrategy, TrainOutput
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, HubStrategy, TrainOutput, get_last_checkpoint
 from transformers.utils import logging
 
 from ..hub.publish import list_files
@@ -22,6 +22,7 @@ from ..hub.uploads import check_uploads
 from .checkpoints import begin_checkpoint, check_files, read_state, remove_oldest, write_file_list
 from .interruption import IgnoreSignals, Interruption, Stopped, catch_signals, say
 from .run_checks import FiniteCallback, check_weights_finite
+from .run_totals import RunTotals
 from .streams import StreamedBatches
 
 
@@ -51,6 +52,9 @@ class DataWaitCallback(TrainerCallback):
         total = self.waited + self.worked
         return self.waited / total if total else 0.0
 
+    def on_train_begin(self, args, state, control, **kwargs) -> None:
+        self.waited = self.worked = 0.0
+
     def start_waiting(self, args, state, control, **kwargs) -> None:
         self.mark = time.perf_counter()
 
@@ -78,7 +82,8 @@ class RecipeTrainer(Trainer):
         kwargs: of `Trainer`.
     """
 
-    first_step = 0  # the global step of the checkpoint that training resumes from
+    checkpoint: str | None = None  # that training resumes from
+    first_step = 0  # its global step
     saved_step = last_step = -1  # of the last checkpoint, and of the last call of `_maybe_log_save_evaluate`
     is_saving = False
     interruption: Interruption
@@ -92,15 +97,18 @@ class RecipeTrainer(Trainer):
     ) -> None:
         self.data_wait = DataWaitCallback()
         self.stream_transform = stream_transform
-        super().__init__(*args, callbacks=[self.data_wait, *(callbacks or [])], **kwargs)
+        self.totals = RunTotals(self)
+        super().__init__(*args, callbacks=[self.data_wait, self.totals, *(callbacks or [])], **kwargs)
         self.add_callback(FiniteCallback(self))  # the last, since another may ask for a checkpoint
 
     def train(self, resume_from_checkpoint: str | bool | None = None, *args, **kwargs) -> TrainOutput:
-        if isinstance(resume_from_checkpoint, str):
-            self.first_step = read_state(resume_from_checkpoint).global_step
+        if resume_from_checkpoint is True:
+            resume_from_checkpoint = get_last_checkpoint(self.args.output_dir) or True  # then transformers raises
+        self.checkpoint = resume_from_checkpoint if isinstance(resume_from_checkpoint, str) else None
+        self.first_step = 0 if self.checkpoint is None else read_state(self.checkpoint).global_step
         self.is_saving, self.saved_step, self.last_step = False, -1, -1
         with catch_signals(is_training=True) as self.interruption:
-            return super().train(resume_from_checkpoint, *args, **kwargs)
+            return self.totals.complete(super().train(resume_from_checkpoint, *args, **kwargs))
 
     def _maybe_log_save_evaluate(self, tr_loss, grad_norm, model, trial, *args, **kwargs) -> None:
         """
@@ -122,6 +130,7 @@ class RecipeTrainer(Trainer):
 
     def _save_checkpoint(self, model, trial) -> None:
         """Saves a checkpoint whose last file lists the others. Only then older ones are removed, and it is pushed."""
+        self.totals.store()
         args = self.args
         folder = Path(self._get_output_dir(trial), f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}")
         limit, args.save_total_limit = args.save_total_limit, None
@@ -204,11 +213,14 @@ class RecipeTrainer(Trainer):
 
     def save_train_metrics(self, output: TrainOutput) -> None:
         """Saves the metrics of training as `train_*`. If the run had already finished, its own metrics stay."""
+        results = Path(str(self.args.output_dir), "all_results.json")
         if output.global_step > self.first_step:
+            if self.is_world_process_zero():
+                results.unlink(missing_ok=True)  # of earlier weights
             share = {"train_loader_share": round(self.data_wait.share, 4)}
             self.save_metrics("train", {**output.metrics, **share})
-        elif not os.path.isfile(os.path.join(str(self.args.output_dir), "all_results.json")):
-            self.save_metrics("train", {"epoch": self.state.epoch})
+        elif not results.is_file():
+            self.save_metrics("train", {"epoch": self.state.epoch, **output.metrics})
 
     def _push_from_checkpoint(self, checkpoint_folder: str) -> None:
         """

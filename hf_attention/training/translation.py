@@ -61,7 +61,7 @@ def load_data(args: ParallelDataArguments, train: bool = True, seed: int = 0) ->
         check_has_train(splits)
     for split, limit in args.limits.items():
         if split in splits and limit is not None and not args.is_embedded:  # files may be sorted
-            buffer = {"buffer_size": 10_000} if args.streaming else {}
+            buffer: dict = {"buffer_size": 10_000} if args.streaming else {}
             splits[split] = splits[split].shuffle(seed=0, **buffer).take(limit)
     if args.streaming:
         splits = read_evaluation_splits({split: splits[split] for split in args.limits if split in splits})

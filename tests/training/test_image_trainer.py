@@ -233,3 +233,36 @@ def test_the_average_of_the_best_checkpoint_is_loaded(tmp_path):
 def test_an_ema_decay_outside_0_to_1_is_an_error(tmp_path):
     with pytest.raises(ValueError, match="`ema_decay` must lie between 0 and 1, got 1.5"):
         make_trainer(tmp_path, ema_decay=1.5)
+
+
+@pytest.mark.parametrize("bf16", [False, True])
+def test_every_training_with_a_new_model_has_its_own_average(tmp_path, bf16):
+    """As in a hyperparameter search, whose models may differ in size."""
+    sizes = iter([8, 8, 16, 8])  # the trainer makes one when it is created
+
+    def model_init():
+        return make_model(hidden_size=next(sizes))
+
+    options = {"max_steps": 3, "per_device_train_batch_size": 4, "report_to": "none", "disable_tqdm": True}
+    options |= {"use_cpu": True, "bf16": bf16, "remove_unused_columns": False, "save_strategy": "no"}
+    arguments = TrainingArguments(output_dir=str(tmp_path), **options)
+    trainer = ImageClassificationTrainer(
+        args=arguments, model_init=model_init, train_dataset=make_rows(), ema_decay=0.7
+    )
+    states = []
+    for _ in range(3):
+        trainer.train()
+        states.append({name: value.clone() for name, value in trainer.model.state_dict().items()})
+    assert states[1]["classifier.weight"].shape == (3, 16)
+    torch.testing.assert_close(states[2], states[0], rtol=0, atol=0)
+
+
+def test_a_training_after_a_resumed_one_starts_anew(tmp_path):
+    trainer = make_trainer(tmp_path, ema_decay=0.7, max_steps=4)
+    trainer.train()
+    trainer.train(resume_from_checkpoint=True)  # the last checkpoint, with its average
+    assert trainer.first_step == 4
+    output = trainer.train()
+    assert trainer.first_step == 0
+    assert output.global_step == 4
+    assert trainer.state.epoch == pytest.approx(4 / 3)
