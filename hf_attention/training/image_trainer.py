@@ -64,6 +64,12 @@ class ImageClassificationTrainer(RecipeTrainer):
         if ema_decay is not None and not 0 < ema_decay < 1:
             raise ValueError(f"`ema_decay` must lie between 0 and 1, got {ema_decay}.")
         super().__init__(*args, **kwargs)
+        problem_type = getattr(getattr(self.model, "config", None), "problem_type", None)
+        if problem_type not in (None, "single_label_classification"):
+            raise ValueError(
+                f"`config.problem_type` is {problem_type!r}, but this trainer computes the cross-entropy of one class "
+                "per image. Use transformers' `Trainer`."
+            )
         if not getattr(self.model, "makes_own_loss", False):
             self.compute_loss_func = classification_loss
         self.augmentation = augmentation

@@ -266,3 +266,9 @@ def test_a_training_after_a_resumed_one_starts_anew(tmp_path):
     assert trainer.first_step == 0
     assert output.global_step == 4
     assert trainer.state.epoch == pytest.approx(4 / 3)
+
+
+def test_a_model_of_another_problem_type_is_refused(tmp_path):
+    config = AttentionCnnConfig(image_size=8, hidden_sizes=[4], depths=[1], problem_type="multi_label_classification")
+    with pytest.raises(ValueError, match="`config.problem_type` is 'multi_label_classification', but this trainer"):
+        ImageClassificationTrainer(AttentionCnnForImageClassification(config), TrainingArguments(str(tmp_path)))

@@ -210,6 +210,18 @@ class AttentionCnnModel(AttentionCnnPreTrainedModel):
         )
 
 
+# the same in all families of image classifiers, because a family's files do not import another's
+def check_probabilities(labels: torch.Tensor) -> None:
+    """Raises `ValueError` for rows that do not sum to 1, on CPU, where reading them costs no synchronization."""
+    if labels.device.type != "cpu" or torch.compiler.is_compiling() or not labels.numel():
+        return
+    if not ((labels.float().sum(dim=-1) - 1).abs() < 1e-2).all() or labels.min() < 0:
+        raise ValueError(
+            "`problem_type='single_label_classification'` reads `labels` that are floats as class probabilities, but "
+            "they are negative or a row does not sum to 1. Pass class indices, or set another `problem_type`."
+        )
+
+
 class AttentionCnnForImageClassification(AttentionCnnPreTrainedModel):
     """The network with a linear image classifier."""
 
@@ -237,8 +249,9 @@ class AttentionCnnForImageClassification(AttentionCnnPreTrainedModel):
         pixel_values (`torch.FloatTensor` of shape `(batch_size, num_channels, height, width)`):
             Images of any size, as returned by `AutoImageProcessor`.
         labels (`torch.Tensor` of shape `(batch_size,)` or `(batch_size, num_labels)`, *optional*):
-            Class indices, or class probabilities (mixup, cutmix). With `config.problem_type` `"regression"` or
-            `"multi_label_classification"`, the labels are those of any transformers image classifier.
+            The labels of any transformers image classifier: class indices, or floats for regression and for several
+            labels per image, by `config.problem_type` or inferred from their type. If it is
+            `"single_label_classification"`, floats are class probabilities (mixup, cutmix).
 
         Returns an [`AttentionCnnImageClassifierOutput`] with `loss`, `logits` (batch, labels), `gates`, `theta`,
         `warped_pixel_values`, and on request `hidden_states` and `attentions`.
@@ -248,7 +261,8 @@ class AttentionCnnForImageClassification(AttentionCnnPreTrainedModel):
         loss = None
         if labels is not None:
             is_soft = labels.is_floating_point() and labels.shape == logits.shape
-            if is_soft and self.config.problem_type in (None, "single_label_classification") and self.num_labels > 1:
+            if is_soft and self.config.problem_type == "single_label_classification":
+                check_probabilities(labels)
                 loss = nn.functional.cross_entropy(logits.float(), labels.float())
             else:
                 loss = self.loss_function(labels, logits, self.config, **kwargs)

@@ -278,8 +278,12 @@ class CompactVitConfig(BackboneConfigMixin, PreTrainedConfig):
 def check_inherited_options(config: PreTrainedConfig, kwargs: dict[str, Any]) -> None:
     """Raises `ValueError` for values that [`PreTrainedConfig`] does not check."""
     for dtype in (config.dtype, kwargs.get("torch_dtype")):
-        if isinstance(dtype, str) and not isinstance(getattr(torch, dtype, None), torch.dtype):
+        known = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
+        if dtype is not None and not isinstance(known, torch.dtype):
             raise ValueError(f"`dtype` must be the name of a torch dtype, such as 'float32', got {dtype!r}.")
+    types = (None, "regression", "single_label_classification", "multi_label_classification")
+    if config.problem_type not in types:
+        raise ValueError(f"`problem_type` must be one of {types}, got {config.problem_type!r}.")
     num_labels = kwargs.get("num_labels", 2)
     if type(num_labels) is not int or not 0 <= num_labels <= MAX_LABELS:
         raise ValueError(f"`num_labels` must be an integer from 0 to {MAX_LABELS}, got {num_labels!r}.")

@@ -107,6 +107,7 @@ class RecurrentAttentionConfig(PreTrainedConfig):
         if isinstance(self.image_size, list):  # as JSON has it
             self.image_size = tuple(self.image_size)
         self.glimpse_channels = list(self.glimpse_channels)
+        self.problem_type = self.problem_type or "single_label_classification"
         super().__post_init__(**kwargs)
         warn_of_unknown_options(self, kwargs)
 
@@ -125,6 +126,12 @@ class RecurrentAttentionConfig(PreTrainedConfig):
             )
         if not 0 <= self.exploration < 1:
             raise ValueError(f"`exploration` must be at least 0 and below 1, got {self.exploration}.")
+        if self.problem_type != "single_label_classification" or (self.num_labels or 0) < 2:
+            raise ValueError(
+                "The reward is the probability of one of several classes, so `problem_type` must be "
+                f"'single_label_classification', got {self.problem_type!r}, and `num_labels` at least 2, got "
+                f"{self.num_labels}."
+            )
         side = min(self.image_height_width)
         if self.glimpse_size * self.glimpse_stride > side:
             raise ValueError(
@@ -158,8 +165,12 @@ class RecurrentAttentionConfig(PreTrainedConfig):
 def check_inherited_options(config: PreTrainedConfig, kwargs: dict[str, Any]) -> None:
     """Raises `ValueError` for values that [`PreTrainedConfig`] does not check."""
     for dtype in (config.dtype, kwargs.get("torch_dtype")):
-        if isinstance(dtype, str) and not isinstance(getattr(torch, dtype, None), torch.dtype):
+        known = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
+        if dtype is not None and not isinstance(known, torch.dtype):
             raise ValueError(f"`dtype` must be the name of a torch dtype, such as 'float32', got {dtype!r}.")
+    types = (None, "regression", "single_label_classification", "multi_label_classification")
+    if config.problem_type not in types:
+        raise ValueError(f"`problem_type` must be one of {types}, got {config.problem_type!r}.")
     num_labels = kwargs.get("num_labels", 2)
     if type(num_labels) is not int or not 0 <= num_labels <= MAX_LABELS:
         raise ValueError(f"`num_labels` must be an integer from 0 to {MAX_LABELS}, got {num_labels!r}.")

@@ -301,6 +301,18 @@ class RecurrentAttentionModel(RecurrentAttentionPreTrainedModel):
         )
 
 
+# the same in all families of image classifiers, because a family's files do not import another's
+def check_probabilities(labels: torch.Tensor) -> None:
+    """Raises `ValueError` for rows that do not sum to 1, on CPU, where reading them costs no synchronization."""
+    if labels.device.type != "cpu" or torch.compiler.is_compiling() or not labels.numel():
+        return
+    if not ((labels.float().sum(dim=-1) - 1).abs() < 1e-2).all() or labels.min() < 0:
+        raise ValueError(
+            "`problem_type='single_label_classification'` reads `labels` that are floats as class probabilities, but "
+            "they are negative or a row does not sum to 1. Pass class indices, or set another `problem_type`."
+        )
+
+
 class RecurrentAttentionForImageClassification(RecurrentAttentionPreTrainedModel):
     """The model with a linear image classifier on the last state of the core."""
 
@@ -350,7 +362,14 @@ class RecurrentAttentionForImageClassification(RecurrentAttentionPreTrainedModel
                 "`label_smoothing_factor`, does not train where to look. Pass class probabilities as `labels` instead."
             )
         if labels is not None:
-            if not labels.is_floating_point():
+            if labels.shape != (logits.shape if labels.is_floating_point() else logits.shape[:1]):
+                raise ValueError(
+                    f"`labels` must be class indices of shape ({batch_size},), or their probabilities of shape "
+                    f"{tuple(logits.shape)}, got {labels.dtype} of shape {tuple(labels.shape)}."
+                )
+            if labels.is_floating_point():
+                check_probabilities(labels)
+            else:
                 labels = nn.functional.one_hot(labels.long(), self.num_labels).to(log_probs.dtype)
             if not self.training:
                 loss = nn.functional.cross_entropy(logits, labels)

@@ -209,18 +209,6 @@ def test_saved_model_loads_with_every_auto_class(tmp_path, options):
     assert half(images).logits.dtype == torch.bfloat16
 
 
-def test_loss_of_class_indices_and_of_soft_labels():
-    model = make_model()
-    images, labels = make_images(), torch.tensor([0, 1, 2])
-    logits = model(images).logits
-    expected = torch.nn.functional.cross_entropy(logits, labels)
-    torch.testing.assert_close(model(images, labels=labels).loss, expected)
-    one_hot = torch.nn.functional.one_hot(labels, 3).float()
-    mixed = 0.3 * one_hot + 0.7 * one_hot.flip(0)
-    by_hand = -(mixed * logits.log_softmax(-1)).sum(-1).mean()
-    torch.testing.assert_close(model(images, labels=mixed).loss, by_hand)
-
-
 def test_images_of_any_size_but_not_of_other_channels_are_accepted():
     model = make_model(attention_type="non_local")
     assert model(make_images(16)).logits.shape == (3, 3)
