@@ -14,7 +14,6 @@ from collections.abc import Callable
 
 import torch
 from torch import nn
-from torch.autograd.function import once_differentiable
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from .configuration_bahdanau import BahdanauConfig
@@ -57,7 +56,7 @@ def supports(layer: BahdanauDecoderLayer, inputs: torch.Tensor, mask: torch.Tens
         return False
     if layer.cell.cell_type != "gru" or layer.cell.reset_before:
         return False
-    if inputs.shape[1] == 1 or active_dtype(inputs) == torch.float16 or is_exporting():
+    if inputs.shape[1] == 1 or active_dtype(inputs) == torch.float16 or is_exporting() or is_transforming():
         return False
     if has_hooks_or_patched_forward(layer.attention) or has_hooks_or_patched_forward(layer.cell):
         return False
@@ -134,6 +133,23 @@ def without_autocast(function: Callable) -> Callable:
     return run_without_autocast
 
 
+def first_derivatives_only(backward: Callable) -> Callable:
+    """
+    Decorates the backward method of an autograd function without second derivatives. torch's `once_differentiable`
+    would leave them out, silently, where the function's output is itself what is differentiated.
+    """
+
+    def run_once(ctx, *gradients):
+        if torch.is_grad_enabled():  # so it is with `create_graph=True`
+            raise RuntimeError(
+                "The fast path has no second derivatives (`create_graph=True`). Set `model.config.fused = False` "
+                "before the forward pass."
+            )
+        return backward(ctx, *gradients)
+
+    return run_once
+
+
 class AttentiveGru(torch.autograd.Function):
     """
     The GRU of PyTorch and cuDNN under additive attention, over complete targets.
@@ -206,7 +222,7 @@ class AttentiveGru(torch.autograd.Function):
         return states[batch:], contexts, weights
 
     @staticmethod
-    @once_differentiable
+    @first_derivatives_only
     @without_autocast
     def backward(ctx, d_states, d_contexts, d_weights):
         mask, states, contexts, weights, saved_gates, queries, exp_keys, values, *parameters = ctx.saved_tensors
@@ -287,6 +303,11 @@ def active_dtype(tensor: torch.Tensor) -> torch.dtype:
     """The type that linear layers compute in: autocast's, if it is on."""
     device = tensor.device.type
     return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else tensor.dtype
+
+
+def is_transforming() -> bool:
+    """Whether `torch.func` transforms the model (`vmap`, `grad`, `jvp`, ...), for which only plain operations work."""
+    return torch._C._are_functorch_transforms_active()
 
 
 def is_exporting() -> bool:

@@ -9,6 +9,7 @@ named. Shapes: B batch, S source length, T target length, E embedding, H decoder
 """
 
 import math
+from contextlib import nullcontext
 from typing import NamedTuple
 
 import torch
@@ -86,7 +87,7 @@ class BahdanauRNN(nn.Module):
 
     def __init__(self, config: BahdanauConfig, input_size: int, hidden_size: int):
         super().__init__()
-        self.hidden_size = hidden_size
+        self.config, self.hidden_size = config, hidden_size
         self.state_size = hidden_size * (2 if config.cell_type == "lstm" else 1)
         self.reset_before = config.cell_type == "gru" and not config.reset_after
         if self.reset_before:
@@ -126,12 +127,15 @@ class BahdanauRNN(nn.Module):
 
     def _run_unit(self, inputs: torch.Tensor, state: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         state = state.to(inputs.dtype).unsqueeze(0)
-        if isinstance(self.unit, nn.LSTM):
-            hidden, memory = state.chunk(2, dim=-1)
-            outputs, state = self.unit(inputs, (hidden.contiguous(), memory.contiguous()))
-            return outputs, torch.cat(state, dim=-1).squeeze(0)
-        outputs, state = self.unit(inputs, state.contiguous())
-        return outputs, state.squeeze(0)
+        # cuDNN's units have no second derivatives
+        uses_cudnn = self.config.fused or inputs.device.type != "cuda"
+        with nullcontext() if uses_cudnn else torch.backends.cudnn.flags(enabled=False):
+            if isinstance(self.unit, nn.LSTM):
+                hidden, memory = state.chunk(2, dim=-1)
+                outputs, state = self.unit(inputs, (hidden.contiguous(), memory.contiguous()))
+                return outputs, torch.cat(state, dim=-1).squeeze(0)
+            outputs, state = self.unit(inputs, state.contiguous())
+            return outputs, state.squeeze(0)
 
 
 class BahdanauAttention(nn.Module):

@@ -9,9 +9,8 @@ Symbols and shapes are those of `layers_bahdanau`.
 
 import torch
 from torch import nn
-from torch.autograd.function import once_differentiable
 
-from .fused_bahdanau import without_autocast
+from .fused_bahdanau import first_derivatives_only, without_autocast
 
 
 CHUNK = 2**21  # logits at once: 8 MiB, which fit a CPU's cache
@@ -78,7 +77,7 @@ class LinearCrossEntropy(torch.autograd.Function):
         return total
 
     @staticmethod
-    @once_differentiable
+    @first_derivatives_only
     def backward(ctx, d_total):
         gradients = (
             None if gradient is None else gradient * d_total.to(gradient.dtype) for gradient in ctx.saved_tensors

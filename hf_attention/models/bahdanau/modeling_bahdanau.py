@@ -25,7 +25,13 @@ from transformers.utils import TransformersKwargs, can_return_tuple
 
 from .cache_bahdanau import CACHE_NAME, BahdanauCache
 from .configuration_bahdanau import BahdanauConfig
-from .fused_bahdanau import BahdanauFusedDecoderLayer, is_exporting, is_unmodified_linear, without_padding
+from .fused_bahdanau import (
+    BahdanauFusedDecoderLayer,
+    is_exporting,
+    is_transforming,
+    is_unmodified_linear,
+    without_padding,
+)
 from .generation_bahdanau import BahdanauGenerationMixin
 from .layers_bahdanau import (
     BahdanauAttention,
@@ -665,8 +671,9 @@ class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, BahdanauGenerati
             )
 
     def _can_fuse_loss(self) -> bool:
-        is_default = self.loss_function is ForCausalLMLoss
-        return self.config.fused and is_default and is_unmodified_linear(self.lm_head) and not is_exporting()
+        if not self.config.fused or is_exporting() or is_transforming():
+            return False
+        return self.loss_function is ForCausalLMLoss and is_unmodified_linear(self.lm_head)
 
     @torch.no_grad()
     def sample_decoder_inputs(
@@ -703,7 +710,9 @@ def check_ids(name: str, ids: torch.Tensor | None, vocab_size: int):
     """Raises `ValueError` for ids outside the vocabulary, on CPU, where reading them costs no synchronisation."""
     if ids is not None and ids.dim() != 2:
         raise ValueError(f"`{name}` must be of shape (batch, length), got {tuple(ids.shape)}.")
-    if ids is None or ids.numel() == 0 or ids.device.type != "cpu" or torch.compiler.is_compiling():
+    if ids is None or ids.numel() == 0 or ids.device.type != "cpu":
+        return
+    if torch.compiler.is_compiling() or is_transforming():  # where values are not known
         return
     low, high = torch.aminmax(ids)
     if low < 0 or high >= vocab_size:

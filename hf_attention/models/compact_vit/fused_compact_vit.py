@@ -8,15 +8,14 @@ attention does not support dropout on CPU: with the paper's dropout of 0.1, `sdp
 stores tensors of shape (B, heads, N, N), and its backward pass is no faster in bfloat16 than in float32. Here, the
 attention weights of a few images stay in the CPU's cache. The backward pass recomputes them; all that is stored of
 size N x N is the dropout mask, at one bit per weight. Each weight is dropped independently, as in
-`nn.functional.dropout`. In bfloat16, scores are rounded before the softmax, as in eager attention. Double backward and
-`torch.func` are not supported; eager attention supports both.
+`nn.functional.dropout`. In bfloat16, scores are rounded before the softmax, as in eager attention. There are no second
+derivatives; eager attention has them.
 """
 
 from typing import Any
 
 import numpy
 import torch
-from torch.autograd.function import once_differentiable
 
 
 CACHE_BYTES = 2**20  # attention weights per thread at a time: the size of a core's second-level cache
@@ -35,7 +34,14 @@ def uses_blockwise_attention(implementation: str | None, qkv: torch.Tensor, drop
     """
     if implementation != "sdpa" or qkv.device.type != "cpu" or torch.compiler.is_compiling() or dropout == 1:
         return False
+    if is_transforming():
+        return False
     return dropout > 0 or (qkv.dtype == torch.bfloat16 and qkv.shape[1] <= 512)
+
+
+def is_transforming() -> bool:
+    """Returns whether `torch.func` transforms the model (`vmap`, `grad`): only plain operations support that."""
+    return torch._C._are_functorch_transforms_active()
 
 
 def blockwise_attention(qkv: torch.Tensor, scaling: float, dropout: float = 0.0) -> torch.Tensor:
@@ -132,8 +138,12 @@ class BlockwiseAttention(torch.autograd.Function):
         return outputs
 
     @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, d_outputs: torch.Tensor) -> tuple[torch.Tensor, None, None]:
+    def backward(ctx: Any, *d_outputs: torch.Tensor) -> tuple[torch.Tensor, None, None]:
+        if torch.is_grad_enabled():  # so it is with `create_graph=True`
+            raise RuntimeError(
+                "The fast path of attention has no second derivatives (`create_graph=True`). Call "
+                '`model.set_attn_implementation("eager")` before the forward pass.'
+            )
         qkv, *packed_masks = ctx.saved_tensors
         _, length, _, heads, size = qkv.shape
         blocks, images = ctx.layout  # the forward pass's, even if the number of threads has changed since
@@ -144,7 +154,7 @@ class BlockwiseAttention(torch.autograd.Function):
         for block in range(blocks):
             part = slice(block * images, (block + 1) * images)
             query, key, value = qkv[part].permute(2, 0, 3, 1, 4).reshape(3, -1, length, size)
-            d_context = d_outputs[part].transpose(1, 2).reshape(-1, length, size)
+            d_context = d_outputs[0][part].transpose(1, 2).reshape(-1, length, size)
             weights = kept = softmax_scores(query, key, ctx.scaling, weights_buffer[: len(query)])
             d_weights = bmm_into(d_context, value.transpose(1, 2), ctx.scale, d_weights_buffer[: len(query)])
             if packed_masks:

@@ -19,7 +19,7 @@ from transformers.processing_utils import Unpack
 from transformers.utils import TransformersKwargs
 
 from .configuration_compact_vit import CompactVitConfig
-from .fused_compact_vit import blockwise_attention, uses_blockwise_attention
+from .fused_compact_vit import blockwise_attention, is_transforming, uses_blockwise_attention
 
 
 class CompactVitPatchEmbeddings(nn.Module):
@@ -56,9 +56,10 @@ class CompactVitPatchEmbeddings(nn.Module):
                 f"(`patch_size` = {self.min_size}). Resize the images."
             )
         hidden_states = pixel_values
+        # CPUs pool channels-last tensors many times faster, and this is also the layout of the tokens
+        layout = torch.contiguous_format if is_transforming() else torch.channels_last
         for module in self.projection:
-            # CPUs pool channels-last tensors many times faster, and this is also the layout of the tokens
-            hidden_states = module(hidden_states.contiguous(memory_format=torch.channels_last))
+            hidden_states = module(hidden_states.contiguous(memory_format=layout))
         return hidden_states
 
 

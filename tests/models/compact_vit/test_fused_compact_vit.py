@@ -188,3 +188,37 @@ def test_gradient_checkpointing_draws_the_same_dropout_mask():
         gradients.append(torch.cat([parameter.grad.flatten() for parameter in model.parameters()]))
         model.gradient_checkpointing_enable()
     torch.testing.assert_close(*gradients)
+
+
+def test_second_derivatives_exist_with_eager_attention_and_are_refused_by_the_fast_path():
+    model = make_model().double().eval()
+    pixels = torch.randn(2, 3, 16, 16, dtype=torch.double, requires_grad=True)
+
+    def penalty():
+        (gradient,) = torch.autograd.grad(model(pixels).logits.square().sum(), pixels, create_graph=True)
+        return gradient.square().sum()
+
+    model.train()
+    with pytest.raises(RuntimeError, match=r'Call `model.set_attn_implementation\("eager"\)`'):
+        penalty()
+    model.eval().set_attn_implementation("eager")
+    (gradient,) = torch.autograd.grad(penalty(), pixels)
+    direction, step = torch.randn_like(pixels), 1e-4
+    with torch.no_grad():
+        ends = [pixels + step * direction, pixels - step * direction]
+    values = []
+    for end in ends:
+        pixels = end.requires_grad_()
+        values.append(penalty().detach())
+    torch.testing.assert_close((gradient * direction).sum(), (values[0] - values[1]) / (2 * step), rtol=1e-4, atol=0)
+
+
+def test_functions_of_torch_func_transform_a_model_in_training():
+    model = make_model(drop_path_rate=0.0).train()
+    parameters = {name: value.detach() for name, value in model.named_parameters()}
+
+    def loss(parameters, image):
+        return torch.func.functional_call(model, parameters, image[None]).logits.sum()
+
+    gradients = torch.func.vmap(torch.func.grad(loss), in_dims=(None, 0), randomness="different")
+    assert gradients(parameters, torch.randn(2, 3, 16, 16))["classifier.bias"].tolist() == [[1, 1, 1], [1, 1, 1]]
