@@ -42,7 +42,7 @@ def look_left():
     model = make_cnn("affine")
     theta = model.model.spatial_transformer.theta
     with torch.no_grad():
-        theta.bias.copy_((torch.tensor([0.5, 0, -0.5, 0, 1, 0]) - theta.identity) / theta.scaling)
+        theta.bias.copy_(10 * (torch.tensor([0.5, 0, -0.5, 0, 1, 0]) - torch.tensor([1.0, 0, 0, 0, 1, 0])))
     return model
 
 

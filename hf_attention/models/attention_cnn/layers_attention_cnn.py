@@ -64,9 +64,11 @@ class AttentionCnnNonLocal(nn.Module):
         else:
             query, key = self.theta(hidden_states).flatten(2), self.phi(hidden_states).flatten(2)  # (B, C / 2, N)
         if self.pairwise_function == "concatenation":
-            # w_f [theta_i, phi_j] is the sum of a term for i and a term for j
-            query_weight, key_weight = self.w_f.weight[0].split(query.shape[1])
-            scores = (query_weight @ query).unsqueeze(2) + (key_weight @ key).unsqueeze(1)
+            # w_f [theta_i, phi_j] is the sum of a term for i and a term for j (w_f may be quantised, so it is called)
+            zeros = torch.zeros_like(query)
+            query_scores = self.w_f(torch.cat([query, zeros], dim=1).transpose(1, 2))  # (B, N, 1)
+            key_scores = self.w_f(torch.cat([zeros, key], dim=1).transpose(1, 2))
+            scores = query_scores + key_scores.transpose(1, 2)
             return scores.relu() / scores.shape[-1]
         scores = query.transpose(1, 2) @ key
         return scores / scores.shape[-1] if self.pairwise_function == "dot_product" else scores.softmax(dim=-1)
@@ -80,30 +82,22 @@ class AttentionCnnNonLocal(nn.Module):
 
 
 class AttentionCnnTheta(nn.Linear):
+    """The last layer of the localization network, which is initialized to 0. (A quantised layer may replace it.)"""
+
+
+def make_theta(outputs: torch.Tensor) -> torch.Tensor:
     """
-    The regression of theta: theta = identity + u with u = 0.1 (W h + b), or identity + tanh u for scale and
-    translation. W and b are initialized to 0, so theta starts at the identity. The factor of 0.1 and the tanh are not
-    in the paper; they keep the window near the image at the learning rates that suit the rest of the network.
+    Returns theta (B, 2, 3) for the outputs u of a linear map, initialized to 0, so that theta starts at the identity:
+    identity + 0.1 u for (B, 6), or, for (B, 3), [[s, 0, t_x], [0, s, t_y]] (Jaderberg et al. 2015, equation 2) with
+    (s, t_x, t_y) = (1, 0, 0) + tanh 0.1 u. The factor of 0.1 and the tanh are not in the paper; they keep the window
+    near the image at the learning rates that suit the rest of the network.
     """
-
-    scaling = 0.1
-
-    def __init__(self, in_features: int, spatial_transformer: str) -> None:
-        super().__init__(in_features, 6 if spatial_transformer == "affine" else 3)
-        self.is_affine = spatial_transformer == "affine"
-
-    @property
-    def identity(self) -> torch.Tensor:
-        return self.bias.new_tensor([1.0, 0, 0, 0, 1, 0] if self.is_affine else [1.0, 0, 0])
-
-    def forward(self, input: torch.Tensor) -> torch.Tensor:
-        """(B, D) to (B, 2, 3): a full theta, or [[s, 0, t_x], [0, s, t_y]] (Jaderberg et al. 2015, equation 2)."""
-        offsets = self.scaling * super().forward(input)
-        if self.is_affine:
-            return (self.identity + offsets).view(-1, 2, 3)
-        scale, column, row = (self.identity + offsets.tanh()).unbind(dim=1)
-        zero = torch.zeros_like(scale)
-        return torch.stack([scale, zero, column, zero, scale, row], dim=1).view(-1, 2, 3)
+    outputs = 0.1 * outputs
+    if outputs.shape[1] == 6:
+        return (outputs.new_tensor([1.0, 0, 0, 0, 1, 0]) + outputs).view(-1, 2, 3)
+    scale, column, row = (outputs.new_tensor([1.0, 0, 0]) + outputs.tanh()).unbind(dim=1)
+    zero = torch.zeros_like(scale)
+    return torch.stack([scale, zero, column, zero, scale, row], dim=1).view(-1, 2, 3)
 
 
 class AttentionCnnSpatialTransformer(nn.Module):
@@ -126,11 +120,12 @@ class AttentionCnnSpatialTransformer(nn.Module):
         self.localization = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(7), nn.Flatten())
         self.hidden = nn.Linear(channels * 49, config.localization_hidden_size)
         self.norm = nn.LayerNorm(config.localization_hidden_size)
-        self.theta = AttentionCnnTheta(config.localization_hidden_size, config.spatial_transformer)
+        size = 6 if config.spatial_transformer == "affine" else 3
+        self.theta = AttentionCnnTheta(config.localization_hidden_size, size)
 
     def forward(self, pixel_values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """(B, C, height, width) to the warped image (B, C, warped_size, warped_size), and theta (B, 2, 3)."""
-        theta = self.theta(self.norm(self.hidden(self.localization(pixel_values))).relu())
+        theta = make_theta(self.theta(self.norm(self.hidden(self.localization(pixel_values))).relu()))
         size = pixel_values.shape[2:] if self.warped_size is None else (self.warped_size, self.warped_size)
         grid = nn.functional.affine_grid(theta, [*pixel_values.shape[:2], *size], align_corners=False)
         return nn.functional.grid_sample(pixel_values, grid, align_corners=False), theta

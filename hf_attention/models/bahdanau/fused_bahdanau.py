@@ -290,7 +290,14 @@ def is_unmodified_linear(linear: nn.Module) -> bool:
     """Whether a linear map is no more than its weight and bias, which fused code may then use (no LoRA, no hooks)."""
     if type(linear) not in (nn.Linear, BahdanauLinear) or has_hooks_or_patched_forward(linear):
         return False
-    return type(linear.weight) in (nn.Parameter, torch.Tensor)  # quantised and distributed weights are sub-classes
+    return is_plain(linear.weight)
+
+
+def is_plain(weight: torch.Tensor | nn.Module) -> bool:
+    """Whether any operation may read a weight, unlike one of a sub-class (quantised, distributed) or a sparse one."""
+    if not isinstance(weight, torch.Tensor) or type(weight) not in (nn.Parameter, torch.Tensor):
+        return False
+    return weight.layout == torch.strided
 
 
 def has_hooks_or_patched_forward(module: nn.Module) -> bool:

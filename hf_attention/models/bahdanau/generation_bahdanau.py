@@ -16,7 +16,7 @@ from transformers import GenerationConfig, GenerationMixin, LogitsProcessorList,
 from transformers.generation import EosTokenCriteria, MaxLengthCriteria
 from transformers.generation.logits_process import MinLengthLogitsProcessor, MinNewTokensLengthLogitsProcessor
 
-from .fused_bahdanau import MAX_EXPONENT, active_dtype, has_hooks_or_patched_forward, is_unmodified_linear
+from .fused_bahdanau import MAX_EXPONENT, active_dtype, has_hooks_or_patched_forward, is_plain, is_unmodified_linear
 from .layers_bahdanau import BahdanauDecoderLayer, EncoderMemory
 from .onednn_bahdanau import linear, pack
 
@@ -287,7 +287,7 @@ def can_fuse_step(model: "BahdanauForConditionalGeneration") -> bool:
         return False
     if config.cell_type != "gru" or not config.reset_after or config.attention_type != "additive":
         return False
-    if type(decoder.embed_tokens) is not nn.Embedding:
+    if type(decoder.embed_tokens) is not nn.Embedding or not is_plain(decoder.embed_tokens.weight):
         return False
     attention = layer.attention
     parts = (layer.input_proj, layer.context_proj, layer.cell.recurrent, attention.query_proj, attention.score)

@@ -130,7 +130,7 @@ class BahdanauRNN(nn.Module):
         # cuDNN's units have no second derivatives
         uses_cudnn = self.config.fused or inputs.device.type != "cuda"
         with nullcontext() if uses_cudnn else torch.backends.cudnn.flags(enabled=False):
-            if isinstance(self.unit, nn.LSTM):
+            if self.config.cell_type == "lstm":  # a quantised unit is no longer an `nn.LSTM`
                 hidden, memory = state.chunk(2, dim=-1)
                 outputs, state = self.unit(inputs, (hidden.contiguous(), memory.contiguous()))
                 return outputs, torch.cat(state, dim=-1).squeeze(0)
@@ -185,7 +185,8 @@ class BahdanauAttention(nn.Module):
         if self.attention_type == "additive":
             query = self.query_proj(query)  # (B, T, A)
             hidden = torch.tanh(query.unsqueeze(2) + keys.unsqueeze(1))  # (B, T, S, A)
-            scores = self.score(hidden).squeeze(-1)  # (B, T, S)
+            # quantised linear maps may expect a matrix
+            scores = self.score(hidden.flatten(0, 2)).view(hidden.shape[:-1])  # (B, T, S)
         else:
             scores = query @ keys.transpose(1, 2)  # (B, T, S)
             if self.attention_type == "scaled_dot":

@@ -12,7 +12,7 @@ from hf_attention.models.attention_cnn.layers_attention_cnn import (
     AttentionCnnNonLocal,
     AttentionCnnSpatialTransformer,
     AttentionCnnSqueezeExcitation,
-    AttentionCnnTheta,
+    make_theta,
 )
 
 
@@ -118,21 +118,13 @@ def test_hidden_units_recover_from_a_step_that_is_too_large():
 
 
 def test_theta_with_zero_weights_is_the_identity():
-    for kind, parameters in (("affine", 6), ("attention", 3)):
-        theta = AttentionCnnTheta(4, kind)
-        assert theta.out_features == parameters
-        with torch.no_grad():
-            theta.weight.zero_()
-            theta.bias.zero_()
-        assert torch.equal(theta(torch.randn(3, 4)), torch.tensor([[1.0, 0, 0], [0, 1, 0]]).expand(3, 2, 3))
+    for size in (6, 3):
+        expected = torch.tensor([[1.0, 0, 0], [0, 1, 0]]).expand(3, 2, 3)
+        assert torch.equal(make_theta(torch.zeros(3, size)), expected)
 
 
 def test_scale_and_translation_are_bounded():
-    theta = AttentionCnnTheta(2, "attention")
-    with torch.no_grad():
-        theta.weight.copy_(torch.tensor([[2.0, 0], [0, 4], [0, -4]]))
-        theta.bias.zero_()
-        outputs = theta(torch.tensor([[2.0, 1], [-1e6, 1e6]]))
+    outputs = make_theta(torch.tensor([[4.0, 4, -4], [-1e6, 1e6, -1e6]]))
     scale, shift = 1 + math.tanh(0.4), math.tanh(0.4)
     torch.testing.assert_close(outputs[0], torch.tensor([[scale, 0, shift], [0, scale, -shift]]))
     torch.testing.assert_close(outputs[1], torch.tensor([[0.0, 0, 1], [0, 0, -1]]))

@@ -1,0 +1,124 @@
+# Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
+
+"""Quantised weights in every family: weights that only linear maps may read, and quantised modules."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from small_classifiers import CLASSIFIERS, make_classifier
+from torch import nn
+
+from hf_attention.models.bahdanau.fused_bahdanau import is_unmodified_linear
+
+
+sys.path.append(str(Path(__file__).parent / "bahdanau"))
+
+from small_models import KINDS, make_batch, make_model, name_of
+
+
+class LinearOnlyWeight(torch.Tensor):
+    """A weight in 8 bits, as torchao has it: `linear` and `embedding` read it, and every other operation fails."""
+
+    @staticmethod
+    def __new__(cls, weight):
+        return torch.Tensor._make_wrapper_subclass(cls, weight.shape, dtype=weight.dtype, device=weight.device)
+
+    def __init__(self, weight):
+        self.scale = weight.detach().abs().amax(dim=1, keepdim=True).clamp_min(1e-6) / 127
+        self.integers = (weight.detach() / self.scale).round().to(torch.int8)
+
+    @classmethod
+    def __torch_function__(cls, function, types, args=(), kwargs=None):
+        if function in (nn.functional.linear, nn.functional.embedding):
+            args = [given.integers * given.scale if isinstance(given, cls) else given for given in args]
+        with torch._C.DisableTorchFunctionSubclass():
+            return function(*args, **(kwargs or {}))
+
+    @classmethod
+    def __torch_dispatch__(cls, function, types, args=(), kwargs=None):
+        if function is torch.ops.aten.detach.default:
+            return cls(args[0].integers * args[0].scale)
+        raise NotImplementedError(f"{function} of a quantised weight")
+
+
+def linear_only(model):
+    for module in model.modules():
+        if isinstance(module, (nn.Linear, nn.Embedding)):
+            module.weight = nn.Parameter(LinearOnlyWeight(module.weight), requires_grad=False)
+    return model
+
+
+def dynamic(model):
+    if torch.backends.quantized.engine == "none":
+        pytest.skip("this build of torch has no quantised modules")
+    return torch.ao.quantization.quantize_dynamic(model, {nn.Linear, nn.GRU, nn.LSTM}, dtype=torch.qint8)
+
+
+def torchao(model):
+    quantization = pytest.importorskip("torchao.quantization")
+    quantization.quantize_(model, quantization.Int8WeightOnlyConfig())
+    return model
+
+
+def quanto(model):
+    quanto = pytest.importorskip("optimum.quanto")
+    quanto.quantize(model, weights=quanto.qint8)
+    quanto.freeze(model)
+    return model
+
+
+def bitsandbytes(model):
+    bitsandbytes = pytest.importorskip("bitsandbytes")
+    for parent in list(model.modules()):
+        for name, linear in list(parent.named_children()):
+            if isinstance(linear, nn.Linear):
+                sizes = (linear.in_features, linear.out_features, linear.bias is not None)
+                quantised = bitsandbytes.nn.Linear8bitLt(*sizes, has_fp16_weights=False)
+                quantised.load_state_dict(linear.state_dict())
+                setattr(parent, name, quantised.to("cpu"))
+    return model
+
+
+METHODS = [linear_only, dynamic, torchao, quanto, bitsandbytes]
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("options", [*KINDS, {"tie_word_embeddings": True, "maxout_size": 5}], ids=name_of)
+@torch.no_grad()
+def test_translation_models_take_quantised_weights(options, method):
+    model, batch = make_model(initializer_range=0.2, **options), make_batch()
+    before = model(**batch)
+    quantised = method(model).eval()
+    outputs = quantised(**batch)
+    torch.testing.assert_close(outputs.logits, before.logits, rtol=0.1, atol=0.3)
+    assert torch.isfinite(outputs.loss)
+    assert torch.isfinite(quantised.train()(**batch).loss)
+    inputs = {name: batch[name] for name in ("input_ids", "attention_mask")}
+    for num_beams in (1, 3):
+        searches = {"max_new_tokens": 4, "num_beams": num_beams, "do_sample": False}
+        quantised.eval().config.fused = True
+        tokens = quantised.generate(**inputs, **searches)
+        quantised.config.fused = False
+        assert torch.equal(tokens, quantised.generate(**inputs, **searches))
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("name", CLASSIFIERS)
+@torch.no_grad()
+def test_image_classifiers_take_quantised_weights(name, method):
+    options = {"pairwise_function": "concatenation"} if name == "attention_cnn" else {}
+    model, images = make_classifier(name, **options)
+    before = model(images).logits
+    quantised = method(model).eval()
+    torch.testing.assert_close(quantised(images).logits, before, rtol=0.1, atol=0.1)
+    assert torch.isfinite(quantised.train()(images, labels=torch.tensor([0, 1, 2])).loss)
+
+
+def test_only_plain_weights_are_read_by_the_fast_paths():
+    linear = nn.Linear(3, 4)
+    assert is_unmodified_linear(linear)
+    assert not is_unmodified_linear(linear_only(nn.Sequential(linear))[0])
+    linear.weight = nn.Parameter(torch.eye(4, 3).to_sparse(), requires_grad=False)
+    assert not is_unmodified_linear(linear)
