@@ -195,7 +195,10 @@ def describe_options(model: PreTrainedModel) -> list[tuple[str, object]]:
     """Returns the options of the config that define the model, without those of its files and of how it is run."""
     hidden = {"transformers_version", "dtype", "architectures", "auto_map", "custom_pipelines", "_name_or_path"}
     hidden |= {"id2label", "label2id", "problem_type", "use_cache", "fused"}
-    return [(name, value) for name, value in model.config.to_diff_dict().items() if name not in hidden]
+    options = model.config.to_diff_dict()
+    if options.get("tie_lm_head") is None:
+        hidden.add("tie_lm_head")
+    return [(name, value) for name, value in options.items() if name not in hidden]
 
 
 def describe_versions() -> str:

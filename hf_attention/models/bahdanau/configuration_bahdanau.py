@@ -164,6 +164,11 @@ class BahdanauConfig(PreTrainedConfig):
             be merged, since each use has its own adapter: train it with PEFT's `modules_to_save`.
         tie_word_embeddings (`bool`, *optional*, defaults to `False`):
             Whether the output projection is the decoder's embedding table (needs a readout of `embedding_size`).
+            `share_encoder_decoder_embeddings` sets it, as in T5, because transformers and PEFT read it as whether any
+            weights are shared; `tie_lm_head` then says whether the output projection is.
+        tie_lm_head (`bool`, *optional*):
+            `False` shares the embedding tables (`share_encoder_decoder_embeddings`), but not the output projection. By
+            default, `tie_word_embeddings` as given.
         fused (`bool`, *optional*, defaults to `True`):
             Whether to use the fast path where it applies: the same values and gradients, faster and with less memory.
             `False` runs the equations as written and transformers' own `generate`, for debugging and for second
@@ -209,6 +214,7 @@ class BahdanauConfig(PreTrainedConfig):
     attention_initializer_range: float = 0.001
     share_encoder_decoder_embeddings: bool = False
     tie_word_embeddings: bool = False
+    tie_lm_head: bool | None = None
     fused: bool = True
     use_cache: bool = True
     is_encoder_decoder: bool = True
@@ -224,6 +230,8 @@ class BahdanauConfig(PreTrainedConfig):
             kwargs.pop("custom_pipelines", None)
         if self.share_encoder_decoder_embeddings and self.encoder_vocab_size == self.vocab_size:
             self.encoder_vocab_size = None  # one vocabulary, which is resized as one
+        if self.share_encoder_decoder_embeddings and not self.tie_word_embeddings:
+            self.tie_word_embeddings, self.tie_lm_head = True, self.tie_lm_head or False
         if self.encoder_hidden_size is None:
             halved = self.bidirectional and self.attention_type in ("dot", "scaled_dot")
             self.encoder_hidden_size = self.hidden_size // 2 if halved else self.hidden_size
@@ -254,7 +262,17 @@ class BahdanauConfig(PreTrainedConfig):
                 "`attention_query='current'` and `readout_type='tanh'` or `'maxout'`; got "
                 f"`attention_query={self.attention_query!r}` and `readout_type={self.readout_type!r}`."
             )
-        if self.tie_word_embeddings and self.readout_size != self.embedding_size:
+        if self.share_encoder_decoder_embeddings and not self.tie_word_embeddings:
+            raise ValueError(
+                "`share_encoder_decoder_embeddings=True` needs `tie_word_embeddings=True`, which says that weights "
+                "are shared. To leave the output projection out, set `tie_lm_head=False`."
+            )
+        if self.tie_word_embeddings != self.ties_lm_head and not self.share_encoder_decoder_embeddings:
+            raise ValueError(
+                f"`tie_lm_head={self.tie_lm_head}` contradicts `tie_word_embeddings={self.tie_word_embeddings}`. They "
+                "can differ only with `share_encoder_decoder_embeddings=True`."
+            )
+        if self.ties_lm_head and self.readout_size != self.embedding_size:
             raise ValueError(
                 f"`tie_word_embeddings=True` needs `embedding_size` ({self.embedding_size}) to be the readout's size "
                 f"({self.readout_size} for `readout_type={self.readout_type!r}`)."
@@ -282,6 +300,11 @@ class BahdanauConfig(PreTrainedConfig):
         """Size of one direction's state: `encoder_hidden_size`, which `__post_init__` sets if it is not given."""
         assert self.encoder_hidden_size is not None
         return self.encoder_hidden_size
+
+    @property
+    def ties_lm_head(self) -> bool:
+        """Whether the output projection is the decoder's embedding table."""
+        return self.tie_word_embeddings if self.tie_lm_head is None else self.tie_lm_head
 
     @property
     def readout_size(self) -> int:

@@ -83,10 +83,6 @@ class BahdanauPreTrainedModel(PreTrainedModel):
         """Number of target tokens, which are the classes of the logits."""
         return self.config.vocab_size
 
-    def get_expanded_tied_weights_keys(self, all_submodels: bool = False) -> dict:
-        # sharing the tables and tying the output are two options, but transformers asks `tie_word_embeddings` for both
-        return dict(self._tied_weights_keys or {})
-
     def resize_token_embeddings(
         self, new_num_tokens: int | None = None, pad_to_multiple_of: int | None = None, mean_resizing: bool = True
     ) -> nn.Embedding:
@@ -523,7 +519,7 @@ class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, BahdanauGenerati
         self._tied_weights_keys = {}
         if config.share_encoder_decoder_embeddings:
             self._tied_weights_keys["model.decoder.embed_tokens.weight"] = "model.encoder.embed_tokens.weight"
-        if config.tie_word_embeddings:
+        if config.ties_lm_head:
             owner = "encoder" if config.share_encoder_decoder_embeddings else "decoder"
             self._tied_weights_keys["lm_head.weight"] = f"model.{owner}.embed_tokens.weight"
         self.post_init()

@@ -4,7 +4,7 @@ import pytest
 from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoConfig
 
-from hf_attention import BahdanauConfig
+from hf_attention import BahdanauConfig, BahdanauForConditionalGeneration
 from hf_attention.models.bahdanau.configuration_bahdanau import PRESETS
 
 
@@ -51,6 +51,7 @@ def test_attribute_map_and_sizes():
         ({"input_feeding": True}, "`input_feeding=True` feeds the readout"),
         ({"tie_word_embeddings": True}, "`tie_word_embeddings=True` needs `embedding_size`"),
         ({"share_encoder_decoder_embeddings": True, "encoder_vocab_size": 5}, "needs one vocabulary"),
+        ({"tie_lm_head": True}, "`tie_lm_head=True` contradicts `tie_word_embeddings=False`"),
         ({"pad_token_id": 9, "encoder_vocab_size": 5}, "`pad_token_id` \\(9\\) is outside the vocabulary of 5"),
         ({"vocab_size": 2}, "`eos_token_id` \\(2\\) is outside the vocabulary"),
     ],
@@ -99,6 +100,18 @@ def test_own_presets():
     ):
         config = BahdanauConfig.from_preset(name)
         assert tuple(getattr(config, size) for size in sizes) == numbers
-        shares = (config.tie_word_embeddings, config.share_encoder_decoder_embeddings)
+        shares = (config.ties_lm_head, config.share_encoder_decoder_embeddings)
         assert shares == {"tiny": (False, False), "mini": (True, False), "small": (True, True)}[name]
         assert config.dropout == (0.0 if name == "tiny" else 0.4)
+
+
+def test_shared_tables_are_announced_as_tied(tmp_path):
+    config = BahdanauConfig(share_encoder_decoder_embeddings=True, tie_word_embeddings=False)
+    assert config.tie_word_embeddings
+    assert not config.ties_lm_head
+    config.save_pretrained(tmp_path)
+    loaded = AutoConfig.from_pretrained(tmp_path)
+    assert loaded.tie_word_embeddings
+    assert not loaded.ties_lm_head
+    with pytest.raises(ValueError, match="`share_encoder_decoder_embeddings=True` needs `tie_word_embeddings=True`"):
+        BahdanauForConditionalGeneration(AutoConfig.from_pretrained(tmp_path, tie_word_embeddings=False))

@@ -290,6 +290,24 @@ def test_lora():
     assert model(**batch).loss < before
 
 
+@pytest.mark.parametrize("tie", [False, True])
+def test_trained_tokens_of_shared_tables_are_merged_into_the_same_model(tie):
+    options = {"share_encoder_decoder_embeddings": True, "tie_word_embeddings": tie, "maxout_size": 5}
+    # PEFT leaves out the bias of a tied `lm_head`
+    model = make_model(use_bias=False, **options)
+    model = get_peft_model(model, LoraConfig(target_modules=["query_proj"], trainable_token_indices=[3, 4, 5]))
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            torch.nn.init.normal_(parameter)
+    batch = make_batch()
+    before = model.eval()(**batch).logits
+    merged = model.merge_and_unload()
+    torch.testing.assert_close(merged(**batch).logits, before)
+    source, target = merged.model.encoder.embed_tokens.weight, merged.model.decoder.embed_tokens.weight
+    assert torch.equal(source, target)
+    assert torch.equal(merged.lm_head.weight, target) == tie
+
+
 @pytest.mark.parametrize(
     "change, message",
     [
@@ -467,6 +485,7 @@ def test_tables_save_load_and_resize(tmp_path, share, tie, separate):
     assert source.num_embeddings == target.num_embeddings == head.weight.shape[0] == 20
     assert torch.equal(source.weight[:13], before[0]) and torch.equal(target.weight[:17], before[1])
     assert (source.weight is target.weight) == share and (head.weight is target.weight) == tie
+    assert loaded.config.tie_word_embeddings == (share or tie) and loaded.config.ties_lm_head == tie
     assert loaded.vocab_size == loaded.model.vocab_size == 20
     assert loaded.config.vocab_size == 20 and loaded.config.encoder_vocab_size == (20 if separate else None)
     loaded(input_ids=torch.tensor([[19, 2]]), labels=torch.tensor([[19, 2]])).loss.backward()
