@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 PAD, BOS, EOS, UNK = "<pad>", "<s>", "</s>", "<unk>"  # ids 0 to 3
 NORMALIZATIONS = ("nfc", "nfkc", "none")
+MAX_LENGTH = 10_000  # of a text, in characters; longer ones are cut
 TAB_TO_RETURN = r"[\t-\r]"  # white space that is control characters; sentencepiece reserves the tab
 
 
@@ -67,10 +68,15 @@ def train_tokenizer(
         raise ValueError(f"`normalization` must be 'nfc', 'nfkc' or 'none', got {normalization!r}.")
     if model_type not in ("unigram", "bpe", "char"):
         raise ValueError(f"`model_type` must be 'unigram', 'bpe' or 'char', got {model_type!r}.")
-    normalizer = None if normalization == "nfkc" else make_normalizer(normalization)  # sentencepiece has NFKC
-    if normalizer is not None:
-        texts = map(normalizer.normalize_str, filter(None, texts))
-    texts = [text for text in texts if text and not text.isspace()]
+    if not 0.98 <= character_coverage <= 1:
+        raise ValueError(f"`character_coverage` must be from 0.98 to 1, got {character_coverage}.")
+    normalizer = None if normalization == "nfkc" else make_normalizer(normalization)
+    # sentencepiece has NFKC, but composes only characters whose marks are in canonical order
+    first = normalizer or normalizers.NFC()
+    texts = map(first.normalize_str, filter(None, texts))
+    # sentencepiece takes a time that is quadratic in a word's length
+    texts = [text[start : start + MAX_LENGTH] for text in texts for start in range(0, len(text), MAX_LENGTH)]
+    texts = [text for text in texts if not text.isspace()]
     if not texts:
         raise ValueError("`texts` has no text to train a tokenizer on.")
     if model_type == "char":
@@ -93,7 +99,7 @@ def train_tokenizer(
             bos_piece=BOS,
             eos_piece=EOS,
             unk_piece=UNK,
-            max_sentence_length=1 << 20,
+            max_sentence_length=4 * MAX_LENGTH,
             num_threads=1,
             minloglevel=2,
             normalization_rule_name="nmt_nfkc" if normalizer is None else "identity",

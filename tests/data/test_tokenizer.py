@@ -112,6 +112,25 @@ def test_unknown_types_and_missing_texts_are_errors(texts, model_type, message):
         train_tokenizer(texts, 100, model_type)
 
 
+@pytest.mark.parametrize("character_coverage", [0, 0.9, 1.1])
+def test_a_coverage_out_of_range_is_an_error(character_coverage):
+    with pytest.raises(ValueError, match=f"`character_coverage` must be from 0.98 to 1, got {character_coverage}"):
+        train_tokenizer(["a"], character_coverage=character_coverage)
+
+
+@pytest.mark.parametrize("model_type", ["unigram", "bpe", "char"])
+def test_long_texts_are_learned_to_the_end(model_type):
+    tokenizer = train_tokenizer(["ab " * 50_000 + "z"], 100, model_type)
+    assert tokenizer.decode(tokenizer("z ab").input_ids, skip_special_tokens=True) == "z ab"
+
+
+@pytest.mark.parametrize("normalization", ["nfc", "nfkc", "none"])
+def test_marks_in_another_order_are_known(normalization):
+    text = "e\u0301\u0323"
+    tokenizer = train_tokenizer([text], 100, "char", normalization=normalization)
+    assert tokenizer.unk_token_id not in tokenizer(text).input_ids
+
+
 @pytest.mark.parametrize("vocab_size", [0, 3, 12])
 def test_a_vocabulary_smaller_than_the_characters_is_an_error(vocab_size):
     with pytest.raises(ValueError, match=f"`vocab_size` is {vocab_size}, but .* alone take 13 pieces.*type char"):
