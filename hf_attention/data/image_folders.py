@@ -12,12 +12,14 @@ from datasets.data_files import SPLIT_KEYWORDS
 from PIL import Image as PILImage
 from transformers.utils import logging
 
+from .pair_files import READERS, prefix_errors_with
 from .splits import combine_splits
 
 
 logger = logging.get_logger(__name__)
 
 HIDDEN = (".", "__MACOSX")  # what their names begin with; the latter is in archives created by macOS
+UNREAD = {".avif", ".heic", ".heif", ".jxl", ".svg"}  # extensions of images that PIL may not read
 STREAM_SHARDS = 64  # of a streamed folder, for workers and processes
 Files = dict[str, list[str]]
 
@@ -42,6 +44,16 @@ def load_image_folders(folders: Mapping[str, str], streaming: bool = False) -> D
         `ValueError`: for folders without classes, classes without images or with two spellings of a name, images
         outside the folder of a class, classes that the first folder does not have, and names that are not in UTF-8.
     """
+    tables = {split: table for split, path in folders.items() if (table := find_metadata(path)) is not None}
+    if tables:
+        if without := [path for split, path in folders.items() if split not in tables]:
+            raise ValueError(f"{', '.join(without)} has no metadata.csv or metadata.jsonl, as another split has.")
+        return combine_splits(
+            {
+                split: rows.shuffle(seed=0).to_iterable_dataset() if streaming else rows
+                for split, rows in ((split, load_metadata(table)) for split, table in tables.items())
+            }
+        )
     listed = {split: list_images(path) for split, path in folders.items()}
     first = next(iter(folders))
     names = sorted(listed[first])
@@ -71,21 +83,70 @@ def find_folders(path: str) -> dict[str, str] | None:
     Returns `None` if it holds something else than images in folders, such as a table or a configuration.
     """
     for _, _, files in os.walk(path, followlinks=False):
-        if any(file.startswith("metadata.") or file.endswith((".parquet", ".zip", ".tar")) for file in files):
+        if any(file.endswith((".parquet", ".zip", ".tar")) for file in files):
             return None
     if has_configuration(os.path.join(path, "README.md")):
         return None
     folders = visible_folders(path)
+    if find_metadata(path) is not None:
+        return {"train": path}
     keywords = {keyword: str(split) for split, words in SPLIT_KEYWORDS.items() for keyword in words}
     found = {keywords[name.lower()]: folder for name, folder in folders.items() if name.lower() in keywords}
     if not found:
-        return {"train": path} if folders else None
-    if not all(visible_folders(folder) for folder in found.values()):
+        extensions = image_extensions() | UNREAD
+        has_classes = any(
+            os.path.splitext(file)[1].lower() in extensions
+            for folder in folders.values()
+            for file in os.listdir(folder)
+        )
+        return {"train": path} if has_classes else None
+    if not all(visible_folders(folder) or find_metadata(folder) for folder in found.values()):
         return None
     if others := sorted(set(folders.values()) - set(found.values())):
         logger.warning(f"Skipping {', '.join(others)}: not the name of a split, {', '.join(keywords)}.")
     order = {split: place for place, split in enumerate(("train", "validation", "test"))}
     return dict(sorted(found.items(), key=lambda item: order[item[0]]))
+
+
+def find_metadata(path: str) -> str | None:
+    """The table that names the images of a folder, with their labels, as in `datasets`."""
+    files = [file for name in ("metadata.csv", "metadata.jsonl") if os.path.isfile(file := os.path.join(path, name))]
+    if len(files) > 1:
+        raise ValueError(f"{path} has both metadata.csv and metadata.jsonl: remove one of them.")
+    return files[0] if files else None
+
+
+def load_metadata(table: str) -> Dataset:
+    """Returns a table's rows, with a column `image` instead of `file_name`; warns of images that it does not name."""
+    folder = os.path.dirname(table)
+    rows, files = [], set()
+    with prefix_errors_with([table]):
+        if os.path.getsize(table) == 0:
+            raise ValueError("It is empty")
+        for number, row in enumerate(READERS[os.path.splitext(table)[1]](table), start=1):
+            name = row.pop("file_name", None)
+            if not isinstance(name, str) or not name:
+                raise ValueError(f"Row {number} has no text in `file_name`; its columns are {', '.join(row)}")
+            file = os.path.normpath(os.path.join(folder, name))
+            if os.path.isabs(name) or os.path.relpath(file, folder).startswith(os.pardir):
+                raise ValueError(f"Row {number} names {name}, which must be a relative path of a file in the folder")
+            if not os.path.isfile(file):
+                raise FileNotFoundError(f"{table}: row {number} names {name}, which does not exist.")
+            kept = {column: value for column, value in row.items() if isinstance(value, (str, int, float, type(None)))}
+            rows.append({**kept, "image": {"bytes": None, "path": file}})
+            files.add(file)
+        if not rows:
+            raise ValueError("There are no rows")
+    warn_of_unread_images(folder, files)
+    return Dataset.from_list(rows).cast_column("image", Image(decode=False))
+
+
+def warn_of_unread_images(folder: str, read: set[str]) -> None:
+    """Warns of images in a folder that its table, such as a `metadata.csv`, does not name."""
+    read = {os.path.realpath(file) for file in read}
+    unread = [file for file in find_images(folder, image_extensions() | UNREAD) if os.path.realpath(file) not in read]
+    if unread:
+        logger.warning(f"{folder}: {len(unread)} images are not read, since no table names them: {shorten(unread)}.")
 
 
 def has_configuration(card: str) -> bool:

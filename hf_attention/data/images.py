@@ -27,7 +27,7 @@ from pyarrow import parquet
 from transformers import BaseImageProcessor
 from transformers.utils import logging
 
-from .image_folders import find_folders, find_images, image_extensions, load_image_folders, shorten
+from .image_folders import find_folders, load_image_folders, warn_of_unread_images
 from .image_utils import MODES, convert_mode
 from .pair_files import prefix_errors_with
 from .splits import combine_splits
@@ -36,7 +36,6 @@ from .splits import combine_splits
 logger = logging.get_logger(__name__)
 
 SPLITS = ("train", "validation", "test")
-UNREAD = {".avif", ".heic", ".heif", ".jxl", ".svg"}  # extensions of images that PIL may not read
 
 
 def split_digits() -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
@@ -111,7 +110,7 @@ def load_images(
         with prefix_errors_with([dataset_name]):
             dataset = load_dataset(dataset_name, dataset_config_name, streaming=streaming, **kwargs)
         if os.path.isdir(dataset_name) and not streaming:
-            warn_of_unread_images(dataset_name, dataset)
+            warn_of_unread_images(dataset_name, image_paths(dataset))
     names: list[str] | None = None
     labelled = {}
     for split, rows in dataset.items():
@@ -128,19 +127,16 @@ def load_images(
     return combine_splits(labelled)
 
 
-def warn_of_unread_images(folder: str, dataset: DatasetDict) -> None:
-    """Warns of images in a folder that its table, such as a `metadata.csv`, does not name."""
+def image_paths(dataset: DatasetDict) -> set[str]:
+    """The files that the columns of images name."""
     cells = (
-        cell or {}
+        cell
         for rows in dataset.values()
         for column, kind in rows.features.items()
         if isinstance(kind, Image)
         for cell in rows.select_columns([column]).cast_column(column, Image(decode=False))[column]
     )
-    read = {os.path.realpath(cell["path"]) for cell in cells if cell.get("path")}
-    unread = [file for file in find_images(folder, image_extensions() | UNREAD) if os.path.realpath(file) not in read]
-    if unread:
-        logger.warning(f"{folder}: {len(unread)} images are not read, since no table names them: {shorten(unread)}.")
+    return {cell["path"] for cell in cells if cell and cell["path"]}
 
 
 def load_files(data_files: dict[str, str], streaming: bool, **kwargs: Any) -> DatasetDict | IterableDatasetDict:
@@ -225,7 +221,7 @@ def select_columns(
     values = set(labels)
     if unknown := [] if names is None else sorted(values - set(names)):
         raise ValueError(f"The splits have different classes: {names}, but {split} has {', '.join(unknown)} too.")
-    is_number = all(type(label) in (int, float) for label in dataset["label"])
+    is_number = all(value.isdecimal() for value in values)
     classes = ClassLabel(names=names or sorted(values, key=int if is_number else None))
     return dataset.map(
         lambda rows: {"label": [classes.str2int(name_class(name)) for name in rows["label"]]},

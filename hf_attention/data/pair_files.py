@@ -9,6 +9,7 @@ import json
 import logging
 import lzma
 import os
+import zipfile
 import zlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -25,7 +26,7 @@ from pyarrow import parquet
 logger = logging.getLogger(__name__)
 
 COMPRESSIONS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
-DAMAGE = (pa.ArrowException, zlib.error, lzma.LZMAError)
+DAMAGE = (pa.ArrowException, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
 REMOTE = "hf://"
 VERSION = 1  # of the readers; files that an earlier version has read are not taken from the cache
 
@@ -36,7 +37,8 @@ def prefix_errors_with(sources: Sequence[str]) -> Generator[None]:
     try:
         yield
     except (ValueError, DatasetGenerationError, csv.Error, OSError, EOFError, *DAMAGE) as error:
-        if isinstance(error, OSError) and error.errno:  # of the system, such as a missing permission or a full disk
+        # of the system, such as a missing permission or a full disk, or data that does not exist
+        if isinstance(error, OSError) and (error.errno or isinstance(error, FileNotFoundError)):
             raise
         cause = error.__cause__ if isinstance(error, DatasetGenerationError) and error.__cause__ else error
         remedy = ""
@@ -254,7 +256,7 @@ def unique_keys(pairs: list[tuple]) -> dict:
 
 def check_object(row: object, where: str) -> dict:
     if not isinstance(row, dict):
-        raise ValueError(f"{where} is {str(row)[:50]!r}, not an object such as {{'source': 'a', 'target': 'b'}}")
+        raise ValueError(f"{where} is {str(row)[:50]!r}, not an object such as {{'column': 'text'}}")
     return row
 
 

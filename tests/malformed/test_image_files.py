@@ -189,7 +189,7 @@ def table(path: Path, labels, **columns) -> Path:
         ([2, 10], ["2", "10"]),
         ([2.0, 10.0], ["2", "10"]),
         ([True, False], ["False", "True"]),
-        (["2", "10"], ["10", "2"]),
+        (["2", "10"], ["2", "10"]),
         (["e\u0301", "\u00e9"], ["\u00e9"]),
         ([" a", "a"], [" a", "a"]),
         (["A", "a"], ["A", "a"]),
@@ -375,18 +375,52 @@ def test_a_damaged_image_in_a_stream_is_named(folder):
 
 
 @pytest.mark.parametrize(
-    "lines, message",
+    "name, content, error, message",
     [
-        (["file_name,label", "gone.png,a"], "gone.png"),
-        (["file,label", "ant/0.png,a"], "`file_name`"),
-        (["file_name,label", "../train/ant/0.png,a"], "must be a relative path"),
+        (
+            "metadata.csv",
+            "file_name,label\ngone.png,a\n",
+            FileNotFoundError,
+            "row 1 names gone.png, which does not exist",
+        ),
+        ("metadata.csv", "file,label\nant/0.png,a\n", ValueError, "Row 1 has no text in `file_name`; .* file, label"),
+        ("metadata.csv", "file_name,label\n,a\n", ValueError, "Row 1 has no text in `file_name`"),
+        (
+            "metadata.csv",
+            "file_name,label\n../a.png,a\n",
+            ValueError,
+            "Row 1 names ../a.png, which must be a relative",
+        ),
+        (
+            "metadata.csv",
+            "file_name,label\n/etc/passwd,a\n",
+            ValueError,
+            "Row 1 names /etc/passwd, which must be a rel",
+        ),
+        ("metadata.csv", "file_name,label\n", ValueError, "There are no rows"),
+        ("metadata.csv", "", ValueError, "It is empty"),
+        ("metadata.csv", "file_name,label\nant/0.png\n", ValueError, "line 2 has 1 cells, the first line 2"),
+        ("metadata.jsonl", "null", ValueError, "line 1 is 'None', not an object"),
+        ("metadata.jsonl", '{"file_name": "ant/0.png"', ValueError, "JSON cannot be parsed in line 1"),
+        ("metadata.jsonl", '{"file_name": 3, "label": "a"}', ValueError, "Row 1 has no text in `file_name`"),
+        ("metadata.jsonl", '{"file_name": "ant", "label": "a"}', FileNotFoundError, "names ant, which does not exist"),
     ],
 )
-def test_metadata_that_cannot_be_read_is_named(folder, lines, message):
+def test_metadata_that_cannot_be_read_is_named(folder, name, content, error, message):
+    (folder / name).write_text(content)
+    with pytest.raises(error, match=f"train/{name}: .*{message}"):
+        load_images(str(folder))
+
+
+def test_labels_in_metadata_are_texts(folder):
+    lines = ["file_name,label", "ant/0.png,007", "bee/0.png,NA", "bee/1.png,2024-01-05"]
     (folder / "metadata.csv").write_text("\n".join(lines) + "\n")
-    with pytest.raises(ValueError, match=message) as error:
-        check_images(load_images(str(folder))["train"], "train", num_channels=3)
-    assert "train" in str(error.value)
+    rows = load_images(str(folder))["train"]
+    assert rows.features["label"].names == ["007", "2024-01-05", "NA"]
+    assert rows["label"] == [0, 2, 1]
+    (folder / "metadata.jsonl").write_text("{}")
+    with pytest.raises(ValueError, match="train has both metadata.csv and metadata.jsonl: remove one"):
+        load_images(str(folder))
 
 
 def test_avif_is_read_if_pil_reads_it(folder, caplog):
