@@ -12,9 +12,12 @@ from pathlib import Path
 from transformers import TrainerState
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
+from transformers.utils import logging
 
 from ..hub.folder import check_weights, write_text
 
+
+logger = logging.get_logger(__name__)
 
 # written last, with the size and the digest of every other file, instead of `UNFINISHED`
 FILE_LIST = "checkpoint_files.json"
@@ -23,7 +26,7 @@ UNFINISHED = '"unfinished"'
 NEEDED = {
     "optimizer": ("optimizer.pt", "optimizer.bin", "optimizer_*", "global_step*"),
     "scheduler": ("scheduler.pt", "global_step*"),
-    "state of the random number generators": ("rng_state*.pth",),
+    "state of the random number generators": ("rng_state.pth", "rng_state_*.pth"),
 }
 PICKLES = (".pt", ".pth", ".bin")
 
@@ -97,6 +100,17 @@ def check_files(folder: Path) -> None:
         check_readable(folder, file)
     if not any(folder.glob("pytorch_model_fsdp*")):
         check_weights(str(folder))
+
+
+def last_complete(folder: Path) -> str | None:
+    """Returns the last checkpoint in a folder that training can resume from, and warns of later ones."""
+    for checkpoint in reversed(numbered_checkpoints(folder)):
+        try:
+            check_checkpoint(checkpoint)
+            return str(checkpoint)
+        except ValueError as error:
+            logger.warning(f"Skipping a checkpoint: {error}")
+    return None
 
 
 def check_listed_files(folder: Path) -> None:
@@ -178,6 +192,7 @@ __all__ = [
     "check_checkpoint",
     "check_files",
     "is_unfinished",
+    "last_complete",
     "numbered_checkpoints",
     "read_state",
     "remove_checkpoint",

@@ -309,7 +309,7 @@ def train_image_classification(
     if training_args.do_train:
         folder.train(trainer, checkpoint, model_args.model_name_or_path, options)
     if "validation" in features:
-        trainer.report_metrics("eval", trainer.evaluate())
+        folder.report(trainer, "eval", trainer.evaluate())
     split = next((split for split in ("test", "validation") if split in features), None)
     output = None
     if split is not None and (split == "test" or training_args.do_train):
@@ -321,7 +321,7 @@ def train_image_classification(
             unwrapped = trainer.accelerator.unwrap_model(model)
             coverage = measure_coverage(unwrapped, image_processor, in_memory(data["test"]))
             metrics |= {f"test_{name}": value for name, value in coverage.items()}
-        trainer.report_metrics("test", metrics)
+        folder.report(trainer, "test", metrics)
     if training_args.do_train and trainer.is_world_process_zero():
         with folder.explain_full_disk(trainer):
             write_card(trainer, model_args, data_args, training_args, data, split, output)

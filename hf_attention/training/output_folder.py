@@ -236,6 +236,11 @@ class OutputFolder:
             trainer.save_train_metrics(output)
             trainer.save_state()
 
+    def report(self, trainer: RecipeTrainer, split: str, metrics: dict) -> None:
+        """Logs the metrics of `split` and saves them in the folder."""
+        with self.explain_full_disk(trainer):
+            trainer.report_metrics(split, metrics)
+
     def clear(self, parent: str | None) -> None:
         """
         Removes checkpoints and metrics of the run that `overwrite_output_dir` replaces. Its model stays until the new

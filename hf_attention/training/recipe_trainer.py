@@ -2,6 +2,7 @@
 
 """What both recipes add to the `Trainer`: streams, resuming a finished run, the share of time waiting for data."""
 
+import json
 import os
 import time
 from collections.abc import Callable
@@ -12,14 +13,15 @@ from accelerate.data_loader import prepare_data_loader
 from datasets import IterableDataset
 from huggingface_hub import HfApi
 from torch.utils.data import DataLoader
-from transformers import Trainer, TrainerCallback
+from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainerState
 from transformers.trainer import TRAINING_ARGS_NAME
-from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, HubStrategy, TrainOutput, get_last_checkpoint
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, HubStrategy, TrainOutput
 from transformers.utils import logging
 
+from ..hub.folder import load_json, write_text
 from ..hub.publish import list_files
 from ..hub.uploads import check_uploads
-from .checkpoints import begin_checkpoint, check_files, read_state, remove_oldest, write_file_list
+from .checkpoints import begin_checkpoint, check_files, last_complete, read_state, remove_oldest, write_file_list
 from .interruption import IgnoreSignals, Interruption, Stopped, catch_signals, say
 from .run_checks import FiniteCallback, check_weights_finite
 from .run_totals import RunTotals
@@ -85,6 +87,7 @@ class RecipeTrainer(Trainer):
     checkpoint: str | None = None  # that training resumes from
     first_step = 0  # its global step
     saved_step = last_step = -1  # of the last checkpoint, and of the last call of `_maybe_log_save_evaluate`
+    has_stopped = False  # early, in that checkpoint
     is_saving = False
     interruption: Interruption
 
@@ -103,9 +106,12 @@ class RecipeTrainer(Trainer):
 
     def train(self, resume_from_checkpoint: str | bool | None = None, *args, **kwargs) -> TrainOutput:
         if resume_from_checkpoint is True:
-            resume_from_checkpoint = get_last_checkpoint(self.args.output_dir) or True  # then transformers raises
+            resume_from_checkpoint = last_complete(Path(str(self.args.output_dir))) or True  # then transformers raises
         self.checkpoint = resume_from_checkpoint if isinstance(resume_from_checkpoint, str) else None
-        self.first_step = 0 if self.checkpoint is None else read_state(self.checkpoint).global_step
+        self.first_step, self.has_stopped = 0, False
+        if self.checkpoint is not None:
+            state = read_state(self.checkpoint)
+            self.first_step, self.has_stopped = state.global_step, self.restore_patience(state)
         self.is_saving, self.saved_step, self.last_step = False, -1, -1
         with catch_signals(is_training=True) as self.interruption:
             return self.totals.complete(super().train(resume_from_checkpoint, *args, **kwargs))
@@ -205,9 +211,23 @@ class RecipeTrainer(Trainer):
             self.state.best_model_checkpoint = str(best) if best.is_dir() else None
         return epochs, batches
 
+    def restore_patience(self, state: TrainerState) -> bool:
+        """
+        Gives early stopping the number of evaluations without a better metric before the checkpoint. Returns whether
+        the run has stopped there.
+        """
+        callbacks: dict = state.stateful_callbacks or {}  # ty: ignore[invalid-assignment]  # a list only when it is made
+        saved = callbacks.get(EarlyStoppingCallback.__name__)
+        for callback in self.callback_handler.callbacks:
+            if isinstance(callback, EarlyStoppingCallback) and isinstance(saved, dict):
+                callback.early_stopping_patience_counter = saved["attributes"]["early_stopping_patience_counter"]
+                return callback.early_stopping_patience_counter >= callback.early_stopping_patience
+        return False
+
     def set_initial_training_values(self, args, dataloader):
         epochs, steps_per_epoch, *others, max_steps = super().set_initial_training_values(args, dataloader)
-        if self.first_step >= max_steps:
+        if self.first_step >= max_steps or self.has_stopped:
+            logger.warning(f"Nothing is left to train: the checkpoint of step {self.first_step} is the run's last.")
             epochs = self.first_step // steps_per_epoch
         return epochs, steps_per_epoch, *others, max_steps
 
@@ -237,6 +257,17 @@ class RecipeTrainer(Trainer):
                 logger.warning(f"Step {self.state.global_step} is not pushed to the Hub: {error}")
                 return
         super()._push_from_checkpoint(checkpoint_folder)
+
+    def save_metrics(self, split: str, metrics: dict, combined: bool = True) -> None:
+        """Saves as the `Trainer` does, but atomically: a run that is killed leaves no part of a file."""
+        if not self.is_world_process_zero():
+            return
+        folder = Path(str(self.args.output_dir))
+        files = {f"{split}_results.json": metrics}
+        if combined:
+            files["all_results.json"] = {**load_json(folder / "all_results.json"), **metrics}
+        for name, content in files.items():
+            write_text(folder / name, json.dumps(content, indent=4, sort_keys=True) + "\n")
 
     def report_metrics(self, split: str, metrics: dict) -> None:
         """Logs the metrics of `split` and saves them in the output folder."""

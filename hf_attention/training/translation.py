@@ -320,7 +320,7 @@ def train_translation(
     if training_args.do_train:
         folder.train(trainer, checkpoint, model_args.model_name_or_path, options)
     if "validation" in features:
-        trainer.report_metrics("eval", trainer.evaluate())
+        folder.report(trainer, "eval", trainer.evaluate())
     if "test" in features:
         rows = features["test"]
         output = trainer.predict(rows, metric_key_prefix="test", num_beams=data_args.num_beams)  # ty: ignore[invalid-argument-type]  # it takes those of `datasets` too
@@ -335,7 +335,7 @@ def train_translation(
                 training_args.per_device_eval_batch_size,
             )
             metrics |= {} if error is None else {"test_alignment_error": error}
-        trainer.report_metrics("test", metrics)
+        folder.report(trainer, "test", metrics)
     if training_args.do_train and trainer.is_world_process_zero():
         with folder.explain_full_disk(trainer):
             write_pipeline_and_card(trainer, model_args, data_args, training_args, data)

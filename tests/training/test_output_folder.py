@@ -2,20 +2,22 @@
 
 import json
 import os
+import resource
 import shutil
-import subprocess
-import sys
 
 import pytest
 import torch
 from safetensors.torch import save_file
 from small_runs import SMALL
-from transformers import AutoConfig
+from train_translation import train
+from transformers import AutoConfig, TrainerState
 
 from hf_attention import CompactVitConfig
 from hf_attention.hub.folder import check_weights
+from hf_attention.training import recipe_trainer, translation
 from hf_attention.training.arguments import TranslationTrainingArguments
 from hf_attention.training.output_folder import OutputFolder, check_same_model
+from hf_attention.training.recipe_trainer import RecipeTrainer
 
 
 @pytest.fixture
@@ -129,30 +131,76 @@ def test_a_checkpoint_of_another_image_model_is_an_error(option, value, tmp_path
         check_same_model(tmp_path, config)
 
 
-LIMITED = """
-import resource, sys
-from train_translation import main
-# files cannot grow beyond this, as on a full disk: 600 kB of the weights' 1.2 MB
-resource.setrlimit(resource.RLIMIT_FSIZE, (600_000, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
-main()
-"""
+def train_on_a_full_disk(arguments: list[str], limit: int, moment: tuple[type, str] | None) -> str:
+    """
+    Trains in a process of its own, in which files cannot grow beyond `limit` bytes, as on a full disk: at once, or
+    when the method `moment` is called. Returns the error.
+    """
+    receiver, sender = os.pipe()
+    child = os.fork()
+    if child == 0:
+        torch.set_num_threads(1)  # the threads of the parent are not here
+        os.close(receiver)
+
+        def fill_disk() -> None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+
+        def wrap(method):
+            def call(*args, **kwargs):
+                fill_disk()
+                return method(*args, **kwargs)
+
+            return call
+
+        message = "no error"
+        try:
+            for stream in (1, 2):  # pytest's are files too
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
+            if moment is None:
+                fill_disk()
+            else:
+                setattr(*moment, wrap(getattr(*moment)))
+            train(arguments)
+        except BaseException as error:
+            message = f"{type(error).__name__}: {error}"
+        finally:
+            os.write(sender, message.encode())
+            os._exit(0)
+    os.close(sender)
+    with open(receiver) as pipe:
+        message = pipe.read()
+    os.waitpid(child, 0)
+    return message
 
 
-@pytest.mark.parametrize("saving", ["a checkpoint", "the model"])
-def test_a_full_disk_leaves_what_was_saved_and_names_the_last_checkpoint(run, saving):
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="limits a process of its own")
+@pytest.mark.parametrize(
+    "file, limit, moment",
+    [
+        ("the weights", 600_000, None),  # of 1.2 MB
+        ("the optimizer", 1_500_000, None),  # of 2.3 MB
+        ("the random states", 1000, (RecipeTrainer, "_save_rng_state")),
+        ("the state of the run", 100, (TrainerState, "save_to_json")),
+        ("the list of files", 100, (recipe_trainer, "write_file_list")),
+        ("the model", 600_000, (OutputFolder, "save_model")),
+        ("the metrics", 100, (RecipeTrainer, "save_metrics")),
+        ("the card", 1000, (translation, "write_translation_card")),
+    ],
+)
+def test_a_full_disk_leaves_what_was_saved_and_names_the_last_checkpoint(run, file, limit, moment):
     (run / "checkpoint-best").mkdir()  # the user's
     (run / "checkpoint-best" / "notes.txt").write_text("mine")
-    kept = [file for file in run.rglob("*") if file.is_file() and "results" not in file.name]
-    before = {file: file.read_bytes() for file in kept}
+    before = {path: path.read_bytes() for path in run.glob("checkpoint-*/*") if path.is_file()}
+    step = 32 if file in ("the model", "the metrics", "the card") else 30
+    if file not in ("the metrics", "the card"):
+        before |= {path: path.read_bytes() for path in (run / "config.json", run / "model.safetensors")}
     arguments = ["--resume_from_checkpoint", "last", "--max_steps", "32", "--output_dir", str(run), *SMALL]
-    arguments += ["--save_steps", "2"] if saving == "a checkpoint" else ["--save_strategy", "no"]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    ran = subprocess.run([sys.executable, "-c", LIMITED, *arguments], capture_output=True, text=True, env=environment)
-    assert ran.returncode == 1
-    message = ran.stderr.strip().splitlines()[-1]
-    assert "Cannot save in `output_dir` (File too large). The last complete checkpoint is" in message
-    assert "that of step 30" in message
+    arguments += ["--save_steps", "2", "--predict_with_generate", "false"]
+    message = train_on_a_full_disk(arguments, limit, moment)
+    assert "Cannot save in `output_dir` (File too large)" in message
+    assert f"The last complete checkpoint is that of step {step}: " in message
     assert "--resume_from_checkpoint last" in message
-    assert {file: file.read_bytes() for file in before} == before  # the model and its checkpoints are as they were
-    assert not (run / "checkpoint-32").exists()
-    assert not (run / ".saving").exists()
+    assert {path: path.read_bytes() for path in before} == before  # the model and its checkpoints are as they were
+    assert (run / "checkpoint-32").exists() == (step == 32)
+    assert not list(run.glob(".*"))
+    assert find(run, "last") == str(run / f"checkpoint-{step}")
