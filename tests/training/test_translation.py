@@ -263,32 +263,26 @@ def test_streamed_pairs_train_with_every_tokenizer_type(pairs, tmp_path, kind):
 
 
 def test_early_stopping_ends_a_run_with_smoothing_and_sampling(pairs, tmp_path):
-    results = train(
-        [
-            *pairs,
-            *SMALL,
-            *["--validation_file", pairs[1], "--output_dir", str(tmp_path / "run"), "--max_steps", "40"],
-            *[
-                "--label_smoothing_factor",
-                "0.1",
-                "--config_overrides",
-                "scheduled_sampling_probability=0.3,dropout=0.1",
-            ],
-            *[
-                "--eval_strategy",
-                "steps",
-                "--eval_steps",
-                "2",
-                "--save_steps",
-                "2",
-                "--load_best_model_at_end",
-                "true",
-            ],
-            *["--metric_for_best_model", "exact_match", "--early_stopping_patience", "2", "--learning_rate", "1e-5"],
-        ]
-    )
-    assert json.loads((tmp_path / "run" / "trainer_state.json").read_text())["global_step"] == 6
+    arguments = [*pairs, *SMALL, "--validation_file", pairs[1], "--output_dir", str(tmp_path / "run")]
+    arguments += ["--max_steps", "40", "--label_smoothing_factor", "0.1", "--learning_rate", "1e-5"]
+    arguments += ["--config_overrides", "scheduled_sampling_probability=0.3,dropout=0.1"]
+    arguments += [
+        "--eval_strategy",
+        "steps",
+        "--eval_steps",
+        "2",
+        "--save_steps",
+        "2",
+        "--load_best_model_at_end",
+        "true",
+    ]
+    arguments += ["--metric_for_best_model", "exact_match", "--early_stopping_patience", "2"]
+    results = train(arguments)
     assert results["eval_exact_match"] == 0
+    for checkpoint in (None, "last", str(tmp_path / "run" / "checkpoint-4")):  # one bad evaluation after the first
+        if checkpoint is not None:
+            train([*arguments, "--resume_from_checkpoint", checkpoint])
+        assert json.loads((tmp_path / "run" / "trainer_state.json").read_text())["global_step"] == 6
 
 
 def test_overrides_are_checked_together(pairs, tmp_path):
