@@ -21,18 +21,17 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 from torch import nn
 from transformers import (
     MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING,
-    AutoConfig,
     AutoModelForImageClassification,
     AutoModelForSeq2SeqLM,
-    AutoTokenizer,
     PreTrainedConfig,
     PreTrainedModel,
+    PreTrainedTokenizerBase,
     PreTrainedTokenizerFast,
 )
-from transformers.models.auto.image_processing_auto import AutoImageProcessor
 from transformers.utils import logging
 
-from ..interpret.model_loading import load_model
+from ..data.image_utils import size_option
+from ..interpret.model_loading import load_config, load_image_processor, load_model, load_tokenizer
 from ..models.bahdanau.cache_bahdanau import BahdanauCache
 from ..models.bahdanau.modeling_bahdanau import BahdanauForConditionalGeneration
 from . import onnx_translator
@@ -126,7 +125,7 @@ def export_onnx(folder: str | Path, output_dir: str | Path | None = None, quanti
             the outputs of the exported files differ from the model's. Nothing is written then.
     """
     check_weights(folder)
-    config = AutoConfig.from_pretrained(folder)
+    config = load_config(folder)
     target = Path(output_dir or Path(folder, "onnx"))
     if target.is_file():
         raise ValueError(f"`output_dir`: {target} is a file. Name a folder.")
@@ -135,6 +134,12 @@ def export_onnx(folder: str | Path, output_dir: str | Path | None = None, quanti
             f"{folder} has `num_eval_copies={config.num_eval_copies}`: it looks at random locations during evaluation "
             "too, so no exported file can reproduce it. Set `num_eval_copies=0` in its config, and export that."
         )
+    tokenizers = {  # by their sub-folders
+        part: load_tokenizer(Path(folder, part))
+        if any(Path(folder, part, name).is_file() for name in TOKENIZER_FILES)
+        else None
+        for part in ("", TARGET_TOKENIZER)
+    }
     with tempfile.TemporaryDirectory() as scratch:
         if config.model_type == "bahdanau":
             model = load_model(AutoModelForSeq2SeqLM, folder, dtype=torch.float32).eval()
@@ -159,21 +164,19 @@ def export_onnx(folder: str | Path, output_dir: str | Path | None = None, quanti
         if model.can_generate():
             model.generation_config.save_pretrained(target)
             shutil.copy(onnx_translator.__file__, target / ONNX_TRANSLATOR)
-            save_tokenizer(Path(folder), target)
-            save_tokenizer(Path(folder, TARGET_TOKENIZER), target / TARGET_TOKENIZER)
+            for part, tokenizer in tokenizers.items():
+                save_tokenizer(tokenizer, target / part)
         return [Path(shutil.copy(file, target / file.name)) for file in files]
 
 
-def save_tokenizer(folder: Path, target: Path) -> None:
-    """Saves `tokenizer.json` and its options, as [`OnnxTranslator`] reads them, if `folder` has a fast tokenizer."""
+def save_tokenizer(tokenizer: PreTrainedTokenizerBase | None, target: Path) -> None:
+    """Saves `tokenizer.json` and its options, as [`OnnxTranslator`] reads them, if it is a fast tokenizer."""
     for name in TOKENIZER_FILES:  # of an earlier export
         Path(target, name).unlink(missing_ok=True)
-    if any(Path(folder, name).is_file() for name in TOKENIZER_FILES):
-        tokenizer = AutoTokenizer.from_pretrained(folder)
-        if isinstance(tokenizer, PreTrainedTokenizerFast):
-            tokenizer.save_pretrained(target)
-        else:
-            logger.warning(f"{folder} has no fast tokenizer, so `OnnxTranslator` takes ids alone.")
+    if isinstance(tokenizer, PreTrainedTokenizerFast):
+        tokenizer.save_pretrained(target)
+    elif tokenizer is not None:
+        logger.warning(f"{target} has no fast tokenizer, so `OnnxTranslator` takes ids alone.")
 
 
 def export_bahdanau(model: BahdanauForConditionalGeneration, folder: str | Path) -> None:
@@ -247,9 +250,9 @@ def find_size(folder: str | Path, config: PreTrainedConfig) -> tuple[int, int]:
     """Returns height and width of a classifier's images: the config's or, if it takes any, its image processor's."""
     size = getattr(config, "image_size", None)
     if size is None:
-        image_processor = AutoImageProcessor.from_pretrained(folder)
+        image_processor = load_image_processor(folder)
         is_cropped = getattr(image_processor, "do_center_crop", None)
-        sizes = dict(image_processor.crop_size if is_cropped else image_processor.size)
+        sizes = size_option(image_processor, "crop_size" if is_cropped else "size")
         size = (sizes["height"], sizes["width"]) if "height" in sizes else sizes["shortest_edge"]
     height, width = size if isinstance(size, (list, tuple)) else (size, size)
     return height, width

@@ -10,23 +10,20 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-import transformers
 from safetensors import SafetensorError, safe_open
-from transformers import CONFIG_MAPPING, AutoConfig
+from transformers import CONFIG_MAPPING
 from transformers.models.auto.modeling_auto import (
     MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING,
     MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING,
-    MODEL_MAPPING,
 )
 from transformers.utils import (
     CONFIG_NAME,
-    SAFE_WEIGHTS_INDEX_NAME,
     SAFE_WEIGHTS_NAME,
     is_accelerate_available,
     logging,
 )
 
-from ..interpret.model_loading import check_json_files, is_finite, load_model, shorten
+from ..interpret.model_loading import check_json_files, is_finite, load_config, load_model, shorten
 
 
 logger = logging.get_logger(__name__)
@@ -87,13 +84,6 @@ def check_weights(folder: str | Path) -> None:
         if pickles := [file.name for file in find_pickles(folder)]:
             raise refuse_pickles(folder, pickles)
         raise ValueError(f"{folder} holds no weights ({SAFE_WEIGHTS_NAME}).")
-    index = Path(folder, SAFE_WEIGHTS_INDEX_NAME)
-    if index.is_file() and not Path(folder, SAFE_WEIGHTS_NAME).is_file():
-        parts = load_json(index).get("weight_map")
-        if not isinstance(parts, dict) or not all(isinstance(part, str) for part in parts.values()):
-            raise ValueError(f"{index} has no valid `weight_map` of tensors and their files. Save the model again.")
-        if missing := sorted(set(parts.values()) - {file.name for file in files}):
-            raise ValueError(f"{folder} lacks weights named in its index: {', '.join(missing)}.")
     for file in files:
         try:
             with safe_open(file, framework="pt") as weights:
@@ -116,13 +106,10 @@ def check_complete(folder: str | Path) -> None:
     # the code of another model type may be in the folder: `load_model` compares when that runs
     if saved.get("model_type") not in CONFIG_MAPPING or "quantization_config" in saved:
         return
-    config = AutoConfig.from_pretrained(folder)
-    for name in config.architectures or []:
-        mappings = (MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING, MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING, MODEL_MAPPING)
-        classes = [mapping[type(config)] for mapping in mappings if type(config) in mapping]
-        model_class = next((kind for kind in classes if getattr(kind, "__name__", "") == name), None)
-        model_class = model_class or getattr(transformers, name, None)
-        if model_class is not None:
+    config = load_config(folder)
+    for mapping in (MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING, MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING):
+        model_class = mapping.get(type(config), None)
+        if getattr(model_class, "__name__", None) in (config.architectures or []):
             with silence_loading():
                 load_model(model_class, folder, device_map="meta" if is_accelerate_available() else None)
 

@@ -12,7 +12,9 @@ from transformers import PreTrainedModel, TrainingArguments
 
 from ..interpret.alignment_plots import plot_alignment
 from ..interpret.alignments import Alignment
+from ..interpret.model_loading import has_target_vocabulary
 from .card import CardFacts, read_run, write_card
+from .folder import TARGET_TOKENIZER
 
 
 ALIGNMENT = "assets/alignment.png"
@@ -70,6 +72,7 @@ def write_translation_card(
         decoding=f"{facts.num_beams} beams" if facts.num_beams > 1 else "greedy search",
         signature=results.get("test_signature"),
         example=json.dumps(facts.example, ensure_ascii=False),
+        target_tokenizer=TARGET_TOKENIZER if has_target_vocabulary(model) else None,
     )
 
 

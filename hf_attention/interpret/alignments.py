@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from transformers import BatchEncoding, GenerationConfig, GenerationMixin, PreTrainedModel, PreTrainedTokenizerBase
 
+from .model_loading import find_target_tokenizer
 from .model_modes import eager_attention, eval_mode
 
 
@@ -76,7 +77,8 @@ def align(
     Args:
         sources (`list[str]`): source sentences.
         targets (`list[str]`, *optional*): targets to align with; by default the model generates them.
-        target_tokenizer (`PreTrainedTokenizerBase`, *optional*): if the target has its own vocabulary.
+        target_tokenizer (`PreTrainedTokenizerBase`, *optional*): if the target has its own vocabulary; by default
+            loaded from the folder `target_tokenizer` where the model is from.
         batch_size (`int`, *optional*, defaults to 32): sentences per forward pass.
         layer (`int`, *optional*, defaults to -1), head (`int`, *optional*):
             Which cross-attention to return if the model has several; by default the mean over the heads.
@@ -109,7 +111,7 @@ def align(
                 f"`decoder_input_ids` has {len(prompts)} rows; pass 1 row, or {len(sources)} for `sources`."
             )
         prompts = prompts.expand(len(sources), -1)
-    target_tokenizer = target_tokenizer or tokenizer
+    target_tokenizer = target_tokenizer or find_target_tokenizer(model, tokenizer)
     alignments = []
     with eval_mode(model):
         for start in range(0, len(sources), batch_size):
@@ -117,6 +119,7 @@ def align(
             batch = tokenizer(  # on the right, so that absolute positions do not count the padding
                 chunk, return_tensors="pt", padding=True, padding_side="right", return_token_type_ids=False
             ).to(model.device)
+            check_ids(model, tokenizer, batch["input_ids"])
             with torch.no_grad(), eager_attention(model):
                 if targets is None:
                     if prompts is not None:
@@ -157,6 +160,17 @@ def ids_to_text(tokenizer: PreTrainedTokenizerBase, token_ids: torch.Tensor) -> 
     """Decodes one sequence (T,), without special tokens."""
     text = tokenizer.decode(token_ids, skip_special_tokens=True)
     return text if isinstance(text, str) else "".join(text)
+
+
+def check_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, input_ids: torch.Tensor) -> None:
+    """Raises `ValueError` for ids that a model has no embedding for: those of another model's tokenizer."""
+    size = getattr(model.get_input_embeddings(), "num_embeddings", None)
+    largest = int(input_ids.max())
+    if size is not None and largest >= size:
+        raise ValueError(
+            f"The tokenizer makes id {largest} of {tokenizer.convert_ids_to_tokens(largest)!r}, but the model has "
+            f"{size} embeddings. Use the tokenizer it was trained with, or call `resize_token_embeddings`."
+        )
 
 
 def align_generated(

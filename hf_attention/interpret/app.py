@@ -10,20 +10,16 @@ import gradio as gr
 import torch
 from PIL import Image
 from transformers import (
-    AutoConfig,
     AutoModelForImageClassification,
     AutoModelForSeq2SeqLM,
-    AutoTokenizer,
     GenerationMixin,
-    PreTrainedTokenizerBase,
 )
-from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
 from ..data.image_utils import MODES, class_names, convert_mode
 from .alignments import align, has_text, ids_to_text
 from .html import alignment_to_html
 from .image_attention import ImageAttention, apply_exif_orientation, attention_maps
-from .model_loading import load_model
+from .model_loading import find_target_tokenizer, load_config, load_image_processor, load_model, load_tokenizer
 from .model_modes import eval_mode
 from .overlays import overlay
 
@@ -59,7 +55,7 @@ def build_app(
     The HTTP endpoint of a model is `/translate` or `/classify`, with an underscore and the last part of the model's
     name if several models have the same task.
     """
-    configs = {name: AutoConfig.from_pretrained(name) for name in model_names}
+    configs = {name: load_config(name) for name in model_names}
     tasks = {name: "translate" if config.is_encoder_decoder else "classify" for name, config in configs.items()}
     with gr.Blocks(title=TITLE, analytics_enabled=False) as app:
         gr.Markdown(f"# {TITLE}")
@@ -76,9 +72,8 @@ def build_app(
 def add_translation(name: str, texts: list[str], api_name: str) -> None:
     """Adds a tab that translates and shows the alignment."""
     model = load_model(AutoModelForSeq2SeqLM, name)
-    tokenizer = target_tokenizer = load_tokenizer(name)
-    if getattr(model.config, "encoder_vocab_size", None) is not None:
-        target_tokenizer = load_tokenizer(name, subfolder="target_tokenizer")
+    tokenizer = load_tokenizer(name)
+    target_tokenizer = find_target_tokenizer(model, tokenizer)
     has_attention = getattr(model.config, "attention_type", None) != "none"
 
     def translate(text: str, num_beams: int) -> tuple[str, str]:
@@ -109,18 +104,10 @@ def add_translation(name: str, texts: list[str], api_name: str) -> None:
         text.submit(translate, [text, num_beams], [translation, alignment_view], api_visibility="private")
 
 
-def load_tokenizer(name: str, **kwargs: str) -> PreTrainedTokenizerBase:
-    """Loads a tokenizer; raises `ValueError` if the model has none."""
-    tokenizer = AutoTokenizer.from_pretrained(name, **kwargs)
-    if tokenizer is None:
-        raise ValueError(f"{name} has no tokenizer.")
-    return tokenizer
-
-
 def add_classification(name: str, images: list[Image.Image], api_name: str) -> None:
     """Adds a tab that classifies images and shows attention maps."""
     model = load_model(AutoModelForImageClassification, name)
-    processor = AutoImageProcessor.from_pretrained(name)
+    processor = load_image_processor(name)
     mode = MODES.get(getattr(model.config, "num_channels", 3), "RGB")
     layers, heads = (getattr(model.config, part, 0) for part in ("num_hidden_layers", "num_attention_heads"))
 

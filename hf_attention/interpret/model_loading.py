@@ -1,15 +1,29 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
-"""Loading a model, and refusing weights that lack or exceed what it needs. Saved models include this code."""
+"""
+Loading models and tokenizers: weights that lack or exceed what the model needs are refused, damaged files are named.
+
+Saved models include this code.
+"""
 
 import json
 import os
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from transformers import PreTrainedModel
+from transformers import (
+    AutoConfig,
+    AutoTokenizer,
+    BaseImageProcessor,
+    PreTrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+from transformers.models.auto.image_processing_auto import AutoImageProcessor
 from transformers.utils import CONFIG_NAME, GENERATION_CONFIG_NAME, SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME
 
 
@@ -43,11 +57,82 @@ def load_with_problem(
     """Returns the model, and what is wrong with its weights; `None` if nothing is."""
     check_json_files(name)
     options |= {"ignore_mismatched_sizes": True, "output_loading_info": True}
-    try:
+    with name_errors("model", name):
         model, info = auto_class.from_pretrained(name, **options)
+    return model, describe_problem(model, info, name, new_head)
+
+
+def load_tokenizer(name: str | os.PathLike, **options: Any) -> PreTrainedTokenizerBase:
+    """Loads a tokenizer. Raises `ValueError` if there is none, or a damaged one."""
+    folder = Path(name, options.get("subfolder", ""))
+    check_json_files(folder)
+    with name_errors("tokenizer", folder):
+        tokenizer = AutoTokenizer.from_pretrained(name, **options)
+    if tokenizer is None:
+        raise ValueError(f"{folder} has no tokenizer. Save it there with its `save_pretrained`.")
+    return tokenizer
+
+
+def load_config(name: str | os.PathLike, **options: Any) -> PreTrainedConfig:
+    """Loads a config. Raises `ValueError` if it is damaged, and `OSError` if there is none."""
+    check_json_files(name)
+    with name_errors("config", name):
+        return AutoConfig.from_pretrained(name, **options)
+
+
+def load_image_processor(name: str | os.PathLike, **options: Any) -> BaseImageProcessor:
+    """Loads an image processor. Raises `ValueError` if it is damaged, and `OSError` if there is none."""
+    check_json_files(name)
+    with name_errors("image processor", name):
+        return AutoImageProcessor.from_pretrained(name, **options)
+
+
+@contextmanager
+def name_errors(part: str, name: str | os.PathLike) -> Generator[None]:
+    """Turns what models and tokenizers raise for damaged files into a `ValueError` that has the name."""
+    try:
+        yield
+    except (OSError, ImportError):
+        raise
     except SafetensorError as error:
         raise ValueError(f"The weights of {name} are truncated or damaged ({error}). Save the model again.") from error
-    return model, describe_problem(model, info, name, new_head)
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        if isinstance(error, ValueError) and str(name) in reason:
+            raise
+        raise ValueError(
+            f"The {part} of {name} cannot be loaded ({type(error).__name__}: {reason[:300]}). Save it again with its "
+            "`save_pretrained`."
+        ) from error
+
+
+def has_target_vocabulary(model: PreTrainedModel) -> bool:
+    """Whether the vocabulary of the target is not that of the source."""
+    return getattr(model.config, "encoder_vocab_size", None) is not None
+
+
+def find_target_tokenizer(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> PreTrainedTokenizerBase:
+    """
+    Returns the tokenizer of a model's target: `tokenizer`, or, for a target with its own vocabulary, the one in the
+    folder `target_tokenizer` of the model's folder or repository.
+
+    Raises `ValueError` if that is missing, or from another revision.
+    """
+    if not has_target_vocabulary(model):
+        return tokenizer
+    name = model.config._name_or_path
+    remedy = 'pass `target_tokenizer=AutoTokenizer.from_pretrained(..., subfolder="target_tokenizer")`.'
+    if not name:
+        raise ValueError(f"The model's target has its own vocabulary: {remedy}")
+    try:
+        target_tokenizer = load_tokenizer(name, subfolder="target_tokenizer")
+        # source and target tokenizers are trained together, so a different one shows a different revision
+        source_tokenizer = tokenizer if os.path.isdir(name) else load_tokenizer(name)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"The target's tokenizer is missing in {name} ({error}); {remedy}") from error
+    if source_tokenizer.get_vocab() != tokenizer.get_vocab():
+        raise ValueError(f"The model is from another `revision` than {name}'s default branch: {remedy}")
+    return target_tokenizer
 
 
 def check_json_files(name: str | os.PathLike) -> None:
@@ -60,6 +145,21 @@ def check_json_files(name: str | os.PathLike) -> None:
                 raise ValueError(f"{file} is not valid JSON ({error}). Save the model again.") from error
             if not isinstance(content, dict):
                 raise ValueError(f"{file} does not hold a JSON object. Save the model again.")
+            if file.name == SAFE_WEIGHTS_INDEX_NAME and not Path(name, SAFE_WEIGHTS_NAME).is_file():
+                check_index(file, content)
+
+
+def check_index(file: Path, content: dict) -> None:
+    """Raises `ValueError` for an index of weights that is damaged, or that names files which are not next to it."""
+    parts = content.get("weight_map")
+    if not (isinstance(parts, dict) and parts and isinstance(content.get("metadata"), dict)):
+        raise ValueError(f"{file} has no valid `weight_map` and `metadata`. Save the model again.")
+    names = {entry.name for entry in file.parent.iterdir() if entry.is_file()}
+    if missing := sorted(str(part) for part in parts.values() if part not in names):
+        raise ValueError(
+            f"{file.parent} lacks weights named in its index: {shorten(list(dict.fromkeys(missing)))}. Copy or save "
+            "the model again."
+        )
 
 
 def describe_problem(
@@ -82,16 +182,33 @@ def describe_problem(
         if is_needed(key)
     ]
     infinite = [key for key, value in model.named_parameters() if not is_finite(value)]
+    generation = [] if not model.can_generate() else check_generation(model)
     problems = {
         f"lacks {shorten(missing)}, which {kind} needs": missing,
         f"holds {shorten(unexpected)}, which {kind} with this config does not have": unexpected,
         f"holds tensors of another shape than {kind} with this config: {shorten(mismatched)}": mismatched,
         f"holds values that are not finite (NaN or infinite) in {shorten(infinite)}": infinite,
     }
+    if generation:
+        return f"{Path(name, GENERATION_CONFIG_NAME)} has {', '.join(generation)}. Fix it, or save the model again."
     for words, keys in problems.items():
         if keys:
             return f"{find_weights_file(name)} {words}. Save the model again, or use another checkpoint."
     return None
+
+
+def check_generation(model: PreTrainedModel) -> list[str]:
+    """Returns what is invalid in the generation config of a model, in words."""
+    config = model.generation_config
+    invalid = []
+    for name in ("num_beams", "max_length", "max_new_tokens", "num_return_sequences"):
+        value = getattr(config, name, None)
+        if value is not None and not (isinstance(value, int) and value > 0):
+            invalid.append(f"`{name}` = {value!r}, which is not an integer of at least 1")
+    start, size = config.decoder_start_token_id, getattr(model.config, "vocab_size", None)
+    if isinstance(start, int) and size is not None and not 0 <= start < size:
+        invalid.append(f"`decoder_start_token_id` = {start}, but the vocabulary has {size} tokens")
+    return invalid
 
 
 def is_finite(value: torch.Tensor) -> bool:

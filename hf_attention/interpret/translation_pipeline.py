@@ -9,7 +9,6 @@ import torch
 from transformers import (
     AutoConfig,
     AutoModelForSeq2SeqLM,
-    AutoTokenizer,
     BatchEncoding,
     Pipeline,
     PreTrainedModel,
@@ -17,8 +16,8 @@ from transformers import (
 )
 from transformers.pipelines import PIPELINE_REGISTRY
 
-from .alignments import align_generated, has_text, ids_to_text, ids_to_tokens
-from .model_loading import load_with_problem
+from .alignments import align_generated, check_ids, has_text, ids_to_text, ids_to_tokens
+from .model_loading import find_target_tokenizer, load_with_problem
 from .model_modes import eager_attention
 
 
@@ -89,24 +88,7 @@ class TranslationWithAlignmentPipeline(Pipeline):
         if (problem := getattr(model, "weights_problem", None)) is not None:
             raise ValueError(problem)
         super().__init__(model, *args, **kwargs)
-        if target_tokenizer is None and getattr(self.model.config, "encoder_vocab_size", None) is not None:
-            target_tokenizer = self.load_target_tokenizer(self.model.config._name_or_path)
-        self.target_tokenizer = target_tokenizer or self.tokenizer
-
-    def load_target_tokenizer(self, name: str) -> PreTrainedTokenizerBase:
-        """Loads the target tokenizer of the model in a folder or on the Hub."""
-        remedy = 'pass `target_tokenizer=AutoTokenizer.from_pretrained(..., subfolder="target_tokenizer")`.'
-        if not name:
-            raise ValueError(f"The model's target has its own vocabulary: {remedy}")
-        try:
-            target_tokenizer = AutoTokenizer.from_pretrained(name, subfolder="target_tokenizer")
-            # source and target tokenizers are trained together, so a different one shows a different revision
-            tokenizer = self.tokenizer if os.path.isdir(name) else AutoTokenizer.from_pretrained(name)
-        except (OSError, ValueError) as error:
-            raise ValueError(f"The target's tokenizer is missing in {name} ({error}); {remedy}") from error
-        if target_tokenizer is None or tokenizer is None or tokenizer.get_vocab() != self.tokenizer.get_vocab():
-            raise ValueError(f"The model is from another `revision` than {name}'s default branch: {remedy}")
-        return target_tokenizer
+        self.target_tokenizer = target_tokenizer or find_target_tokenizer(self.model, self.tokenizer)
 
     def __call__(self, inputs: str | list[str], *args: Any, **kwargs: Any) -> list:
         if isinstance(inputs, list):
@@ -131,7 +113,9 @@ class TranslationWithAlignmentPipeline(Pipeline):
         self, input_: str, **preprocess_parameters: Any
     ) -> BatchEncoding:
         self.check_text(input_)
-        return self.tokenizer(input_, return_tensors="pt", return_token_type_ids=False)
+        batch = self.tokenizer(input_, return_tensors="pt", return_token_type_ids=False)
+        check_ids(self.model, self.tokenizer, batch["input_ids"])
+        return batch
 
     def _forward(  # ty: ignore[incompatible-method-override]
         self, input_tensors: BatchEncoding, **generate_kwargs: Any

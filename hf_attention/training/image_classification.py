@@ -20,7 +20,7 @@ from transformers import (
     default_data_collator,
     set_seed,
 )
-from transformers.models.auto.image_processing_auto import IMAGE_PROCESSOR_MAPPING, AutoImageProcessor
+from transformers.models.auto.image_processing_auto import IMAGE_PROCESSOR_MAPPING
 from transformers.trainer_utils import PredictionOutput
 from transformers.utils import logging
 
@@ -29,7 +29,7 @@ from ..data.image_utils import MODES, class_names, processed_size
 from ..data.images import align_labels, check_images, label_names, load_images, make_transform, open_image
 from ..data.splits import split_off
 from ..hub.image_card import ImageCardFacts, write_image_classification_card
-from ..interpret.model_loading import load_model
+from ..interpret.model_loading import load_image_processor, load_model
 from ..interpret.views import plot_attention
 from ..models.compact_vit import CompactVitConfig
 from .arguments import (
@@ -149,7 +149,7 @@ def make_image_processor(
         if len(values) != num_channels:
             raise ValueError(f"`{name}` has {len(values)} values, but the model's `num_channels` is {num_channels}.")
     if model_args.model_name_or_path is not None:
-        return AutoImageProcessor.from_pretrained(
+        return load_image_processor(
             model_args.model_name_or_path,
             revision=model_args.model_revision,
             trust_remote_code=model_args.trust_remote_code,

@@ -11,7 +11,6 @@ from datasets import Dataset, IterableDataset
 from transformers import (
     AutoConfig,
     AutoModelForSeq2SeqLM,
-    AutoTokenizer,
     DataCollatorForSeq2Seq,
     EarlyStoppingCallback,
     PreTrainedModel,
@@ -28,7 +27,7 @@ from ..data.tokenizer import train_tokenizer, warn_of_lost_texts
 from ..hub.folder import TARGET_TOKENIZER
 from ..hub.translation_card import TranslationCardFacts, write_translation_card
 from ..interpret.alignments import align, has_text
-from ..interpret.model_loading import load_model
+from ..interpret.model_loading import load_model, load_tokenizer
 from ..interpret.translation_pipeline import TranslationWithAlignmentPipeline
 from ..models.bahdanau import BahdanauConfig
 from .arguments import (
@@ -129,12 +128,6 @@ def make_tokenizers(
 def first_rows(rows: Dataset | IterableDataset) -> Dataset | IterableDataset:
     """Returns the rows; of a stream the first 100,000, which are enough for a tokenizer."""
     return rows.take(100_000) if isinstance(rows, IterableDataset) else rows
-
-
-def load_tokenizer(name: str, **options) -> PreTrainedTokenizerBase:
-    tokenizer = AutoTokenizer.from_pretrained(name, **options)
-    assert tokenizer is not None  # which only its annotation says
-    return tokenizer
 
 
 def make_model(

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from datasets import Dataset, DatasetDict
 from huggingface_hub import ModelCard, get_session
+from matplotlib.figure import Figure
 
 import hf_attention.hub.card as writer
 from hf_attention import (
@@ -30,6 +31,7 @@ from hf_attention.hub import (
     write_image_classification_card,
     write_translation_card,
 )
+from hf_attention.interpret.views import View
 from hf_attention.training.arguments import ImageTrainingArguments, TranslationTrainingArguments
 
 
@@ -126,6 +128,7 @@ def test_an_image_classification_card(hub, folder):
         ImageTrainingArguments(output_dir=str(folder), learning_rate=1e-3),
         ImageCardFacts(
             regularization={"mixup_alpha": 0.8},
+            attention=View(Figure(), "Bright is where attention is high."),
             predictions=np.array([0, 1, 2, 2, 0]),
             references=np.array([0, 1, 1, 2, 1]),
             data_name="photos",

@@ -212,3 +212,19 @@ def test_a_model_without_attention_is_an_error(tokenizer):
     for targets in (None, ["b"]):
         with pytest.raises(ValueError, match="no `cross_attentions`"):
             align(model, tokenizer, ["a"], targets, max_new_tokens=3)
+
+
+def test_a_target_with_its_own_vocabulary_is_decoded_by_its_tokenizer(tmp_path):
+    source, target = train_tokenizer(["ein Hund"], 60, "char"), train_tokenizer(["a dog is here"], 60, "char")
+    sizes = {"embedding_size": 8, "hidden_size": 8, "attention_size": 8, "maxout_size": 8}
+    config = BahdanauConfig(vocab_size=len(target), encoder_vocab_size=len(source), **sizes)
+    BahdanauForConditionalGeneration(config).save_pretrained(tmp_path)
+    source.save_pretrained(tmp_path)
+    target.save_pretrained(tmp_path / "target_tokenizer")
+    model = BahdanauForConditionalGeneration.from_pretrained(tmp_path)
+    alignment = align(model, source, ["Hund"], ["dog"])[0]
+    assert alignment.target == "dog"
+    assert alignment.score == align(model, source, ["Hund"], ["dog"], target)[0].score
+    model.config.name_or_path = ""
+    with pytest.raises(ValueError, match="target has its own vocabulary: pass `target_tokenizer="):
+        align(model, source, ["Hund"])
