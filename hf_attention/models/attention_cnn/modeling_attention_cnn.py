@@ -122,6 +122,7 @@ class AttentionCnnPreTrainedModel(PreTrainedModel):
     main_input_name = "pixel_values"
     input_modalities = ["image"]
     _no_split_modules = ["AttentionCnnStage"]
+    _input_embed_layer = "embedder"
     _can_compile_fullgraph = True
 
     def __init__(self, config: AttentionCnnConfig, *inputs, **kwargs) -> None:

@@ -30,6 +30,10 @@ class BahdanauLinear(nn.Linear):
         self.init_role = init_role
 
 
+class BahdanauKeyProjection(BahdanauLinear):
+    """U_a, or W_a of `general` scores. It is called outside its layer, so FSDP shards it as a unit of its own."""
+
+
 class BahdanauCell(nn.Module):
     """
     One step of a recurrent unit, given the gates' inputs W x.
@@ -151,10 +155,12 @@ class BahdanauAttention(nn.Module):
         self.attention_type = config.attention_type
         if config.attention_type == "additive":
             self.query_proj = BahdanauLinear(config.hidden_size, config.attention_size, config.use_bias, "alignment")
-            self.key_proj = BahdanauLinear(config.encoder_output_size, config.attention_size, False, "alignment")
+            self.key_proj = BahdanauKeyProjection(
+                config.encoder_output_size, config.attention_size, False, "alignment"
+            )
             self.score = BahdanauLinear(config.attention_size, 1, False, "score")
         elif config.attention_type == "general":
-            self.key_proj = BahdanauLinear(config.encoder_output_size, config.hidden_size, False, "alignment")
+            self.key_proj = BahdanauKeyProjection(config.encoder_output_size, config.hidden_size, False, "alignment")
 
     def project_keys(self, annotations: torch.Tensor) -> torch.Tensor:
         """The part of the scores that all target steps share: `(B, S, D)` to `(B, S, A)` (or `(B, S, H)`)."""

@@ -51,11 +51,17 @@ class BahdanauPreTrainedModel(PreTrainedModel):
     base_model_prefix = "model"
     supports_gradient_checkpointing = True
     _is_stateful = True
-    _no_split_modules = ["BahdanauEncoderLayer", "BahdanauDecoderLayer", "BahdanauFusedDecoderLayer", "BahdanauRNN"]
+    _no_split_modules = ["BahdanauEncoderLayer", "BahdanauFusedDecoderLayer", "BahdanauKeyProjection", "BahdanauRNN"]
 
     def __init__(self, config: BahdanauConfig, *inputs, **kwargs):
         config.validate_architecture()  # `from_pretrained` changes options after the config is created
         super().__init__(config, *inputs, **kwargs)
+
+    def post_init(self):
+        super().post_init()
+        # accelerate's FSDP requires each of them to be in the model
+        names = {type(module).__name__ for module in self.modules()}
+        self._no_split_modules = names.intersection(self._no_split_modules or ())
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module):

@@ -66,7 +66,8 @@ class CompactVitPreTrainedModel(PreTrainedModel):
     main_input_name = "pixel_values"
     input_modalities = ["image"]
     supports_gradient_checkpointing = True
-    _no_split_modules = ["CompactVitEmbeddings", "CompactVitLayer"]
+    # FSDP shards the input embeddings by themselves, so they are listed in addition to what they are in
+    _no_split_modules = ["CompactVitEmbeddings", "CompactVitLayer", "CompactVitPatchEmbeddings"]
     _supports_sdpa = True
     _supports_flash_attn = True
     _supports_flex_attn = True

@@ -205,6 +205,7 @@ class RecurrentAttentionPreTrainedModel(PreTrainedModel):
     base_model_prefix = "model"
     main_input_name = "pixel_values"
     input_modalities = ["image"]
+    _input_embed_layer = "glimpse_network"
 
     def __init__(self, config: RecurrentAttentionConfig, *inputs, **kwargs) -> None:
         config.validate_architecture()  # `from_pretrained` may have changed options after the config was validated
@@ -369,17 +370,17 @@ class RecurrentAttentionForImageClassification(RecurrentAttentionPreTrainedModel
                 )
             if labels.is_floating_point():
                 check_probabilities(labels)
-            else:
+        if labels is not None and not self.training:
+            loss = nn.functional.cross_entropy(logits, labels if labels.is_floating_point() else labels.long())
+        elif labels is not None:
+            if not labels.is_floating_point():
                 labels = nn.functional.one_hot(labels.long(), self.num_labels).to(log_probs.dtype)
-            if not self.training:
-                loss = nn.functional.cross_entropy(logits, labels)
-            else:
-                labels = labels.repeat(copies, 1)
-                rewards = (labels * log_probs.detach().exp()).sum(dim=-1)
-                loss = nn.functional.cross_entropy(log_probs, labels)
-                if config.num_glimpses > 1:
-                    policy_loss = reinforce_loss(rewards, outputs.log_probs, outputs.baselines)
-                    loss = loss + config.reinforce_weight * policy_loss
+            labels = labels.repeat(copies, 1)
+            rewards = (labels * log_probs.detach().exp()).sum(dim=-1)
+            loss = nn.functional.cross_entropy(log_probs, labels)
+            if config.num_glimpses > 1:
+                policy_loss = reinforce_loss(rewards, outputs.log_probs, outputs.baselines)
+                loss = loss + config.reinforce_weight * policy_loss
         return RecurrentAttentionImageClassifierOutput(
             loss=loss,
             logits=logits,
