@@ -43,6 +43,7 @@ from .image_scores import compute_metrics, measure_coverage, predicted_classes
 from .image_trainer import ImageClassificationTrainer
 from .interruption import catch_signals
 from .output_folder import OutputFolder
+from .sharding import full_model
 from .splits import Splits, check_has_train, check_streaming, describe_sizes, in_memory, read_evaluation_splits, sample
 
 
@@ -317,20 +318,23 @@ def train_image_classification(
         output = trainer.predict(features[split], metric_key_prefix=prefix)  # ty: ignore[invalid-argument-type]  # it takes those of `datasets` too
     if output is not None and split == "test":
         metrics = output.metrics or {}
+        full = full_model(trainer)
         if trainer.is_world_process_zero():
-            unwrapped = trainer.accelerator.unwrap_model(model)
-            coverage = measure_coverage(unwrapped, image_processor, in_memory(data["test"]))
+            coverage = measure_coverage(full, image_processor, in_memory(data["test"]))
             metrics |= {f"test_{name}": value for name, value in coverage.items()}
         folder.report(trainer, "test", metrics)
-    if training_args.do_train and trainer.is_world_process_zero():
-        with folder.explain_full_disk(trainer):
-            write_card(trainer, model_args, data_args, training_args, data, split, output)
-        folder.push(trainer, model_args.trust_remote_code)
+    if training_args.do_train:
+        full = full_model(trainer)
+        if trainer.is_world_process_zero():
+            with folder.explain_full_disk(trainer):
+                write_card(trainer, full, model_args, data_args, training_args, data, split, output)
+            folder.push(trainer, model_args.trust_remote_code)
     return folder.read_results()
 
 
 def write_card(
     trainer: ImageClassificationTrainer,
+    model: PreTrainedModel,
     model_args: ImageModelArguments,
     data_args: ImageDataArguments,
     training_args: ImageTrainingArguments,
@@ -339,7 +343,6 @@ def write_card(
     output: PredictionOutput | None,
 ) -> None:
     """Writes the card, with the metrics of `split` (`test`, or else `validation`), or with none."""
-    model = trainer.accelerator.unwrap_model(trainer.model)
     mode = MODES[getattr(model.config, "num_channels", 3)]
     images = [open_image(row["image"], mode=mode) for row in sample(data[split or "train"], CARD_IMAGES)]
     try:

@@ -70,6 +70,8 @@ class ImageClassificationTrainer(RecipeTrainer):
                 f"`config.problem_type` is {problem_type!r}, but this trainer computes the cross-entropy of one class "
                 "per image. Use transformers' `Trainer`."
             )
+        if ema_decay is not None and self.is_fsdp_enabled:
+            raise ValueError("`ema_decay` averages complete weights, but `fsdp` shards them. Leave one of them out.")
         if not getattr(self.model, "makes_own_loss", False):
             self.compute_loss_func = classification_loss
         self.augmentation = augmentation

@@ -25,6 +25,7 @@ from .checkpoints import begin_checkpoint, check_files, last_complete, read_stat
 from .interruption import IgnoreSignals, Interruption, Stopped, catch_signals, say
 from .run_checks import FiniteCallback, check_weights_finite
 from .run_totals import RunTotals
+from .sharding import check_sharding, own_class
 from .streams import StreamedBatches
 
 
@@ -102,6 +103,7 @@ class RecipeTrainer(Trainer):
         self.stream_transform = stream_transform
         self.totals = RunTotals(self)
         super().__init__(*args, callbacks=[self.data_wait, self.totals, *(callbacks or [])], **kwargs)
+        check_sharding(self)
         self.add_callback(FiniteCallback(self))  # the last, since another may ask for a checkpoint
 
     def train(self, resume_from_checkpoint: str | bool | None = None, *args, **kwargs) -> TrainOutput:
@@ -223,6 +225,30 @@ class RecipeTrainer(Trainer):
                 callback.early_stopping_patience_counter = saved["attributes"]["early_stopping_patience_counter"]
                 return callback.early_stopping_patience_counter >= callback.early_stopping_patience
         return False
+
+    def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:
+        with own_class(self.accelerator.unwrap_model(self.model)):
+            super()._save(output_dir, state_dict)
+
+    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+        # in evaluation it counts the items of all processes' batches, but every batch has its own mean
+        return super().compute_loss(model, inputs, return_outputs, num_items_in_batch if model.training else None)
+
+    def prediction_step(self, model, inputs, *args, **kwargs):
+        return super().prediction_step(model, self.ignore_repeated_rows(inputs), *args, **kwargs)
+
+    def ignore_repeated_rows(self, inputs: dict) -> dict:
+        """
+        Takes from the loss the rows at the end of a split that accelerate repeats, for all processes to have equally
+        many. They are dropped from predictions and labels, but are in the mean loss of their batch.
+        """
+        state, labels = self.accelerator.gradient_state, inputs.get("labels")
+        if labels is None or labels.is_floating_point() or not state.end_of_dataloader or state.remainder <= 0:
+            return inputs
+        first_repeated = max(state.remainder - self.args.process_index * len(labels), 0)
+        labels = labels.clone()
+        labels[first_repeated:] = -100
+        return {**inputs, "labels": labels}
 
     def set_initial_training_values(self, args, dataloader):
         epochs, steps_per_epoch, *others, max_steps = super().set_initial_training_values(args, dataloader)

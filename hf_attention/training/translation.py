@@ -39,6 +39,7 @@ from .arguments import (
 )
 from .interruption import catch_signals
 from .output_folder import OutputFolder
+from .sharding import full_model
 from .splits import Splits, check_has_train, check_streaming, describe_sizes, in_memory, read_evaluation_splits
 from .translation_scores import alignment_error, can_have_bleu, check_bleu_tokenize, compute_metrics
 from .translation_trainer import TranslationTrainer
@@ -318,10 +319,10 @@ def train_translation(
         rows = features["test"]
         output = trainer.predict(rows, metric_key_prefix="test", num_beams=data_args.num_beams)  # ty: ignore[invalid-argument-type]  # it takes those of `datasets` too
         metrics = output.metrics or {}
-        test = in_memory(data["test"])
+        test, full = in_memory(data["test"]), full_model(trainer)
         if "alignment" in test.column_names and trainer.is_world_process_zero():
             error = alignment_error(
-                trainer.accelerator.unwrap_model(model),
+                full,
                 tokenizer,
                 target_tokenizer,
                 test,
@@ -329,10 +330,12 @@ def train_translation(
             )
             metrics |= {} if error is None else {"test_alignment_error": error}
         folder.report(trainer, "test", metrics)
-    if training_args.do_train and trainer.is_world_process_zero():
-        with folder.explain_full_disk(trainer):
-            write_pipeline_and_card(trainer, model_args, data_args, training_args, data)
-        folder.push(trainer, model_args.trust_remote_code)
+    if training_args.do_train:
+        full = full_model(trainer)
+        if trainer.is_world_process_zero():
+            with folder.explain_full_disk(trainer):
+                write_pipeline_and_card(trainer, full, model_args, data_args, training_args, data)
+            folder.push(trainer, model_args.trust_remote_code)
     return folder.read_results()
 
 
@@ -344,6 +347,7 @@ def sort_by_length(rows: Dataset) -> Dataset:
 
 def write_pipeline_and_card(
     trainer: TranslationTrainer,
+    model: PreTrainedModel,
     model_args: ModelArguments,
     data_args: ParallelDataArguments,
     training_args: TranslationTrainingArguments,
@@ -354,7 +358,6 @@ def write_pipeline_and_card(
     the metrics of the test split, or else of the validation split, or none.
     """
     output_dir = str(training_args.output_dir)
-    model = trainer.accelerator.unwrap_model(trainer.model)
     tokenizer, target_tokenizer = trainer.processing_class, trainer.target_tokenizer
     if model.is_remote_code():
         TranslationWithAlignmentPipeline(

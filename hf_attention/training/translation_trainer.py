@@ -54,6 +54,7 @@ class TranslationTrainer(RecipeTrainer, Seq2SeqTrainer):
     def evaluation_loop(
         self, dataloader, description, prediction_loss_only=None, ignore_keys=None, metric_key_prefix="eval"
     ) -> EvalLoopOutput:
+        self.gather_function = self.accelerator.gather_for_metrics  # `Seq2SeqTrainer`'s keeps rows that are repeated
         if self.compute_split_metrics is None:
             return super().evaluation_loop(
                 dataloader, description, prediction_loss_only, ignore_keys, metric_key_prefix

@@ -1,0 +1,93 @@
+# Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from training_runs import FAMILIES, ROWS, write_data
+
+
+RUNS = Path(__file__).parent / "training_runs.py"
+TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("processes")
+    write_data(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def runs(folder):
+    """What each process of the same runs reports: in one process, and in two."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    for launch in ([], TORCHRUN):
+        command = [sys.executable, *launch, str(RUNS), str(folder)]
+        run = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=500)
+        assert run.returncode == 0, run.stderr[-3000:]
+    return {
+        world: [json.loads((folder / f"{world}-{rank}.json").read_text()) for rank in range(world)] for world in (1, 2)
+    }
+
+
+def trained_on(processes: list[dict], name: str, batches: slice = slice(None)) -> Counter:
+    """How often all processes trained on each row."""
+    steps = [process[name]["steps"] for process in processes]
+    assert len({len(own) for own in steps}) == 1
+    return Counter(row for own in steps for batch in own[batches] for row in batch)
+
+
+@pytest.mark.parametrize("world", [1, 2])
+@pytest.mark.parametrize("name, batches", [("pairs", 5), ("images", 6)])
+def test_a_stream_is_read_once_per_epoch(runs, world, name, batches):
+    first = trained_on(runs[world], name, slice(batches))
+    assert len(first) == ROWS
+    assert set(first.values()) == {1}
+    assert trained_on(runs[world], name, slice(batches, 2 * batches)) == first
+
+
+def test_epochs_of_a_stream_are_shuffled(runs):
+    (run,) = runs[1]
+    assert run["pairs"]["steps"][:5] != run["pairs"]["steps"][5:10]
+
+
+@pytest.mark.parametrize("name", ["dates", "pairs", "images"])
+def test_two_processes_train_as_one(runs, folder, name):
+    losses = []
+    for world in (1, 2):
+        history = json.loads((folder / str(world) / name / "trainer_state.json").read_text())["log_history"]
+        losses.append([entry["loss"] for entry in history if "loss" in entry])
+    assert len(losses[0]) >= 4
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4)
+
+
+@pytest.mark.parametrize("world", [1, 2])
+def test_a_run_resumes_in_the_second_epoch_of_a_stream(runs, folder, world):
+    for process in runs[world]:
+        assert process["resumed"]["steps"] == process["pairs"]["steps"][7:]
+    resumed = load_file(folder / str(world) / "pairs" / "model.safetensors")
+    checkpoint = load_file(folder / str(world) / "pairs" / "checkpoint-12" / "model.safetensors")
+    assert all(torch.equal(value, checkpoint[name]) for name, value in resumed.items())
+
+
+@pytest.mark.parametrize("name, metric", [("dates", "test_exact_match"), ("digits", "test_accuracy")])
+def test_two_processes_evaluate_as_one(runs, name, metric):
+    one, two, _ = (process[f"evaluated {name}"]["results"] for world in (1, 2) for process in runs[world])
+    assert two["test_loss"] == pytest.approx(one["test_loss"], rel=1e-6)
+    assert two["eval_loss"] == pytest.approx(one["eval_loss"], rel=1e-6)
+    scores = [key for key in one if key.endswith(("bleu", "chrf", "exact_match", "alignment_error", "accuracy"))]
+    assert {key: two[key] for key in scores} == {key: one[key] for key in scores}
+    assert metric in scores
+    assert one[metric] > 0.5
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_trains_in_two_processes(runs, folder, family):
+    assert "4 x 2 x 2 processes" in (folder / "2" / family / "README.md").read_text()
