@@ -17,6 +17,7 @@ from itertools import zip_longest
 from typing import IO, Any
 
 import pyarrow as pa
+import yaml
 from datasets import Dataset, Features, IterableDataset, List, Value
 from datasets.exceptions import DatasetGenerationError
 from huggingface_hub import HfFileSystem
@@ -36,7 +37,7 @@ def prefix_errors_with(sources: Sequence[str]) -> Generator[None]:
     """Turns errors about sources that cannot be read into a `ValueError` that names them and the remedy, if known."""
     try:
         yield
-    except (ValueError, DatasetGenerationError, csv.Error, OSError, EOFError, *DAMAGE) as error:
+    except (ValueError, DatasetGenerationError, csv.Error, yaml.YAMLError, OSError, EOFError, *DAMAGE) as error:
         # of the system, such as a missing permission or a full disk, or data that does not exist
         if isinstance(error, OSError) and (error.errno or isinstance(error, FileNotFoundError)):
             raise
@@ -65,6 +66,13 @@ def load_pair_files(
         `ValueError`: for files of unknown or different formats, files that are empty or cannot be read, text files of
         different length, or missing columns or texts.
     """
+    if isinstance(files, str) or not files:
+        raise ValueError(f"`data_files` must have a list of files for each split, got {files!r}.")
+    files = [str(file) for file in files]
+    if len(set(files)) < len(files):
+        raise ValueError(
+            f"{', '.join(files)}: one of them is named twice. Name the source and the target, or each file once."
+        )
     local = [file for file in files if not file.startswith(REMOTE)]
     for file in local:
         if not os.path.isfile(file):
@@ -136,6 +144,8 @@ def read_pairs(
                     raise ValueError(f"row {number} has no {' or '.join(sorted(needed))}, but {', '.join(row)}.")
                 try:
                     pair: dict = dict(zip(("source", "target"), pick_texts(row, *names)))
+                    if "alignment" not in columns and isinstance(row.get("alignment"), list):
+                        raise ValueError("It has an `alignment`, but the first row has none: write null there.")
                     if "alignment" in columns:
                         pair["alignment"] = as_alignment(row.get("alignment"))
                 except ValueError as error:
@@ -263,6 +273,8 @@ def check_object(row: object, where: str) -> dict:
 def read_parquet(file: str) -> Iterator[dict]:
     """Yields the rows of a parquet file."""
     with parquet.ParquetFile(file) as table:
+        if len(set(table.schema_arrow.names)) < len(table.schema_arrow.names):
+            raise ValueError(f"It has a column twice: {', '.join(table.schema_arrow.names)}")
         for batch in table.iter_batches(batch_size=1000):
             yield from batch.to_pylist()
 
@@ -272,6 +284,7 @@ READERS: dict[str, Callable[[str], Iterator[dict]]] = {
     ".tsv": read_tsv,
     ".json": read_json,
     ".jsonl": read_json,
+    ".ndjson": read_json,
     ".parquet": read_parquet,
 }
 

@@ -68,10 +68,12 @@ def load_parallel(
         )
     if not dataset_name:
         raise ValueError("Pass a dataset (`dataset_name`) or files (`data_files`).")
-    builder = load_dataset_builder(dataset_name, dataset_config_name, **kwargs)
+    with prefix_errors_with([dataset_name]):
+        builder = load_dataset_builder(dataset_name, dataset_config_name, **kwargs)
     if (files := find_files(builder, streaming, kwargs.get("token"))) is not None:
         return load_parallel(None, None, files, source_lang, target_lang, streaming, **kwargs)
-    dataset = load_dataset(dataset_name, dataset_config_name, streaming=streaming, **kwargs)
+    with prefix_errors_with([dataset_name]):
+        dataset = load_dataset(dataset_name, dataset_config_name, streaming=streaming, **kwargs)
     splits = {}
     for name, rows in dataset.items():
         with prefix_errors_with([f"{dataset_name} ({name})"]):
@@ -92,7 +94,9 @@ def find_files(
     if builder.name not in ("csv", "json") or has_options or not config.data_files:
         return None
     files = {str(split): list(map(str, paths)) for split, paths in config.data_files.items()}
-    if any(file_format(path) is None for paths in files.values() for path in paths):
+    formats = {file_format(path) for paths in files.values() for path in paths}
+    separator = "\t" if formats == {".tsv"} else ","
+    if None in formats or getattr(config, "sep", separator) != separator:
         return None
     return {split: [path if streaming else download(path, token) for path in paths] for split, paths in files.items()}
 

@@ -19,8 +19,12 @@ from hf_attention.data.parallel import load_parallel
 
 def table(**columns) -> bytes:
     """The content of a parquet file."""
+    return table_of(pa.table(columns))
+
+
+def table_of(rows: pa.Table) -> bytes:
     with io.BytesIO() as file:
-        parquet.write_table(pa.table(columns), file)
+        parquet.write_table(rows, file)
         return file.getvalue()
 
 
@@ -108,6 +112,7 @@ READ: dict[str, tuple[dict[str, bytes], list[tuple[str, str]]]] = {
         {"a.jsonl": objects({"de": "a", "en": "b", "type": "user", "message": {"x": 1}})},
         [("a", "b")],
     ),
+    "json with another name": ({"a.ndjson": objects({"de": "2024-01-05", "en": "b"})}, [("2024-01-05", "b")]),
     "a line of ten million characters": ({"a.jsonl": objects({"de": LONG, "en": "b"})}, [(LONG, "b")]),
     # parquet
     "texts and numbers in parquet": ({"a.parquet": table(de=["1"], en=["b"], id=[7])}, [("1", "b")]),
@@ -244,7 +249,15 @@ REFUSED: dict[str, tuple[dict[str, bytes], str]] = {
         {"a.jsonl": objects({"de": "a", "en": "b", "alignment": [[0, 1, 2]]})},
         "row 1: `alignment` must be a list of",
     ),
+    "an alignment in a later row only": (
+        {"a.jsonl": objects({"de": "a", "en": "b"}, {"de": "a", "en": "b", "alignment": [[0, 1, 0, 1]]})},
+        "row 2: It has an `alignment`, but the first row has none: write null there",
+    ),
     # parquet
+    "a column twice in parquet": (
+        {"a.parquet": table_of(pa.Table.from_arrays([pa.array(["a"])] * 3, names=["de", "en", "en"]))},
+        "a.parquet: It has a column twice: de, en, en",
+    ),
     "half of a parquet file": ({"a.parquet": table(de=["a"], en=["b"])[:-40]}, "a.parquet: .*damaged or incomplete"),
     "text with the name of parquet": ({"a.parquet": CSV}, "a.parquet: .*damaged or incomplete"),
     "parquet without rows": (
@@ -332,6 +345,52 @@ def test_paths_that_are_not_files_are_named(tmp_path, make):
     make(tmp_path / "a.csv")
     with pytest.raises(FileNotFoundError, match="There is no data file '.*a.csv'"):
         load_parallel(data_files={"train": [str(tmp_path / "a.csv")]})
+
+
+@pytest.mark.parametrize(
+    "files, message",
+    [
+        ("a.csv", "must have a list of files for each split, got 'a.csv'"),
+        ([], r"must have a list of files for each split, got \[\]"),
+        (["a.de", "a.de"], "a.de, a.de: one of them is named twice"),
+    ],
+)
+def test_lists_of_files_that_are_not_are_named(files, message):
+    with pytest.raises(ValueError, match=message):
+        load_parallel(data_files={"train": files})
+
+
+CARD = "---\nconfigs:\n- config_name: default\n  data_files: a.csv\n  sep: ';'\n---\n"
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_options_in_the_card_of_a_folder_are_used(tmp_path, streaming):
+    (tmp_path / "a.csv").write_text("source;target\na,b;c\n")
+    (tmp_path / "README.md").write_text(CARD)
+    assert list(load_parallel(str(tmp_path), streaming=streaming)["train"]) == [{"source": "a,b", "target": "c"}]
+
+
+@pytest.mark.parametrize(
+    "files, message",
+    [
+        ({"train.json": "null"}, "train.json: line 1 is 'None', not an object"),
+        ({"train.csv": ""}, "train.csv is empty"),
+        ({"train.csv": "source,target\na,b\n", "test.csv": "de,en\na,b\n"}, "test.csv: The data has no column source"),
+        ({"train.csv": "source,target\na\n"}, "train.csv: line 2 has 1 cells, the first line 2"),
+        ({"train.csv": "x", "test.jsonl": "{}"}, "Couldn't infer the same data file format"),
+        ({"train.csv": "x", "README.md": "---\nconfigs: [\n---\n"}, "while parsing a flow node"),
+        ({"train.csv": "x", "README.md": CARD.replace("a.csv", "b.csv")}, "b.csv"),
+        ({"train.txt": "a"}, "The data has no column source, target; its columns are text"),
+        ({"notes": "a"}, "No .supported. data files found"),
+        ({}, "doesn't contain any data files"),
+    ],
+)
+def test_folders_that_cannot_be_read_are_named(tmp_path, files, message):
+    for name, content in files.items():
+        (tmp_path / name).write_text(content)
+    with pytest.raises((ValueError, FileNotFoundError), match=message) as error:
+        load_parallel(str(tmp_path))
+    assert str(tmp_path) in str(error.value)
 
 
 def test_a_file_without_permission_is_named(tmp_path):
