@@ -91,11 +91,13 @@ class ImageAugmentation(nn.Module):
             ("mixup_alpha", mixup_alpha),
             ("cutmix_alpha", cutmix_alpha),
         ):
-            if value < 0:
-                raise ValueError(f"`{name}` must not be negative, got {value}.")
+            if not 0 <= value < float("inf"):
+                raise ValueError(f"`{name}` must not be negative, NaN or infinite, got {value}.")
+        if not 0 <= randaugment_std < float("inf"):
+            raise ValueError(f"`randaugment_std` must not be negative, NaN or infinite, got {randaugment_std}.")
         if not 0 < randaugment_magnitude < 10:
             raise ValueError(f"`randaugment_magnitude` must be between 0 and 10, got {randaugment_magnitude}.")
-        if crop_scale is not None and not 0 < crop_scale[0] <= crop_scale[1] <= 1:
+        if crop_scale is not None and not (len(crop_scale) == 2 and 0 < crop_scale[0] <= crop_scale[1] <= 1):
             raise ValueError(f"`crop_scale` must be two shares of the area, 0 < low <= high <= 1, got {crop_scale}.")
         self.num_labels = num_labels
         self.label_smoothing = label_smoothing

@@ -5,6 +5,8 @@
 import evaluate
 from datasets import Features, Value
 
+from .checks import check_has_predictions
+
 
 class Accuracy(evaluate.Metric):
     """`compute(predictions=[...], references=[...])` of class numbers returns `accuracy`, 0 to 1."""
@@ -20,6 +22,7 @@ class Accuracy(evaluate.Metric):
     def _compute(  # ty: ignore[incompatible-method-override]  # evaluate passes the options by their names
         self, *, predictions: list[int], references: list[int]
     ) -> dict[str, float]:
+        check_has_predictions(predictions)
         hits = [prediction == reference for prediction, reference in zip(predictions, references)]
         return {"accuracy": sum(hits) / len(hits)}
 

@@ -6,6 +6,8 @@ import evaluate
 import sacrebleu
 from datasets import Features, Value
 
+from .checks import check_has_predictions
+
 
 class Bleu(evaluate.Metric):
     """
@@ -24,6 +26,9 @@ class Bleu(evaluate.Metric):
     def _compute(  # ty: ignore[incompatible-method-override]  # evaluate passes the options by their names
         self, *, predictions: list[str], references: list[str], tokenize: str = "13a", lowercase: bool = False
     ) -> dict[str, float | str]:
+        check_has_predictions(predictions)
+        if tokenize not in sacrebleu.BLEU.TOKENIZERS:
+            raise ValueError(f"`tokenize` must be one of {', '.join(sacrebleu.BLEU.TOKENIZERS)}, got {tokenize!r}.")
         metric = sacrebleu.BLEU(tokenize=tokenize, lowercase=lowercase)
         score = metric.corpus_score(predictions, [references])
         return {"bleu": score.score, "signature": str(metric.get_signature())}

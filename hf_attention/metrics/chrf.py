@@ -6,6 +6,8 @@ import evaluate
 import sacrebleu
 from datasets import Features, Value
 
+from .checks import check_has_predictions
+
 
 class ChrF(evaluate.Metric):
     """
@@ -24,6 +26,7 @@ class ChrF(evaluate.Metric):
     def _compute(  # ty: ignore[incompatible-method-override]  # evaluate passes the options by their names
         self, *, predictions: list[str], references: list[str], word_order: int = 0
     ) -> dict[str, float]:
+        check_has_predictions(predictions)
         return {"chrf": sacrebleu.CHRF(word_order=word_order).corpus_score(predictions, [references]).score}
 
 

@@ -6,6 +6,8 @@ import evaluate
 import numpy as np
 from datasets import Features, List, Value
 
+from .checks import check_has_predictions
+
 
 POINTS = 16  # along each side of a box
 
@@ -34,6 +36,7 @@ class Coverage(evaluate.Metric):
     def _compute(  # ty: ignore[incompatible-method-override]  # evaluate passes the options by their names
         self, *, predictions: list[list[list[list[float]]]], references: list[list[float]]
     ) -> dict[str, float]:
+        check_has_predictions(predictions)
         windows = [np.asarray(prediction, dtype=float) for prediction in predictions]
         others = references[1:] + references[:1]
         return {

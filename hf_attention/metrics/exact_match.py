@@ -5,6 +5,8 @@
 import evaluate
 from datasets import Features, Value
 
+from .checks import check_has_predictions
+
 
 class ExactMatch(evaluate.Metric):
     """`compute(predictions=[...], references=[...])` returns `exact_match`, 0 to 1, ignoring outer white space."""
@@ -20,6 +22,7 @@ class ExactMatch(evaluate.Metric):
     def _compute(  # ty: ignore[incompatible-method-override]  # evaluate passes the options by their names
         self, *, predictions: list[str], references: list[str]
     ) -> dict[str, float]:
+        check_has_predictions(predictions)
         matches = [prediction.strip() == reference.strip() for prediction, reference in zip(predictions, references)]
         return {"exact_match": sum(matches) / len(matches)}
 

@@ -171,6 +171,10 @@ def test_mixing_weights_are_beta_distributed():
         ({"label_smoothing": -0.1}, "`label_smoothing` must be a probability"),
         ({"mixup_alpha": -1.0}, "`mixup_alpha` must not be negative"),
         ({"randaugment_ops": 1, "randaugment_magnitude": 10}, "`randaugment_magnitude` must be between 0 and 10"),
+        ({"mixup_alpha": float("nan")}, "`mixup_alpha` must not be negative, NaN or infinite, got nan"),
+        ({"cutmix_alpha": float("inf")}, "`cutmix_alpha` must not be negative, NaN or infinite, got inf"),
+        ({"randaugment_std": float("nan")}, "`randaugment_std` must not be negative, NaN or infinite, got nan"),
+        ({"crop_scale": (0.5,)}, "`crop_scale` must be two shares of the area"),
         ({"crop_scale": (0.9, 0.5)}, "`crop_scale` must be two shares of the area"),
     ],
 )
