@@ -12,9 +12,10 @@ import torch
 from accelerate.data_loader import prepare_data_loader
 from datasets import IterableDataset
 from huggingface_hub import HfApi
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, RandomSampler
 from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainerState
 from transformers.trainer import TRAINING_ARGS_NAME
+from transformers.trainer_pt_utils import LengthGroupedSampler
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, HubStrategy, TrainOutput
 from transformers.utils import logging
 
@@ -22,6 +23,7 @@ from ..hub.folder import load_json, write_text
 from ..hub.publish import list_files
 from ..hub.uploads import check_uploads
 from .checkpoints import begin_checkpoint, check_files, last_complete, read_state, remove_oldest, write_file_list
+from .epoch_sampler import EpochSampler
 from .interruption import IgnoreSignals, Interruption, Stopped, catch_signals, say
 from .run_checks import FiniteCallback, check_weights_finite
 from .run_totals import RunTotals
@@ -90,6 +92,7 @@ class RecipeTrainer(Trainer):
     saved_step = last_step = -1  # of the last checkpoint, and of the last call of `_maybe_log_save_evaluate`
     has_stopped = False  # early, in that checkpoint
     is_saving = False
+    sampler: EpochSampler | None = None
     interruption: Interruption
 
     def __init__(
@@ -212,6 +215,19 @@ class RecipeTrainer(Trainer):
             )
             self.state.best_model_checkpoint = str(best) if best.is_dir() else None
         return epochs, batches
+
+    def _get_train_sampler(self, *args, **kwargs):
+        sampler = super()._get_train_sampler(*args, **kwargs)
+        if isinstance(sampler, (RandomSampler, LengthGroupedSampler)):
+            seed = self.args.seed if self.args.data_seed is None else self.args.data_seed
+            self.sampler = EpochSampler(sampler, seed)
+            return self.sampler
+        return sampler
+
+    def _run_epoch(self, model, epoch, *args, **kwargs) -> None:
+        if self.sampler is not None:
+            self.sampler.set_epoch(epoch)
+        super()._run_epoch(model, epoch, *args, **kwargs)
 
     def restore_patience(self, state: TrainerState) -> bool:
         """

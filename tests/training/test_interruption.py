@@ -55,7 +55,7 @@ def complete(tmp_path_factory):
 @pytest.mark.parametrize(
     "recipe, number, status, step, moment, saved",
     [
-        ("translation", signal.SIGTERM, 143, 2, "on_step_begin", 3),
+        ("translation", signal.SIGTERM, 143, 5, "on_step_begin", 6),
         ("translation", signal.SIGINT, 130, 3, "on_step_begin", 4),  # in the last step of an epoch
         ("images", signal.SIGINT, 130, 5, "on_step_begin", 6),
         ("images", signal.SIGTERM, 143, 4, "on_prediction_step", 4),  # in an evaluation
