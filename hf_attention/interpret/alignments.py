@@ -178,7 +178,9 @@ def align_generated(
 ) -> Iterator[Row]:
     """Generates targets; the attention of each is collected from the beams that produced its tokens."""
     num_beams = generate_kwargs.get("num_beams")
-    if num_beams is not None and not (isinstance(num_beams, Integral) and num_beams > 0):
+    if num_beams is None:
+        generate_kwargs.pop("num_beams", None)
+    elif not (isinstance(num_beams, Integral) and num_beams > 0):
         raise ValueError(f"`num_beams` must be an integer of at least 1, got {num_beams!r}.")
     outputs = cast(GenerationMixin, model).generate(
         **batch,

@@ -2,18 +2,25 @@
 
 """A web app for models: translation with alignments, image classification with attention maps."""
 
+import base64
+import io
 import os
-from collections.abc import Iterable
+import struct
+import warnings
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
 from typing import Any, cast
 
 import gradio as gr
 import torch
-from PIL import Image
+from gradio.data_classes import ImageData
+from PIL import Image, ImageOps
 from transformers import (
     AutoModelForImageClassification,
     AutoModelForSeq2SeqLM,
     GenerationMixin,
 )
+from transformers.utils import logging
 
 from ..data.image_utils import MODES, class_names, convert_mode
 from .alignments import align, has_text, ids_to_text
@@ -24,9 +31,16 @@ from .model_modes import eval_mode
 from .overlays import overlay
 
 
+logger = logging.get_logger(__name__)
+
 TITLE = "What a model attends to"
 MEAN = "mean of the heads"
 MAX_CHARACTERS = 1000  # the alignment grows with their square
+MAX_CELLS = 50_000  # of an alignment that is shown
+MAX_BYTES, MAX_PIXELS, MAX_RATIO = 20 << 20, 64_000_000, 100  # of an image, and of its sides
+SIDE = 1024  # pixels of the longer side of an image, as it is shown and given to the model
+QUEUE = 200  # requests that may wait
+HOUR = 3600  # seconds after which uploads and what was computed from them are removed
 FONTS = {"font": ["system-ui", "sans-serif"], "font_mono": ["ui-monospace", "monospace"]}  # no downloads
 # scores by class, maps (head, rollout, sequence pool), and their source
 Classification = tuple[
@@ -39,7 +53,77 @@ def launch_app(
 ) -> Any:
     """Builds and serves the app. `options` go to `gradio.Blocks.launch`, whose result is returned."""
     theme = gr.themes.Default(font=FONTS["font"], font_mono=FONTS["font_mono"])
-    return build_app(model_names, texts, images).launch(theme=theme, footer_links=[], **options)
+    app = build_app(model_names, texts, images).queue(max_size=QUEUE)
+    return app.launch(**{"theme": theme, "footer_links": [], "max_file_size": MAX_BYTES, **options})
+
+
+def read_upload(payload: ImageData | None) -> Image.Image | None:
+    """
+    Reads an uploaded image, reduced to the size at which it is shown; the user is told why one is refused.
+
+    It replaces `gradio.Image.preprocess`, whose errors are not shown. (Gradio writes a file next to the module of a
+    subclass.)
+    """
+    with errors_for_users():
+        if payload is None:
+            return None
+        if payload.url and payload.url.startswith("data:"):
+            file = io.BytesIO(base64.b64decode(payload.url.partition(",")[2]))
+            return read_image(file, len(file.getvalue()))
+        return read_image(str(payload.path), os.path.getsize(str(payload.path)))
+
+
+def read_image(file: str | io.BytesIO, size: int) -> Image.Image:
+    """
+    Reads an image of `size` bytes, at most `SIDE` pixels wide and high.
+
+    Raises `ValueError` for a file that is too large, or not an image that can be read.
+    """
+    if size > MAX_BYTES:
+        raise ValueError(f"The file has {size / 1e6:.0f} MB; the maximum is {MAX_BYTES / 1e6:.0f} MB.")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(file)
+        check_size(*image.size)
+        with image:
+            image.draft(None, (SIDE, SIDE))  # a JPEG file is decoded at a fraction of its size
+            upright = ImageOps.exif_transpose(image)
+        image = convert_mode(upright, "RGBA" if upright.mode in ("P", "PA", "LA", "RGBA") else upright.mode)
+        if max(image.size) > SIDE:
+            image = convert_mode(image, "L") if image.mode.startswith("I;16") else image
+            image.thumbnail((SIDE, SIDE))
+        return image
+    except Image.DecompressionBombError as error:
+        raise ValueError("The image has too many pixels. Upload a smaller one.") from error
+    except (OSError, SyntaxError, struct.error) as error:
+        raise ValueError("The file is not an image that can be read. Upload a PNG, JPEG or WebP file.") from error
+
+
+def check_size(width: int, height: int) -> None:
+    if width * height > MAX_PIXELS:
+        raise ValueError(
+            f"The image has {width} x {height} pixels; the maximum is {MAX_PIXELS / 1e6:.0f} million. Upload a "
+            "smaller one."
+        )
+    if max(width, height) > MAX_RATIO * min(width, height):
+        raise ValueError(
+            f"The image has {width} x {height} pixels: one side is more than {MAX_RATIO} times the other. Crop it."
+        )
+
+
+@contextmanager
+def errors_for_users() -> Generator[None]:
+    """Shows the reason of an error in the browser, which otherwise shows "Error"."""
+    try:
+        yield
+    except gr.Error:
+        raise
+    except ValueError as error:
+        raise gr.Error(str(error), print_exception=False) from error
+    except Exception as error:
+        logger.exception("A request failed.")
+        raise gr.Error("The server could not compute this. Its log has the reason.", print_exception=False) from error
 
 
 def build_app(
@@ -57,7 +141,7 @@ def build_app(
     """
     configs = {name: load_config(name) for name in model_names}
     tasks = {name: "translate" if config.is_encoder_decoder else "classify" for name, config in configs.items()}
-    with gr.Blocks(title=TITLE, analytics_enabled=False) as app:
+    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(HOUR, HOUR)) as app:
         gr.Markdown(f"# {TITLE}")
         for name, task in tasks.items():
             is_one_of_several = list(tasks.values()).count(task) > 1
@@ -76,6 +160,7 @@ def add_translation(name: str, texts: list[str], api_name: str) -> None:
     target_tokenizer = find_target_tokenizer(model, tokenizer)
     has_attention = getattr(model.config, "attention_type", None) != "none"
 
+    @errors_for_users()
     def translate(text: str, num_beams: int) -> tuple[str, str]:
         if len(text or "") > MAX_CHARACTERS:
             raise gr.Error(f"The text has {len(text)} characters; the maximum is {MAX_CHARACTERS}.")
@@ -83,6 +168,8 @@ def add_translation(name: str, texts: list[str], api_name: str) -> None:
             raise gr.Error("Enter a text or choose an example.")
         if has_attention:
             alignment = align(model, tokenizer, [text], None, target_tokenizer, num_beams=int(num_beams))[0]
+            if alignment.weights.size > MAX_CELLS:
+                return alignment.target, "<p>This alignment has too many tokens to be shown.</p>"
             return alignment.target, alignment_to_html(alignment)
         inputs = tokenizer(text, return_tensors="pt", return_token_type_ids=False)
         with eval_mode(model):
@@ -111,9 +198,11 @@ def add_classification(name: str, images: list[Image.Image], api_name: str) -> N
     mode = MODES.get(getattr(model.config, "num_channels", 3), "RGB")
     layers, heads = (getattr(model.config, part, 0) for part in ("num_hidden_layers", "num_attention_heads"))
 
+    @errors_for_users()
     def classify(image: Image.Image | None, layer: str, head: str) -> Classification:
         if image is None:
             raise gr.Error("Upload an image or choose an example.")
+        check_size(*image.size)
         image = convert_mode(apply_exif_orientation([image])[0], mode)
         try:
             attention = attention_maps(model, processor, [image])[0]
@@ -134,6 +223,7 @@ def add_classification(name: str, images: list[Image.Image], api_name: str) -> N
     def name_classes(probabilities: Iterable[float]) -> dict[str, float]:
         return {label: float(value) for label, value in zip(class_names(model.config), probabilities)}
 
+    @errors_for_users()
     def show_head(attention: ImageAttention | None, layer: str, head: str) -> Image.Image | None:
         if attention is None:
             return None
@@ -145,6 +235,7 @@ def add_classification(name: str, images: list[Image.Image], api_name: str) -> N
         with gr.Row():
             with gr.Column():
                 image = gr.Image(type="pil", image_mode=None, label="Image", height=280)
+                vars(image)["preprocess"] = read_upload
                 button = gr.Button("Classify", variant="primary")
                 if images:
                     gr.Examples([[example] for example in images], [image])
@@ -158,7 +249,7 @@ def add_classification(name: str, images: list[Image.Image], api_name: str) -> N
             head_map = gr.Image(label="Attention through this head", interactive=False, height=260)
             rollout = gr.Image(label="Attention rollout through all layers", interactive=False, height=260)
             pool = gr.Image(label="Sequence pool", interactive=False, height=260)
-        attention = gr.State()
+        attention = gr.State(time_to_live=HOUR)
         button.click(classify, [image, layer, head], [scores, head_map, rollout, pool, attention], api_name=api_name)
         for control in (layer, head):
             control.change(show_head, [attention, layer, head], head_map, api_visibility="private")

@@ -12,6 +12,9 @@ from .fonts import find_fonts
 from .image_attention import ImageAttention, apply_exif_orientation
 
 
+MAX_SIDE = 4096  # pixels of the longer side of an image that is enlarged
+
+
 def overlay(
     image: Image.Image, values: np.ndarray, opacity: float = 0.6, cmap: str = "magma", min_size: int = 224
 ) -> Image.Image:
@@ -20,7 +23,7 @@ def overlay(
 
     Args:
         image (`PIL.Image.Image`): enlarged by an integer factor if its shorter side has fewer than
-            `min_size` pixels.
+            `min_size` pixels, as far as the longer side has at most 4096.
         values (`np.ndarray` of shape `(rows, columns)`): resized to the image; its range is scaled to the color map's.
         opacity (`float`, *optional*, defaults to 0.6): opacity of the map, from 0 to 1.
         cmap (`str`, *optional*, defaults to `"magma"`): matplotlib color map.
@@ -33,7 +36,7 @@ def overlay(
     if values.ndim != 2:
         raise ValueError(f"`values` must have the shape (rows, columns), got {values.shape}.")
     image = convert_mode(apply_exif_orientation([image])[0], "RGB")
-    factor = max(1, -(-min_size // min(image.size)))
+    factor = max(1, min(-(-min_size // min(image.size)), MAX_SIDE // max(image.size)))
     size = (image.width * factor, image.height * factor)
     base = image.resize(size, Image.Resampling.NEAREST)
     spread = np.ptp(values)
