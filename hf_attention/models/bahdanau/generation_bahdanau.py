@@ -8,6 +8,8 @@ Shapes: n sources still being translated, k targets of each, S source length, L 
 are those of `layers_bahdanau`.
 """
 
+import math
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
@@ -295,8 +297,61 @@ def can_fuse_step(model: "BahdanauForConditionalGeneration") -> bool:
     return all(map(is_unmodified_linear, parts))
 
 
+def check_tensors(inputs: dict[str, Any]) -> None:
+    """Raises `ValueError` for inputs of `generate` that are not tensors of the right shape."""
+    for name, dims in (("input_ids", 2), ("decoder_input_ids", 2), ("inputs_embeds", 3), ("attention_mask", None)):
+        given = inputs.get(name)
+        if given is None:
+            continue
+        if not isinstance(given, torch.Tensor):
+            raise ValueError(f"`{name}` must be a tensor, got {type(given).__name__}. Use `return_tensors='pt'`.")
+        if dims is not None and given.dim() != dims:
+            shape = "(batch, length)" if dims == 2 else "(batch, length, embedding_size)"
+            raise ValueError(f"`{name}` must be of shape {shape}, got {tuple(given.shape)}.")
+        if not len(given):
+            raise ValueError(f"`{name}` has no rows. Leave out empty batches.")
+        if name == "decoder_input_ids" and not given.shape[1]:
+            raise ValueError("`decoder_input_ids` must hold at least one token a row, `decoder_start_token_id`.")
+    source, target = inputs.get("input_ids"), inputs.get("decoder_input_ids")
+    if source is not None and target is not None and len(source) != len(target):
+        raise ValueError(f"`decoder_input_ids` have {len(target)} rows, but `input_ids` {len(source)}.")
+
+
+def check_options(options: dict[str, Any], vocab_size: int) -> None:
+    """Raises `ValueError` for options of `generate` that transformers does not check."""
+    for name in ("num_beams", "num_return_sequences", "max_length", "max_new_tokens", "min_length", "min_new_tokens"):
+        value = options.get(name)
+        if value is not None and not isinstance(value, Integral):
+            raise ValueError(f"`{name}` must be an integer, got {value!r}.")
+        if value is not None and name.startswith("num_") and value < 1:
+            raise ValueError(f"`{name}` must be at least 1, got {value}.")
+    penalty = options.get("length_penalty")
+    if penalty is not None and not (isinstance(penalty, Real) and math.isfinite(penalty)):
+        raise ValueError(f"`length_penalty` must be a finite number, got {penalty!r}.")
+    for name in ("forced_bos_token_id", "forced_eos_token_id"):
+        value = options.get(name)
+        if any(not 0 <= token < vocab_size for token in (value if isinstance(value, list) else [value or 0])):
+            raise ValueError(f"`{name}` is outside the vocabulary of {vocab_size} tokens, got {value}.")
+
+
 class BahdanauGenerationMixin(GenerationMixin):
     """`generate` for a model whose targets share their source: by the searches above where `config.fused` allows."""
+
+    def generate(
+        self: "BahdanauForConditionalGeneration",
+        inputs: torch.Tensor | None = None,
+        generation_config: GenerationConfig | None = None,
+        *args,
+        **kwargs,
+    ) -> Any:
+        """`GenerationMixin.generate`, which would not name some invalid inputs and options in its errors."""
+        if not isinstance(generation_config, GenerationConfig | None):
+            raise ValueError(
+                f"`generation_config` must be a GenerationConfig, got {type(generation_config).__name__}."
+            )
+        check_tensors(kwargs if inputs is None else {**kwargs, "input_ids": inputs})
+        check_options({**vars(generation_config or self.generation_config), **kwargs}, self.config.vocab_size)
+        return super().generate(inputs, generation_config, *args, **kwargs)
 
     def _expand_inputs_for_generation(  # ty: ignore[incompatible-method-override] (transformers types `self` as a protocol)
         self: "BahdanauForConditionalGeneration",

@@ -178,6 +178,11 @@ class BahdanauEncoder(BahdanauPreTrainedModel):
         if inputs_embeds is None:
             check_ids("input_ids", input_ids, self.config.encoder_vocab_size or self.config.vocab_size)
             inputs_embeds = self.embed_tokens(input_ids)
+        if inputs_embeds.dim() != 3 or inputs_embeds.shape[2] != self.config.embedding_size:
+            raise ValueError(
+                f"`inputs_embeds` must be of shape (batch, length, {self.config.embedding_size}), got "
+                f"{tuple(inputs_embeds.shape)}."
+            )
         if inputs_embeds.shape[1] == 0:
             raise ValueError("The source is empty: `input_ids` must hold at least one token a row.")
         if output_hidden_states is None:
@@ -190,7 +195,7 @@ class BahdanauEncoder(BahdanauPreTrainedModel):
         for layer in self.layers:
             hidden_states = layer(hidden_states, orders)  # (B, S, D)
             if attention_mask is not None:
-                hidden_states = hidden_states * attention_mask.unsqueeze(-1).to(hidden_states.dtype)
+                hidden_states = hidden_states * (attention_mask != 0).unsqueeze(-1).to(hidden_states.dtype)
             hidden_states = self.dropout(hidden_states)
             all_hidden_states += (hidden_states,)
         return BaseModelOutput(
@@ -246,6 +251,11 @@ class BahdanauDecoder(BahdanauPreTrainedModel):
     ) -> None:
         """Raises `ValueError` for ids outside the target's vocabulary and for a mask that does not fit the source."""
         check_ids("decoder_input_ids", input_ids, self.config.vocab_size)
+        if annotations.dim() != 3 or annotations.shape[2] != self.config.encoder_output_size:
+            raise ValueError(
+                "`encoder_outputs` must hold annotations of shape (batch, length, "
+                f"{self.config.encoder_output_size}), got {tuple(annotations.shape)}."
+            )
         check_mask("attention_mask", attention_mask, annotations)
 
     def final_states(
@@ -541,6 +551,8 @@ class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, BahdanauGenerati
                 "`pad_token_id` is None, but decoder inputs computed from `labels` need it instead of -100. Set "
                 "`model.config.pad_token_id`, or pass `decoder_input_ids`."
             )
+        if labels.dim() != 2:
+            raise ValueError(f"`labels` must be of shape (batch, length), got {tuple(labels.shape)}.")
         start = labels.new_full((labels.shape[0], 1), self.config.decoder_start_token_id)
         shifted = torch.cat([start, labels[:, :-1]], dim=1)
         return shifted.masked_fill(shifted == -100, self.config.pad_token_id)
@@ -712,6 +724,8 @@ def check_ids(name: str, ids: torch.Tensor | None, vocab_size: int):
     """Raises `ValueError` for ids outside the vocabulary, on CPU, where reading them costs no synchronisation."""
     if ids is not None and ids.dim() != 2:
         raise ValueError(f"`{name}` must be of shape (batch, length), got {tuple(ids.shape)}.")
+    if ids is not None and ids.dtype not in (torch.long, torch.int):
+        raise ValueError(f"`{name}` must be of type torch.long or torch.int, got {ids.dtype}.")
     if ids is None or ids.numel() == 0 or ids.device.type != "cpu":
         return
     if torch.compiler.is_compiling() or is_transforming():  # where values are not known
@@ -733,6 +747,10 @@ def check_mask(name: str, mask: torch.Tensor | None, states: torch.Tensor, exact
     fits = mask.dim() == 2 and mask.shape[0] == batch_size
     if not fits or (mask.shape[1] != length if exactly else mask.shape[1] < length):
         raise ValueError(f"`{name}` must be of shape {(batch_size, length)} (batch, length), got {tuple(mask.shape)}.")
+    if mask.device.type != "cpu" or torch.compiler.is_compiling() or is_transforming():
+        return
+    if not ((mask == 0) | (mask == 1)).all():
+        raise ValueError(f"`{name}` must be 1 for tokens and 0 for padding, got other values.")
 
 
 __all__ = ["BahdanauCache", "BahdanauForConditionalGeneration", "BahdanauModel", "BahdanauPreTrainedModel"]

@@ -257,6 +257,10 @@ class RecurrentAttentionModel(RecurrentAttentionPreTrainedModel):
         config = self.config
         if pixel_values is None:
             raise ValueError("You have to specify `pixel_values`.")
+        if pixel_values.dim() != 4:
+            raise ValueError(
+                f"`pixel_values` must be of shape (batch, channels, height, width), got {tuple(pixel_values.shape)}."
+            )
         if pixel_values.shape[1] != config.num_channels:
             raise ValueError(
                 f"`pixel_values` has {pixel_values.shape[1]} channels, but the model's `num_channels` is "
