@@ -104,8 +104,8 @@ INVALID = {
     "targets outside": ({"decoder_input_ids": ROWS * 99}, "`decoder_input_ids` holds id 99"),
     "float targets": ({"decoder_input_ids": ROWS.float()}, "`decoder_input_ids` must be of type"),
     "targets of another batch": (
-        {"decoder_input_ids": ROWS[:1]},
-        "`decoder_input_ids` have 1 rows, but `input_ids` 2",
+        {"decoder_input_ids": ROWS.repeat(2, 1)[:3]},
+        "`decoder_input_ids` have 3 rows, but `input_ids` 2",
     ),
     "empty targets": ({"decoder_input_ids": ROWS[:, :0]}, "`decoder_input_ids` must hold at least one token"),
     "targets of one dimension": ({"decoder_input_ids": ROWS[:, 0]}, "`decoder_input_ids` must be of shape"),

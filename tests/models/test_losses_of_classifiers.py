@@ -73,3 +73,15 @@ def test_labels_of_recurrent_attention_have_one_class_per_image():
 def test_families_have_the_same_check_of_probabilities():
     models = [make_classifier(name)[0] for name in CLASSIFIERS]
     assert len({inspect.getsource(sys.modules[type(model).__module__].check_probabilities) for model in models}) == 1
+
+
+@pytest.mark.parametrize("name", CLASSIFIERS)
+def test_a_config_may_ask_for_tuples(name):
+    model, images = make_classifier(name)
+    labels = torch.tensor([0, 2, 1])
+    expected = model(images, labels=labels).to_tuple()
+    model.config.return_dict = False
+    outputs = model(images, labels=labels)
+    assert type(outputs) is tuple
+    assert torch.equal(outputs[0], expected[0])
+    assert torch.equal(outputs[1], expected[1])

@@ -261,7 +261,7 @@ class AttentionCnnForImageClassification(AttentionCnnPreTrainedModel):
         Returns an [`AttentionCnnImageClassifierOutput`] with `loss`, `logits` (batch, labels), `gates`, `theta`,
         `warped_pixel_values`, and on request `hidden_states` and `attentions`.
         """
-        outputs = self.model(pixel_values, **kwargs)
+        outputs = self.model(pixel_values, return_dict=True, **kwargs)
         logits = self.classifier(self.dropout(outputs.pooler_output))
         loss = None
         if labels is not None:

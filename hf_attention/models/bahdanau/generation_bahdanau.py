@@ -313,7 +313,7 @@ def check_tensors(inputs: dict[str, Any]) -> None:
         if name == "decoder_input_ids" and not given.shape[1]:
             raise ValueError("`decoder_input_ids` must hold at least one token a row, `decoder_start_token_id`.")
     source, target = inputs.get("input_ids"), inputs.get("decoder_input_ids")
-    if source is not None and target is not None and len(source) != len(target):
+    if source is not None and target is not None and len(source) not in (1, len(target)):
         raise ValueError(f"`decoder_input_ids` have {len(target)} rows, but `input_ids` {len(source)}.")
 
 

@@ -490,7 +490,11 @@ class BahdanauModel(BahdanauPreTrainedModel):
         use_cache = use_cache if use_cache is not None else self.config.use_cache
         if encoder_outputs is None:
             encoder_outputs = self.encoder(
-                input_ids=input_ids, attention_mask=attention_mask, inputs_embeds=inputs_embeds, **kwargs
+                input_ids=input_ids,
+                attention_mask=attention_mask,
+                inputs_embeds=inputs_embeds,
+                return_dict=True,
+                **kwargs,
             )
         elif not isinstance(encoder_outputs, BaseModelOutput):
             encoder_outputs = BaseModelOutput(*encoder_outputs[:2])
@@ -503,6 +507,7 @@ class BahdanauModel(BahdanauPreTrainedModel):
             inputs_embeds=decoder_inputs_embeds,
             use_cache=use_cache,
             lengths=decoder_lengths,
+            return_dict=True,
             **kwargs,
         )
         return Seq2SeqModelOutput(
@@ -618,7 +623,11 @@ class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, BahdanauGenerati
         if self.training and self.config.scheduled_sampling_probability > 0 and decoder_input_ids is not None:
             if encoder_outputs is None:
                 encoder_outputs = self.model.encoder(
-                    input_ids=input_ids, attention_mask=attention_mask, inputs_embeds=inputs_embeds, **kwargs
+                    input_ids=input_ids,
+                    attention_mask=attention_mask,
+                    inputs_embeds=inputs_embeds,
+                    return_dict=True,
+                    **kwargs,
                 )
             decoder_input_ids = self.sample_decoder_inputs(decoder_input_ids, encoder_outputs[0], attention_mask)
 
@@ -641,6 +650,7 @@ class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, BahdanauGenerati
             use_cache=use_cache,
             cache=cache,
             decoder_lengths=decoder_lengths,
+            return_dict=True,
             **kwargs,
         )
         if labels is not None and labels.shape[0] != outputs.encoder_last_hidden_state.shape[0]:
@@ -711,6 +721,7 @@ class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, BahdanauGenerati
                 encoder_attention_mask=attention_mask,
                 cache=cache,
                 use_cache=True,
+                return_dict=True,
             )
             cache = getattr(outputs, CACHE_NAME)
             predicted = self.lm_head(outputs.last_hidden_state[:, -1]).argmax(dim=-1)

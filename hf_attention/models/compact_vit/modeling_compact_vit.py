@@ -226,7 +226,9 @@ class CompactVitForImageClassification(CompactVitPreTrainedModel):
         Returns a [`CompactVitImageClassifierOutput`] with `loss`, `logits` (batch, labels), `pooling_weights` (batch,
         tokens), and on request `hidden_states` and `attentions`.
         """
-        outputs = self.model(pixel_values, interpolate_pos_encoding=interpolate_pos_encoding, **kwargs)
+        outputs = self.model(
+            pixel_values, interpolate_pos_encoding=interpolate_pos_encoding, return_dict=True, **kwargs
+        )
         logits = self.classifier(outputs.pooler_output)
         loss = None
         if labels is not None:
@@ -296,7 +298,11 @@ class CompactVitForMaskedImageModeling(CompactVitPreTrainedModel):
                 f"{self.encoder_stride} x {self.encoder_stride}. Resize or crop the images."
             )
         outputs = self.model(
-            pixel_values, bool_masked_pos=bool_masked_pos, interpolate_pos_encoding=interpolate_pos_encoding, **kwargs
+            pixel_values,
+            bool_masked_pos=bool_masked_pos,
+            interpolate_pos_encoding=interpolate_pos_encoding,
+            return_dict=True,
+            **kwargs,
         )
         tokens = outputs.last_hidden_state[:, self.model.embeddings.num_prefix_tokens :]
         rows, columns = (self.config.grid_size(size) for size in pixel_values.shape[2:])
@@ -343,7 +349,11 @@ class CompactVitBackbone(BackboneMixin, CompactVitPreTrainedModel):
         `hidden_states` and `attentions`.
         """
         outputs = self.model(
-            pixel_values, interpolate_pos_encoding=interpolate_pos_encoding, output_hidden_states=True, **kwargs
+            pixel_values,
+            interpolate_pos_encoding=interpolate_pos_encoding,
+            output_hidden_states=True,
+            return_dict=True,
+            **kwargs,
         )
         rows, columns = (self.config.grid_size(size) for size in pixel_values.shape[2:])
         feature_maps = []

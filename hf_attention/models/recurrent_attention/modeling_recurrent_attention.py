@@ -356,7 +356,7 @@ class RecurrentAttentionForImageClassification(RecurrentAttentionPreTrainedModel
         images = pixel_values
         if images is not None and copies > 1:
             images = images.repeat(copies, 1, 1, 1)  # all images of the first copy, then of the second, ...
-        outputs = self.model(images, sample=self.training or config.num_eval_copies > 0, **kwargs)
+        outputs = self.model(images, sample=self.training or config.num_eval_copies > 0, return_dict=True, **kwargs)
         log_probs = self.classifier(outputs.pooler_output).float().log_softmax(dim=-1)  # (copies B, labels)
         batch_size = log_probs.shape[0] // copies
         logits = log_probs.unflatten(0, (copies, batch_size)).logsumexp(dim=0) - math.log(copies)

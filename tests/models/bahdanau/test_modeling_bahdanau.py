@@ -540,3 +540,15 @@ def test_the_base_model_resizes_both_tables(tmp_path):
     base.save_pretrained(tmp_path)
     _, info = BahdanauModel.from_pretrained(tmp_path, output_loading_info=True)
     assert not any(info.values())
+
+
+@pytest.mark.parametrize("probability", [0.0, 1.0])
+def test_a_config_may_ask_for_tuples(probability):
+    model, batch = make_model(scheduled_sampling_probability=probability).train(), make_batch()
+    loss = model(**batch).loss
+    model.config.return_dict = False
+    assert torch.equal(model(**batch)[0], loss)
+    inputs = {"attention_mask": batch["attention_mask"], "max_new_tokens": 3}
+    for fused in (True, False):
+        model.eval().config.fused = fused
+        assert model.generate(batch["input_ids"], **inputs).shape == (3, 4)
