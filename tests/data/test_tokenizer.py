@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from pathlib import Path
 
 import pytest
 import sentencepiece
@@ -10,6 +11,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 from hf_attention.data import tokenizer as module
 from hf_attention.data.dates import load_dates
 from hf_attention.data.tokenizer import train_tokenizer, warn_of_lost_texts
+from hf_attention.training.arguments import TRANSLATION_ARGUMENTS, parse
 
 
 @pytest.fixture(scope="module")
@@ -176,3 +178,13 @@ def test_targets_with_unknown_characters_are_counted(caplog):
 def test_an_unknown_normalization_is_an_error():
     with pytest.raises(ValueError, match="`normalization` must be 'nfc', 'nfkc' or 'none', got 'NFD'"):
         train_tokenizer(["a"], normalization="NFD")
+
+
+def test_the_recipe_of_dates_reads_full_width_digits_and_other_spaces():
+    recipes = Path(__file__).parents[2] / "scripts" / "recipes"
+    options = parse(TRANSLATION_ARGUMENTS, ["dates", "--output_dir", "unused"], recipes)[1]
+    rows = load_dates(500, 1, 1)["train"]
+    texts = [*rows["source"], *rows["target"]]
+    tokenizer = train_tokenizer(texts, model_type="char", normalization=options.normalization)
+    assert tokenizer("２００５\u00a0年").input_ids == tokenizer("2005 年").input_ids
+    assert warn_of_lost_texts(rows["target"], tokenizer) == 0
