@@ -10,10 +10,12 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields
+from datetime import timedelta
 from pathlib import Path
 from typing import ClassVar, NoReturn
 
 import torch
+import torch.distributed as dist
 import yaml
 from transformers import (
     CONFIG_MAPPING,
@@ -324,6 +326,7 @@ class RunArguments(TrainingArguments):
         if not torch.accelerator.is_available():
             self.dataloader_pin_memory = False
             self.use_cpu = self.use_cpu or self.bf16  # transformers requires it for bf16 on a CPU
+        self.join_processes()
         if self.early_stopping_patience is not None:
             self.metric_for_best_model = self.metric_for_best_model or "loss"
         super().__post_init__()
@@ -355,6 +358,12 @@ class RunArguments(TrainingArguments):
                     json.loads(value)
                 except ValueError as error:
                     raise ValueError(f"`{name}` is not valid JSON ({error}): {value}") from None
+
+    def join_processes(self) -> None:
+        """Connects the processes of `torchrun` on CPUs, where transformers leaves out `ddp_timeout`."""
+        is_gloo = self.use_cpu and self.ddp_backend in (None, "gloo")
+        if is_gloo and dist.is_torchelastic_launched() and not dist.is_initialized():
+            dist.init_process_group("gloo", timeout=timedelta(seconds=self.ddp_timeout))
 
     def move_token_to_environment(self) -> None:
         """Moves `hub_token` to `HF_TOKEN`, which all clients read: the Trainer saves and pushes its arguments."""

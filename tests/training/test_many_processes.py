@@ -91,3 +91,18 @@ def test_two_processes_evaluate_as_one(runs, name, metric):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_family_trains_in_two_processes(runs, folder, family):
     assert "4 x 2 x 2 processes" in (folder / "2" / family / "README.md").read_text()
+
+
+def test_a_lost_process_is_waited_for_no_longer_than_ddp_timeout(runs):
+    assert [process["timeout"] for process in runs[2]] == [77, 77]
+
+
+def test_an_error_of_the_user_is_printed_once(tmp_path):
+    script = str(Path(__file__).parents[2] / "scripts" / "train_translation.py")
+    arguments = ["--use_cpu", "--output_dir", str(tmp_path / "run"), "--preset", "huge"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    run = subprocess.run(
+        [sys.executable, *TORCHRUN, script, *arguments], capture_output=True, text=True, env=environment, timeout=100
+    )
+    assert run.returncode != 0
+    assert run.stderr.count("train_translation.py: There is no preset 'huge'") == 1

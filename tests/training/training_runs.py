@@ -10,6 +10,9 @@ import os
 import sys
 from pathlib import Path
 
+import torch
+import torch.distributed as dist
+
 from hf_attention.data.images import load_digits
 from hf_attention.training.arguments import IMAGE_ARGUMENTS, TRANSLATION_ARGUMENTS, parse
 from hf_attention.training.image_classification import train_image_classification
@@ -23,6 +26,7 @@ WORLD = int(os.environ.get("WORLD_SIZE", "1"))
 
 # three evaluation rows a batch, of eight, so that two processes repeat some, and one has no row of its own at the end
 COMMON = ["--use_cpu", "--disable_tqdm", "true", "--logging_steps", "1", "--per_device_eval_batch_size", "3"]
+COMMON += ["--ddp_timeout", "77"]
 COMMON += ["--max_eval_samples", "8", "--per_device_train_batch_size", str(8 // WORLD)]
 PAIRS = [*COMMON, "--num_beams", "2", "--train_sampling_strategy", "random"]
 IMAGES = [*COMMON, "--image_mean", "0.3", "--image_std", "0.4", "--config_overrides"]
@@ -95,6 +99,9 @@ def main(folder: Path) -> None:
     few = ["--max_steps", "2", "--ema_decay", "0.5", "--mixup_alpha", "0.2", "--gradient_accumulation_steps", "2"]
     for family, sizes in FAMILIES.items():
         run(family, [*IMAGES, sizes, "--model_type", family, "--max_train_samples", "64", *few])
+    if dist.is_initialized():
+        group = dist.distributed_c10d._get_default_group()
+        runs["timeout"] = group._get_backend(torch.device("cpu")).options._timeout.total_seconds()
     (folder / f"{WORLD}-{os.environ.get('RANK', '0')}.json").write_text(json.dumps(runs))
 
 
