@@ -18,6 +18,7 @@ from PIL import Image, PngImagePlugin
 from safetensors.torch import load_file, save_file
 
 from hf_attention.hub import publish, publish_folder, publish_model
+from hf_attention.hub.card_merge import STAMP
 from hf_attention.hub.publish import list_files
 from hf_attention.hub.uploads import check_uploads
 
@@ -243,3 +244,27 @@ def test_a_file_that_cannot_be_searched_is_named(assets):
     (assets / "cut.gz").write_bytes(content[:-500])
     with pytest.raises(ValueError, match=r"cut.gz cannot be searched for access tokens \(.*Fix or remove it"):
         publish_dry(assets.parent)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["\n" * 300_000, "---\n" * 50_000, "---\nunclosed: [", "## A\n" * 50_000, "\x00\x01", "<!-- " * 50_000, "---", ""],
+    ids=lambda text: f"{text[:8]!r} and {len(text)} characters",
+)
+def test_any_text_is_a_card(folder, text):
+    (folder / "README.md").write_text(text, encoding="utf-8", newline="")
+    assert "README.md" in publish_dry(folder)
+
+
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        ("---\na: [\n---\n", "metadata at the top of README.md is not valid YAML"),
+        ("---\n- a\n---\n", "metadata at the top of README.md is not a list of `name: value`"),
+        (f"# A\n\n<!-- {STAMP}: {{x}} -->\n", "comment with digests in README.md is damaged"),
+    ],
+)
+def test_a_damaged_card_is_named(folder, text, words):
+    (folder / "README.md").write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError, match=words):
+        publish_dry(folder)
