@@ -5,21 +5,41 @@
 import os
 import sys
 import time
+from argparse import ArgumentError, ArgumentParser
 from collections.abc import Generator
 from contextlib import contextmanager
 
-from huggingface_hub.errors import StrictDataclassError
+from datasets.exceptions import DatasetsError
+from huggingface_hub.errors import StrictDataclassClassValidationError, StrictDataclassError
+from safetensors import SafetensorError
+from yaml import YAMLError
+
+
+# a wrong argument, file, data set or model, or a missing package; others, such as `TypeError`, are faults of the code
+USER_ERRORS = (OSError, ValueError, ImportError, StrictDataclassError, DatasetsError)
+USER_ERRORS += (SafetensorError, YAMLError, ArgumentError)
+
+
+def add_debug_option(parser: ArgumentParser) -> None:
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
 
 
 @contextmanager
-def errors_in_one_line(script: str) -> Generator[None]:
-    """Ends `script` with exit status 1 and one line instead of a traceback if the user made a mistake."""
+def errors_in_one_line(script: str, arguments: list[str] | None = None) -> Generator[None]:
+    """
+    Ends `script` with exit status 1 and one line instead of a traceback if the user made a mistake. With `--debug`
+    among the `arguments` (those of the program by default) the traceback is shown.
+    """
     try:
         yield
-    except (OSError, ValueError, StrictDataclassError) as error:
+    except USER_ERRORS as error:
+        if "--debug" in (sys.argv[1:] if arguments is None else arguments):
+            raise
+        if isinstance(error, StrictDataclassClassValidationError) and error.__cause__ is not None:
+            error = error.__cause__  # without the name of the validator
         # when the first process has failed, `torchrun` ends the others, so that one of them prints
         time.sleep(8 if int(os.environ.get("RANK", "0")) else 0)
-        sys.exit(f"{script}: {error}")
+        sys.exit(f"{script}: {' '.join(str(error).split()) or type(error).__name__}")
     except RuntimeError as error:
         if int(os.environ.get("WORLD_SIZE", "1")) > 1:
             error.add_note(

@@ -15,7 +15,7 @@ import os
 os.environ.update(GRADIO_ANALYTICS_ENABLED="False", HF_HUB_DISABLE_TELEMETRY="1")
 
 import hf_attention  # noqa: F401  (registers the models)
-from hf_attention._command_line import errors_in_one_line
+from hf_attention._command_line import add_debug_option, errors_in_one_line
 from hf_attention.data.images import load_digits, open_image
 from hf_attention.interpret import launch_app
 
@@ -29,6 +29,7 @@ def main() -> None:
     parser.add_argument("models", nargs="*", default=MODELS, help="folders, or names on the Hub")
     parser.add_argument("--server_name", default="127.0.0.1", help="the address to listen on")
     parser.add_argument("--server_port", type=int, help="the port (default: the first free one from 7860)")
+    add_debug_option(parser)
     options = parser.parse_args()
     is_demo = options.models == MODELS
     if is_demo and (missing := [name for name in MODELS if not os.path.isdir(name)]):

@@ -9,6 +9,7 @@ import rich
 from rich.table import Table
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
+from hf_attention._command_line import errors_in_one_line
 from hf_attention.interpret import align, render_alignment
 from hf_attention.training.arguments import TRANSLATION_ARGUMENTS, parse
 from hf_attention.training.translation import train_translation
@@ -24,7 +25,7 @@ EXAMPLES = [
 ]
 
 
-def main() -> None:
+def demo() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output_dir", default="outputs/bahdanau-dates")
     options, others = parser.parse_known_args()
@@ -49,6 +50,11 @@ def main() -> None:
     table.add_row("training time, s", f"{results['train_runtime']:.0f}")
     rich.print(table)
     rich.print(f"The model, its card (README.md) and its pictures are in {options.output_dir}.")
+
+
+def main() -> None:
+    with errors_in_one_line("demo.py"):
+        demo()
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from rich.table import Table
 from transformers import AutoModelForImageClassification, pipeline
 from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
+from hf_attention._command_line import errors_in_one_line
 from hf_attention.data.images import load_digits, open_image
 from hf_attention.interpret import attention_maps, overlay, render_image, saliency
 from hf_attention.training.arguments import IMAGE_ARGUMENTS, parse
@@ -19,7 +20,7 @@ from hf_attention.training.image_classification import train_image_classificatio
 RECIPES = Path(__file__).parent / "recipes"
 
 
-def main() -> None:
+def demo() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output_dir", default="outputs/compact-vit-digits")
     options, others = parser.parse_known_args()
@@ -51,6 +52,11 @@ def main() -> None:
     table.add_row("pipeline, first digit", f"{prediction['label']} ({prediction['score']:.2f})")
     rich.print(table)
     rich.print(f"The model, its card (README.md) and its pictures are in {options.output_dir}.")
+
+
+def main() -> None:
+    with errors_in_one_line("demo_vision.py"):
+        demo()
 
 
 if __name__ == "__main__":

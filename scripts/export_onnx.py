@@ -10,7 +10,7 @@ Export a trained model to ONNX, and compare onnxruntime's outputs with the model
 import argparse
 
 import hf_attention  # noqa: F401  (registers the models)
-from hf_attention._command_line import errors_in_one_line
+from hf_attention._command_line import add_debug_option, errors_in_one_line
 from hf_attention.hub.export import export_onnx
 
 
@@ -19,8 +19,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("folder", help="the model's folder")
     parser.add_argument("--output_dir", help="where the files go (default: `onnx` in the folder)")
     parser.add_argument("--quantize", action="store_true", help="write int8 files too")
+    add_debug_option(parser)
     options = parser.parse_args(arguments)
-    with errors_in_one_line("export_onnx.py"):
+    with errors_in_one_line("export_onnx.py", arguments):
         files = export_onnx(options.folder, options.output_dir, options.quantize)
     for file in files:
         print(f"{file}  {file.stat().st_size / 1e6:.2f} MB")

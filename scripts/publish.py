@@ -14,7 +14,7 @@ import tempfile
 from contextlib import nullcontext
 
 import hf_attention  # noqa: F401  (registers the models)
-from hf_attention._command_line import errors_in_one_line
+from hf_attention._command_line import add_debug_option, errors_in_one_line
 from hf_attention.hub import publish_folder, publish_model, write_dates_dataset, write_space
 from hf_attention.hub.publish import check_models
 
@@ -46,6 +46,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--overwrite", action="store_true", help="replace a model of another type, or a handwritten card"
     )
+    add_debug_option(parser)
     options = parser.parse_args(arguments)
     if bool(options.models) != options.space:
         parser.error("--space needs --models, and --models are for --space")
@@ -64,7 +65,7 @@ def main(arguments: list[str] | None = None) -> None:
         "revision": options.revision,
         "create_pr": options.create_pr,
     }
-    with errors_in_one_line("publish.py"):
+    with errors_in_one_line("publish.py", arguments):
         if options.dataset or options.space:
             kind = "dataset" if options.dataset else "space"
             message = options.commit_message or ("Upload dates" if options.dataset else "Upload Space")

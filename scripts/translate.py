@@ -19,7 +19,7 @@ import sys
 from transformers.utils import logging
 
 import hf_attention  # noqa: F401  (registers the models)
-from hf_attention._command_line import errors_in_one_line
+from hf_attention._command_line import add_debug_option, errors_in_one_line
 from hf_attention.prediction.onnx_predictions import OnnxBatchTranslator, is_onnx_folder
 from hf_attention.prediction.prediction_files import STANDARD, PredictionFile, SourceFile
 from hf_attention.prediction.translator import Translator
@@ -54,6 +54,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--trust_remote_code", action="store_true", help="run code that comes with a model")
     parser.add_argument("--quantized", action="store_true", help="run the int8 files of an ONNX folder")
     parser.add_argument("--overwrite", action="store_true", help="replace the output file")
+    add_debug_option(parser)
     return parser
 
 
@@ -85,7 +86,7 @@ def translate(arguments: list[str] | None = None) -> None:
         if getattr(options, name) is not None
     }
     run = vars(options) | {"input_size": 0 if source.file == STANDARD else os.path.getsize(source.file)}
-    del run["overwrite"]
+    del run["overwrite"], run["debug"]
     output = PredictionFile(
         options.output_file, source.columns, options.n_best, options.alignments, run, options.overwrite
     )

@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
-from hf_attention._command_line import errors_in_one_line
+from hf_attention._command_line import add_debug_option, errors_in_one_line
 
 
 FOLDERS = ["outputs/bahdanau-dates", "outputs/compact-vit-digits"]
@@ -45,8 +45,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", nargs="*", default=FOLDERS, help="folders of finished runs")
     parser.add_argument("--output_dir", default="model_cards", help="where to copy them")
+    add_debug_option(parser)
     options = parser.parse_args(arguments)
-    with errors_in_one_line("update_model_cards.py"):
+    with errors_in_one_line("update_model_cards.py", arguments):
         for folder in map(Path, options.folders):
             if not (folder / "model.safetensors").is_file():
                 raise ValueError(f"{folder} holds no model.safetensors: run `make demo` and `make demo-vision` first.")

@@ -8,6 +8,7 @@ from dataclasses import fields
 from numbers import Integral, Real
 from typing import get_args
 
+from accelerate.utils import DynamoBackend
 from transformers import SchedulerType
 from transformers.trainer_utils import HubStrategy, IntervalStrategy, SaveStrategy
 from transformers.training_args import OptimizerNames, trainer_log_levels
@@ -52,6 +53,7 @@ CHOICES: dict[str, Iterable[str]] = {
     "optim": OptimizerNames,
     "log_level": trainer_log_levels,
     "log_level_replica": trainer_log_levels,
+    "torch_compile_backend": [backend.value.lower() for backend in DynamoBackend],
     "torch_compile_mode": ("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs"),
 }
 # `name: interval`

@@ -4,6 +4,7 @@
 
 import difflib
 import json
+import math
 import os
 import re
 import sys
@@ -24,6 +25,7 @@ from transformers import (
     Seq2SeqTrainingArguments,
     TrainingArguments,
 )
+from transformers.integrations import get_available_reporting_integrations
 from transformers.utils import (
     SAFE_WEIGHTS_INDEX_NAME,
     SAFE_WEIGHTS_NAME,
@@ -318,6 +320,15 @@ class RunArguments(TrainingArguments):
         default=False, metadata={"help": "Whether to leave losses that are not finite out of the logged ones."}
     )
 
+    debug: str = field(  # ty: ignore[incompatible-mutable-override]  # it is turned into a list
+        default="",
+        metadata={
+            "help": "Show the traceback of an error, or `underflow_overflow`: find infinite values too.",
+            "nargs": "?",
+            "const": "",
+        },
+    )
+
     def __post_init__(self) -> None:
         check_ranges(self)
         self.check_dependent()
@@ -351,6 +362,11 @@ class RunArguments(TrainingArguments):
                 raise ValueError(f"`{name}` compares evaluations; set `eval_strategy` to `steps` or `epoch`.")
         if self.save_strategy == "best" and self.metric_for_best_model is None:
             raise ValueError("`save_strategy` `best` needs `metric_for_best_model`, such as `loss`.")
+        installed = {"all", "none", *get_available_reporting_integrations()}
+        for name in [self.report_to] if isinstance(self.report_to, str) else self.report_to or []:
+            if isinstance(name, str) and name not in installed:
+                known = ", ".join(sorted(installed))
+                raise ValueError(f"`report_to` {name!r} is unknown or not installed; there are {known}.")
         for name in self._VALID_DICT_FIELDS:
             value = getattr(self, name)
             if isinstance(value, str) and value.startswith("{"):
@@ -364,6 +380,14 @@ class RunArguments(TrainingArguments):
         is_gloo = self.use_cpu and self.ddp_backend in (None, "gloo")
         if is_gloo and dist.is_torchelastic_launched() and not dist.is_initialized():
             dist.init_process_group("gloo", timeout=timedelta(seconds=self.ddp_timeout))
+
+    def check_best_metric(self, names: Iterable[str]) -> None:
+        """Raises `ValueError` if `metric_for_best_model` is not `loss` or among the metrics of an evaluation."""
+        known = ["loss", *names]
+        if self.metric_for_best_model and self.metric_for_best_model.removeprefix("eval_") not in known:
+            raise ValueError(
+                f"`metric_for_best_model` must be one of {', '.join(known)}, got {self.metric_for_best_model!r}."
+            )
 
     def move_token_to_environment(self) -> None:
         """Moves `hub_token` to `HF_TOKEN`, which all clients read: the Trainer saves and pushes its arguments."""
@@ -386,6 +410,10 @@ class TranslationTrainingArguments(RunArguments, Seq2SeqTrainingArguments):
         default="group_by_length", metadata={"help": "Sampler: `random`, `sequential`, or `group_by_length`."}
     )
 
+    def check_dependent(self) -> None:
+        super().check_dependent()
+        self.check_best_metric(["bleu", "chrf", "exact_match"] if self.predict_with_generate else [])
+
 
 @dataclass
 class ImageTrainingArguments(RunArguments):
@@ -402,6 +430,7 @@ class ImageTrainingArguments(RunArguments):
 
     def check_dependent(self) -> None:
         super().check_dependent()
+        self.check_best_metric(["accuracy"])
         if self.train_sampling_strategy not in ("random", "sequential"):  # images have no lengths
             raise ValueError(
                 f"`train_sampling_strategy` must be random or sequential, got {self.train_sampling_strategy!r}."
@@ -545,16 +574,20 @@ def parse_overrides(defaults: PreTrainedConfig, overrides: str | None, from_data
     a value of another type.
     """
     options = {}
+    aliases = defaults.attribute_map
+    known = {*defaults.to_dict(), *aliases} - {"model_type", "transformers_version", "architectures", "auto_map"}
     for pair in filter(None, re.split(r",(?![^\[]*\])", overrides or "")):  # not at commas inside a list
         name, sign, value = (part.strip() for part in pair.partition("="))
         if not sign:
             raise ValueError(f"`config_overrides` is `option=value,option=value`, but {pair!r} has no `=`.")
         if name in from_data:
             raise ValueError(f"`config_overrides`: `{name}` comes from the tokenizer or the data; it cannot be set.")
-        if not hasattr(defaults, name):  # the config would keep it, with a warning
-            close = difflib.get_close_matches(name, defaults.to_dict(), n=1, cutoff=0.8)
+        if name not in known:  # the config would keep it, with a warning
+            close = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
             hint = f"; did you mean {close[0]}?" if close else "."
             raise ValueError(f"`config_overrides`: {type(defaults).__name__} has no option {name}{hint}")
+        if aliases.get(name, name) in {aliases.get(other, other) for other in options}:
+            raise ValueError(f"`config_overrides` sets `{name}` twice.")
         default = getattr(defaults, name)
         try:
             if isinstance(default, bool):
@@ -565,6 +598,10 @@ def parse_overrides(defaults: PreTrainedConfig, overrides: str | None, from_data
                 options[name] = yaml.safe_load(value)
                 kinds = (int, float, list if name == "image_size" or isinstance(default, tuple) else type(default))
                 if default is not None and not isinstance(options[name], kinds):  # else the config checks it
+                    raise TypeError
+                parsed = options[name]
+                is_odd = isinstance(parsed, bool) if default is not None else False
+                if is_odd or (isinstance(parsed, float) and not math.isfinite(parsed)):
                     raise TypeError
         except (KeyError, TypeError, yaml.YAMLError):
             raise ValueError(

@@ -43,6 +43,7 @@ from .image_scores import compute_metrics, measure_coverage, predicted_classes
 from .image_trainer import ImageClassificationTrainer
 from .interruption import catch_signals
 from .output_folder import OutputFolder
+from .run_checks import rehearse
 from .sharding import full_model
 from .splits import Splits, check_has_train, check_streaming, describe_sizes, in_memory, read_evaluation_splits, sample
 
@@ -308,6 +309,7 @@ def train_image_classification(
         trainer.add_callback(EarlyStoppingCallback(training_args.early_stopping_patience))
 
     if training_args.do_train:
+        rehearse(trainer, features)
         folder.train(trainer, checkpoint, model_args.model_name_or_path, options)
     if "validation" in features:
         folder.report(trainer, "eval", trainer.evaluate())

@@ -36,7 +36,7 @@ from .checkpoints import (
     step_of_name,
 )
 from .recipe_trainer import RecipeTrainer
-from .run_checks import check_can_step, check_trained
+from .run_checks import check_trained
 
 
 logger = logging.get_logger(__name__)
@@ -223,9 +223,8 @@ class OutputFolder:
             parent (`str`, *optional*): the model that is fine-tuned.
             options (`dict`): what [`describe_options`] returned.
 
-        Raises `ValueError` if the run cannot make a step, or diverges. A model that was in the folder stays.
+        Raises `ValueError` if the run makes no step, or diverges. A model that was in the folder stays.
         """
-        check_can_step(trainer)
         with self.explain_full_disk(trainer):
             self.clear(parent)
             output = trainer.train(resume_from_checkpoint=checkpoint)

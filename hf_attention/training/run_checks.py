@@ -2,14 +2,15 @@
 
 """Whether a run has trained: it made a step, and its loss and weights are finite."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
-from datasets import Dataset
+from datasets import Dataset, IterableDataset
 from torch import nn
 from torch.distributed.tensor import DTensor
-from transformers import Trainer, TrainerCallback
+from transformers import SchedulerType, Trainer, TrainerCallback
 from transformers.trainer_utils import TrainOutput
+from transformers.training_args import OptimizerNames
 
 
 REMEDY = (
@@ -94,6 +95,53 @@ def check_can_step(trainer: Trainer) -> None:
         )
 
 
+def rehearse(trainer: Trainer, splits: Mapping[str, Dataset | IterableDataset]) -> None:
+    """
+    Creates the optimizer and its schedule, and evaluates two examples, so that arguments which these cannot use are an
+    error before training, which it leaves as if nothing had been done.
+
+    Args:
+        trainer (`Trainer`): of the run.
+        splits (`Mapping`): the rows of `validation` or `test`, if there are any.
+    """
+    args, accelerator = trainer.args, trainer.accelerator
+    check_can_step(trainer)
+    evaluated = {split: rows for split in ("validation", "test") if isinstance(rows := splits.get(split), Dataset)}
+    size = args.eval_batch_size * args.world_size if args.dataloader_drop_last else 2
+    for split, rows in evaluated.items():
+        if args.dataloader_drop_last and len(rows) < size:
+            raise ValueError(
+                f"`dataloader_drop_last` drops all {len(rows)} examples of the {split} split, which are fewer than a "
+                f"batch ({size}): lower `per_device_eval_batch_size`, or leave it out."
+            )
+    if not trainer.place_model_on_device:  # it is sharded or moved when training begins
+        return
+    try:
+        trainer.create_optimizer_and_scheduler(num_training_steps=max(args.max_steps, 1))
+    except (ArithmeticError, AttributeError, ImportError, RuntimeError, TypeError, ValueError) as error:
+        optim, schedule = OptimizerNames(args.optim).value, SchedulerType(args.lr_scheduler_type).value
+        raise ValueError(
+            f"`optim` {optim!r} with `optim_args` {args.optim_args!r}, or `lr_scheduler_type` {schedule!r} with "
+            f"`lr_scheduler_kwargs` {args.lr_scheduler_kwargs!r}, cannot be used: {error}"
+        ) from error
+    finally:
+        trainer.optimizer = trainer.lr_scheduler = None
+        trainer._created_lr_scheduler = False
+    if not evaluated:
+        return
+    split, rows = next(iter(evaluated.items()))
+    devices = [args.device] if args.device.type == "cuda" else []
+    trainer.is_in_train = True  # otherwise a full evaluation in half precision would change the weights
+    accelerator._models.append(trainer.model)  # otherwise the model would be prepared for evaluation
+    try:
+        with torch.random.fork_rng(devices):
+            prefix = "test" if split == "test" else "eval"
+            trainer.predict(rows.select(range(min(size, len(rows)))), metric_key_prefix=prefix)
+    finally:
+        trainer.is_in_train = False
+        accelerator.free_memory()
+
+
 def check_trained(trainer: Trainer, output: TrainOutput) -> None:
     """Raises `ValueError` if training made no step, or ended with a loss or weights that are not finite."""
     if output.global_step == 0:
@@ -102,4 +150,4 @@ def check_trained(trainer: Trainer, output: TrainOutput) -> None:
     check_weights_finite(trainer)
 
 
-__all__ = ["FiniteCallback", "check_can_step", "check_trained", "weights_not_finite"]
+__all__ = ["FiniteCallback", "check_can_step", "check_trained", "rehearse", "weights_not_finite"]

@@ -2,6 +2,7 @@
 
 """The translation recipe: pairs of texts -> tokenizer -> model -> `Seq2SeqTrainer` -> metrics -> saved folder."""
 
+import math
 import os
 from functools import partial
 from itertools import chain, islice
@@ -39,6 +40,7 @@ from .arguments import (
 )
 from .interruption import catch_signals
 from .output_folder import OutputFolder
+from .run_checks import rehearse
 from .sharding import full_model
 from .splits import Splits, check_has_train, check_streaming, describe_sizes, in_memory, read_evaluation_splits
 from .translation_scores import alignment_error, can_have_bleu, check_bleu_tokenize, compute_metrics
@@ -179,6 +181,13 @@ def make_model(
     if model_args.model_name_or_path is None or tuple(languages.values()) != ("source", "target"):  # no names
         model.config.update(languages)
 
+    positions = getattr(model.config, "max_position_embeddings", None) or math.inf
+    for name in ("max_source_length", "max_target_length"):
+        if getattr(data_args, name) > positions:
+            raise ValueError(
+                f"`{name}` is {getattr(data_args, name)}, but the model has {positions} positions "
+                "(`max_position_embeddings`): lower it."
+            )
     generation = model.generation_config
     generation.update(
         pad_token_id=model.config.pad_token_id,
@@ -312,6 +321,7 @@ def train_translation(
         trainer.add_callback(EarlyStoppingCallback(training_args.early_stopping_patience))
 
     if training_args.do_train:
+        rehearse(trainer, features)
         folder.train(trainer, checkpoint, model_args.model_name_or_path, options)
     if "validation" in features:
         folder.report(trainer, "eval", trainer.evaluate())

@@ -78,6 +78,13 @@ def test_a_batch_that_is_larger_than_the_data_is_refused_before_training(tmp_pat
     assert files(tmp_path) == ["checkpoint-7/config.json"]  # which training would have replaced
 
 
+def test_an_evaluation_without_a_complete_batch_is_refused_before_training(tmp_path):
+    options = ["--dataloader_drop_last", "true", "--per_device_eval_batch_size", "61", "--output_dir", str(tmp_path)]
+    with pytest.raises(ValueError, match="drops all 60 examples of the validation split.* `per_device_eval_batch"):
+        train_images([*SMALL_VISION, *options])
+    assert files(tmp_path) == []
+
+
 def test_a_stream_of_which_no_pair_is_kept_is_an_error(tmp_path):
     (tmp_path / "pairs.csv").write_text("source,target\none two,two one\nthree four,four three\n" * 10)
     options = ["--train_file", str(tmp_path / "pairs.csv"), "--streaming", "true", "--max_steps", "3"]
