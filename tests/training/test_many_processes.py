@@ -102,7 +102,7 @@ def test_an_error_of_the_user_is_printed_once(tmp_path):
     arguments = ["--use_cpu", "--output_dir", str(tmp_path / "run"), "--preset", "huge"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     run = subprocess.run(
-        [sys.executable, *TORCHRUN, script, *arguments], capture_output=True, text=True, env=environment, timeout=100
+        [sys.executable, *TORCHRUN, script, *arguments], capture_output=True, text=True, env=environment, timeout=300
     )
     assert run.returncode != 0
     assert run.stderr.count("train_translation.py: There is no preset 'huge'") == 1
