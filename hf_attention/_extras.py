@@ -20,6 +20,7 @@ EXTRAS = {
         "kornia",
         "matplotlib",
         "PIL",
+        "rapidfuzz",
         "sacrebleu",
         "sentencepiece",
         "sklearn",

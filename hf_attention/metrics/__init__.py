@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .bleu import *
     from .chrf import *
     from .coverage import *
+    from .error_rate import *
     from .exact_match import *
 
 EXPORTS = {
@@ -21,6 +22,7 @@ EXPORTS = {
     "bleu": ["Bleu"],
     "chrf": ["ChrF"],
     "coverage": ["Coverage"],
+    "error_rate": ["ErrorRate"],
     "exact_match": ["ExactMatch"],
 }
 

@@ -4,7 +4,7 @@ import evaluate
 import pytest
 import sacrebleu
 
-from hf_attention.metrics import Accuracy, AlignmentError, Bleu, ChrF, Coverage, ExactMatch
+from hf_attention.metrics import Accuracy, AlignmentError, Bleu, ChrF, Coverage, ErrorRate, ExactMatch
 
 
 TEXTS = {"predictions": ["the cat sat on the mat .", "a dog"], "references": ["the cat sat on a mat .", "a dog"]}
@@ -34,6 +34,49 @@ def test_lowercase_and_word_order():
 def test_exact_match_ignores_outer_white_space():
     assert ExactMatch().compute(**TEXTS)["exact_match"] == 0.5
     assert ExactMatch().compute(predictions=[" a "], references=["a"])["exact_match"] == 1
+
+
+def test_one_of_several_references_is_enough():
+    references = [["read", "reed"], ["red"]]
+    assert ExactMatch().compute(predictions=["reed", "rad"], references=references)["exact_match"] == 0.5
+    # 0 errors in 4 characters, 1 in 3
+    scores = ErrorRate().compute(predictions=["reed", "rad"], references=references)
+    assert scores == {"character_error_rate": pytest.approx(1 / 7)}
+
+
+def edit_distance(first, second):
+    """Wagner and Fischer's recurrence."""
+    rows = list(range(len(second) + 1))
+    for i, left in enumerate(first, start=1):
+        diagonal, rows[0] = rows[0], i
+        for j, right in enumerate(second, start=1):
+            diagonal, rows[j] = rows[j], min(rows[j] + 1, rows[j - 1] + 1, diagonal + (left != right))
+    return rows[-1]
+
+
+@pytest.mark.parametrize(
+    "unit, options, split",
+    [
+        ("character", {}, list),
+        ("word", {}, str.split),
+        ("symbol", {}, str.split),
+        ("symbol", {"separator": "-"}, lambda text: text.split("-")),
+    ],
+)
+def test_error_rates_are_edits_over_length(unit, options, split):
+    predictions = ["K AE-1 T S", "D AO1-G", "a b-a b-a"]
+    references = ["K AE1-T", "D AO1-G", "b a-b"]
+    scores = ErrorRate().compute(predictions=predictions, references=references, unit=unit, **options)
+    pairs = [(split(prediction), split(reference)) for prediction, reference in zip(predictions, references)]
+    errors = sum(edit_distance(*pair) for pair in pairs)
+    assert scores == {f"{unit}_error_rate": errors / sum(len(reference) for _, reference in pairs)}
+
+
+def test_error_rates_of_nothing_are_errors():
+    with pytest.raises(ValueError, match="All references are empty"):
+        ErrorRate().compute(predictions=["a"], references=[""])
+    with pytest.raises(ValueError, match="`unit` must be character, symbol or word, got 'phoneme'"):
+        ErrorRate().compute(predictions=["a"], references=["a"], unit="phoneme")
 
 
 def test_accuracy_is_the_share_of_correct_predictions():
