@@ -27,6 +27,7 @@ EVAL_RESULTS = ".eval_results/test.yaml"
 # metric key -> its name, its format, and its type for the Hub
 METRICS = {
     "exact_match": ("exact match", ".4f", "exact_match"),
+    "character_error_rate": ("character error rate", ".4f", "cer"),
     "bleu": ("BLEU", ".2f", "bleu"),
     "chrf": ("chrF", ".2f", "chrf"),
     "alignment_error": ("alignment error", ".4f", "alignment_error"),

@@ -2,6 +2,7 @@
 
 """The card of a translation model, with alignments of examples."""
 
+import html
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +32,7 @@ class TranslationCardFacts(CardFacts):
         test_size (`int`, *optional*): the number of pairs of `split`.
         num_beams (`int`): of the search that gave the metrics.
         alignments (`list[Alignment]`): examples for the figure; none for a model without attention.
+        worst (`list[tuple[str, str, str]]`): source, reference and prediction of the test split's largest errors.
         languages (`list[str]`, *optional*): ISO 639 codes for the Hub.
     """
 
@@ -42,6 +44,7 @@ class TranslationCardFacts(CardFacts):
     test_size: int | None = None
     num_beams: int = 1
     alignments: list[Alignment] = field(default_factory=list)
+    worst: list[tuple[str, str, str]] = field(default_factory=list)
     languages: list[str] | None = None
     limits: str | None = LIMITS
 
@@ -71,9 +74,17 @@ def write_translation_card(
         test_size=facts.test_size,
         decoding=f"{facts.num_beams} beams" if facts.num_beams > 1 else "greedy search",
         signature=results.get("test_signature"),
+        worst=[[to_cell(text) for text in texts] for texts in facts.worst],
         example=json.dumps(facts.example, ensure_ascii=False),
         target_tokenizer=TARGET_TOKENIZER if has_target_vocabulary(model) else None,
     )
+
+
+def to_cell(text: str, width: int = 80) -> str:
+    """A text as code in a cell of a Markdown table, cut to `width` characters."""
+    text = " ".join(text.split())
+    text = text if len(text) <= width else text[: width - 1] + "…"
+    return f"<code>{html.escape(text).replace('|', '&#124;')}</code>"
 
 
 def summarize(model: PreTrainedModel, data_name: str) -> str:

@@ -10,9 +10,7 @@ from typing import Any, cast
 import numpy as np
 import torch
 from transformers import (
-    AutoConfig,
     AutoModelForSeq2SeqLM,
-    AutoTokenizer,
     BatchEncoding,
     GenerationMixin,
     PreTrainedModel,
@@ -22,7 +20,7 @@ from transformers.utils import logging
 
 from ..hub.folder import TARGET_TOKENIZER
 from ..interpret.alignments import get_eos_token_ids, has_text, ids_to_text, ids_to_tokens, select_layer
-from ..interpret.model_loading import load_model
+from ..interpret.model_loading import load_config, load_model, load_tokenizer
 from ..interpret.model_modes import eager_attention, eval_mode
 from .ensemble import EnsembleForSeq2SeqLM
 
@@ -171,9 +169,7 @@ class Translator:
         with eval_mode(self.model), torch.no_grad():
             for start in range(0, len(rows), self.batch_size):
                 chunk = rows[start : start + self.batch_size]
-                batch = self.tokenizer.pad(  # on the right, so that absolute positions do not count the padding
-                    {"input_ids": [ids for _, ids in chunk]}, return_tensors="pt", padding_side="right"
-                ).to(self.model.device)
+                batch = self.pad([ids for _, ids in chunk])
                 for (index, _), translations in zip(chunk, self.translate_batch(batch, alignments, options)):
                     results[index] = translations
                 if progress is not None:
@@ -193,16 +189,24 @@ class Translator:
     def translate_batch(
         self, batch: BatchEncoding, alignments: bool, options: dict[str, Any]
     ) -> Iterator[list[Translation]]:
-        """
-        Generates the targets, then reads their scores and attention from one forward pass over all of their tokens,
-        which is faster than to collect them from the steps of the search.
-        """
+        """Generates the targets of a batch, and reads their scores and attention (see [`~Translator.read`])."""
         sequences = cast(GenerationMixin, self.model).generate(**batch, **options)  # (B * n, 1 + T)
         if not isinstance(sequences, torch.Tensor):
             sequences = sequences.sequences
-        targets = sequences[:, 1:]
         n_best = options["num_return_sequences"]
         sources = {name: tensor.repeat_interleave(n_best, dim=0) for name, tensor in batch.items()}
+        translations = list(self.read(sources, sequences, alignments, options))
+        for start in range(0, len(translations), n_best):
+            yield translations[start : start + n_best]
+
+    def read(
+        self, sources: dict[str, torch.Tensor], sequences: torch.Tensor, alignments: bool, options: dict[str, Any]
+    ) -> Iterator[Translation]:
+        """
+        Yields generated sequences, (B, 1 + T), as text, with scores and attention from one forward pass over all
+        their tokens, which is faster than to collect them from the steps of the search.
+        """
+        targets = sequences[:, 1:]
         with ExitStack() as stack:
             if alignments:
                 for model in getattr(self.model, "models", [self.model]):
@@ -215,7 +219,6 @@ class Translator:
         log_probs = log_probs * (torch.arange(targets.shape[1], device=targets.device) < lengths.unsqueeze(1))
         scores = log_probs.sum(dim=1) / lengths.float() ** options["length_penalty"]
         weights = select_layer(outputs.cross_attentions, -1, None) if alignments else None
-        translations = []
         for row, (target, length, score) in enumerate(zip(targets, lengths.tolist(), scores.tolist())):
             target = target[:length]
             translation = Translation(ids_to_text(self.target_tokenizer, target), score)
@@ -224,9 +227,31 @@ class Translator:
                 translation.source_tokens = ids_to_tokens(self.tokenizer, sources["input_ids"][row][keep])
                 translation.target_tokens = ids_to_tokens(self.target_tokenizer, target)
                 translation.weights = weights[row, :length, keep].float().cpu().numpy()
-            translations.append(translation)
-        for start in range(0, len(translations), n_best):
-            yield translations[start : start + n_best]
+            yield translation
+
+    def read_generated(self, texts: list[str], sequences: torch.Tensor) -> list[Translation]:
+        """
+        Returns what `generate` gave for texts before, with its scores.
+
+        Args:
+            texts (`list[str]`): the sources, best in order of length.
+            sequences (`torch.Tensor` of shape `(B, 1 + T)`): the start token and the target of each, padded.
+        """
+        penalty = self.model.generation_config.length_penalty
+        options = {"length_penalty": 1.0 if penalty is None else penalty}
+        ids = self.encode(texts)
+        translations: list[Translation] = []
+        with eval_mode(self.model), torch.no_grad():
+            for start in range(0, len(texts), self.batch_size):
+                batch = self.pad(ids[start : start + self.batch_size])
+                targets = sequences[start : start + self.batch_size].to(self.model.device)
+                translations.extend(self.read(dict(batch), targets, False, options))
+        return translations
+
+    def pad(self, ids: list[list[int]]) -> BatchEncoding:
+        """Sources to a batch, padded on the right, so that absolute positions do not count the padding."""
+        batch = self.tokenizer.pad({"input_ids": ids}, return_tensors="pt", padding_side="right")
+        return batch.to(self.model.device)
 
 
 def target_lengths(targets: torch.Tensor, eos_token_ids: torch.Tensor) -> torch.Tensor:
@@ -237,12 +262,9 @@ def target_lengths(targets: torch.Tensor, eos_token_ids: torch.Tensor) -> torch.
 
 def load_tokenizers(name: str, **kwargs: Any) -> tuple[PreTrainedTokenizerBase, PreTrainedTokenizerBase | None]:
     """Returns the source's tokenizer, and the target's where the target has its own vocabulary."""
-    config = AutoConfig.from_pretrained(name, **kwargs)
-    tokenizer, target = AutoTokenizer.from_pretrained(name, **kwargs), None
-    assert tokenizer is not None  # which only its annotation says
-    if getattr(config, "encoder_vocab_size", None) is not None:
-        target = AutoTokenizer.from_pretrained(name, subfolder=TARGET_TOKENIZER, **kwargs)
-    return tokenizer, target
+    has_target = getattr(load_config(name, **kwargs), "encoder_vocab_size", None) is not None
+    target = load_tokenizer(name, subfolder=TARGET_TOKENIZER, **kwargs) if has_target else None
+    return load_tokenizer(name, **kwargs), target
 
 
 __all__ = ["Translation", "Translator"]

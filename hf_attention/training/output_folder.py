@@ -41,7 +41,15 @@ from .run_checks import check_trained
 
 logger = logging.get_logger(__name__)
 
-RUN_FILES = ("all_results.json", "train_results.json", "eval_results.json", "test_results.json", TRAINER_STATE_NAME)
+PREDICTIONS = "predictions.tsv"
+RUN_FILES = (
+    PREDICTIONS,
+    "all_results.json",
+    "train_results.json",
+    "eval_results.json",
+    "test_results.json",
+    TRAINER_STATE_NAME,
+)
 RUN_FILES += (TRAINING_ARGS, EVAL_RESULTS)
 # options of a config that must not change when a run resumes
 MODEL_OPTIONS = ("model_type", "vocab_size", "hidden_size", "d_model", "encoder_layers", "decoder_layers")

@@ -31,6 +31,7 @@ from ..interpret.alignments import align, has_text
 from ..interpret.model_loading import load_model, load_tokenizer
 from ..interpret.translation_pipeline import TranslationWithAlignmentPipeline
 from ..models.bahdanau import BahdanauConfig
+from ..prediction.translator import Translator
 from .arguments import (
     ModelArguments,
     ParallelDataArguments,
@@ -39,11 +40,11 @@ from .arguments import (
     parse_overrides,
 )
 from .interruption import catch_signals
-from .output_folder import OutputFolder
+from .output_folder import PREDICTIONS, OutputFolder
 from .run_checks import rehearse
 from .sharding import full_model
 from .splits import Splits, check_has_train, check_streaming, describe_sizes, in_memory, read_evaluation_splits
-from .translation_scores import alignment_error, can_have_bleu, check_bleu_tokenize, compute_metrics
+from .translation_scores import alignment_error, can_have_bleu, check_bleu_tokenize, compute_metrics, write_predictions
 from .translation_trainer import TranslationTrainer
 
 
@@ -325,6 +326,7 @@ def train_translation(
         folder.train(trainer, checkpoint, model_args.model_name_or_path, options)
     if "validation" in features:
         folder.report(trainer, "eval", trainer.evaluate())
+    worst = []
     if "test" in features:
         rows = features["test"]
         output = trainer.predict(rows, metric_key_prefix="test", num_beams=data_args.num_beams)  # ty: ignore[invalid-argument-type]  # it takes those of `datasets` too
@@ -340,11 +342,17 @@ def train_translation(
             )
             metrics |= {} if error is None else {"test_alignment_error": error}
         folder.report(trainer, "test", metrics)
+        if training_args.predict_with_generate and trainer.is_world_process_zero():
+            size = training_args.per_device_eval_batch_size
+            translator = Translator(full, tokenizer, target_tokenizer, size, data_args.max_source_length)
+            file = os.path.join(str(training_args.output_dir), PREDICTIONS)
+            with folder.explain_full_disk(trainer):
+                worst = write_predictions(file, translator, list(rows["source"]), references["test"], output)
     if training_args.do_train:
         full = full_model(trainer)
         if trainer.is_world_process_zero():
             with folder.explain_full_disk(trainer):
-                write_pipeline_and_card(trainer, full, model_args, data_args, training_args, data)
+                write_pipeline_and_card(trainer, full, model_args, data_args, training_args, data, worst)
             folder.push(trainer, model_args.trust_remote_code)
     return folder.read_results()
 
@@ -362,6 +370,7 @@ def write_pipeline_and_card(
     data_args: ParallelDataArguments,
     training_args: TranslationTrainingArguments,
     data: Splits,
+    worst: list[tuple[str, str, str]],
 ) -> None:
     """
     Completes the folder with the code of the pipeline, if that of the model is in it, and with the card. The card has
@@ -396,6 +405,7 @@ def write_pipeline_and_card(
         test_size=len(in_memory(data[split])) if split else None,
         num_beams=data_args.num_beams if split == "test" else training_args.generation_num_beams or 1,
         alignments=alignments,
+        worst=worst,
         languages=languages or None,
         **({"limits": DATES_LIMITS, "license": "apache-2.0"} if data_args.is_embedded else {}),
     )

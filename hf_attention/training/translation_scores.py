@@ -3,13 +3,17 @@
 """The metrics of the translation recipe: of generated texts against references, of alignments against gold spans."""
 
 import numpy as np
+import torch
 from datasets import Dataset
+from rapidfuzz.distance import Levenshtein
 from sacrebleu import BLEU
 from transformers import EvalPrediction, PreTrainedModel, PreTrainedTokenizerBase
-from transformers.trainer_utils import EvalLoopOutput
+from transformers.trainer_utils import EvalLoopOutput, PredictionOutput
 
 from ..interpret.alignments import align, has_text
-from ..metrics import AlignmentError, Bleu, ChrF, ExactMatch
+from ..metrics import AlignmentError, Bleu, ChrF, ErrorRate, ExactMatch
+from ..prediction.prediction_files import PredictionFile
+from ..prediction.translator import Translator
 
 
 def check_bleu_tokenize(name: str) -> None:
@@ -36,8 +40,8 @@ def compute_metrics(
     signature: bool = False,
 ) -> dict[str, float | str]:
     """
-    Returns BLEU, chrF and exact match of generated ids against the texts of the data, not against decoded labels. BLEU
-    is left out if every reference is too short for it.
+    Returns BLEU, chrF, exact match and character error rate of generated ids against the texts of the data, not
+    against decoded labels. BLEU is left out if every reference is too short for it.
 
     Args:
         prediction (`EvalPrediction` or `EvalLoopOutput`):
@@ -54,12 +58,42 @@ def compute_metrics(
         "predictions": tokenizer.batch_decode(token_ids, skip_special_tokens=True),
         "references": references[: len(token_ids)],
     }
-    scores = (ChrF().compute(**texts) or {}) | (ExactMatch().compute(**texts) or {})
+    scores: dict[str, float | str] = {}
+    for metric in (ChrF(), ExactMatch(), *([ErrorRate()] if any(map(str.strip, texts["references"])) else [])):
+        scores |= metric.compute(**texts) or {}
     if can_have_bleu(references, bleu_tokenize):
         scores |= Bleu().compute(**texts, tokenize=bleu_tokenize) or {}
         if not signature:
             scores.pop("signature")
     return scores
+
+
+def write_predictions(
+    file: str, translator: Translator, sources: list[str], references: list[str], prediction: PredictionOutput
+) -> list[tuple[str, str, str]]:
+    """
+    Writes the predictions of a split in the order of the rows: source, reference, whether the prediction is right,
+    prediction, and score (see [`~hf_attention.prediction.translator.Translation`]).
+
+    Returns:
+        the ten wrong predictions with the largest edit distance per character, as (source, reference, prediction).
+    """
+    token_ids = torch.as_tensor(np.asarray(prediction.predictions)[: len(references)])
+    token_ids = token_ids.masked_fill(token_ids < 0, translator.target_tokenizer.pad_token_id)
+    translations = translator.read_generated(sources[: len(token_ids)], token_ids)
+    distances = [
+        Levenshtein.normalized_distance(reference.strip(), translation.text.strip())
+        for reference, translation in zip(references, translations)
+    ]
+    rows = [
+        {"source": source, "reference": reference, "right": not distance}
+        for source, reference, distance in zip(sources, references, distances)
+    ]
+    output = PredictionFile(file, ["source", "reference", "right"], overwrite=True)
+    output.write(rows, [[translation] for translation in translations])
+    output.finish()
+    worst = sorted((index for index, distance in enumerate(distances) if distance), key=distances.__getitem__)
+    return [(sources[index], references[index], translations[index].text) for index in worst[::-1][:10]]
 
 
 def alignment_error(

@@ -21,6 +21,7 @@ from transformers import (
 from hf_attention import BahdanauForConditionalGeneration
 from hf_attention.data.dates import load_dates
 from hf_attention.data.tokenizer import train_tokenizer
+from hf_attention.prediction.translator import Translator
 from hf_attention.training import translation
 from hf_attention.training.translation_scores import alignment_error, compute_metrics
 
@@ -73,6 +74,26 @@ def test_a_run_leaves_a_complete_folder(small_run):
     assert generation.decoder_start_token_id == 1
     assert generation.num_beams == 2
     assert generation.max_length == 16
+
+
+def test_the_predictions_of_the_test_split_are_written(small_run):
+    folder, results = small_run
+    lines = (folder / "predictions.tsv").read_text("utf-8").splitlines()
+    assert lines[0] == "source\treference\tright\tprediction\tscore"
+    rows = [line.split("\t") for line in lines[1:]]
+    test = load_dates(400, 40, 40)["test"]
+    assert sorted(row[:2] for row in rows) == sorted(map(list, zip(test["source"], test["target"])))
+    assert sum(row[2] == "True" for row in rows) / len(rows) == results["test_exact_match"]
+    assert all((row[1] == row[3]) == (row[2] == "True") for row in rows)
+    model, tokenizer = AutoModelForSeq2SeqLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+    translator = Translator(model, tokenizer)
+    translations = translator.translate([row[0] for row in rows], num_beams=2)
+    assert [row[3] for row in rows] == [candidates[0].text for candidates in translations]
+    scores = [candidates[0].score for candidates in translations]
+    assert [float(row[4]) for row in rows] == pytest.approx(scores, abs=1e-4)
+    card = (folder / "README.md").read_text("utf-8")
+    assert "The largest errors, by edit distance" in card
+    assert any(f"<code>{row[3]}</code>" in card for row in rows if row[2] == "False")
 
 
 def test_training_lowers_the_loss(small_run):
@@ -429,7 +450,7 @@ def test_invalid_arguments_are_named_in_the_error(tmp_path, arguments, message):
 
 @pytest.mark.parametrize("option", ["--num_beams", "--max_train_samples", "--max_eval_samples"])
 def test_zero_is_an_error(tmp_path, option):
-    with pytest.raises(ValueError, match=f"`{option[2:]}` must be at least 1, got 0"):
+    with pytest.raises(ValueError, match=f"`{option[2:]}` must be at least 1( and at most 1000)?, got 0"):
         train([*SMALL, option, "0", "--output_dir", str(tmp_path / "out")])
 
 
