@@ -4,14 +4,12 @@
 
 from collections.abc import Sequence
 
-import evaluate
-from datasets import Features, List, Value
 from rapidfuzz.distance import Levenshtein
 
-from .checks import check_has_predictions
+from .checks import TextMetric, as_list
 
 
-class ErrorRate(evaluate.Metric):
+class ErrorRate(TextMetric):
     """
     `compute(predictions=[...], references=[...], unit="character")` returns `character_error_rate`: insertions,
     deletions and substitutions over the number of characters of the references, 0 if all are equal. It exceeds 1 if
@@ -22,15 +20,7 @@ class ErrorRate(evaluate.Metric):
     per unit.
     """
 
-    def _info(self) -> evaluate.MetricInfo:
-        several = Features({"predictions": Value("string"), "references": List(Value("string"))})
-        one = Features({"predictions": Value("string"), "references": Value("string")})
-        return evaluate.MetricInfo(
-            description=self.__doc__ or "",
-            citation="Levenshtein 1966, Soviet Physics Doklady 10(8)",
-            inputs_description="predictions: strings; references: strings, or a list of strings each",
-            features=[several, one],
-        )
+    paper = "Levenshtein 1966, Soviet Physics Doklady 10(8)"
 
     def _compute(  # ty: ignore[incompatible-method-override]  # evaluate passes the options by their names
         self,
@@ -40,20 +30,18 @@ class ErrorRate(evaluate.Metric):
         unit: str = "character",
         separator: str | None = None,
     ) -> dict[str, float]:
-        check_has_predictions(predictions)
         if unit not in ("character", "symbol", "word"):
             raise ValueError(f"`unit` must be character, symbol or word, got {unit!r}.")
 
         def split(text: str) -> Sequence[str]:
-            text = text.strip()
             if unit == "character":
                 return text
             return text.split(separator) if unit == "symbol" else text.split()
 
         errors = length = 0
         for prediction, candidates in zip(predictions, references):
-            candidates = [candidates] if isinstance(candidates, str) else candidates
-            counts = [(Levenshtein.distance(split(prediction), split(text)), len(split(text))) for text in candidates]
+            symbols = split(prediction.strip())
+            counts = [(Levenshtein.distance(symbols, split(text)), len(split(text))) for text in as_list(candidates)]
             distance, size = min(counts, key=lambda count: count[0] / max(count[1], 1))
             errors, length = errors + distance, length + size
         if not length:
