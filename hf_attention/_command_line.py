@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from datasets.exceptions import DatasetsError
 from huggingface_hub.errors import StrictDataclassClassValidationError, StrictDataclassError
 from safetensors import SafetensorError
+from torch import distributed as dist
 from yaml import YAMLError
 
 
@@ -32,6 +33,8 @@ def errors_in_one_line(script: str, arguments: list[str] | None = None) -> Gener
     """
     try:
         yield
+        if dist.is_available() and dist.is_initialized():
+            dist.destroy_process_group()  # whose threads could abort the process when it ends
     except USER_ERRORS as error:
         if "--debug" in (sys.argv[1:] if arguments is None else arguments):
             raise

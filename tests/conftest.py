@@ -30,6 +30,14 @@ def no_compiled_code():
     torch.compiler.reset()
 
 
+@pytest.fixture(autouse=True)
+def no_launch_options():
+    """Training arguments set the environment that accelerate reads; the next test starts without it."""
+    yield
+    for name in [name for name in os.environ if name.startswith(("ACCELERATE_", "FSDP_"))]:
+        del os.environ[name]
+
+
 @pytest.fixture(scope="session")
 def running_hub():
     with HUB:

@@ -30,7 +30,6 @@ from transformers import (
 )
 from transformers.utils import logging
 
-from ..data.image_utils import size_option
 from ..interpret.model_loading import load_config, load_image_processor, load_model, load_tokenizer
 from ..models.bahdanau.cache_bahdanau import BahdanauCache
 from ..models.bahdanau.modeling_bahdanau import BahdanauForConditionalGeneration
@@ -252,7 +251,7 @@ def find_size(folder: str | Path, config: PreTrainedConfig) -> tuple[int, int]:
     if size is None:
         image_processor = load_image_processor(folder)
         is_cropped = getattr(image_processor, "do_center_crop", None)
-        sizes = size_option(image_processor, "crop_size" if is_cropped else "size")
+        sizes = dict(getattr(image_processor, "crop_size" if is_cropped else "size"))
         size = (sizes["height"], sizes["width"]) if "height" in sizes else sizes["shortest_edge"]
     height, width = size if isinstance(size, (list, tuple)) else (size, size)
     return height, width

@@ -47,7 +47,7 @@ def train(recipe: str, data_arguments: list[str], workers: int, options: argpars
     arguments += ["--eval_strategy=no", "--save_strategy=no", "--load_best_model_at_end=false"]
     arguments += ["--disable_tqdm=true", "--log_level=error"]
     if is_text:
-        arguments += ["--predict_with_generate", "false"]
+        arguments += ["--predict_with_generate", "false", "--metric_for_best_model", "loss"]
     if options.max_train_samples:
         arguments += ["--max_train_samples", str(options.max_train_samples)]
     train_recipe = train_translation if is_text else train_images

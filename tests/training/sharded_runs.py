@@ -146,6 +146,7 @@ def main(folder: Path, pairs: list[str], images: list[str]) -> None:
     results["families"] = compare_families()
     if PartialState().is_main_process:
         (folder / "sharded.json").write_text(json.dumps(results))
+    PartialState().destroy_process_group()
 
 
 if __name__ == "__main__":

@@ -162,3 +162,9 @@ def test_a_token_goes_to_the_environment_and_nowhere_else(tmp_path, monkeypatch)
     args.move_token_to_environment()
     assert os.environ["HF_TOKEN"] == "hf_secret"
     assert args.hub_token is None
+
+
+@pytest.mark.parametrize("metric, is_score", [("chrf", True), ("character_error_rate", False), ("loss", False)])
+def test_the_best_model_has_the_lowest_error_rate_or_loss_or_the_highest_score(metric, is_score):
+    training = parse(TRANSLATION_ARGUMENTS, ["--metric_for_best_model", metric])[2]
+    assert training.greater_is_better is is_score

@@ -29,6 +29,9 @@ class Looking(nn.Module):
         super().__init__()
         self.positions = torch.tensor(positions)
 
+    def get_input_embeddings(self):
+        return None
+
     def forward(self, input_ids, attention_mask, labels, output_attentions):
         weights = nn.functional.one_hot(self.positions, input_ids.shape[1]).float().expand(len(labels), 1, -1, -1)
         return SimpleNamespace(cross_attentions=(weights,), logits=torch.zeros(*labels.shape, 40))

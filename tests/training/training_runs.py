@@ -103,6 +103,8 @@ def main(folder: Path) -> None:
         group = dist.distributed_c10d._get_default_group()
         runs["timeout"] = group._get_backend(torch.device("cpu")).options._timeout.total_seconds()
     (folder / f"{WORLD}-{os.environ.get('RANK', '0')}.json").write_text(json.dumps(runs))
+    if dist.is_initialized():
+        dist.destroy_process_group()
 
 
 if __name__ == "__main__":
