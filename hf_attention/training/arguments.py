@@ -336,7 +336,8 @@ class RunArguments(TrainingArguments):
             self.output_dir = os.path.join("outputs", self.run_name or self.default_run_name)
         if not torch.accelerator.is_available():
             self.dataloader_pin_memory = False
-            self.use_cpu = self.use_cpu or self.bf16  # transformers requires it for bf16 on a CPU
+            # transformers requires it on a CPU for bf16, and for several processes, which would not know of each other
+            self.use_cpu = self.use_cpu or self.bf16 or dist.is_torchelastic_launched()
         self.join_processes()
         if self.early_stopping_patience is not None:
             self.metric_for_best_model = self.metric_for_best_model or "loss"

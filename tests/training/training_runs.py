@@ -25,7 +25,8 @@ MODELS = Path(__file__).parents[2] / "model_cards"
 WORLD = int(os.environ.get("WORLD_SIZE", "1"))
 
 # three evaluation rows a batch, of eight, so that two processes repeat some, and one has no row of its own at the end
-COMMON = ["--use_cpu", "--disable_tqdm", "true", "--logging_steps", "1", "--per_device_eval_batch_size", "3"]
+COMMON = ["--use_cpu"] if torch.accelerator.is_available() else []
+COMMON += ["--disable_tqdm", "true", "--logging_steps", "1", "--per_device_eval_batch_size", "3"]
 COMMON += ["--ddp_timeout", "77"]
 COMMON += ["--max_eval_samples", "8", "--per_device_train_batch_size", str(8 // WORLD)]
 PAIRS = [*COMMON, "--num_beams", "2", "--train_sampling_strategy", "random"]
