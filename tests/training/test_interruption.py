@@ -44,6 +44,16 @@ def run(recipe: str, folder: Path, *arguments: str, callbacks: list | None = Non
     return train(*parse(kinds, [*small, *EPOCHS, "--output_dir", str(folder), *arguments]), callbacks=callbacks)
 
 
+@pytest.fixture(autouse=True)
+def default_handlers():
+    """A shell makes what it starts in the background ignore Ctrl-C, and so does a run that inherits this."""
+    handlers = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    previous = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    yield
+    for number, handler in previous.items():
+        signal.signal(number, handler)
+
+
 @pytest.fixture(scope="module")
 def complete(tmp_path_factory):
     folder = tmp_path_factory.mktemp("complete")
