@@ -27,9 +27,9 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
-from train_image_classification import train as train_images
-from train_translation import train as train_translation
 
+from hf_attention.scripts.train_image_classification import train as train_images
+from hf_attention.scripts.train_translation import train as train_translation
 from hf_attention.training.checkpoints import FILE_LIST, check_checkpoint, is_unfinished, numbered_checkpoints
 
 

@@ -20,8 +20,9 @@ from pathlib import Path
 import torch
 from benchmarking import make_parser, print_table, spread, write_results
 from pyarrow import parquet
-from train_image_classification import train as train_images
-from train_translation import train as train_translation
+
+from hf_attention.scripts.train_image_classification import train as train_images
+from hf_attention.scripts.train_translation import train as train_translation
 
 
 RECIPES = Path(__file__).parents[1] / "recipes"
