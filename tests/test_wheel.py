@@ -1,5 +1,6 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
+import ast
 import shutil
 import subprocess
 import sys
@@ -77,3 +78,11 @@ def test_a_packaged_recipe_is_found_by_name(wheel, tmp_path):
 def test_the_scripts_are_a_package(wheel):
     """With `__init__.py`, which the import finder of an editable install needs."""
     assert (wheel / "hf_attention" / "scripts" / "__init__.py").is_file()
+
+
+def test_benchmarks_import_scripts_from_the_package():
+    """Their own folder is on the path where they run, not that of the scripts."""
+    scripts = {file.stem for file in (ROOT / "scripts").glob("*.py")}
+    for file in (ROOT / "scripts" / "benchmarks").glob("*.py"):
+        imports = [node for node in ast.walk(ast.parse(file.read_text("utf-8"))) if isinstance(node, ast.ImportFrom)]
+        assert not scripts & {node.module for node in imports}, file

@@ -21,7 +21,6 @@ import torch
 from benchmarking import time_in_turns
 from jinja2 import Template
 from matplotlib.figure import Figure
-from train_image_classification import train
 from transformers import AutoModelForImageClassification, BaseImageProcessor, PreTrainedModel
 from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
@@ -37,6 +36,7 @@ from hf_attention.interpret import (
     rank_patches,
     saliency,
 )
+from hf_attention.scripts.train_image_classification import train
 
 
 RECIPES = Path(__file__).parents[1] / "recipes"
