@@ -63,7 +63,7 @@ class RunTotals(TrainerCallback):
         loss = output.training_loss
         if self.earlier and steps:
             runtime = self.earlier["runtime"] + (part["train_runtime"] if steps > first_step else 0)
-            loss = (self.earlier["loss"] + loss * (steps - first_step)) / steps
+            loss = (self.earlier["loss"] + self.trainer._total_loss_scalar) / steps
             metrics |= {"train_runtime": round(runtime, 4), "train_loss": loss}
             metrics["train_steps_per_second"] = round(steps / runtime, 3)
             if steps > first_step:
