@@ -67,7 +67,10 @@ class RunTotals(TrainerCallback):
             metrics |= {"train_runtime": round(runtime, 4), "train_loss": loss}
             metrics["train_steps_per_second"] = round(steps / runtime, 3)
             if steps > first_step:
-                samples = part["train_samples_per_second"] * part["train_runtime"] / (steps - first_step)
+                # transformers 5.24 counts the steps of this part, 5.17 those of the run
+                counted = part["train_steps_per_second"] * part["train_runtime"]
+                counted = min(steps - first_step, self.trainer.state.max_steps, key=lambda count: abs(count - counted))
+                samples = part["train_samples_per_second"] * part["train_runtime"] / counted
                 metrics["train_samples_per_second"] = round(samples * steps / runtime, 3)
         history = self.trainer.state.log_history
         if history and "train_runtime" in history[-1]:
