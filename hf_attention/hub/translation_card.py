@@ -76,7 +76,7 @@ def write_translation_card(
         signature=results.get("test_signature"),
         worst=[[to_cell(text) for text in texts] for texts in facts.worst],
         example=json.dumps(facts.example, ensure_ascii=False),
-        target_tokenizer=TARGET_TOKENIZER if has_target_vocabulary(model) else None,
+        target_tokenizer=TARGET_TOKENIZER if has_target_vocabulary(model.config) else None,
     )
 
 

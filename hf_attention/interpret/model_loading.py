@@ -106,9 +106,9 @@ def name_errors(part: str, name: str | os.PathLike) -> Generator[None]:
         ) from error
 
 
-def has_target_vocabulary(model: PreTrainedModel) -> bool:
+def has_target_vocabulary(config: PreTrainedConfig) -> bool:
     """Whether the vocabulary of the target is not that of the source."""
-    return getattr(model.config, "encoder_vocab_size", None) is not None
+    return getattr(config, "encoder_vocab_size", None) is not None
 
 
 def find_target_tokenizer(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> PreTrainedTokenizerBase:
@@ -118,7 +118,7 @@ def find_target_tokenizer(model: PreTrainedModel, tokenizer: PreTrainedTokenizer
 
     Raises `ValueError` if that is missing, or from another revision.
     """
-    if not has_target_vocabulary(model):
+    if not has_target_vocabulary(model.config):
         return tokenizer
     name = model.config._name_or_path
     remedy = 'pass `target_tokenizer=AutoTokenizer.from_pretrained(..., subfolder="target_tokenizer")`.'

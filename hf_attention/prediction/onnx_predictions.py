@@ -2,14 +2,14 @@
 
 """Translates many texts with exported models."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..hub.onnx_translator import ENCODER, OnnxTranslator, encode
-from .translator import Translation
+from .translator import Translation, translate_by_length
 
 
 class OnnxBatchTranslator:
@@ -52,29 +52,26 @@ class OnnxBatchTranslator:
                 "ONNX files translate by greedy search, and `max_length` is their only option: for beams, `n_best` "
                 "and `alignments` pass the folder of the model itself."
             )
-        results: list[list[Translation]] = [[] for _ in texts]
-        lengths = [sum(encoding.attention_mask) for encoding in self.tokenizer.encode_batch(texts)]  # without padding
         empty = self.tokenizer.num_special_tokens_to_add(is_pair=False)
-        order = sorted(
-            (index for index, text in enumerate(texts) if text.strip() and lengths[index] > empty),
-            key=lengths.__getitem__,
-        )
-        if progress is not None:
-            progress(len(texts) - len(order))
-        for start in range(0, len(order), self.batch_size):
-            chunk = order[start : start + self.batch_size]
-            ids, logits = self.onnx.generate(*encode(self.tokenizer, [texts[index] for index in chunk]), max_length)
-            shifted = logits - logits.max(axis=-1, keepdims=True)
-            log_probs = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
-            log_probs = np.take_along_axis(log_probs, ids[:, 1:, None], axis=-1)[..., 0]  # (B, T - 1)
-            decoded = self.target_tokenizer.decode_batch(ids.tolist(), skip_special_tokens=True)
-            for index, text, row, scores in zip(chunk, decoded, ids[:, 1:], log_probs):
-                ends = np.isin(row, self.onnx.eos_token_ids).nonzero()[0]
-                length = int(ends[0]) + 1 if len(ends) else len(row)
-                results[index] = [Translation(text, float(scores[:length].sum()) / length)]
-            if progress is not None:
-                progress(len(chunk))
-        return results
+        counts = [sum(encoding.attention_mask) for encoding in self.tokenizer.encode_batch(texts)]  # without padding
+        lengths = [count if text.strip() and count > empty else 0 for text, count in zip(texts, counts)]
+
+        def translate_rows(rows: list[int]) -> Iterator[list[Translation]]:
+            return self.translate_batch([texts[row] for row in rows], max_length)
+
+        return translate_by_length(lengths, self.batch_size, translate_rows, progress)
+
+    def translate_batch(self, texts: list[str], max_length: int | None) -> Iterator[list[Translation]]:
+        """Yields the translation of each text, with its score."""
+        ids, logits = self.onnx.generate(*encode(self.tokenizer, texts), max_length)
+        shifted = logits - logits.max(axis=-1, keepdims=True)
+        log_probs = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+        log_probs = np.take_along_axis(log_probs, ids[:, 1:, None], axis=-1)[..., 0]  # (B, T - 1)
+        decoded = self.target_tokenizer.decode_batch(ids.tolist(), skip_special_tokens=True)
+        for text, row, scores in zip(decoded, ids[:, 1:], log_probs):
+            ends = np.isin(row, self.onnx.eos_token_ids).nonzero()[0]
+            length = int(ends[0]) + 1 if len(ends) else len(row)
+            yield [Translation(text, float(scores[:length].sum()) / length)]
 
 
 def is_onnx_folder(name: str) -> bool:

@@ -2,7 +2,7 @@
 
 """Translates many texts with a sequence-to-sequence model: batches of similar length, scores and alignments."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, cast
@@ -20,7 +20,7 @@ from transformers.utils import logging
 
 from ..hub.folder import TARGET_TOKENIZER
 from ..interpret.alignments import get_eos_token_ids, has_text, ids_to_text, ids_to_tokens, select_layer
-from ..interpret.model_loading import load_config, load_model, load_tokenizer
+from ..interpret.model_loading import has_target_vocabulary, load_config, load_model, load_tokenizer
 from ..interpret.model_modes import eager_attention, eval_mode
 from .ensemble import EnsembleForSeq2SeqLM
 
@@ -113,10 +113,9 @@ class Translator:
         if not names:
             raise ValueError("`names` is empty: name at least one model.")
         tokenizers = [load_tokenizers(name, **kwargs) for name in names]
-        for name, pair in zip(names[1:], tokenizers[1:]):
-            if [tokenizer and tokenizer.get_vocab() for tokenizer in pair] != [
-                tokenizer and tokenizer.get_vocab() for tokenizer in tokenizers[0]
-            ]:
+        vocabularies = [[tokenizer.get_vocab() for tokenizer in pair if tokenizer is not None] for pair in tokenizers]
+        for name, vocabulary in zip(names, vocabularies):
+            if vocabulary != vocabularies[0]:
                 raise ValueError(
                     f"{names[0]} and {name} have different tokenizers, so their predictions cannot be averaged: train "
                     f"the second with `--tokenizer_name {names[0]}`."
@@ -149,32 +148,27 @@ class Translator:
         Returns:
             for each text, in order, a list of `n_best` [`Translation`]s, or an empty list.
         """
-        config = self.model.generation_config
-        penalty = 1.0 if config.length_penalty is None else config.length_penalty  # as in `generate`
-        options = {"num_beams": config.num_beams or 1, "length_penalty": penalty, **generate_kwargs}
+        beams = self.model.generation_config.num_beams or 1
+        options = {"num_beams": beams, "length_penalty": self.length_penalty, **generate_kwargs}
         if not 1 <= n_best <= options["num_beams"]:
             raise ValueError(
                 f"`n_best` is {n_best}, but must be between 1 and `num_beams`, which is {options['num_beams']}."
             )
         options["num_return_sequences"] = n_best
-        results: list[list[Translation]] = [[] for _ in texts]
-        rows = [
-            (index, ids)
-            for index, (text, ids) in enumerate(zip(texts, self.encode(texts)))
-            if has_text(text, self.tokenizer, ids)
-        ]
-        rows.sort(key=lambda row: len(row[1]))
-        if progress is not None:
-            progress(len(texts) - len(rows))
+        ids = self.encode(texts)
+        lengths = [len(row) if has_text(text, self.tokenizer, row) else 0 for text, row in zip(texts, ids)]
+
+        def translate_rows(rows: list[int]) -> Iterator[list[Translation]]:
+            return self.translate_batch(self.pad([ids[row] for row in rows]), alignments, options)
+
         with eval_mode(self.model), torch.no_grad():
-            for start in range(0, len(rows), self.batch_size):
-                chunk = rows[start : start + self.batch_size]
-                batch = self.pad([ids for _, ids in chunk])
-                for (index, _), translations in zip(chunk, self.translate_batch(batch, alignments, options)):
-                    results[index] = translations
-                if progress is not None:
-                    progress(len(chunk))
-        return results
+            return translate_by_length(lengths, self.batch_size, translate_rows, progress)
+
+    @property
+    def length_penalty(self) -> float:
+        """The exponent of the length by which scores are divided; 1 by default, as in `generate`."""
+        penalty = self.model.generation_config.length_penalty
+        return 1.0 if penalty is None else penalty
 
     def encode(self, texts: list[str]) -> list[list[int]]:
         """Returns the ids of each text, cut to `max_source_length`, and warns of texts that were cut."""
@@ -237,8 +231,7 @@ class Translator:
             texts (`list[str]`): the sources, best in order of length.
             sequences (`torch.Tensor` of shape `(B, 1 + T)`): the start token and the target of each, padded.
         """
-        penalty = self.model.generation_config.length_penalty
-        options = {"length_penalty": 1.0 if penalty is None else penalty}
+        options = {"length_penalty": self.length_penalty}
         ids = self.encode(texts)
         translations: list[Translation] = []
         with eval_mode(self.model), torch.no_grad():
@@ -254,6 +247,33 @@ class Translator:
         return batch.to(self.model.device)
 
 
+def translate_by_length(
+    lengths: list[int],
+    batch_size: int,
+    translate: Callable[[list[int]], Iterable[list[Translation]]],
+    progress: Callable[[int], object] | None,
+) -> list[list[Translation]]:
+    """
+    Translates texts in batches of similar length.
+
+    Args:
+        lengths (`list[int]`): of each text; 0 for one without content, which has no translation.
+        translate (`Callable`): returns the translations of the texts with these indices.
+        progress (`Callable`, *optional*): called with the number of texts translated since the last call.
+    """
+    results: list[list[Translation]] = [[] for _ in lengths]
+    rows = sorted((row for row, length in enumerate(lengths) if length), key=lengths.__getitem__)
+    if progress is not None:
+        progress(len(lengths) - len(rows))
+    for start in range(0, len(rows), batch_size):
+        chunk = rows[start : start + batch_size]
+        for row, translations in zip(chunk, translate(chunk)):
+            results[row] = translations
+        if progress is not None:
+            progress(len(chunk))
+    return results
+
+
 def target_lengths(targets: torch.Tensor, eos_token_ids: torch.Tensor) -> torch.Tensor:
     """Targets, (B, T), to their lengths, (B), the first end of sequence included."""
     is_end = torch.isin(targets, eos_token_ids)
@@ -262,7 +282,7 @@ def target_lengths(targets: torch.Tensor, eos_token_ids: torch.Tensor) -> torch.
 
 def load_tokenizers(name: str, **kwargs: Any) -> tuple[PreTrainedTokenizerBase, PreTrainedTokenizerBase | None]:
     """Returns the source's tokenizer, and the target's where the target has its own vocabulary."""
-    has_target = getattr(load_config(name, **kwargs), "encoder_vocab_size", None) is not None
+    has_target = has_target_vocabulary(load_config(name, **kwargs))
     target = load_tokenizer(name, subfolder=TARGET_TOKENIZER, **kwargs) if has_target else None
     return load_tokenizer(name, **kwargs), target
 

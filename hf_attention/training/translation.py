@@ -28,7 +28,7 @@ from ..data.tokenizer import train_tokenizer, warn_of_lost_texts
 from ..hub.folder import TARGET_TOKENIZER
 from ..hub.translation_card import TranslationCardFacts, write_translation_card
 from ..interpret.alignments import align, has_text
-from ..interpret.model_loading import load_model, load_tokenizer
+from ..interpret.model_loading import has_target_vocabulary, load_model, load_tokenizer
 from ..interpret.translation_pipeline import TranslationWithAlignmentPipeline
 from ..models.bahdanau import BahdanauConfig
 from ..prediction.translator import Translator
@@ -103,7 +103,7 @@ def make_tokenizers(
             revision=model_args.model_revision,
             trust_remote_code=model_args.trust_remote_code,
         )
-        if getattr(config, "encoder_vocab_size", None) is None:
+        if not has_target_vocabulary(config):
             return tokenizer, None
         try:
             return tokenizer, load_tokenizer(name, subfolder=TARGET_TOKENIZER, **options)
