@@ -27,7 +27,7 @@ INTERVALS = {
         "num_train_epochs warmup_steps weight_decay adam_epsilon max_grad_norm neftune_noise_alpha eval_delay "
         "crop_padding randaugment_std mixup_alpha cutmix_alpha mix_epochs"
     ),
-    "(0, inf)": "logging_steps eval_steps save_steps image_std",
+    "(0, inf)": "logging_steps eval_steps save_steps image_std time_limit",
     "[-1, inf)": "max_steps local_rank",
     "[0, 100]": "learning_rate randaugment_ops",
     "(0, 10)": "randaugment_magnitude",

@@ -303,6 +303,16 @@ class RunArguments(TrainingArguments):
     early_stopping_patience: int | None = field(
         default=None, metadata={"help": "Stop after this many evaluations without a better metric."}
     )
+    time_limit: float | None = field(
+        default=None,
+        metadata={
+            "help": "End training after this many seconds, with the learning rate run down by then. The default of "
+            "`num_train_epochs` is 100 then."
+        },
+    )
+    ema_decay: float | None = field(
+        default=None, metadata={"help": "Evaluate and save a moving average of the weights, with this decay a step."}
+    )
     resume_from_checkpoint: str | None = field(
         default=None,
         metadata={
@@ -339,6 +349,8 @@ class RunArguments(TrainingArguments):
             # transformers requires it on a CPU for bf16, and for several processes, which would not know of each other
             self.use_cpu = self.use_cpu or self.bf16 or dist.is_torchelastic_launched()
         self.join_processes()
+        if self.time_limit is not None and self.num_train_epochs == TrainingArguments.num_train_epochs:
+            self.num_train_epochs = 100.0
         if self.early_stopping_patience is not None:
             self.metric_for_best_model = self.metric_for_best_model or "loss"
         super().__post_init__()
@@ -425,9 +437,6 @@ class ImageTrainingArguments(RunArguments):
 
     default_run_name: ClassVar[str] = "image-classification"
 
-    ema_decay: float | None = field(
-        default=None, metadata={"help": "Evaluate and save a moving average of the weights, with this decay a step."}
-    )
     remove_unused_columns: bool = field(
         default=False, metadata={"help": "Whether to drop columns before images are read."}
     )

@@ -303,6 +303,7 @@ def train_image_classification(
         augmentation=augmentation,
         mix_epochs=data_args.mix_epochs,
         ema_decay=training_args.ema_decay if training_args.do_train else None,
+        time_limit=training_args.time_limit,
         stream_transform=transforms["train"],
     )
     if training_args.early_stopping_patience is not None:

@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
@@ -16,12 +17,13 @@ from torch.utils.data import DataLoader, RandomSampler
 from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainerState
 from transformers.trainer import TRAINING_ARGS_NAME
 from transformers.trainer_pt_utils import LengthGroupedSampler
-from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, HubStrategy, TrainOutput
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, EvalLoopOutput, HubStrategy, TrainOutput
 from transformers.utils import logging
 
 from ..hub.folder import load_json, write_text
 from ..hub.publish import list_files
 from ..hub.uploads import check_uploads
+from .averaged_weights import AveragedWeights
 from .checkpoints import begin_checkpoint, check_files, last_complete, read_state, remove_oldest, write_file_list
 from .epoch_sampler import EpochSampler
 from .interruption import IgnoreSignals, Interruption, Stopped, catch_signals, say
@@ -29,6 +31,7 @@ from .run_checks import FiniteCallback, check_weights_finite
 from .run_totals import RunTotals
 from .sharding import check_sharding, own_class
 from .streams import StreamedBatches
+from .time_limit import TimeLimit
 
 
 logger = logging.get_logger(__name__)
@@ -84,6 +87,10 @@ class RecipeTrainer(Trainer):
 
     Args:
         stream_transform (`Callable`, *optional*): `transform` of [`StreamedBatches`].
+        ema_decay (`float`, *optional*):
+            Decay per step of an exponential moving average of the weights. The average is evaluated, and it is in the
+            model when training ends. Checkpoints hold it in addition to the weights.
+        time_limit (`float`, *optional*): seconds after which training ends, as in [`TimeLimit`].
         kwargs: of `Trainer`.
     """
 
@@ -100,6 +107,8 @@ class RecipeTrainer(Trainer):
         *args,
         callbacks: list[TrainerCallback] | None = None,
         stream_transform: Callable[[dict], dict] | None = None,
+        ema_decay: float | None = None,
+        time_limit: float | None = None,
         **kwargs,
     ) -> None:
         self.data_wait = DataWaitCallback()
@@ -107,6 +116,12 @@ class RecipeTrainer(Trainer):
         self.totals = RunTotals(self)
         super().__init__(*args, callbacks=[self.data_wait, self.totals, *(callbacks or [])], **kwargs)
         check_sharding(self)
+        self.average = None if ema_decay is None else AveragedWeights(self, ema_decay)
+        if self.average is not None:
+            self.add_callback(self.average)
+        self.time_limit = None if time_limit is None else TimeLimit(self, time_limit)
+        if self.time_limit is not None:
+            self.add_callback(self.time_limit)
         self.add_callback(FiniteCallback(self))  # the last, since another may ask for a checkpoint
 
     def train(self, resume_from_checkpoint: str | bool | None = None, *args, **kwargs) -> TrainOutput:
@@ -117,9 +132,33 @@ class RecipeTrainer(Trainer):
         if self.checkpoint is not None:
             state = read_state(self.checkpoint)
             self.first_step, self.has_stopped = state.global_step, self.restore_patience(state)
+            if self.time_limit is not None:
+                self.has_stopped |= self.totals.read(state).get("runtime", 0) >= self.time_limit.seconds
         self.is_saving, self.saved_step, self.last_step = False, -1, -1
         with catch_signals(is_training=True) as self.interruption:
-            return self.totals.complete(super().train(resume_from_checkpoint, *args, **kwargs))
+            output = super().train(resume_from_checkpoint, *args, **kwargs)
+        if self.average is not None:
+            self.average.finish()
+        return self.totals.complete(output)
+
+    def create_scheduler(self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None):
+        is_new = self.lr_scheduler is None
+        scheduler = super().create_scheduler(num_training_steps, optimizer)
+        if self.time_limit is not None and is_new:
+            self.time_limit.limit_schedule(scheduler, num_training_steps)
+        return scheduler
+
+    def evaluation_loop(self, *args, **kwargs) -> EvalLoopOutput:
+        with self.average.applied() if self.average is not None else nullcontext():
+            return super().evaluation_loop(*args, **kwargs)
+
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """
+        Saves the average too. A checkpoint without it has no trainer state yet, so it is not taken for a complete one.
+        """
+        super().save_model(output_dir, _internal_call)
+        if self.average is not None and self.args.should_save:
+            self.average.save(output_dir or str(self.args.output_dir))
 
     def _maybe_log_save_evaluate(self, tr_loss, grad_norm, model, trial, *args, **kwargs) -> None:
         """

@@ -7,7 +7,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from transformers import TrainerCallback
+from transformers import TrainerCallback, TrainerState
 from transformers.trainer_utils import TrainOutput
 
 
@@ -31,10 +31,21 @@ class RunTotals(TrainerCallback):
         self.begin = 0.0
 
     def on_train_begin(self, args, state, control, **kwargs) -> None:
-        self.earlier = dict((state.stateful_callbacks or {}).get(KEY, {}))
+        self.earlier = self.read(state)
         self.begin = time.perf_counter()
         data_wait = self.trainer.data_wait
         data_wait.waited, data_wait.worked = self.earlier.get("waited", 0.0), self.earlier.get("worked", 0.0)
+
+    @staticmethod
+    def read(state: TrainerState) -> dict[str, float]:
+        """Returns the sums of a checkpoint with this state."""
+        saved: dict = state.stateful_callbacks or {}  # ty: ignore[invalid-assignment]  # a list only when it is made
+        return dict(saved.get(KEY, {}))
+
+    @property
+    def runtime(self) -> float:
+        """Seconds of training, up to now."""
+        return self.earlier.get("runtime", 0.0) + time.perf_counter() - self.begin
 
     def store(self) -> None:
         """Puts the sums up to now into the trainer's state, which is about to be saved."""
@@ -42,7 +53,7 @@ class RunTotals(TrainerCallback):
         if trainer.first_step and not self.earlier:  # of a checkpoint without sums: they stay unknown
             return
         sums = {
-            "runtime": self.earlier.get("runtime", 0.0) + time.perf_counter() - self.begin,
+            "runtime": self.runtime,
             "loss": self.earlier.get("loss", 0.0) + trainer._total_loss_scalar + trainer._tr_loss.item(),
             "waited": trainer.data_wait.waited,
             "worked": trainer.data_wait.worked,

@@ -60,9 +60,12 @@ def make_trainer(folder, reader, **options):
     data = [{"input_ids": row, "attention_mask": [1] * 4, "labels": row} for row in rows]
     options = {"predict_with_generate": True, "max_steps": 160, "learning_rate": 2e-2, "logging_steps": 40} | options
     options |= {"output_dir": str(folder), "report_to": "none", "use_cpu": True, "disable_tqdm": True}
+    ema_decay = options.pop("ema_decay", None)
     arguments = Seq2SeqTrainingArguments(per_device_train_batch_size=32, save_strategy="no", **options)
     collator = DataCollatorForSeq2Seq(reader, model=model)
-    return TranslationTrainer(model, arguments, train_dataset=data, eval_dataset=data[:24], data_collator=collator)
+    return TranslationTrainer(
+        model, arguments, train_dataset=data, eval_dataset=data[:24], data_collator=collator, ema_decay=ema_decay
+    )
 
 
 @pytest.mark.parametrize("num_beams", [1, 3])
@@ -130,3 +133,16 @@ def test_training_goes_on_in_mixed_precision_after_an_evaluation(reader, tmp_pat
         states.append(copy.deepcopy(trainer.model.state_dict()))
     for name, value in states[0].items():
         assert torch.equal(value, states[1][name]), name
+
+
+def test_the_averaged_weights_are_evaluated_and_saved(reader, tmp_path):
+    """The average is what generates, and what is left in the model; tied weights stay one."""
+    trainer = make_trainer(tmp_path, reader, max_steps=40, ema_decay=0.9)
+    trainer.train()
+    averaged = copy.deepcopy(trainer.model.state_dict())
+    plain = make_trainer(tmp_path, reader, max_steps=40)
+    plain.train()
+    assert not torch.equal(averaged["lm_head.weight"], plain.model.state_dict()["lm_head.weight"])
+    trainer.save_model(str(tmp_path / "saved"))
+    saved = BahdanauForConditionalGeneration.from_pretrained(tmp_path / "saved")
+    torch.testing.assert_close(dict(saved.state_dict()), dict(averaged), rtol=0, atol=0)

@@ -98,6 +98,7 @@ def main(folder: Path) -> None:
     run("evaluated dates", [*PAIRS, *evaluation, str(MODELS / "bahdanau-dates")])
     run("evaluated digits", [*IMAGES[:-1], *evaluation, str(MODELS / "compact-vit-digits")])
     few = ["--max_steps", "2", "--ema_decay", "0.5", "--mixup_alpha", "0.2", "--gradient_accumulation_steps", "2"]
+    few += ["--time_limit", "3600"]
     for family, sizes in FAMILIES.items():
         run(family, [*IMAGES, sizes, "--model_type", family, "--max_train_samples", "64", *few])
     if dist.is_initialized():
