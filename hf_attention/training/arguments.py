@@ -394,6 +394,12 @@ class RunArguments(TrainingArguments):
         if is_gloo and dist.is_torchelastic_launched() and not dist.is_initialized():
             dist.init_process_group("gloo", timeout=timedelta(seconds=self.ddp_timeout))
 
+    @property
+    def device(self) -> torch.device:
+        """The device of this process. torch restores no checkpoint to `cpu:0`, which is accelerate's name of a CPU."""
+        device = super().device
+        return torch.device("cpu") if device.type == "cpu" else device
+
     def check_best_metric(self, names: Iterable[str]) -> None:
         """Raises `ValueError` if `metric_for_best_model` is not `loss` or among the metrics of an evaluation."""
         known = ["loss", *names]

@@ -93,6 +93,11 @@ def test_every_family_trains_in_two_processes(runs, folder, family):
     assert "4 x 2 x 2 processes" in (folder / "2" / family / "README.md").read_text()
 
 
+@pytest.mark.parametrize("world", [1, 2])
+def test_a_cpu_has_the_name_that_torch_loads_checkpoints_to(runs, world):
+    assert {process["resumed"]["device"] for process in runs[world]} <= {"cpu", "cuda:0", "cuda:1"}
+
+
 def test_a_lost_process_is_waited_for_no_longer_than_ddp_timeout(runs):
     assert [process["timeout"] for process in runs[2]] == [77, 77]
 

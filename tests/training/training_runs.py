@@ -72,8 +72,8 @@ def main(folder: Path) -> None:
         if "--image_mean" in arguments:
             recipe, kinds = train_image_classification, IMAGE_ARGUMENTS
         steps.clear()
-        results = recipe(*parse(kinds, [*arguments, "--output_dir", str(out / (output_dir or name))]))
-        runs[name] = {"steps": steps.copy(), "results": results}
+        parts = parse(kinds, [*arguments, "--output_dir", str(out / (output_dir or name))])
+        runs[name] = {"results": recipe(*parts), "steps": steps.copy(), "device": str(parts[-1].device)}
 
     streamed = ["--streaming", "true", "--max_steps", "12", "--save_steps", "7"]
     files = [str(folder / f"{name}.csv") for name in ("a", "b", "c")]
