@@ -72,7 +72,7 @@ def test_a_packaged_recipe_is_found_by_name(wheel, tmp_path):
     )
     run = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, cwd=tmp_path)
     assert run.returncode == 1
-    assert "train_translation.py: 'nothing' is not a YAML or JSON file, nor one of the recipes dates" in run.stderr
+    assert "train_translation.py: 'nothing' is not a YAML or JSON file, nor one of the recipes char" in run.stderr
 
 
 def test_the_scripts_are_a_package(wheel):

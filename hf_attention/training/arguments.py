@@ -9,7 +9,7 @@ import os
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from datetime import timedelta
 from pathlib import Path
@@ -421,6 +421,8 @@ class TranslationTrainingArguments(RunArguments, Seq2SeqTrainingArguments):
 
     default_run_name: ClassVar[str] = "translation"
 
+    per_device_train_batch_size: int = field(default=64, metadata={"help": "Batch size per device in training."})
+    per_device_eval_batch_size: int = field(default=128, metadata={"help": "Batch size per device in evaluation."})
     predict_with_generate: bool = field(default=True, metadata={"help": "Whether to generate in evaluation."})
     generation_num_beams: int | None = field(
         default=1, metadata={"help": "Beams of evaluations on the validation split; the test has `num_beams`."}
@@ -486,7 +488,10 @@ class Parser(HfArgumentParser):
 
 
 def parse(
-    dataclass_types: Sequence[type[Arguments]], arguments: list[str] | None = None, recipes: Path | None = None
+    dataclass_types: Sequence[type[Arguments]],
+    arguments: list[str] | None = None,
+    recipes: Path | None = None,
+    default_recipe: Callable[..., str | None] | None = None,
 ) -> tuple:
     """
     Parses a command line whose first argument may be a recipe. Options after it replace the recipe's.
@@ -495,6 +500,8 @@ def parse(
         dataclass_types (`Sequence[type]`): the dataclasses to fill.
         arguments (`list[str]`, *optional*): the command line; defaults to the program's.
         recipes (`Path`, *optional*): a folder whose recipes can be named without folder and suffix.
+        default_recipe (`Callable`, *optional*):
+            Returns the name of a recipe, or `None`, for the parsed options of a command line that names none.
 
     Returns:
         `tuple`: an instance of each dataclass.
@@ -504,8 +511,9 @@ def parse(
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     known = {item.name for dataclass_type in dataclass_types for item in fields(dataclass_type) if item.init}
+    is_recipe_named = bool(arguments) and not arguments[0].startswith("-")
     parser = Parser(dataclass_types)  # ty: ignore[invalid-argument-type]  # it takes any dataclasses
-    if arguments and not arguments[0].startswith("-"):
+    if is_recipe_named:
         file = find_recipe(arguments[0], recipes, known)
         options = read_recipe(file)
         if unknown := sorted({str(name) for name in options} - known):
@@ -528,6 +536,11 @@ def parse(
     unknown = parts.pop()
     if unknown:
         raise ValueError(f"Unknown arguments: {suggest(unknown, {f'--{name}' for name in known})}.")
+    if default_recipe is not None and not is_recipe_named and (name := default_recipe(*parts)) is not None:
+        if os.environ.get("RANK", "0") == "0":
+            options = read_recipe(find_recipe(name, recipes, known)).items()
+            print(f"Recipe `{name}`: {', '.join(f'{option} {value}' for option, value in options)}", flush=True)
+        return parse(dataclass_types, [name, *arguments], recipes)
     return tuple(parts)
 
 
