@@ -72,7 +72,7 @@ CONFIG = "AutoConfig.for_model('bahdanau', vocab_size=9, embedding_size=4, hidde
     [
         "import hf_attention",
         "from transformers import AutoModelForSeq2SeqLM; import hf_attention; import hf_attention",
-        "from hf_attention.models.bahdanau.layers_bahdanau import BahdanauAttention",
+        "from hf_attention.models.bahdanau.attention_bahdanau import BahdanauAttention",
         "import importlib, hf_attention; importlib.reload(hf_attention)",
     ],
 )

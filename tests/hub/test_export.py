@@ -45,8 +45,9 @@ LUONG = {"attention_type": "general", "attention_query": "current", "input_feedi
         {"cell_type": "rnn", "attention_type": "none", "bidirectional": False},
         {"cell_type": "lstm", "decoder_layers": 2, **LUONG},
         {"attention_type": "scaled_dot", "attention_query": "current", "readout_type": "linear", "reset_after": False},
+        {"num_attention_heads": 2, "attention_function": "entmax15"},
     ],
-    ids=["gru", "2014", "rnn", "luong", "2014-current"],
+    ids=["gru", "2014", "rnn", "luong", "2014-current", "heads-entmax15"],
 )
 def test_greedy_output_and_logits_equal_pytorchs(options, tmp_path):
     model = make_recurrent_model(tmp_path, **options)

@@ -138,6 +138,12 @@ class BahdanauConfig(PreTrainedConfig):
         attention_type (`str`, *optional*, defaults to `"additive"`):
             Score: `"additive"` (Bahdanau), `"dot"`, `"scaled_dot"`, `"general"` (Luong), or `"none"`, the plain
             encoder-decoder whose context is the encoder's final state at every step.
+        num_attention_heads (`int`, *optional*, defaults to 1):
+            Heads of the additive attention: each has `attention_size / num_attention_heads` units of the alignment
+            layer and its own part of the context (Vaswani et al. 2017, section 3.2.2).
+        attention_function (`str`, *optional*, defaults to `"softmax"`):
+            From scores to weights: `"softmax"`; or a function that gives many annotations a weight of exactly 0,
+            `"sparsemax"` (Martins & Astudillo 2016) or, less sparse, `"entmax15"` (Peters et al. 2019).
         attention_query (`str`, *optional*, defaults to `"previous"`):
             `"previous"`: attend with s_{i-1}, then step (Bahdanau). `"current"`: step, then attend with s_i (Luong).
         input_feeding (`bool`, *optional*, defaults to `False`):
@@ -204,6 +210,8 @@ class BahdanauConfig(PreTrainedConfig):
     cell_type: Literal["gru", "lstm", "rnn"] = "gru"
     reset_after: bool = True
     attention_type: Literal["additive", "dot", "scaled_dot", "general", "none"] = "additive"
+    num_attention_heads: int = 1
+    attention_function: Literal["softmax", "sparsemax", "entmax15"] = "softmax"
     attention_query: Literal["previous", "current"] = "previous"
     input_feeding: bool = False
     readout_type: Literal["maxout", "tanh", "linear"] = "maxout"
@@ -242,6 +250,7 @@ class BahdanauConfig(PreTrainedConfig):
         """Part of `@strict`-powered validation. Raises `ValueError` where options do not fit each other."""
         sizes = ("vocab_size", "encoder_vocab_size", "embedding_size", "hidden_size", "encoder_hidden_size")
         check_range(self, (*sizes, "attention_size", "maxout_size"), 1, MAX_SIZE)
+        check_range(self, ("num_attention_heads",), 1, MAX_SIZE)
         check_range(self, ("encoder_layers", "decoder_layers"), 1, MAX_LAYERS)
         check_range(self, ("initializer_range", "attention_initializer_range"), 0, MAX_SIZE)
         if not self.is_encoder_decoder:
@@ -255,6 +264,21 @@ class BahdanauConfig(PreTrainedConfig):
                 f"({self.encoder_output_size}, from `encoder_hidden_size={self.encoder_hidden_size}`"
                 f"{' in two directions' if self.bidirectional else ''}) must be of `hidden_size` "
                 f"({self.hidden_size}). Change `encoder_hidden_size`, or take `attention_type='general'`."
+            )
+        heads = self.num_attention_heads
+        if heads > 1 and self.attention_type != "additive":
+            raise ValueError(
+                f"`num_attention_heads={heads}` needs `attention_type='additive'`, got {self.attention_type!r}."
+            )
+        for name in ("attention_size", "encoder_output_size"):
+            if getattr(self, name) % heads:
+                origin = "" if name == "attention_size" else ", the encoder's states of all directions"
+                raise ValueError(
+                    f"`num_attention_heads` ({heads}) must divide `{name}` ({getattr(self, name)}{origin})."
+                )
+        if self.attention_function != "softmax" and self.attention_type == "none":
+            raise ValueError(
+                f"`attention_function={self.attention_function!r}` has no effect with `attention_type='none'`."
             )
         if self.input_feeding and (self.attention_query != "current" or self.readout_type == "linear"):
             raise ValueError(

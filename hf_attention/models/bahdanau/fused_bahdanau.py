@@ -16,8 +16,9 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
+from .attention_bahdanau import BahdanauLinear
 from .configuration_bahdanau import BahdanauConfig
-from .layers_bahdanau import BahdanauDecoderLayer, BahdanauLinear
+from .layers_bahdanau import BahdanauDecoderLayer
 
 
 MAX_EXPONENT = 40.0  # of |W_a s| and |U_a h|, far beyond trained values, so that exp(2 x) is finite
@@ -48,11 +49,11 @@ class BahdanauFusedDecoderLayer(BahdanauDecoderLayer):
 
 def supports(layer: BahdanauDecoderLayer, inputs: torch.Tensor, mask: torch.Tensor | None) -> bool:
     """
-    Whether [`run`] computes what the layer's plain loop does: a cuDNN-style GRU under additive attention over more
-    than one step, without a mask of the target, its parts unmodified (no LoRA, no hooks, no quantised weights), and
-    not while a graph is exported.
+    Whether [`run`] computes what the layer's plain loop does: a cuDNN-style GRU under additive attention (one head and
+    softmax) over more than one step, without a mask of the target, its parts unmodified (no LoRA, no hooks, no
+    quantised weights), and not while a graph is exported.
     """
-    if mask is not None or layer.attention.attention_type != "additive":
+    if mask is not None or not layer.attention.is_bahdanaus:
         return False
     if layer.cell.cell_type != "gru" or layer.cell.reset_before:
         return False
@@ -109,7 +110,7 @@ def run(
     )
     states, contexts, weights = (unpack(output, packed, length) for output in outputs)
     last = states[torch.arange(batch_size, device=states.device), (lengths - 1).to(states.device)]
-    return states, last, contexts, weights
+    return states, last, contexts, weights.unsqueeze(2)
 
 
 def without_padding(function: Callable, lengths: torch.Tensor, *sequences: torch.Tensor) -> torch.Tensor:

@@ -287,7 +287,7 @@ def can_fuse_step(model: "BahdanauForConditionalGeneration") -> bool:
     layer, readout = decoder.layers[0], decoder.readout
     if not isinstance(layer, BahdanauDecoderLayer) or config.decoder_layers > 1 or config.readout_type != "maxout":
         return False
-    if config.cell_type != "gru" or not config.reset_after or config.attention_type != "additive":
+    if config.cell_type != "gru" or not config.reset_after or not layer.attention.is_bahdanaus:
         return False
     if type(decoder.embed_tokens) is not nn.Embedding or not is_plain(decoder.embed_tokens.weight):
         return False

@@ -1,14 +1,13 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
 """
-The layers of the Bahdanau model: recurrent units, attention over the annotations, readout, and the order of padding.
+The layers of the Bahdanau model: recurrent units, readout, and the order of padding.
 
 Equation numbers and symbols are those of Bahdanau et al. 2014 (arXiv 1409.0473), appendix A, unless another paper is
 named. Shapes: B batch, S source length, T target length, E embedding, H decoder state, A alignment layer, D annotation
 (the encoder's states of all directions), R readout.
 """
 
-import math
 from contextlib import nullcontext
 from typing import NamedTuple
 
@@ -16,22 +15,8 @@ import torch
 from torch import nn
 from transformers.modeling_layers import GradientCheckpointingLayer
 
+from .attention_bahdanau import BahdanauAttention, BahdanauLinear
 from .configuration_bahdanau import BahdanauConfig
-
-
-class BahdanauLinear(nn.Linear):
-    """
-    An `nn.Linear` tagged with its role, which selects its initial distribution: `gates` W, `recurrent` U, `alignment`
-    W_a and U_a, `score` v_a. (transformers initialises custom code leaf by leaf.)
-    """
-
-    def __init__(self, in_features: int, out_features: int, bias: bool, init_role: str):
-        super().__init__(in_features, out_features, bias=bias)
-        self.init_role = init_role
-
-
-class BahdanauKeyProjection(BahdanauLinear):
-    """U_a, or W_a of `general` scores. It is called outside its layer, so FSDP shards it as a unit of its own."""
 
 
 class BahdanauCell(nn.Module):
@@ -142,68 +127,6 @@ class BahdanauRNN(nn.Module):
             return outputs, state.squeeze(0)
 
 
-class BahdanauAttention(nn.Module):
-    """
-    Attention(q, K, V) over the annotations of one source, one head.
-
-    Scores: `additive` v_a^T tanh(W_a s + U_a h_j) (appendix A.1.2); `dot` s^T h_j and `general` s^T W_a h_j (Luong et
-    al. 2015, equation 8); `scaled_dot` s^T h_j / sqrt(H) (Vaswani et al. 2017, equation 1).
-    """
-
-    def __init__(self, config: BahdanauConfig):
-        super().__init__()
-        self.attention_type = config.attention_type
-        if config.attention_type == "additive":
-            self.query_proj = BahdanauLinear(config.hidden_size, config.attention_size, config.use_bias, "alignment")
-            self.key_proj = BahdanauKeyProjection(
-                config.encoder_output_size, config.attention_size, False, "alignment"
-            )
-            self.score = BahdanauLinear(config.attention_size, 1, False, "score")
-        elif config.attention_type == "general":
-            self.key_proj = BahdanauKeyProjection(config.encoder_output_size, config.hidden_size, False, "alignment")
-
-    def project_keys(self, annotations: torch.Tensor) -> torch.Tensor:
-        """The part of the scores that all target steps share: `(B, S, D)` to `(B, S, A)` (or `(B, S, H)`)."""
-        return self.key_proj(annotations) if self.attention_type in ("additive", "general") else annotations
-
-    def forward(
-        self,
-        query: torch.Tensor,
-        keys: torch.Tensor,
-        values: torch.Tensor,
-        attention_mask: torch.Tensor | None = None,
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """
-        Args:
-            query (`torch.Tensor` of shape `(B, T, H)`): decoder states s.
-            keys (`torch.Tensor` of shape `(B, S, A)`): from [`~BahdanauAttention.project_keys`].
-            values (`torch.Tensor` of shape `(B, S, D)`): annotations h_j.
-            attention_mask (`torch.Tensor` of shape `(B, S)`, *optional*):
-                1 for tokens, 0 for padding. A row that holds only padding gets uniform attention.
-
-        Several targets may share one source: the queries' batch is then a multiple of the keys'.
-
-        Returns:
-            The contexts c_i, `(B, T, D)`, and the weights alpha_ij, `(B, T, S)`.
-        """
-        targets, length, _ = query.shape
-        query = query.reshape(keys.shape[0], -1, query.shape[-1])
-        if self.attention_type == "additive":
-            query = self.query_proj(query)  # (B, T, A)
-            hidden = torch.tanh(query.unsqueeze(2) + keys.unsqueeze(1))  # (B, T, S, A)
-            # quantised linear maps may expect a matrix
-            scores = self.score(hidden.flatten(0, 2)).view(hidden.shape[:-1])  # (B, T, S)
-        else:
-            scores = query @ keys.transpose(1, 2)  # (B, T, S)
-            if self.attention_type == "scaled_dot":
-                scores = scores / math.sqrt(query.shape[-1])
-        if attention_mask is not None:
-            scores = scores.masked_fill(attention_mask[:, None] == 0, torch.finfo(scores.dtype).min)
-        precision = torch.promote_types(scores.dtype, torch.float32)
-        weights = nn.functional.softmax(scores, dim=-1, dtype=precision).to(values.dtype)
-        return (weights @ values).view(targets, length, -1), weights.view(targets, length, -1)
-
-
 class BahdanauReadout(nn.Module):
     """
     The input of the output projection.
@@ -295,7 +218,7 @@ class BahdanauDecoderLayer(GradientCheckpointingLayer):
 
         Returns:
             The states s_i, `(B, T, H)`; the last state, `(B, state_size)`; the contexts c_i, `(B, T, D)`; and the
-            weights alpha_ij, `(B, T, S)`.
+            weights alpha_ij of each head, `(B, T, heads, S)`.
         """
         gates = self.input_proj(inputs)  # (B, T, gates * H)
         states, contexts, weights = [], [], []
@@ -345,4 +268,4 @@ def invert_permutation(order: torch.Tensor) -> torch.Tensor:
     return torch.zeros_like(order).scatter(1, order, positions)
 
 
-__all__ = ["BahdanauAttention"]
+__all__ = ["BahdanauDecoderLayer", "BahdanauEncoderLayer", "BahdanauReadout"]

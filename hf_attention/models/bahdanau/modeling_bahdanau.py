@@ -23,6 +23,7 @@ from transformers.modeling_outputs import (
 from transformers.processing_utils import Unpack
 from transformers.utils import TransformersKwargs, can_return_tuple
 
+from .attention_bahdanau import BahdanauAttention, BahdanauLinear
 from .cache_bahdanau import CACHE_NAME, BahdanauCache
 from .configuration_bahdanau import BahdanauConfig
 from .fused_bahdanau import (
@@ -34,10 +35,8 @@ from .fused_bahdanau import (
 )
 from .generation_bahdanau import BahdanauGenerationMixin
 from .layers_bahdanau import (
-    BahdanauAttention,
     BahdanauDecoderLayer,
     BahdanauEncoderLayer,
-    BahdanauLinear,
     BahdanauReadout,
     BahdanauRNN,
     EncoderMemory,
@@ -208,7 +207,7 @@ class DecoderStates(NamedTuple):
 
     hidden_states: list[torch.Tensor]  # of each layer, (B, T, H)
     last_states: list[torch.Tensor]  # of each layer, (B, state), and with input feeding the last readout
-    weights: torch.Tensor | None  # alpha_ij, (B, T, S)
+    weights: torch.Tensor | None  # alpha_ij, (B, T, heads, S)
     readout: torch.Tensor  # t_i, (B, T, R)
 
 
@@ -347,7 +346,7 @@ class BahdanauDecoder(BahdanauPreTrainedModel):
             last_hidden_state=readout,
             **{CACHE_NAME: cache if use_cache else None},  # ty: ignore[invalid-argument-type] (a name that varies)
             hidden_states=(embeds, *hidden_states) if output_hidden_states else None,
-            cross_attentions=(weights.unsqueeze(1),) if output_attentions and weights is not None else None,
+            cross_attentions=(weights.transpose(1, 2),) if output_attentions and weights is not None else None,
         )
 
     def initial_states(self, final_states: torch.Tensor) -> tuple[torch.Tensor, ...]:
@@ -484,8 +483,8 @@ class BahdanauModel(BahdanauPreTrainedModel):
             The number of tokens of each target whose outputs are needed, at least 1.
 
         Returns a `Seq2SeqModelOutput` whose `last_hidden_state` is the readout t_i, `(batch_size, target_length,
-        readout_size)`, and whose `cross_attentions` hold alpha_ij, `(batch_size, 1, target_length, source_length)`,
-        for the one attention of the model.
+        readout_size)`, and whose `cross_attentions` hold alpha_ij, `(batch_size, num_attention_heads, target_length,
+        source_length)`, for the one attention of the model.
         """
         use_cache = use_cache if use_cache is not None else self.config.use_cache
         if encoder_outputs is None:

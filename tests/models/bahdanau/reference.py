@@ -78,20 +78,38 @@ class Reference:
             states = [torch.cat([outputs[position] for outputs in directions]) for position in range(len(ids))]
         return states
 
+    def distribute(self, scores):
+        """Weights that sum to 1: softmax, or alpha-entmax, whose threshold is found by bisection."""
+        if self.config.attention_function == "softmax":
+            exponentials = [math.exp(score) for score in scores]
+            return [exponential / sum(exponentials) for exponential in exponentials]
+        alpha = {"sparsemax": 2.0, "entmax15": 1.5}[self.config.attention_function]
+        scores = [float(score) * (alpha - 1) for score in scores]
+        low, high = max(scores) - 1, max(scores)
+        for _ in range(100):
+            tau = (low + high) / 2
+            weights = [max(score - tau, 0) ** (1 / (alpha - 1)) for score in scores]
+            low, high = (tau, high) if sum(weights) > 1 else (low, tau)
+        return weights
+
     def attend(self, name, s, annotations):
-        kind, scores = self.config.attention_type, []
+        """The context, and the weights of each head (of the one head, if there is one)."""
+        kind, heads, scores = self.config.attention_type, self.config.num_attention_heads, []
         for h in annotations:
             if kind == "additive":
                 hidden = torch.tanh(self.linear(f"{name}.query_proj", s) + self.linear(f"{name}.key_proj", h))
-                scores.append(self.linear(f"{name}.score", hidden)[0])
+                rows = zip(self.parameters[f"{name}.score.weight"], hidden.chunk(heads))
+                scores.append([(row * part).sum() for row, part in rows])
             elif kind == "general":
-                scores.append((s * self.linear(f"{name}.key_proj", h)).sum())
+                scores.append([(s * self.linear(f"{name}.key_proj", h)).sum()])
             else:
-                scores.append((s * h).sum() / (math.sqrt(len(s)) if kind == "scaled_dot" else 1))
-        exponentials = [math.exp(score) for score in scores]
-        weights = [exponential / sum(exponentials) for exponential in exponentials]
-        context = sum(weight * h for weight, h in zip(weights, annotations))
-        return context, weights
+                scores.append([(s * h).sum() / (math.sqrt(len(s)) if kind == "scaled_dot" else 1)])
+        weights = [self.distribute(of_head) for of_head in zip(*scores)]
+        contexts = [sum(weight * h for weight, h in zip(of_head, annotations)) for of_head in weights]
+        if heads == 1:
+            return contexts[0], weights[0]
+        maps = self.parameters[f"{name}.value_proj.weight"].chunk(heads)
+        return torch.cat([matrix @ context for matrix, context in zip(maps, contexts)]), weights
 
     def read(self, s, y, c):
         kind = self.config.readout_type

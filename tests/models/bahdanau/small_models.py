@@ -51,6 +51,7 @@ KINDS = [
     {"attention_query": "current", "input_feeding": True, "readout_type": "tanh", "decoder_layers": 2},
     {"attention_type": "none"},
     {"attention_type": "none", "attention_query": "current", "readout_type": "linear", "cell_type": "lstm"},
+    {"num_attention_heads": 2, "attention_size": 8, "attention_function": "entmax15"},
 ]
 
 

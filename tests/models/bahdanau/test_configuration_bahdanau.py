@@ -48,6 +48,18 @@ def test_attribute_map_and_sizes():
         ({"hidden_size": 0}, "`hidden_size` must be at least 1, got 0"),
         ({"dropout": 1.5}, "`dropout` is a probability"),
         ({"attention_type": "dot", "encoder_hidden_size": 5}, "`attention_type='dot'` compares"),
+        (
+            {"attention_type": "dot", "num_attention_heads": 2},
+            "`num_attention_heads=2` needs `attention_type='additive'`",
+        ),
+        (
+            {"encoder_hidden_size": 5, "bidirectional": False, "num_attention_heads": 2},
+            r"`num_attention_heads` \(2\) must divide `encoder_output_size` \(5, the encoder's states",
+        ),
+        (
+            {"attention_type": "none", "attention_function": "entmax15"},
+            "`attention_function='entmax15'` has no effect",
+        ),
         ({"input_feeding": True}, "`input_feeding=True` feeds the readout"),
         ({"tie_word_embeddings": True}, "`tie_word_embeddings=True` needs `embedding_size`"),
         ({"share_encoder_decoder_embeddings": True, "encoder_vocab_size": 5}, "needs one vocabulary"),
