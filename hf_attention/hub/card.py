@@ -195,7 +195,7 @@ def describe_training(training_args: TrainingArguments, results: dict, state: di
 def describe_options(model: PreTrainedModel) -> list[tuple[str, object]]:
     """Returns the options of the config that define the model, without those of its files and of how it is run."""
     hidden = {"transformers_version", "dtype", "architectures", "auto_map", "custom_pipelines", "_name_or_path"}
-    hidden |= {"id2label", "label2id", "problem_type", "use_cache", "fused"}
+    hidden |= {"id2label", "label2id", "problem_type", "use_cache", "fused", "source_to_target_ids"}
     options = model.config.to_diff_dict()
     if options.get("tie_lm_head") is None:
         hidden.add("tie_lm_head")

@@ -32,6 +32,7 @@ from transformers.utils import logging
 
 from ..interpret.model_loading import load_config, load_image_processor, load_model, load_tokenizer
 from ..models.bahdanau.cache_bahdanau import BahdanauCache
+from ..models.bahdanau.copy_bahdanau import find_copied_ids, mix_log_probs
 from ..models.bahdanau.modeling_bahdanau import BahdanauForConditionalGeneration
 from . import onnx_translator
 from .folder import ONNX_TRANSLATOR, TARGET_TOKENIZER, WEIGHTS_DIGEST, check_weights, digest_weights, write_text
@@ -42,13 +43,16 @@ from .onnx_translator import DECODER, ENCODER, MODEL, QUANTIZED, STATE, open_ses
 logger = logging.get_logger(__name__)
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
-ANNOTATIONS, KEYS, WEIGHTS = "encoder_hidden_states", "keys", "cross_attentions"
+ANNOTATIONS, KEYS, WEIGHTS, COPIED = "encoder_hidden_states", "keys", "cross_attentions", "copied_ids"
 TOLERANCE = 1e-3
 INT8_OPERATORS = ["MatMul", "Gemm", "Gather"]  # not Conv, slower in int8; ONNX has no int8 recurrent layers
 
 
 class Encoder(nn.Module):
-    """From the source to the inputs of the decoder step: annotations, initial state and, with attention, keys."""
+    """
+    From the source to the inputs of the decoder step: annotations, initial state, with attention its keys, and with a
+    copy mechanism the target ids of the source.
+    """
 
     def __init__(self, model: BahdanauForConditionalGeneration) -> None:
         super().__init__()
@@ -59,7 +63,11 @@ class Encoder(nn.Module):
         state = torch.cat(self.decoder.initial_states(self.decoder.final_states(annotations, attention_mask)), dim=-1)
         if not self.decoder.has_attention:
             return annotations, state
-        return annotations, state, self.decoder.project_keys(annotations)
+        outputs = (annotations, state, self.decoder.project_keys(annotations))
+        if self.decoder.copy_gate is None:
+            return outputs
+        # an output that is an input would have its name
+        return *outputs, find_copied_ids(self.decoder.config, input_ids, input_ids.shape[1]) + 0
 
 
 class DecoderStep(nn.Module):
@@ -76,6 +84,7 @@ class DecoderStep(nn.Module):
         encoder_hidden_states: torch.Tensor,
         state: torch.Tensor,
         keys: torch.Tensor | None = None,
+        copied_ids: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, ...]:
         cache = BahdanauCache()
         keys = encoder_hidden_states[:, :0] if keys is None else keys
@@ -91,6 +100,9 @@ class DecoderStep(nn.Module):
         logits, (new_state, _) = self.lm_head(outputs.last_hidden_state), cache.read()
         if outputs.cross_attentions is None:
             return logits, new_state
+        if copied_ids is not None:
+            weights = outputs.cross_attentions[0].mean(dim=1)
+            logits = mix_log_probs(logits, outputs.generation_logits, weights, copied_ids)
         return logits, new_state, outputs.cross_attentions[0]
 
 
@@ -180,7 +192,7 @@ def save_tokenizer(tokenizer: PreTrainedTokenizerBase | None, target: Path) -> N
 
 def export_bahdanau(model: BahdanauForConditionalGeneration, folder: str | Path) -> None:
     batch, length = torch.export.Dim("batch", min=1), torch.export.Dim("source_length", min=1)
-    has_attention = model.model.decoder.has_attention
+    has_attention, copies = model.model.decoder.has_attention, model.config.copy_mechanism
     # sizes that differ from every other dimension, so that the exporter does not confuse two
     ids = torch.ones(3, 7, dtype=torch.long)
     mask = torch.ones_like(ids)
@@ -193,7 +205,7 @@ def export_bahdanau(model: BahdanauForConditionalGeneration, folder: str | Path)
             (ids, mask),
             Path(folder, f"{ENCODER}.onnx"),
             inputs={"input_ids": {0: batch, 1: length}, "attention_mask": {0: batch, 1: length}},
-            outputs=[ANNOTATIONS, STATE, *([KEYS] if has_attention else [])],
+            outputs=[ANNOTATIONS, STATE, *([KEYS] if has_attention else []), *([COPIED] if copies else [])],
         )
         inputs = {
             "input_ids": {0: batch},
@@ -203,6 +215,8 @@ def export_bahdanau(model: BahdanauForConditionalGeneration, folder: str | Path)
         }
         if has_attention:
             inputs[KEYS] = {0: batch, 1: length}
+        if copies:
+            inputs[COPIED] = {0: batch, 1: length}
         write(
             DecoderStep(model),
             (ids[:, :1], mask, annotations, *states),

@@ -46,6 +46,7 @@ class EnsembleEncoder(nn.Module):
             encoder = model.get_encoder()
             states = encoder(input_ids=input_ids, attention_mask=attention_mask, return_dict=True)
             outputs[f"member_{index}"] = states.last_hidden_state
+        outputs["input_ids"] = input_ids  # which a model with a copy mechanism reads at each step
         return outputs
 
 
@@ -114,6 +115,7 @@ class EnsembleForSeq2SeqLM(PreTrainedModel, GenerationMixin):
             encoder_outputs = self.ensemble_encoder(input_ids=input_ids, attention_mask=attention_mask)
         log_probs, weights, caches = [], [], []
         for index, model in enumerate(self.models):
+            copies = getattr(model.config, "copy_mechanism", False)
             outputs = model(
                 attention_mask=attention_mask,
                 decoder_input_ids=decoder_input_ids,
@@ -121,6 +123,7 @@ class EnsembleForSeq2SeqLM(PreTrainedModel, GenerationMixin):
                 use_cache=use_cache,
                 output_attentions=output_attentions,
                 return_dict=True,
+                **({"encoder_input_ids": encoder_outputs["input_ids"]} if copies else {}),
                 **{CACHE_NAME: None if cache is None else cache.caches[index]},
             )
             log_probs.append(outputs.logits.float().log_softmax(dim=-1))

@@ -134,6 +134,15 @@ def first_rows(rows: Dataset | IterableDataset) -> Dataset | IterableDataset:
     return rows.take(100_000) if isinstance(rows, IterableDataset) else rows
 
 
+FROM_TOKENIZERS = ("encoder_vocab_size", "source_to_target_ids")
+
+
+def match_tokens(source: PreTrainedTokenizerBase, target: PreTrainedTokenizerBase) -> list[int]:
+    """Returns the target's id of each token of the source, -1 for a token that the target does not have."""
+    ids = target.get_vocab()
+    return [ids.get(token, -1) for token in source.convert_ids_to_tokens(list(range(len(source))))]
+
+
 def make_model(
     model_args: ModelArguments,
     data_args: ParallelDataArguments,
@@ -173,7 +182,9 @@ def make_model(
             raise ValueError(f"`preset` is for `bahdanau`; size a `{model_args.model_type}` with `config_overrides`.")
         else:
             make = partial(AutoConfig.for_model, model_args.model_type)
-        options |= parse_overrides(make(), model_args.config_overrides, from_data=[*options, "encoder_vocab_size"])
+        options |= parse_overrides(make(), model_args.config_overrides, from_data=[*options, *FROM_TOKENIZERS])
+        if options.get("copy_mechanism") and target_tokenizer is not None:
+            options["source_to_target_ids"] = match_tokens(tokenizer, target_tokenizer)
         config = make(**options)
         if model_args.model_type != "bahdanau":
             config.forced_eos_token_id = None

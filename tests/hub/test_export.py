@@ -34,6 +34,7 @@ from hf_attention.hub.onnx_translator import OnnxTranslator, open_session
 
 
 SMALL_VIT = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 16}
+COPYING = {"copy_mechanism": True, "encoder_vocab_size": 30, "source_to_target_ids": [-1, *range(1, 25)]}
 LUONG = {"attention_type": "general", "attention_query": "current", "input_feeding": True, "readout_type": "tanh"}
 
 
@@ -43,7 +44,7 @@ LUONG = {"attention_type": "general", "attention_query": "current", "input_feedi
         {},
         {"reset_after": False, "use_bias": False, "encoder_layers": 2},
         {"cell_type": "rnn", "attention_type": "none", "bidirectional": False},
-        {"cell_type": "lstm", "decoder_layers": 2, **LUONG},
+        {"cell_type": "lstm", "decoder_layers": 2, **LUONG, **COPYING},
         {"attention_type": "scaled_dot", "attention_query": "current", "readout_type": "linear", "reset_after": False},
         {"num_attention_heads": 2, "attention_function": "entmax15"},
     ],

@@ -234,12 +234,17 @@ def test_fine_tuning_starts_from_the_weights_of_the_model(small_run, tmp_path):
 
 
 def test_separate_vocabularies_are_saved_and_loaded_with_the_model(pairs, tmp_path):
-    train([*pairs, *SMALL, "--separate_vocabularies", "--max_steps", "2", "--output_dir", str(tmp_path / "two")])
+    arguments = [*pairs, *SMALL, "--separate_vocabularies", "--config_overrides", "copy_mechanism=true"]
+    train([*arguments, "--max_steps", "2", "--output_dir", str(tmp_path / "two")])
     config = AutoConfig.from_pretrained(tmp_path / "two")
     source = AutoTokenizer.from_pretrained(tmp_path / "two")
     target = AutoTokenizer.from_pretrained(tmp_path / "two", subfolder="target_tokenizer")
     assert config.encoder_vocab_size == len(source)
     assert config.vocab_size == len(target)
+    sources = [index for index, copy in enumerate(config.source_to_target_ids) if copy >= 0]
+    copied = [config.source_to_target_ids[index] for index in sources]
+    assert len(config.source_to_target_ids) == len(source) and len(copied) > 4
+    assert source.convert_ids_to_tokens(sources) == target.convert_ids_to_tokens(copied)
     # and again from a checkpoint
     parent = tmp_path / "two" / "checkpoint-2"
     arguments = ["--model_name_or_path", str(parent), "--max_steps", "2", *pairs[:-2], *SMALL]

@@ -152,6 +152,13 @@ class BahdanauConfig(PreTrainedConfig):
         readout_type (`str`, *optional*, defaults to `"maxout"`):
             `"maxout"`: the paper's deep output with a single maxout layer; `"tanh"`: tanh(W_c [c_i; s_i]), Luong's
             attentional vector; `"linear"`: s_i itself.
+        copy_mechanism (`bool`, *optional*, defaults to `False`):
+            Whether a target token may be copied from the source position that the attention points to: the
+            pointer-generator of See et al. 2017 (arXiv 1704.04368, equations 8 and 9), with the mean of several heads.
+            `logits` are then log-probabilities.
+        source_to_target_ids (`list[int]`, *optional*):
+            For `copy_mechanism` with separate vocabularies: the target id of each source id, -1 for one that the
+            target does not have, which is never copied. Ids beyond the end of the list have none.
         use_bias (`bool`, *optional*, defaults to `True`):
             Whether the linear maps carry biases. The paper's equations have none.
         dropout (`float`, *optional*, defaults to 0.0):
@@ -194,7 +201,7 @@ class BahdanauConfig(PreTrainedConfig):
 
     model_type = "bahdanau"
     _auto_class = "AutoConfig"
-    keys_to_ignore_at_inference = ["past_key_values", "cache"]
+    keys_to_ignore_at_inference = ["past_key_values", "cache", "generation_probs"]
     attribute_map = {"num_hidden_layers": "encoder_layers"}
 
     vocab_size: int = 30_000
@@ -215,6 +222,8 @@ class BahdanauConfig(PreTrainedConfig):
     attention_query: Literal["previous", "current"] = "previous"
     input_feeding: bool = False
     readout_type: Literal["maxout", "tanh", "linear"] = "maxout"
+    copy_mechanism: bool = False
+    source_to_target_ids: list[int] | None = None
     use_bias: bool = True
     dropout: float | int = 0.0
     scheduled_sampling_probability: float | int = 0.0
@@ -286,6 +295,7 @@ class BahdanauConfig(PreTrainedConfig):
                 "`attention_query='current'` and `readout_type='tanh'` or `'maxout'`; got "
                 f"`attention_query={self.attention_query!r}` and `readout_type={self.readout_type!r}`."
             )
+        self.check_copying()
         if self.share_encoder_decoder_embeddings and not self.tie_word_embeddings:
             raise ValueError(
                 "`share_encoder_decoder_embeddings=True` needs `tie_word_embeddings=True`, which says that weights "
@@ -313,6 +323,40 @@ class BahdanauConfig(PreTrainedConfig):
                 size = size if name == "pad_token_id" else self.vocab_size  # the pad is in both tables
                 if token_id is not None and not 0 <= token_id < size:
                     raise ValueError(f"`{name}` ({token_id}) is outside the vocabulary of {size} tokens.")
+
+    def check_copying(self):
+        """Raises `ValueError` where the copy mechanism lacks attention, or the ids of what it copies."""
+        ids = self.source_to_target_ids
+        if self.copy_mechanism and self.attention_type == "none":
+            raise ValueError(
+                "`copy_mechanism=True` copies what the attention points to, but `attention_type` is 'none'."
+            )
+        if ids is not None and not (self.copy_mechanism and self.encoder_vocab_size):
+            raise ValueError(
+                "`source_to_target_ids` is for `copy_mechanism=True` with separate vocabularies "
+                f"(`encoder_vocab_size`); got `copy_mechanism={self.copy_mechanism}` and "
+                f"`encoder_vocab_size={self.encoder_vocab_size}`."
+            )
+        if self.copy_mechanism and self.encoder_vocab_size and ids is None:
+            raise ValueError(
+                "`copy_mechanism=True` with separate vocabularies (`encoder_vocab_size`) needs "
+                "`source_to_target_ids`: the target id of each source id, -1 for none."
+            )
+        if ids is not None and len(ids) > self.source_vocab_size:
+            raise ValueError(
+                f"`source_to_target_ids` has {len(ids)} items, but the source's vocabulary {self.source_vocab_size} "
+                "tokens."
+            )
+        if wrong := [token_id for token_id in ids or [] if not -1 <= token_id < self.vocab_size]:
+            raise ValueError(
+                f"`source_to_target_ids` holds {wrong[0]}, which is outside the target's vocabulary of "
+                f"{self.vocab_size} tokens; -1 stands for no token."
+            )
+
+    @property
+    def source_vocab_size(self) -> int:
+        """Number of source tokens."""
+        return self.encoder_vocab_size or self.vocab_size
 
     @property
     def encoder_output_size(self) -> int:

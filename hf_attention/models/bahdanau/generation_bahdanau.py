@@ -18,6 +18,7 @@ from transformers import GenerationConfig, GenerationMixin, LogitsProcessorList,
 from transformers.generation import EosTokenCriteria, MaxLengthCriteria
 from transformers.generation.logits_process import MinLengthLogitsProcessor, MinNewTokensLengthLogitsProcessor
 
+from .copy_bahdanau import find_copied_ids, mix_log_probs
 from .fused_bahdanau import MAX_EXPONENT, active_dtype, has_hooks_or_patched_forward, is_plain, is_unmodified_linear
 from .layers_bahdanau import BahdanauDecoderLayer, EncoderMemory
 from .onednn_bahdanau import linear, pack
@@ -187,7 +188,7 @@ def suppress_eos(scores: torch.Tensor, processors: LogitsProcessorList | list, l
 
 
 class DecodingStep:
-    """A step of any decoder."""
+    """A step of any decoder. `copied_ids`, (n, S), are the target ids of the sources if the model copies."""
 
     def __init__(
         self,
@@ -195,7 +196,9 @@ class DecodingStep:
         annotations: torch.Tensor,
         mask: torch.Tensor | None,
         num_targets: int,
+        copied_ids: torch.Tensor | None = None,
     ):
+        self.copied_ids = copied_ids
         self.decoder, self.lm_head = model.model.decoder, model.lm_head
         final_states = self.decoder.final_states(annotations, mask, num_targets)
         self.memory = EncoderMemory(annotations, mask, self.decoder.project_keys(annotations), final_states)
@@ -208,9 +211,15 @@ class DecodingStep:
         run = decoder.run_steps if decoder.config.input_feeding else decoder.run_layers
         embeds = decoder.embed_tokens(tokens).unsqueeze(1)
         outputs = run(embeds, list(state.split(decoder.state_sizes, dim=-1)), self.memory)
-        return self.lm_head(outputs.readout[:, -1]), torch.cat(outputs.last_states, dim=-1)
+        logits, state = self.lm_head(outputs.readout[:, -1]), torch.cat(outputs.last_states, dim=-1)
+        if self.copied_ids is None or outputs.generation_logits is None or outputs.weights is None:
+            return logits, state
+        weights = outputs.weights.mean(dim=2)  # over heads
+        mixed = mix_log_probs(logits.unsqueeze(1), outputs.generation_logits, weights, self.copied_ids)
+        return mixed[:, 0], state
 
     def keep(self, sources: torch.Tensor, targets: torch.Tensor) -> None:
+        self.copied_ids = None if self.copied_ids is None else self.copied_ids[sources]
         annotations, mask, keys, final_states = self.memory
         mask = None if mask is None else mask[sources]
         self.memory = EncoderMemory(annotations[sources], mask, keys[sources], final_states[targets])
@@ -228,6 +237,7 @@ class FusedDecodingStep:
         annotations: torch.Tensor,
         mask: torch.Tensor | None,
         num_targets: int,
+        copied_ids: torch.Tensor | None = None,
     ):
         decoder, layer, readout = model.model.decoder, model.model.decoder.layers[0], model.model.decoder.readout
         assert isinstance(layer, BahdanauDecoderLayer)  # as `can_fuse_step` checks
@@ -242,6 +252,9 @@ class FusedDecodingStep:
         self.recurrent, self.query = packed(layer.cell.recurrent), packed(layer.attention.query_proj)
         self.state_readout, self.lm_head = packed(readout.state_proj), packed(model.lm_head)
         self.input_readout, self.context_readout = packed(readout.input_proj), packed(readout.context_proj)
+        self.copied_ids = copied_ids
+        if decoder.copy_gate is not None:
+            self.copy_gate = packed(decoder.copy_gate.proj)
         self.score = layer.attention.score.weight[0].to(torch.promote_types(dtype, torch.float32))
         keys = decoder.project_keys(annotations).to(self.score.dtype)
         self.exp_keys = torch.exp(keys.clamp_(-MAX_EXPONENT, MAX_EXPONENT).mul_(2)).unsqueeze(1)  # (n, 1, S, A)
@@ -265,7 +278,8 @@ class FusedDecodingStep:
         scores = (u.view(-1, size) @ self.score).mul_(-2).view(sources, self.num_targets, length)
         if self.mask is not None:
             scores.masked_fill_(self.mask, torch.finfo(scores.dtype).min)
-        contexts = torch.bmm(scores.softmax(dim=-1).to(self.dtype), self.annotations).flatten(0, 1)  # (n * k, D)
+        weights = scores.softmax(dim=-1)  # (n, k, S)
+        contexts = torch.bmm(weights.to(self.dtype), self.annotations).flatten(0, 1)  # (n * k, D)
         embeds = nn.functional.embedding(tokens, self.embedding).to(self.dtype)
         pairs = linear(state, *self.state_readout)
         pairs = pairs.add_(linear(embeds, *self.input_readout)).add_(linear(contexts, *self.context_readout))
@@ -274,11 +288,16 @@ class FusedDecodingStep:
         reset, update = torch.sigmoid(gates[:, : 2 * hidden] + recurrent[:, : 2 * hidden]).chunk(2, dim=-1)
         candidate = torch.addcmul(gates[:, 2 * hidden :], reset, recurrent[:, 2 * hidden :]).tanh_()
         logits = linear(pairs.unflatten(-1, (-1, 2)).amax(dim=-1), *self.lm_head)
+        if self.copied_ids is not None:
+            gate = linear(torch.cat([contexts, state, embeds], dim=-1), *self.copy_gate)  # (n * k, 1)
+            weights = weights.view(len(state), 1, length)
+            logits = mix_log_probs(logits.unsqueeze(1), gate, weights, self.copied_ids)[:, 0]
         return logits, torch.lerp(candidate, state, update)
 
     def keep(self, sources: torch.Tensor, targets: torch.Tensor) -> None:
         self.exp_keys, self.annotations = self.exp_keys[sources], self.annotations[sources]
         self.mask = None if self.mask is None else self.mask[sources]
+        self.copied_ids = None if self.copied_ids is None else self.copied_ids[sources]
 
 
 def can_fuse_step(model: "BahdanauForConditionalGeneration") -> bool:
@@ -294,6 +313,7 @@ def can_fuse_step(model: "BahdanauForConditionalGeneration") -> bool:
     attention = layer.attention
     parts = (layer.input_proj, layer.context_proj, layer.cell.recurrent, attention.query_proj, attention.score)
     parts += (readout.state_proj, readout.input_proj, readout.context_proj, model.lm_head)
+    parts += () if decoder.copy_gate is None else (decoder.copy_gate.proj,)
     return all(map(is_unmodified_linear, parts))
 
 
@@ -351,6 +371,8 @@ class BahdanauGenerationMixin(GenerationMixin):
             )
         check_tensors(kwargs if inputs is None else {**kwargs, "input_ids": inputs})
         check_options({**vars(generation_config or self.generation_config), **kwargs}, self.config.vocab_size)
+        if self.config.copy_mechanism:  # steps of `generate` have no `input_ids` of the source
+            kwargs.setdefault("encoder_input_ids", kwargs.get("input_ids") if inputs is None else inputs)
         return super().generate(inputs, generation_config, *args, **kwargs)
 
     def _expand_inputs_for_generation(  # ty: ignore[incompatible-method-override] (transformers types `self` as a protocol)
@@ -361,7 +383,8 @@ class BahdanauGenerationMixin(GenerationMixin):
         **model_kwargs,
     ) -> tuple[torch.LongTensor, dict[str, Any]]:
         # the targets of a source share its annotations
-        shared = {name: model_kwargs.pop(name, None) for name in ("encoder_outputs", "attention_mask")}
+        names = ("encoder_outputs", "attention_mask", "encoder_input_ids")
+        shared = {name: model_kwargs.pop(name, None) for name in names}
         input_ids, model_kwargs = super()._expand_inputs_for_generation(  # ty: ignore[invalid-argument-type] (its `self`)
             expand_size, is_encoder_decoder=False, input_ids=input_ids, **model_kwargs
         )
@@ -462,8 +485,11 @@ class BahdanauGenerationMixin(GenerationMixin):
     ) -> Step:
         annotations, mask = kwargs["encoder_outputs"][0], kwargs.get("attention_mask")
         self.model.decoder.check_inputs(input_ids, mask, annotations)
+        copied_ids = None
+        if self.config.copy_mechanism:
+            copied_ids = find_copied_ids(self.config, kwargs.get("encoder_input_ids"), annotations.shape[1])
         step_class = FusedDecodingStep if can_fuse_step(self) else DecodingStep
-        return step_class(self, annotations, mask, num_targets=len(input_ids) // len(annotations))
+        return step_class(self, annotations, mask, len(input_ids) // len(annotations), copied_ids)
 
 
 def special_tokens(generation_config: GenerationConfig) -> tuple[torch.Tensor | None, torch.Tensor | None]:

@@ -14,18 +14,21 @@ from torch import nn
 from transformers import Cache, PreTrainedModel
 from transformers import initialization as init
 from transformers.loss.loss_utils import ForCausalLMLoss
-from transformers.modeling_outputs import (
-    BaseModelOutput,
-    BaseModelOutputWithPastAndCrossAttentions,
-    Seq2SeqLMOutput,
-    Seq2SeqModelOutput,
-)
+from transformers.modeling_outputs import BaseModelOutput
 from transformers.processing_utils import Unpack
 from transformers.utils import TransformersKwargs, can_return_tuple
 
 from .attention_bahdanau import BahdanauAttention, BahdanauLinear
 from .cache_bahdanau import CACHE_NAME, BahdanauCache
 from .configuration_bahdanau import BahdanauConfig
+from .copy_bahdanau import (
+    BahdanauCopyGate,
+    BahdanauDecoderOutput,
+    BahdanauModelOutput,
+    BahdanauSeq2SeqLMOutput,
+    find_copied_ids,
+    mix_log_probs,
+)
 from .fused_bahdanau import (
     BahdanauFusedDecoderLayer,
     is_exporting,
@@ -153,8 +156,7 @@ class BahdanauEncoder(BahdanauPreTrainedModel):
 
     def __init__(self, config: BahdanauConfig):
         super().__init__(config)
-        vocab_size = config.encoder_vocab_size or config.vocab_size
-        self.embed_tokens = nn.Embedding(vocab_size, config.embedding_size, config.pad_token_id)
+        self.embed_tokens = nn.Embedding(config.source_vocab_size, config.embedding_size, config.pad_token_id)
         self.layers = nn.ModuleList(
             BahdanauEncoderLayer(config, config.encoder_output_size if layer else config.embedding_size)
             for layer in range(config.encoder_layers)
@@ -175,7 +177,7 @@ class BahdanauEncoder(BahdanauPreTrainedModel):
         if (input_ids is None) == (inputs_embeds is None):
             raise ValueError("You must specify exactly one of `input_ids` or `inputs_embeds`.")
         if inputs_embeds is None:
-            check_ids("input_ids", input_ids, self.config.encoder_vocab_size or self.config.vocab_size)
+            check_ids("input_ids", input_ids, self.config.source_vocab_size)
             inputs_embeds = self.embed_tokens(input_ids)
         if inputs_embeds.dim() != 3 or inputs_embeds.shape[2] != self.config.embedding_size:
             raise ValueError(
@@ -209,6 +211,7 @@ class DecoderStates(NamedTuple):
     last_states: list[torch.Tensor]  # of each layer, (B, state), and with input feeding the last readout
     weights: torch.Tensor | None  # alpha_ij, (B, T, heads, S)
     readout: torch.Tensor  # t_i, (B, T, R)
+    generation_logits: torch.Tensor | None  # of p_gen, (B, T), if the model copies
 
 
 class BahdanauDecoder(BahdanauPreTrainedModel):
@@ -235,6 +238,7 @@ class BahdanauDecoder(BahdanauPreTrainedModel):
             self.attention = BahdanauAttention(config)
         self.layers = nn.ModuleList(layers)
         self.readout = BahdanauReadout(config)
+        self.copy_gate = BahdanauCopyGate(config) if config.copy_mechanism else None
 
         state_size = config.hidden_size * (2 if config.cell_type == "lstm" else 1)
         self.state_sizes = [state_size] * config.decoder_layers
@@ -288,7 +292,7 @@ class BahdanauDecoder(BahdanauPreTrainedModel):
         lengths: torch.Tensor | None = None,
         past_key_values: Cache | None = None,
         **kwargs: object,
-    ) -> BaseModelOutputWithPastAndCrossAttentions:
+    ) -> BahdanauDecoderOutput:
         r"""
         cache (`BahdanauCache`, *optional*):
             The state after the previous tokens; `past_key_values` is its name before transformers 5.24.
@@ -335,18 +339,20 @@ class BahdanauDecoder(BahdanauPreTrainedModel):
 
         embeds = self.dropout(inputs_embeds)  # (B, T, E)
         run = self.run_steps if self.config.input_feeding else self.run_layers
-        hidden_states, states, weights, readout = run(embeds, list(states), memory, attention_mask, lengths)
+        steps = run(embeds, list(states), memory, attention_mask, lengths)
+        hidden_states, states, weights, readout, generation_logits = steps
 
         if use_cache:
             if cache is None:
                 cache = BahdanauCache()
             state = torch.cat(states, dim=-1)
             cache.update(state[:, None, None], keys[:, None], 0, num_tokens=embeds.shape[1])
-        return BaseModelOutputWithPastAndCrossAttentions(
+        return BahdanauDecoderOutput(
             last_hidden_state=readout,
             **{CACHE_NAME: cache if use_cache else None},  # ty: ignore[invalid-argument-type] (a name that varies)
             hidden_states=(embeds, *hidden_states) if output_hidden_states else None,
             cross_attentions=(weights.transpose(1, 2),) if output_attentions and weights is not None else None,
+            generation_logits=generation_logits,
         )
 
     def initial_states(self, final_states: torch.Tensor) -> tuple[torch.Tensor, ...]:
@@ -401,7 +407,8 @@ class BahdanauDecoder(BahdanauPreTrainedModel):
         else:
             readout = without_padding(self.readout, lengths, hidden_states, embeds, contexts)
         readout = self.dropout(readout)
-        return DecoderStates(all_hidden_states, states, weights, readout)
+        gate = None if self.copy_gate is None else self.copy_gate(hidden_states, embeds, contexts)
+        return DecoderStates(all_hidden_states, states, weights, readout, gate)
 
     def run_steps(
         self,
@@ -428,11 +435,13 @@ class BahdanauDecoder(BahdanauPreTrainedModel):
                 context, weights = self.attention(hidden_states, memory.keys, memory.annotations, memory.mask)
             readout = self.dropout(self.readout(hidden_states, embed, context))
             feed = readout[:, 0] if step_mask is None else torch.where(step_mask > 0, readout[:, 0], feed)
-            steps.append((*layer_outputs, readout, weights))
-        *all_hidden_states, readout, weights = zip(*steps)
+            gate = None if self.copy_gate is None else self.copy_gate(hidden_states, embed, context)
+            steps.append((*layer_outputs, readout, weights, gate))
+        *all_hidden_states, readout, weights, gates = zip(*steps)
         all_hidden_states = [torch.cat(hidden_states, dim=1) for hidden_states in all_hidden_states]
         weights = torch.cat(weights, dim=1) if self.has_attention else None
-        return DecoderStates(all_hidden_states, [*states, feed], weights, torch.cat(readout, dim=1))
+        gate = None if self.copy_gate is None else torch.cat(gates, dim=1)
+        return DecoderStates(all_hidden_states, [*states, feed], weights, torch.cat(readout, dim=1), gate)
 
 
 class BahdanauModel(BahdanauPreTrainedModel):
@@ -469,7 +478,7 @@ class BahdanauModel(BahdanauPreTrainedModel):
         cache: Cache | None = None,
         decoder_lengths: torch.Tensor | None = None,
         **kwargs: Unpack[TransformersKwargs],
-    ) -> Seq2SeqModelOutput:
+    ) -> BahdanauModelOutput:
         r"""
         decoder_input_ids (`torch.LongTensor` of shape `(batch_size, target_sequence_length)`, *optional*):
             y_{i-1}: the target shifted right, `decoder_start_token_id` first.
@@ -509,13 +518,14 @@ class BahdanauModel(BahdanauPreTrainedModel):
             return_dict=True,
             **kwargs,
         )
-        return Seq2SeqModelOutput(
+        return BahdanauModelOutput(
             last_hidden_state=decoder_outputs.last_hidden_state,
             **{CACHE_NAME: getattr(decoder_outputs, CACHE_NAME)},
             decoder_hidden_states=decoder_outputs.hidden_states,
             cross_attentions=decoder_outputs.cross_attentions,
             encoder_last_hidden_state=encoder_outputs.last_hidden_state,
             encoder_hidden_states=encoder_outputs.hidden_states,
+            generation_logits=decoder_outputs.generation_logits,
         )
 
 
@@ -577,8 +587,9 @@ class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, BahdanauGenerati
         skip_logits: bool | None = None,
         cache: Cache | None = None,
         smoothing: float = 0.0,
+        encoder_input_ids: torch.Tensor | None = None,
         **kwargs: Unpack[TransformersKwargs],
-    ) -> Seq2SeqLMOutput:
+    ) -> BahdanauSeq2SeqLMOutput:
         r"""
         decoder_input_ids (`torch.LongTensor` of shape `(batch_size, target_sequence_length)`, *optional*):
             y_{i-1}. Computed from `labels` if not given.
@@ -595,6 +606,12 @@ class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, BahdanauGenerati
         smoothing (`float`, *optional*, defaults to 0.0):
             Label smoothing: the share of each target that is spread evenly over the vocabulary (Szegedy et al. 2016,
             section 7). Its name does not begin with `label`, since the Trainer takes such arguments for labels.
+        encoder_input_ids (`torch.LongTensor` of shape `(batch_size, source_length)`, *optional*):
+            For `config.copy_mechanism`: the source's ids, where `encoder_outputs` or `inputs_embeds` are given instead
+            of `input_ids`.
+
+        With `config.copy_mechanism`, `logits` are log-probabilities, and `generation_probs` are p_gen,
+        `(batch_size, target_length)`, the probability that a token is generated rather than copied.
 
         Raises `ValueError` for ids and labels outside the vocabulary (checked on CPU).
 
@@ -619,6 +636,12 @@ class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, BahdanauGenerati
             self._check_labels(labels, decoder_input_ids, decoder_inputs_embeds)
         elif skip_logits:
             raise ValueError("`skip_logits=True` returns only the loss, which needs `labels`.")
+        shows_attention = kwargs.get("output_attentions")
+        shows_attention = self.config.output_attentions if shows_attention is None else shows_attention
+        if self.config.copy_mechanism:
+            kwargs["output_attentions"] = True
+            check_ids("encoder_input_ids", encoder_input_ids, self.config.source_vocab_size)
+            encoder_input_ids = input_ids if encoder_input_ids is None else encoder_input_ids
         if self.training and self.config.scheduled_sampling_probability > 0 and decoder_input_ids is not None:
             if encoder_outputs is None:
                 encoder_outputs = self.model.encoder(
@@ -628,7 +651,9 @@ class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, BahdanauGenerati
                     return_dict=True,
                     **kwargs,
                 )
-            decoder_input_ids = self.sample_decoder_inputs(decoder_input_ids, encoder_outputs[0], attention_mask)
+            decoder_input_ids = self.sample_decoder_inputs(
+                decoder_input_ids, encoder_outputs[0], attention_mask, encoder_input_ids
+            )
 
         if skip_logits is None:
             skip_logits = self.training
@@ -662,22 +687,34 @@ class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, BahdanauGenerati
         if labels is not None and fuses_loss:
             loss = fused_loss(self.lm_head, readout, labels, smoothing, num_items_in_batch)
         else:
-            logits = self.lm_head(readout)  # (B, T, vocab)
+            logits = self.compute_logits(outputs, encoder_input_ids)  # (B, T, vocab)
             if labels is not None and smoothing:
                 loss = smoothed_loss(logits, labels, smoothing, num_items_in_batch)
             elif labels is not None:
                 loss = self.loss_function(
                     logits=logits, labels=None, shift_labels=labels, vocab_size=self.config.vocab_size, **kwargs
                 )
-        return Seq2SeqLMOutput(
+        return BahdanauSeq2SeqLMOutput(
             loss=loss,
             logits=logits,
             **{CACHE_NAME: getattr(outputs, CACHE_NAME)},
             decoder_hidden_states=outputs.decoder_hidden_states,
-            cross_attentions=outputs.cross_attentions,
+            cross_attentions=outputs.cross_attentions if shows_attention else None,
             encoder_last_hidden_state=outputs.encoder_last_hidden_state,
             encoder_hidden_states=outputs.encoder_hidden_states,
+            generation_probs=None if outputs.generation_logits is None else outputs.generation_logits.sigmoid(),
         )
+
+    def compute_logits(
+        self, outputs: BahdanauDecoderOutput | BahdanauModelOutput, encoder_input_ids: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """The logits of a readout or, with `config.copy_mechanism`, the log-probabilities. To (B, T, vocab)."""
+        logits = self.lm_head(outputs.last_hidden_state)
+        if outputs.generation_logits is None or outputs.cross_attentions is None:
+            return logits
+        weights = outputs.cross_attentions[0].mean(dim=1)  # (B, T, S)
+        ids = find_copied_ids(self.config, encoder_input_ids, weights.shape[-1])
+        return mix_log_probs(logits, outputs.generation_logits, weights, ids)
 
     def _check_labels(
         self, labels: torch.Tensor, input_ids: torch.Tensor | None, inputs_embeds: torch.Tensor | None
@@ -694,7 +731,7 @@ class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, BahdanauGenerati
             )
 
     def _can_fuse_loss(self) -> bool:
-        if not self.config.fused or is_exporting() or is_transforming():
+        if not self.config.fused or self.config.copy_mechanism or is_exporting() or is_transforming():
             return False
         return self.loss_function is ForCausalLMLoss and is_unmodified_linear(self.lm_head)
 
@@ -704,6 +741,7 @@ class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, BahdanauGenerati
         decoder_input_ids: torch.Tensor,
         encoder_hidden_states: torch.Tensor,
         attention_mask: torch.Tensor | None = None,
+        encoder_input_ids: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """
         Scheduled sampling (Bengio et al. 2015, section 2.4): decodes the target step by step and, with
@@ -720,10 +758,11 @@ class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, BahdanauGenerati
                 encoder_attention_mask=attention_mask,
                 cache=cache,
                 use_cache=True,
+                output_attentions=self.config.copy_mechanism,
                 return_dict=True,
             )
             cache = getattr(outputs, CACHE_NAME)
-            predicted = self.lm_head(outputs.last_hidden_state[:, -1]).argmax(dim=-1)
+            predicted = self.compute_logits(outputs, encoder_input_ids)[:, -1].argmax(dim=-1)
             is_replaced = torch.rand(predicted.shape, device=predicted.device)
             is_replaced = is_replaced < self.config.scheduled_sampling_probability
             mixed.append(torch.where(is_replaced, predicted, decoder_input_ids[:, step]))

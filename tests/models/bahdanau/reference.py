@@ -122,6 +122,18 @@ class Reference:
         t = t + self.linear("model.decoder.readout.context_proj", c)
         return torch.stack([max(t[2 * j], t[2 * j + 1]) for j in range(len(t) // 2)])
 
+    def copy(self, logits, s, y, c, weights, source_ids):
+        """Log-probabilities of the pointer-generator (See et al. 2017, equations 8 and 9), normalised."""
+        generate = torch.sigmoid(self.linear("model.decoder.copy_gate.proj", torch.cat([c, s, y]))[0])
+        exponentials = [math.exp(logit) for logit in logits]
+        probabilities = [generate * exponential / sum(exponentials) for exponential in exponentials]
+        targets = self.config.source_to_target_ids
+        for weight, token in zip(weights, source_ids):
+            token = int(token) if targets is None else targets[token] if token < len(targets) else -1
+            if token >= 0:
+                probabilities[token] = probabilities[token] + (1 - generate) * weight
+        return torch.stack([torch.log(probability / sum(probabilities)) for probability in probabilities])
+
     def __call__(self, source_ids, decoder_input_ids):
         """Logits, one list a step, and weights, one list a step (`None` without attention)."""
         config, size = self.config, self.config.encoder_hidden_size
@@ -163,5 +175,9 @@ class Reference:
             read_before = first and config.readout_type == "maxout"
             feed = self.read(top_before if read_before else x, y, context)
             logits.append(self.linear("lm_head", feed))
+            if config.copy_mechanism:
+                read = top_before if read_before else x
+                mean = weight if config.num_attention_heads == 1 else [sum(w) / len(w) for w in zip(*weight)]
+                logits[-1] = self.copy(logits[-1], read, y, context, mean, source_ids)
             weights.append(weight)
         return torch.stack(logits), weights
