@@ -24,6 +24,13 @@ FILE_LIST = "checkpoint_files.json"
 UNFINISHED = '"unfinished"'
 # what training needs to resume, as the Trainer, FSDP or DeepSpeed name it
 NEEDED = {
+    "weights": (
+        "model.safetensors",
+        "model-*.safetensors",
+        "pytorch_model*.bin",
+        "pytorch_model_fsdp*",
+        "global_step*",
+    ),
     "optimizer": ("optimizer.pt", "optimizer.bin", "optimizer_*", "global_step*"),
     "scheduler": ("scheduler.pt", "global_step*"),
     "state of the random number generators": ("rng_state.pth", "rng_state_*.pth"),

@@ -267,7 +267,7 @@ class OutputFolder:
         trainer.is_saving = True
         try:
             trainer.save_model(str(scratch), _internal_call=True)  # an internal call neither pushes nor writes a card
-            if trainer.is_world_process_zero():
+            if self.args.should_save:
                 # the config last: a folder without it is not a finished model
                 files = (file for file in scratch.rglob("*") if file.is_file())
                 for file in sorted(files, key=lambda file: file.name == CONFIG_NAME):
@@ -276,7 +276,7 @@ class OutputFolder:
                     file.replace(target)
             trainer.is_saving = False
         finally:
-            if trainer.is_world_process_zero():
+            if self.args.should_save:
                 shutil.rmtree(scratch, ignore_errors=True)
 
     def push(self, trainer: RecipeTrainer, trust_remote_code: bool) -> None:

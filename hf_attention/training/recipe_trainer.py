@@ -282,7 +282,10 @@ class RecipeTrainer(Trainer):
         return False
 
     def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:
-        with own_class(self.accelerator.unwrap_model(self.model)):
+        model = self.accelerator.unwrap_model(self.model)
+        if self.args.save_on_each_node:  # transformers saves the weights on the first host alone
+            vars(model)["should_save_on_this_rank"] = bool
+        with own_class(model):
             super()._save(output_dir, state_dict)
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):

@@ -21,6 +21,11 @@ def check_sharding(trainer: Trainer) -> None:
             f"`fsdp` shards a model over the GPUs of several processes, but this run has {args.world_size} on "
             f"{args.device.type}: each would train a complete copy. Leave it out, or start a process per GPU."
         )
+    if trainer.is_fsdp_enabled and args.save_on_each_node:
+        raise ValueError(
+            "`save_on_each_node` saves complete weights, but `fsdp` collects them on the first host alone. Name an "
+            "`output_dir` that all hosts share, and leave it out."
+        )
     if not trainer.is_fsdp_enabled or not isinstance(model, PreTrainedModel):
         return
     if shared := shared_parameters(model):

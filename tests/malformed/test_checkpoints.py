@@ -11,7 +11,13 @@ import pytest
 from transformers import AutoConfig
 
 from hf_attention.training.arguments import ImageTrainingArguments, TranslationTrainingArguments
-from hf_attention.training.checkpoints import FILE_LIST, UNFINISHED, numbered_checkpoints, remove_oldest
+from hf_attention.training.checkpoints import (
+    FILE_LIST,
+    UNFINISHED,
+    numbered_checkpoints,
+    remove_oldest,
+    write_file_list,
+)
 from hf_attention.training.output_folder import OutputFolder
 
 
@@ -104,6 +110,15 @@ def test_a_damaged_checkpoint_without_a_list_of_its_files_is_passed_over(name, d
     DAMAGES[damage](last / name, before / name)
     assert folder_of("images", folder, "last").find_checkpoint() == str(before)
     assert name in caplog.text
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth"])
+def test_a_checkpoint_that_was_saved_without_a_needed_file_is_passed_over(name, runs, caplog):
+    folder, before, last = runs("images")
+    (last / name).unlink()
+    write_file_list(last)
+    assert folder_of("images", folder, "last").find_checkpoint() == str(before)
+    assert f"it has no {name}" in caplog.text
 
 
 @pytest.mark.parametrize("recipe", list(FILES))

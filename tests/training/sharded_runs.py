@@ -138,6 +138,7 @@ def main(folder: Path, pairs: list[str], images: list[str]) -> None:
     for name, recipe, kinds, arguments in (
         ("shared", train_translation, TRANSLATION_ARGUMENTS, [*pairs, *sharing, *elsewhere]),
         ("average", train_image_classification, IMAGE_ARGUMENTS, [*images, "--ema_decay", "0.5", *elsewhere]),
+        ("every node", train_image_classification, IMAGE_ARGUMENTS, [*images, "--save_on_each_node", *elsewhere]),
     ):
         try:
             recipe(*parse(kinds, arguments))

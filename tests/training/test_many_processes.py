@@ -28,7 +28,7 @@ def folder(tmp_path_factory):
 def runs(folder):
     """What each process of the same runs reports: in one process, and in two."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    for launch in ([], TORCHRUN):
+    for launch in ([], [*TORCHRUN, "--max-restarts", "1"]):
         command = [sys.executable, *launch, str(RUNS), str(folder)]
         run = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=500)
         assert run.returncode == 0, run.stderr[-3000:]
@@ -75,6 +75,12 @@ def test_a_run_resumes_in_the_second_epoch_of_a_stream(runs, folder, world):
     resumed = load_file(folder / str(world) / "pairs" / "model.safetensors")
     checkpoint = load_file(folder / str(world) / "pairs" / "checkpoint-12" / "model.safetensors")
     assert all(torch.equal(value, checkpoint[name]) for name, value in resumed.items())
+
+
+def test_torchrun_restarts_a_killed_run_from_its_last_checkpoint(runs, folder):
+    assert [len(process["restarted"]["steps"]) for process in runs[2]] == [2, 2]
+    restarted, complete = (load_file(folder / "2" / name / "model.safetensors") for name in ("restarted", "dates"))
+    assert all(torch.equal(value, restarted[name]) for name, value in complete.items())
 
 
 @pytest.mark.parametrize("name, metric", [("dates", "test_exact_match"), ("digits", "test_accuracy")])

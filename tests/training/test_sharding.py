@@ -86,6 +86,7 @@ def test_a_sharded_run_leaves_a_model_with_its_own_code(sharded, folder):
 def test_what_cannot_be_sharded_is_refused(sharded, tmp_path, folder):
     assert "modules share a weight (model.encoder.embed_tokens.weight" in sharded["shared"]
     assert "`ema_decay` averages complete weights, but `fsdp` shards them" in sharded["average"]
+    assert "`save_on_each_node` saves complete weights" in sharded["every node"]
     assert os.listdir(folder / "elsewhere") == []
     with pytest.raises(ValueError, match="sing fsdp only works in distributed training"):
         train_pairs([*PAIRS, "8", "--output_dir", str(tmp_path / "run"), "--fsdp"])

@@ -7,6 +7,7 @@ it trained on, and its results, to a file of its own.
 
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -67,6 +68,11 @@ def record_rows() -> list[list[str]]:
 def main(folder: Path) -> None:
     out, runs, steps = folder / str(WORLD), {}, record_rows()
 
+    def lose_a_worker(trainer: RecipeTrainer, *args):
+        if trainer.state.global_step == 3 and os.environ["RANK"] == "1":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return training_step(trainer, *args)
+
     def run(name: str, arguments: list[str], output_dir: str | None = None) -> None:
         recipe, kinds = train_translation, TRANSLATION_ARGUMENTS
         if "--image_mean" in arguments:
@@ -74,6 +80,12 @@ def main(folder: Path) -> None:
         steps.clear()
         parts = parse(kinds, [*arguments, "--output_dir", str(out / (output_dir or name))])
         runs[name] = {"results": recipe(*parts), "steps": steps.copy(), "device": str(parts[-1].device)}
+
+    dates = [*PAIRS, "--max_train_samples", "64", "--max_steps", "4"]
+    if WORLD > 1:
+        if os.environ["TORCHELASTIC_RESTART_COUNT"] == "0":
+            training_step, RecipeTrainer.training_step = RecipeTrainer.training_step, lose_a_worker
+        run("restarted", [*dates, "--save_steps", "2", "--resume_from_checkpoint", "auto"])
 
     streamed = ["--streaming", "true", "--max_steps", "12", "--save_steps", "7"]
     files = [str(folder / f"{name}.csv") for name in ("a", "b", "c")]
@@ -93,7 +105,7 @@ def main(folder: Path) -> None:
     images += ["--train_file", str(folder / "train.parquet"), "--test_file", str(folder / "test.parquet")]
     run("images", images)
 
-    run("dates", [*PAIRS, "--max_train_samples", "64", "--max_steps", "4"])
+    run("dates", dates)
     evaluation = ["--do_train", "false", "--model_name_or_path"]
     run("evaluated dates", [*PAIRS, *evaluation, str(MODELS / "bahdanau-dates")])
     run("evaluated digits", [*IMAGES[:-1], *evaluation, str(MODELS / "compact-vit-digits")])
