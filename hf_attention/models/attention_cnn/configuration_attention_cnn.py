@@ -199,7 +199,7 @@ def check_inherited_options(config: PreTrainedConfig, kwargs: dict[str, Any]) ->
 def warn_of_unknown_options(config: PreTrainedConfig, kwargs: dict[str, Any]) -> None:
     """Warns of attributes that are not options. They are kept, as by any [`PreTrainedConfig`]."""
     known = {field.name for field in fields(config)} | set(config.attribute_map) | {"num_labels"}
-    others = ("auto_map", "custom_pipelines", "quantization_config", "stage_names")  # of transformers
+    others = ("auto_map", "custom_pipelines", "quantization_config", "stage_names", "source_lang", "target_lang")
     for name in kwargs:
         if (
             name in vars(config)
