@@ -159,6 +159,9 @@ class BahdanauConfig(PreTrainedConfig):
         source_to_target_ids (`list[int]`, *optional*):
             For `copy_mechanism` with separate vocabularies: the target id of each source id, -1 for one that the
             target does not have, which is never copied. Ids beyond the end of the list have none.
+        initial_state_type (`str`, *optional*, defaults to `"backward"`):
+            What a bidirectional encoder gives to the decoder's first state: `"backward"`, the backward direction's
+            final state (Bahdanau et al. 2014, appendix A.2.2), or `"both"`, the final states of both directions.
         use_bias (`bool`, *optional*, defaults to `True`):
             Whether the linear maps carry biases. The paper's equations have none.
         dropout (`float`, *optional*, defaults to 0.0):
@@ -224,6 +227,7 @@ class BahdanauConfig(PreTrainedConfig):
     readout_type: Literal["maxout", "tanh", "linear"] = "maxout"
     copy_mechanism: bool = False
     source_to_target_ids: list[int] | None = None
+    initial_state_type: Literal["backward", "both"] = "backward"
     use_bias: bool = True
     dropout: float | int = 0.0
     scheduled_sampling_probability: float | int = 0.0
@@ -430,7 +434,7 @@ def check_inherited_options(config: PreTrainedConfig, kwargs: dict[str, Any]) ->
 def warn_of_unknown_options(config: PreTrainedConfig, kwargs: dict[str, Any]) -> None:
     """Warns of attributes that are not options. They are kept, as by any [`PreTrainedConfig`]."""
     known = {field.name for field in fields(config)} | set(config.attribute_map) | {"num_labels"}
-    others = ("auto_map", "custom_pipelines", "quantization_config", "stage_names")  # of transformers
+    others = ("auto_map", "custom_pipelines", "quantization_config", "stage_names", "source_lang", "target_lang")
     for name in kwargs:
         if (
             name in vars(config)

@@ -242,7 +242,8 @@ class BahdanauDecoder(BahdanauPreTrainedModel):
 
         state_size = config.hidden_size * (2 if config.cell_type == "lstm" else 1)
         self.state_sizes = [state_size] * config.decoder_layers
-        self.initial_state = nn.Linear(config.encoder_state_size, sum(self.state_sizes), bias=config.use_bias)
+        final_size = config.encoder_output_size if config.initial_state_type == "both" else config.encoder_state_size
+        self.initial_state = nn.Linear(final_size, sum(self.state_sizes), bias=config.use_bias)
         if config.input_feeding:
             self.state_sizes.append(config.readout_size)
         self.dropout = nn.Dropout(config.dropout)
@@ -356,8 +357,10 @@ class BahdanauDecoder(BahdanauPreTrainedModel):
         )
 
     def initial_states(self, final_states: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """s_0 = tanh(W_s bwd_1), or of fwd_S for one direction, of each layer; the first step is fed zeros."""
-        final_state = final_states[:, -self.config.encoder_state_size :]
+        """
+        s_0 = tanh(W_s bwd_1), or of fwd_S for one direction, or of both, of each layer; the first step is fed zeros.
+        """
+        final_state = final_states[:, -self.initial_state.in_features :]
         states = torch.tanh(self.initial_state(final_state)).split(
             self.state_sizes[: self.config.decoder_layers], dim=-1
         )

@@ -142,6 +142,7 @@ class Reference:
         if config.bidirectional:
             fixed = torch.cat([fixed, annotations[0][size:]])
         source = annotations[0][size:] if config.bidirectional else annotations[-1]
+        source = fixed if config.initial_state_type == "both" else source
         initial = torch.tanh(self.linear("model.decoder.initial_state", source))
         states = []
         for state in initial.chunk(config.decoder_layers):

@@ -45,6 +45,25 @@ def test_equations(options, layers):
             assert actual[:, ~keep].abs().max() == 0 if (~keep).any() else True
 
 
+@pytest.mark.parametrize("bidirectional", [True, False])
+@torch.no_grad()
+def test_the_decoder_starts_from_both_directions(bidirectional):
+    """With padding, whose states are not final ones, and on the fast path, which the default decoder has."""
+    model = make_model(dtype=torch.float64, bidirectional=bidirectional, initial_state_type="both")
+    assert model.model.decoder.initial_state.in_features == model.config.encoder_output_size
+    batch = make_batch()
+    outputs = model(**batch)
+    decoder_input_ids = model.prepare_decoder_input_ids_from_labels(batch["labels"])
+    for row in range(3):
+        source = batch["input_ids"][row][batch["attention_mask"][row].bool()].tolist()
+        logits, _ = Reference(model)(source, decoder_input_ids[row].tolist())
+        torch.testing.assert_close(outputs.logits[row], logits)
+    inputs = {name: batch[name] for name in ("input_ids", "attention_mask")}
+    found = model.generate(**inputs, num_beams=3, max_length=6)
+    model.config.fused = False
+    assert torch.equal(found, model.generate(**inputs, num_beams=3, max_length=6))
+
+
 NOTES = [
     (
         [[0.990, 0.099, 0.099]],
