@@ -132,8 +132,9 @@ def export_onnx(folder: str | Path, output_dir: str | Path | None = None, quanti
         `list[Path]`: the ONNX files.
 
     Raises:
-        `ValueError`: for a model of another type, a model whose evaluation is random, a file as `output_dir`, or if
-            the outputs of the exported files differ from the model's. Nothing is written then.
+        `ValueError`: for a model of another type, a model whose evaluation is random or whose attention is hard, a
+            file as `output_dir`, or if the outputs of the exported files differ from the model's. Nothing is written
+            then.
     """
     check_weights(folder)
     config = load_config(folder)
@@ -144,6 +145,11 @@ def export_onnx(folder: str | Path, output_dir: str | Path | None = None, quanti
         raise ValueError(
             f"{folder} has `num_eval_copies={config.num_eval_copies}`: it looks at random locations during evaluation "
             "too, so no exported file can reproduce it. Set `num_eval_copies=0` in its config, and export that."
+        )
+    if hard := getattr(config, "hard_attention", None):
+        raise ValueError(
+            f"{folder}: a model with `hard_attention={hard!r}` cannot be exported, since a step needs the "
+            "distribution of the alignment before it. Use PyTorch."
         )
     tokenizers = {  # by their sub-folders
         part: load_tokenizer(Path(folder, part))

@@ -69,6 +69,17 @@ class BahdanauCache(Cache):
     def __init__(self):
         super().__init__(layers=[BahdanauCacheLayer()])
 
+    @property
+    def joint(self) -> torch.Tensor | None:
+        """With hard attention, log p(a_i = j, y_i = v | y_<i) of the last step, (B, S, vocab)."""
+        return self.layers[1].keys[:, 0] if len(self.layers) > 1 and self.layers[1].keys is not None else None
+
+    @joint.setter
+    def joint(self, joint: torch.Tensor) -> None:
+        if len(self.layers) == 1:
+            self.layers.append(BahdanauCacheLayer())
+        self.layers[1].update(joint.unsqueeze(1), joint[:, None, :0])
+
     def read(self) -> tuple[torch.Tensor, torch.Tensor]:
         """The decoder's state, (B, state), and the source's keys U_a h_j, (B, S, A). `ValueError` if it is empty."""
         state, keys = self.layers[0].keys, self.layers[0].values

@@ -144,6 +144,16 @@ class BahdanauConfig(PreTrainedConfig):
         attention_function (`str`, *optional*, defaults to `"softmax"`):
             From scores to weights: `"softmax"`; or a function that gives many annotations a weight of exactly 0,
             `"sparsemax"` (Martins & Astudillo 2016) or, less sparse, `"entmax15"` (Peters et al. 2019).
+        hard_attention (`str`, *optional*):
+            Exact hard attention: each target token reads one annotation, and the loss sums over all alignments.
+            `"marginal"`: each alignment is independent of the last (Wu et al. 2018); `"monotonic"`: none moves back
+            (Wu & Cotterell 2019). `logits` are then log-probabilities, and `cross_attentions` the distribution of the
+            alignment before its token is known. Needs `attention_query="current"` without `input_feeding`, so that
+            the decoder's state does not depend on the alignment. Costs a distribution over the vocabulary for each
+            source position, and is meant for characters.
+        max_jump (`int`, *optional*):
+            For `hard_attention="monotonic"`: the longest step w of an alignment, whose length depends on the decoder's
+            state and the position it leaves (first order), instead of on scores (`attention_type`, zeroth order).
         attention_query (`str`, *optional*, defaults to `"previous"`):
             `"previous"`: attend with s_{i-1}, then step (Bahdanau). `"current"`: step, then attend with s_i (Luong).
         input_feeding (`bool`, *optional*, defaults to `False`):
@@ -222,6 +232,8 @@ class BahdanauConfig(PreTrainedConfig):
     attention_type: Literal["additive", "dot", "scaled_dot", "general", "none"] = "additive"
     num_attention_heads: int = 1
     attention_function: Literal["softmax", "sparsemax", "entmax15"] = "softmax"
+    hard_attention: Literal["marginal", "monotonic"] | None = None
+    max_jump: int | None = None
     attention_query: Literal["previous", "current"] = "previous"
     input_feeding: bool = False
     readout_type: Literal["maxout", "tanh", "linear"] = "maxout"
@@ -263,7 +275,7 @@ class BahdanauConfig(PreTrainedConfig):
         """Part of `@strict`-powered validation. Raises `ValueError` where options do not fit each other."""
         sizes = ("vocab_size", "encoder_vocab_size", "embedding_size", "hidden_size", "encoder_hidden_size")
         check_range(self, (*sizes, "attention_size", "maxout_size"), 1, MAX_SIZE)
-        check_range(self, ("num_attention_heads",), 1, MAX_SIZE)
+        check_range(self, ("num_attention_heads", "max_jump"), 1, MAX_SIZE)
         check_range(self, ("encoder_layers", "decoder_layers"), 1, MAX_LAYERS)
         check_range(self, ("initializer_range", "attention_initializer_range"), 0, MAX_SIZE)
         if not self.is_encoder_decoder:
@@ -299,6 +311,7 @@ class BahdanauConfig(PreTrainedConfig):
                 "`attention_query='current'` and `readout_type='tanh'` or `'maxout'`; got "
                 f"`attention_query={self.attention_query!r}` and `readout_type={self.readout_type!r}`."
             )
+        self.check_hard_attention()
         self.check_copying()
         if self.share_encoder_decoder_embeddings and not self.tie_word_embeddings:
             raise ValueError(
@@ -327,6 +340,32 @@ class BahdanauConfig(PreTrainedConfig):
                 size = size if name == "pad_token_id" else self.vocab_size  # the pad is in both tables
                 if token_id is not None and not 0 <= token_id < size:
                     raise ValueError(f"`{name}` ({token_id}) is outside the vocabulary of {size} tokens.")
+
+    def check_hard_attention(self):
+        """Raises `ValueError` where the decoder's state would depend on the alignment, or have none."""
+        if self.max_jump is not None and self.hard_attention != "monotonic":
+            raise ValueError(
+                f"`max_jump={self.max_jump}` is for `hard_attention='monotonic'`, got {self.hard_attention!r}."
+            )
+        if self.hard_attention is None:
+            return
+        needed = {
+            "attention_query": self.attention_query == "current",
+            "input_feeding": not self.input_feeding,
+            "readout_type": self.readout_type != "linear",
+            "attention_type": self.attention_type != "none",
+            "num_attention_heads": self.num_attention_heads == 1,
+            "copy_mechanism": not self.copy_mechanism,
+            "scheduled_sampling_probability": self.scheduled_sampling_probability == 0,
+        }
+        for name, is_met in needed.items():
+            if not is_met:
+                raise ValueError(
+                    f"`hard_attention={self.hard_attention!r}` sums over alignments that the decoder's state must not "
+                    "depend on: it needs `attention_query='current'`, one head, `readout_type` 'maxout' or 'tanh', "
+                    "and no `input_feeding`, `copy_mechanism` or scheduled sampling; got "
+                    f"`{name}={getattr(self, name)!r}`."
+                )
 
     def check_copying(self):
         """Raises `ValueError` where the copy mechanism lacks attention, or the ids of what it copies."""

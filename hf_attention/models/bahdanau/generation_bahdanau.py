@@ -20,6 +20,7 @@ from transformers.generation.logits_process import MinLengthLogitsProcessor, Min
 
 from .copy_bahdanau import find_copied_ids, mix_log_probs
 from .fused_bahdanau import MAX_EXPONENT, active_dtype, has_hooks_or_patched_forward, is_plain, is_unmodified_linear
+from .hard_bahdanau import first_joint, marginalize
 from .layers_bahdanau import BahdanauDecoderLayer, EncoderMemory
 from .onednn_bahdanau import linear, pack
 
@@ -223,6 +224,24 @@ class DecodingStep:
         annotations, mask, keys, final_states = self.memory
         mask = None if mask is None else mask[sources]
         self.memory = EncoderMemory(annotations[sources], mask, keys[sources], final_states[targets])
+
+
+class HardDecodingStep(DecodingStep):
+    """A step with hard attention: the state ends with the joint distribution of the last step, (S, vocab)."""
+
+    def initial_state(self) -> torch.Tensor:
+        state, (annotations, mask, *_) = super().initial_state(), self.memory
+        joint = first_joint(annotations, mask, len(state) // len(annotations))
+        return torch.cat([state, joint.expand(-1, -1, self.lm_head.out_features).flatten(1)], dim=-1)
+
+    def __call__(self, tokens: torch.Tensor, state: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        shape = (self.memory.annotations.shape[1], self.lm_head.out_features)
+        *states, joint = state.split([*self.decoder.state_sizes, shape[0] * shape[1]], dim=-1)
+        outputs = self.decoder.run_layers(self.decoder.embed_tokens(tokens).unsqueeze(1), states, self.memory)
+        assert outputs.weights is not None
+        transitions, logits = outputs.weights.transpose(1, 2), self.lm_head(outputs.readout)
+        log_probs, _, joint = marginalize(logits, transitions, tokens.unsqueeze(1), joint.unflatten(-1, shape))
+        return log_probs[:, 0], torch.cat([*outputs.last_states, joint.flatten(1)], dim=-1)
 
 
 class FusedDecodingStep:
@@ -489,6 +508,7 @@ class BahdanauGenerationMixin(GenerationMixin):
         if self.config.copy_mechanism:
             copied_ids = find_copied_ids(self.config, kwargs.get("encoder_input_ids"), annotations.shape[1])
         step_class = FusedDecodingStep if can_fuse_step(self) else DecodingStep
+        step_class = HardDecodingStep if self.config.hard_attention else step_class
         return step_class(self, annotations, mask, len(input_ids) // len(annotations), copied_ids)
 
 

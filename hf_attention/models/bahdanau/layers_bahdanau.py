@@ -148,11 +148,18 @@ class BahdanauReadout(nn.Module):
             self.state_proj = nn.Linear(sources, config.hidden_size, bias=config.use_bias)
 
     def forward(self, states: torch.Tensor, inputs: torch.Tensor, contexts: torch.Tensor) -> torch.Tensor:
-        """(B, T, H), (B, T, E) and (B, T, D) to (B, T, R)."""
+        """
+        (B, T, H), (B, T, E) and (B, T, D) to (B, T, R); with hard attention the contexts are all annotations, (B, 1,
+        S, D), and the result is of (B, T, S, R).
+        """
         if self.readout_type == "linear":
             return states
+        if contexts.dim() == 4:
+            states, inputs = states.unsqueeze(2), inputs.unsqueeze(2)
         if self.readout_type == "tanh":
-            return torch.tanh(self.state_proj(torch.cat([contexts, states], dim=-1)))
+            shape = torch.broadcast_shapes(states.shape[:-1], contexts.shape[:-1])
+            parts = [part.expand(*shape, -1) for part in (contexts, states)]
+            return torch.tanh(self.state_proj(torch.cat(parts, dim=-1)))
         pairs = self.state_proj(states) + self.input_proj(inputs) + self.context_proj(contexts)
         return pairs.unflatten(-1, (-1, 2)).amax(dim=-1)
 

@@ -37,6 +37,7 @@ from .fused_bahdanau import (
     without_padding,
 )
 from .generation_bahdanau import BahdanauGenerationMixin
+from .hard_bahdanau import BahdanauHardAttention, BahdanauJumpAttention, first_joint, marginalize
 from .layers_bahdanau import (
     BahdanauDecoderLayer,
     BahdanauEncoderLayer,
@@ -214,6 +215,13 @@ class DecoderStates(NamedTuple):
     generation_logits: torch.Tensor | None  # of p_gen, (B, T), if the model copies
 
 
+def make_attention(config: BahdanauConfig) -> BahdanauAttention:
+    """The attention of `attention_query="current"`."""
+    if config.hard_attention is None:
+        return BahdanauAttention(config)
+    return BahdanauHardAttention(config) if config.max_jump is None else BahdanauJumpAttention(config)
+
+
 class BahdanauDecoder(BahdanauPreTrainedModel):
     """Recurrent decoder: E y_{i-1}, s_{i-1} and the annotations to the readout t_i of every step."""
 
@@ -235,7 +243,7 @@ class BahdanauDecoder(BahdanauPreTrainedModel):
         if self.attends_first:
             layers[0] = BahdanauFusedDecoderLayer(config)
         elif self.has_attention:
-            self.attention = BahdanauAttention(config)
+            self.attention = make_attention(config)
         self.layers = nn.ModuleList(layers)
         self.readout = BahdanauReadout(config)
         self.copy_gate = BahdanauCopyGate(config) if config.copy_mechanism else None
@@ -496,7 +504,9 @@ class BahdanauModel(BahdanauPreTrainedModel):
 
         Returns a `Seq2SeqModelOutput` whose `last_hidden_state` is the readout t_i, `(batch_size, target_length,
         readout_size)`, and whose `cross_attentions` hold alpha_ij, `(batch_size, num_attention_heads, target_length,
-        source_length)`, for the one attention of the model.
+        source_length)`, for the one attention of the model. With `config.hard_attention` the readout is that of each
+        source position, `(batch_size, target_length, source_length, readout_size)`, and the `cross_attentions` are
+        p(a_i = j | a_{i-1}), with one "head" for each position of a_{i-1} if `"monotonic"`.
         """
         use_cache = use_cache if use_cache is not None else self.config.use_cache
         if encoder_outputs is None:
@@ -614,7 +624,9 @@ class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, BahdanauGenerati
             of `input_ids`.
 
         With `config.copy_mechanism`, `logits` are log-probabilities, and `generation_probs` are p_gen,
-        `(batch_size, target_length)`, the probability that a token is generated rather than copied.
+        `(batch_size, target_length)`, the probability that a token is generated rather than copied. With
+        `config.hard_attention`, `logits` are log p(y_i | y_<i), summed over all alignments, and `cross_attentions`
+        hold p(a_i = j | y_<i), the alignment's distribution before y_i is known.
 
         Raises `ValueError` for ids and labels outside the vocabulary (checked on CPU).
 
@@ -641,6 +653,13 @@ class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, BahdanauGenerati
             raise ValueError("`skip_logits=True` returns only the loss, which needs `labels`.")
         shows_attention = kwargs.get("output_attentions")
         shows_attention = self.config.output_attentions if shows_attention is None else shows_attention
+        if self.config.hard_attention:
+            kwargs["output_attentions"] = True
+            if decoder_input_ids is None and self.config.hard_attention == "monotonic":
+                raise ValueError(
+                    "`hard_attention='monotonic'` observes the target so far: pass `decoder_input_ids` (or `labels`) "
+                    "instead of `decoder_inputs_embeds`."
+                )
         if self.config.copy_mechanism:
             kwargs["output_attentions"] = True
             check_ids("encoder_input_ids", encoder_input_ids, self.config.source_vocab_size)
@@ -686,11 +705,17 @@ class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, BahdanauGenerati
                 "sources: give each source one target."
             )
         readout, logits, loss = outputs.last_hidden_state, None, None
+        cross_attentions = outputs.cross_attentions
         num_items_in_batch = kwargs.get("num_items_in_batch")
         if labels is not None and fuses_loss:
             loss = fused_loss(self.lm_head, readout, labels, smoothing, num_items_in_batch)
         else:
-            logits = self.compute_logits(outputs, encoder_input_ids)  # (B, T, vocab)
+            if self.config.hard_attention:
+                steps = (decoder_input_ids, attention_mask, decoder_attention_mask)
+                logits, priors = self.sum_over_alignments(outputs, *steps)
+                cross_attentions = (priors,)
+            else:
+                logits = self.compute_logits(outputs, encoder_input_ids)  # (B, T, vocab)
             if labels is not None and smoothing:
                 loss = smoothed_loss(logits, labels, smoothing, num_items_in_batch)
             elif labels is not None:
@@ -702,7 +727,7 @@ class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, BahdanauGenerati
             logits=logits,
             **{CACHE_NAME: getattr(outputs, CACHE_NAME)},
             decoder_hidden_states=outputs.decoder_hidden_states,
-            cross_attentions=outputs.cross_attentions if shows_attention else None,
+            cross_attentions=cross_attentions if shows_attention else None,
             encoder_last_hidden_state=outputs.encoder_last_hidden_state,
             encoder_hidden_states=outputs.encoder_hidden_states,
             generation_probs=None if outputs.generation_logits is None else outputs.generation_logits.sigmoid(),
@@ -719,6 +744,32 @@ class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, BahdanauGenerati
         ids = find_copied_ids(self.config, encoder_input_ids, weights.shape[-1])
         return mix_log_probs(logits, outputs.generation_logits, weights, ids)
 
+    def sum_over_alignments(
+        self,
+        outputs: BahdanauModelOutput,
+        decoder_input_ids: torch.Tensor | None,
+        attention_mask: torch.Tensor | None = None,
+        decoder_attention_mask: torch.Tensor | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """
+        With `config.hard_attention`, log p(y_i | y_<i), (B, T, vocab), and p(a_i = j | y_<i), (B, 1, T, S), of a base
+        model's outputs, whose cache it updates.
+        """
+        assert outputs.cross_attentions is not None and outputs.encoder_last_hidden_state is not None
+        logits, annotations = self.lm_head(outputs.last_hidden_state), outputs.encoder_last_hidden_state
+        cache = getattr(outputs, CACHE_NAME)
+        joint = None if cache is None else cache.joint
+        if joint is None:
+            joint = first_joint(annotations, attention_mask, logits.shape[0] // annotations.shape[0])
+        tokens = (
+            logits.new_zeros(logits.shape[:2], dtype=torch.long) if decoder_input_ids is None else decoder_input_ids
+        )
+        mask = None if decoder_attention_mask is None else decoder_attention_mask[:, -logits.shape[1] :]
+        log_probs, priors, joint = marginalize(logits, outputs.cross_attentions[0], tokens, joint, mask)
+        if cache is not None and self.config.hard_attention == "monotonic":
+            cache.joint = joint
+        return log_probs, priors
+
     def _check_labels(
         self, labels: torch.Tensor, input_ids: torch.Tensor | None, inputs_embeds: torch.Tensor | None
     ) -> None:
@@ -734,7 +785,9 @@ class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, BahdanauGenerati
             )
 
     def _can_fuse_loss(self) -> bool:
-        if not self.config.fused or self.config.copy_mechanism or is_exporting() or is_transforming():
+        if not self.config.fused or self.config.copy_mechanism or self.config.hard_attention:
+            return False
+        if is_exporting() or is_transforming():
             return False
         return self.loss_function is ForCausalLMLoss and is_unmodified_linear(self.lm_head)
 

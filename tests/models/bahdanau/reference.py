@@ -92,8 +92,8 @@ class Reference:
             low, high = (tau, high) if sum(weights) > 1 else (low, tau)
         return weights
 
-    def attend(self, name, s, annotations):
-        """The context, and the weights of each head (of the one head, if there is one)."""
+    def scores(self, name, s, annotations):
+        """Of each annotation, a list over heads."""
         kind, heads, scores = self.config.attention_type, self.config.num_attention_heads, []
         for h in annotations:
             if kind == "additive":
@@ -104,7 +104,12 @@ class Reference:
                 scores.append([(s * self.linear(f"{name}.key_proj", h)).sum()])
             else:
                 scores.append([(s * h).sum() / (math.sqrt(len(s)) if kind == "scaled_dot" else 1)])
-        weights = [self.distribute(of_head) for of_head in zip(*scores)]
+        return scores
+
+    def attend(self, name, s, annotations):
+        """The context, and the weights of each head (of the one head, if there is one)."""
+        heads = self.config.num_attention_heads
+        weights = [self.distribute(of_head) for of_head in zip(*self.scores(name, s, annotations))]
         contexts = [sum(weight * h for weight, h in zip(of_head, annotations)) for of_head in weights]
         if heads == 1:
             return contexts[0], weights[0]

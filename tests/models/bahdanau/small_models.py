@@ -52,6 +52,9 @@ KINDS = [
     {"attention_type": "none"},
     {"attention_type": "none", "attention_query": "current", "readout_type": "linear", "cell_type": "lstm"},
     {"num_attention_heads": 2, "attention_size": 8, "attention_function": "entmax15"},
+    {"attention_query": "current", "hard_attention": "monotonic"},
+    {"cell_type": "lstm", "attention_query": "current", "hard_attention": "monotonic", "max_jump": 2}
+    | {"readout_type": "tanh", "decoder_layers": 2},
 ]
 
 
