@@ -41,7 +41,7 @@ def errors_in_one_line(script: str, arguments: list[str] | None = None) -> Gener
         if isinstance(error, StrictDataclassClassValidationError) and error.__cause__ is not None:
             error = error.__cause__  # without the name of the validator
         # when the first process has failed, `torchrun` ends the others, so that one of them prints
-        time.sleep(8 if int(os.environ.get("RANK", "0")) else 0)
+        time.sleep(30 if int(os.environ.get("RANK", "0")) else 0)
         sys.exit(f"{script}: {' '.join(str(error).split()) or type(error).__name__}")
     except RuntimeError as error:
         if int(os.environ.get("WORLD_SIZE", "1")) > 1:

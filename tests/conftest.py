@@ -14,7 +14,7 @@ from small_runs import SMALL, SMALL_VISION
 HUB = LoopbackHub({"hf_alice": "alice", "hf_alice_read": "alice", "hf_bob": "bob"})
 CACHE = tempfile.TemporaryDirectory(prefix="hf_attention-tests-")
 os.environ.pop("HF_TOKEN", None)
-os.environ.update(HUB.client_environment(CACHE.name))
+os.environ.update(HUB.client_environment(CACHE.name), GRADIO_TEMP_DIR=os.path.join(CACHE.name, "gradio"))
 
 from train_image_classification import train as train_images  # noqa: E402
 from train_translation import train as train_translation  # noqa: E402

@@ -6,14 +6,18 @@ import base64
 import io
 import os
 import struct
+import tempfile
 import warnings
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, cast
 
 import gradio as gr
+import numpy as np
 import torch
 from gradio.data_classes import ImageData
+from gradio.utils import get_upload_folder
 from PIL import Image, ImageOps
 from transformers import (
     AutoModelForImageClassification,
@@ -42,10 +46,8 @@ SIDE = 1024  # pixels of the longer side of an image, as it is shown and given t
 QUEUE = 200  # requests that may wait
 HOUR = 3600  # seconds after which uploads and what was computed from them are removed
 FONTS = {"font": ["system-ui", "sans-serif"], "font_mono": ["ui-monospace", "monospace"]}  # no downloads
-# scores by class, maps (head, rollout, sequence pool), and their source
-Classification = tuple[
-    dict[str, float], Image.Image | None, Image.Image | None, Image.Image | None, ImageAttention | None
-]
+# scores by class, files of maps (head, rollout, sequence pool), and their source
+Classification = tuple[dict[str, float], str | None, str | None, str | None, ImageAttention | None]
 
 
 def launch_app(
@@ -70,7 +72,11 @@ def read_upload(payload: ImageData | None) -> Image.Image | None:
         if payload.url and payload.url.startswith("data:"):
             file = io.BytesIO(base64.b64decode(payload.url.partition(",")[2]))
             return read_image(file, len(file.getvalue()))
-        return read_image(str(payload.path), os.path.getsize(str(payload.path)))
+        # gradio looks only at paths whose `meta` says that they are files
+        path = Path(str(payload.path)).resolve()
+        if not path.is_relative_to(Path(get_upload_folder()).resolve()) or not path.is_file():
+            raise ValueError("The image is not an upload, or was removed. Upload it again.")
+        return read_image(str(path), path.stat().st_size)
 
 
 def read_image(file: str | io.BytesIO, size: int) -> Image.Image:
@@ -98,6 +104,17 @@ def read_image(file: str | io.BytesIO, size: int) -> Image.Image:
         raise ValueError("The image has too many pixels. Upload a smaller one.") from error
     except (OSError, SyntaxError, struct.error) as error:
         raise ValueError("The file is not an image that can be read. Upload a PNG, JPEG or WebP file.") from error
+
+
+def save_picture(picture: Image.Image) -> str:
+    """
+    Returns a new file of gradio's with a picture. gradio itself would write equal pictures to the same file, even
+    while another user downloads it.
+    """
+    os.makedirs(get_upload_folder(), exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=get_upload_folder(), suffix=".webp", delete=False) as file:
+        picture.save(file, "webp")
+    return file.name
 
 
 def check_size(width: int, height: int) -> None:
@@ -211,11 +228,11 @@ def add_classification(name: str, images: list[Image.Image], api_name: str) -> N
                 logits = model(**processor(image, return_tensors="pt")).logits
             return name_classes(logits[0].softmax(dim=-1)), None, None, None, None
         scores = name_classes([] if attention.probabilities is None else attention.probabilities)
-        pool = None if attention.pooling_weights is None else overlay(attention.image, attention.pooling_map())
+        pool = None if attention.pooling_weights is None else show(attention, attention.pooling_map())
         return (
             scores,
             show_head(attention, layer, head),
-            overlay(attention.image, attention.rollout()),
+            show(attention, attention.rollout()),
             pool,
             attention,
         )
@@ -223,12 +240,15 @@ def add_classification(name: str, images: list[Image.Image], api_name: str) -> N
     def name_classes(probabilities: Iterable[float]) -> dict[str, float]:
         return {label: float(value) for label, value in zip(class_names(model.config), probabilities)}
 
+    def show(attention: ImageAttention, weights: np.ndarray) -> str:
+        return save_picture(overlay(attention.image, weights))
+
     @errors_for_users()
-    def show_head(attention: ImageAttention | None, layer: str, head: str) -> Image.Image | None:
+    def show_head(attention: ImageAttention | None, layer: str, head: str) -> str | None:
         if attention is None:
             return None
         index = None if head == MEAN else int(head.removeprefix("head ")) - 1
-        return overlay(attention.image, attention.head_map(int(layer.removeprefix("layer ")) - 1, index))
+        return show(attention, attention.head_map(int(layer.removeprefix("layer ")) - 1, index))
 
     with gr.Tab("Classify"):
         gr.Markdown(f"`{name}`")

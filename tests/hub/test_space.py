@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ import hf_attention
 from hf_attention.hub import publish_folder, publish_model, write_space
 
 
-def test_a_published_space_runs_without_the_plugin(hub, small_run, small_vision_run, tmp_path, unchecked):
+def test_a_published_space_runs_without_the_plugin(hub, small_run, small_vision_run, tmp_path, unchecked, monkeypatch):
     """Its files and its models come from the Hub; nothing of this checkout is imported."""
     publish_model(str(small_run[0]), "alice/dates-model")
     publish_model(str(small_vision_run[0]), "alice/digits-model")
@@ -50,6 +51,7 @@ def test_a_published_space_runs_without_the_plugin(hub, small_run, small_vision_
                 break
         else:
             raise AssertionError("".join(shown))
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # where the client leaves folders
         client = Client(address[0], verbose=False)
         translation, page = client.predict("4. März 2005", 1, api_name="/translate")
         assert isinstance(translation, str)

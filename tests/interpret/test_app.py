@@ -3,7 +3,9 @@
 """The app through its HTTP endpoints, and in headless Chromium without network but loopback."""
 
 import shutil
+import tempfile
 
+import httpx
 import pytest
 from gradio_client import Client, handle_file
 from PIL import Image
@@ -34,6 +36,12 @@ def app(small_run, small_vision_run):
     server.blocks.close()
 
 
+@pytest.fixture(autouse=True)
+def downloads(tmp_path, monkeypatch):
+    """`gradio_client` downloads by way of new folders next to all temporary files, and leaves them."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+
 def test_the_http_endpoints(app, small_run, small_vision_run, tmp_path):
     client = Client(app, verbose=False)
     translation, page = client.predict("4. März 2005", 3, api_name="/translate")
@@ -51,6 +59,30 @@ def test_the_http_endpoints(app, small_run, small_vision_run, tmp_path):
         client.predict(" ", 1, api_name="/translate")
     with pytest.raises(Exception, match="Upload an image"):
         client.predict(None, "layer 1", "head 1", api_name="/classify")
+
+
+def test_equal_pictures_are_different_files(app, tmp_path):
+    """gradio writes equal pictures to the same file, also while another user downloads it."""
+    Image.effect_noise((8, 8), 60).save(tmp_path / "digit.png")
+    client = Client(app, verbose=False, download_files=False)
+    shown = []
+    for _ in range(2):
+        upload = handle_file(tmp_path / "digit.png")
+        shown += client.predict(upload, "layer 1", "head 1", api_name="/classify")[1:4]
+    assert len({picture["path"] for picture in shown}) == 6
+
+
+@pytest.mark.parametrize("meta", [{}, {"meta": {}}, {"meta": {"_type": "gradio.FileData"}}], ids=repr)
+def test_a_request_that_names_a_file_of_the_server_is_refused(app, tmp_path, meta):
+    Image.effect_noise((8, 8), 60).save(tmp_path / "secret.png")
+    for path in (f"{tmp_path}/secret.png", "/etc/passwd", f"http:/..{tmp_path}/secret.png", app):
+        data = [{"path": path, **meta}, "layer 1", "head 1"]
+        event = httpx.post(f"{app}gradio_api/call/classify", json={"data": data}).json()["event_id"]
+        answer = httpx.get(f"{app}gradio_api/call/classify/{event}", timeout=60).text
+        assert "event: error" in answer
+        assert "event: complete" not in answer
+        assert meta or "not an upload" in answer
+        assert httpx.get(f"{app}gradio_api/file={path}").status_code in (403, 404)
 
 
 def test_endpoints_of_models_with_the_same_task(small_run, tmp_path):

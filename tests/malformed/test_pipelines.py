@@ -107,6 +107,12 @@ def test_the_app_says_why_a_text_is_refused(functions, text, words):
         functions["translate"](text, 1)
 
 
+@pytest.fixture(autouse=True)
+def uploads(tmp_path, monkeypatch):
+    """The folder that the app may read uploads from."""
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+
+
 def upload(path: Path) -> Image.Image | None:
     return read_upload(ImageData(path=str(path), orig_name=path.name))
 
@@ -159,6 +165,17 @@ def test_the_app_refuses_data_that_is_not_an_image():
     assert read_upload(None) is None
 
 
+def test_the_app_reads_no_file_but_uploads(tmp_path, tmp_path_factory):
+    secret = save(Image.effect_noise((8, 8), 50), tmp_path_factory.mktemp("elsewhere") / "secret.png")
+    (tmp_path / "link.png").symlink_to(secret)
+    detour = tmp_path / ".." / secret.relative_to(tmp_path.parent)
+    assert detour.is_file()
+    for path in (secret, detour, tmp_path / "link.png", tmp_path, tmp_path / "removed.png", f"file://{secret}", None):
+        for options in ({}, {"meta": {}}, {"url": str(secret)}):
+            with pytest.raises(gr.Error, match="not an upload, or was removed"):
+                read_upload(ImageData(path=str(path) if path else None, **options))
+
+
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16", "YCbCr"])
 def test_uploads_of_every_mode_are_reduced_and_classified(functions, tmp_path, mode):
     image = Image.new(mode, (2000, 500))
@@ -167,7 +184,7 @@ def test_uploads_of_every_mode_are_reduced_and_classified(functions, tmp_path, m
     assert image.size == (1024, 256)
     scores, *maps, _ = functions["classify"](image, "layer 1", "head 1")
     assert sum(scores.values()) == pytest.approx(1, abs=1e-4)
-    assert maps[0].size == (1024, 256)
+    assert Image.open(maps[0]).size == (1024, 256)
 
 
 def test_a_rotated_photo_is_upright(tmp_path):
