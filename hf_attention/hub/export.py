@@ -141,6 +141,11 @@ def export_onnx(folder: str | Path, output_dir: str | Path | None = None, quanti
     target = Path(output_dir or Path(folder, "onnx"))
     if target.is_file():
         raise ValueError(f"`output_dir`: {target} is a file. Name a folder.")
+    if getattr(config, "feature_vocab_size", None) is not None:
+        raise ValueError(
+            f"{folder} reads features of its sources, which the exported files do not support: translate with the "
+            "folder itself."
+        )
     if getattr(config, "num_eval_copies", 0) > 0:
         raise ValueError(
             f"{folder} has `num_eval_copies={config.num_eval_copies}`: it looks at random locations during evaluation "

@@ -38,13 +38,18 @@ class EnsembleEncoder(nn.Module):
         self.models = models
 
     def forward(
-        self, input_ids: torch.Tensor, attention_mask: torch.Tensor | None = None, **kwargs: Any
+        self,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor | None = None,
+        feature_ids: torch.Tensor | None = None,
+        **kwargs: Any,
     ) -> ModelOutput:
         outputs = ModelOutput()
+        features = {} if feature_ids is None else {"feature_ids": feature_ids}
         for index, model in enumerate(self.models):
             assert isinstance(model, PreTrainedModel)  # which a ModuleList does not say
             encoder = model.get_encoder()
-            states = encoder(input_ids=input_ids, attention_mask=attention_mask, return_dict=True)
+            states = encoder(input_ids=input_ids, attention_mask=attention_mask, return_dict=True, **features)
             outputs[f"member_{index}"] = states.last_hidden_state
         outputs["input_ids"] = input_ids  # which a model with a copy mechanism reads at each step
         return outputs
@@ -67,7 +72,7 @@ class EnsembleForSeq2SeqLM(PreTrainedModel, GenerationMixin):
         if len(models) < 2:
             raise ValueError(f"An ensemble needs at least two models, got {len(models)}.")
         first = models[0]
-        for name in ("vocab_size", "pad_token_id", "eos_token_id", "decoder_start_token_id"):
+        for name in ("vocab_size", "pad_token_id", "eos_token_id", "decoder_start_token_id", "feature_values"):
             values = [getattr(model.config, name, None) for model in models]
             if any(value != values[0] for value in values):
                 raise ValueError(f"The models of an ensemble need the same `{name}`, got {values}.")
@@ -95,6 +100,7 @@ class EnsembleForSeq2SeqLM(PreTrainedModel, GenerationMixin):
         use_cache: bool | None = None,
         output_attentions: bool | None = None,
         cache: EnsembleCache | None = None,
+        feature_ids: torch.Tensor | None = None,
         **kwargs: Any,
     ) -> Seq2SeqLMOutput:
         """
@@ -104,6 +110,7 @@ class EnsembleForSeq2SeqLM(PreTrainedModel, GenerationMixin):
             input_ids, attention_mask (`torch.Tensor` of shape `(B, S)`): the source.
             decoder_input_ids (`torch.Tensor` of shape `(B, T)`): the target so far.
             encoder_outputs (`ModelOutput`, *optional*): of `get_encoder()`.
+            feature_ids (`torch.Tensor` of shape `(B, F)`, *optional*): the features of the sources.
             cache (`EnsembleCache`, *optional*): `past_key_values` is its name before transformers 5.24.
 
         Returns:
@@ -112,7 +119,9 @@ class EnsembleForSeq2SeqLM(PreTrainedModel, GenerationMixin):
         """
         cache = past_key_values if cache is None else cache
         if encoder_outputs is None:
-            encoder_outputs = self.ensemble_encoder(input_ids=input_ids, attention_mask=attention_mask)
+            encoder_outputs = self.ensemble_encoder(
+                input_ids=input_ids, attention_mask=attention_mask, feature_ids=feature_ids
+            )
         log_probs, weights, caches = [], [], []
         for index, model in enumerate(self.models):
             copies = getattr(model.config, "copy_mechanism", False)
@@ -124,6 +133,7 @@ class EnsembleForSeq2SeqLM(PreTrainedModel, GenerationMixin):
                 output_attentions=output_attentions,
                 return_dict=True,
                 **({"encoder_input_ids": encoder_outputs["input_ids"]} if copies else {}),
+                **({} if feature_ids is None else {"feature_ids": feature_ids}),
                 **{CACHE_NAME: None if cache is None else cache.caches[index]},
             )
             log_probs.append(outputs.logits.float().log_softmax(dim=-1))

@@ -172,6 +172,17 @@ class BahdanauConfig(PreTrainedConfig):
         initial_state_type (`str`, *optional*, defaults to `"backward"`):
             What a bidirectional encoder gives to the decoder's first state: `"backward"`, the backward direction's
             final state (Bahdanau et al. 2014, appendix A.2.2), or `"both"`, the final states of both directions.
+        feature_vocab_size (`int`, *optional*):
+            Number of features that sources may have next to their tokens (morphological tags, a language, a speaker),
+            and 1 for the padding, which is 0; by default that of `feature_values`.
+        feature_values (`dict[str, list[str]]`, *optional*):
+            The names of the features: the values of each column. Their ids follow the columns in alphabetical order,
+            and in each the order of its values.
+        feature_mode (`str`, *optional*, defaults to `"attend"`):
+            `"attend"`: the decoder attends to embeddings of the features, which follow the annotations of the source;
+            `"add"`: the sum of their embeddings is added to the embedding of each source token.
+        feature_separator (`str`, *optional*, defaults to `";"`):
+            Separates the values in a cell of a column.
         use_bias (`bool`, *optional*, defaults to `True`):
             Whether the linear maps carry biases. The paper's equations have none.
         dropout (`float`, *optional*, defaults to 0.0):
@@ -240,6 +251,10 @@ class BahdanauConfig(PreTrainedConfig):
     copy_mechanism: bool = False
     source_to_target_ids: list[int] | None = None
     initial_state_type: Literal["backward", "both"] = "backward"
+    feature_vocab_size: int | None = None
+    feature_values: dict[str, list[str]] | None = None
+    feature_mode: Literal["attend", "add"] = "attend"
+    feature_separator: str = ";"
     use_bias: bool = True
     dropout: float | int = 0.0
     scheduled_sampling_probability: float | int = 0.0
@@ -268,6 +283,8 @@ class BahdanauConfig(PreTrainedConfig):
         if self.encoder_hidden_size is None:
             halved = self.bidirectional and self.attention_type in ("dot", "scaled_dot")
             self.encoder_hidden_size = self.hidden_size // 2 if halved else self.hidden_size
+        if self.feature_values is not None and self.feature_vocab_size is None:
+            self.feature_vocab_size = self.count_features()
         super().__post_init__(**kwargs)
         warn_of_unknown_options(self, kwargs)
 
@@ -313,6 +330,7 @@ class BahdanauConfig(PreTrainedConfig):
             )
         self.check_hard_attention()
         self.check_copying()
+        self.check_features()
         if self.share_encoder_decoder_embeddings and not self.tie_word_embeddings:
             raise ValueError(
                 "`share_encoder_decoder_embeddings=True` needs `tie_word_embeddings=True`, which says that weights "
@@ -395,6 +413,32 @@ class BahdanauConfig(PreTrainedConfig):
                 f"`source_to_target_ids` holds {wrong[0]}, which is outside the target's vocabulary of "
                 f"{self.vocab_size} tokens; -1 stands for no token."
             )
+
+    def check_features(self):
+        """Raises `ValueError` for features without attention or a separator, or for names that do not fit."""
+        check_range(self, ("feature_vocab_size",), 2, MAX_SIZE)
+        if not self.feature_separator:
+            raise ValueError("`feature_separator` is empty: it must be one character or more, such as ';'.")
+        if self.feature_values is not None and self.feature_vocab_size != self.count_features():
+            raise ValueError(
+                f"`feature_vocab_size` is {self.feature_vocab_size}, but `feature_values` with the padding has "
+                f"{self.count_features()}."
+            )
+        for column, values in (self.feature_values or {}).items():
+            if len(set(values)) < len(values):
+                raise ValueError(f"`feature_values` has a value of {column!r} twice: {values}.")
+        if self.attends_to_features and (self.attention_type == "none" or self.hard_attention):
+            reason = f"`hard_attention={self.hard_attention!r}` aligns with tokens of the source alone"
+            reason = reason if self.hard_attention else "`attention_type` is 'none'"
+            raise ValueError(f"`feature_mode='attend'` needs soft attention, but {reason}: set `feature_mode='add'`.")
+
+    def count_features(self) -> int:
+        return 1 + sum(map(len, (self.feature_values or {}).values()))
+
+    @property
+    def attends_to_features(self) -> bool:
+        """Whether features are positions that the decoder attends to."""
+        return self.feature_vocab_size is not None and self.feature_mode == "attend"
 
     @property
     def source_vocab_size(self) -> int:

@@ -88,15 +88,16 @@ def mix_log_probs(
     Args:
         logits (`torch.Tensor` of shape `(B, T, vocab)`): of P_vocab.
         generation_logits (`torch.Tensor` of shape `(B, T)`): of p_gen.
-        weights (`torch.Tensor` of shape `(B, T, S)`): alpha_ij.
+        weights (`torch.Tensor` of shape `(B, T, S)`): alpha_ij. Those of features, after the source, do not count.
         copied_ids (`torch.Tensor` of shape `(n, S)`): see [`find_copied_ids`]; B is a multiple of n.
 
     Returns:
         `torch.Tensor` of shape `(B, T, vocab)`, in float32 at least.
     """
     precision = torch.promote_types(logits.dtype, torch.float32)
+    weights = weights[..., : copied_ids.shape[1]].to(precision)
     ids = copied_ids.repeat_interleave(logits.shape[0] // copied_ids.shape[0], dim=0).unsqueeze(1).expand_as(weights)
-    weights = weights.to(precision).masked_fill(ids < 0, 0)
+    weights = weights.masked_fill(ids < 0, 0)
     copied = torch.zeros_like(logits, dtype=precision).scatter_add(-1, ids.clamp_min(0).long(), weights)
     gate = generation_logits.to(precision).unsqueeze(-1)
     generate, copy = nn.functional.logsigmoid(gate), nn.functional.logsigmoid(-gate)

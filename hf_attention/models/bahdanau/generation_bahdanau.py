@@ -198,11 +198,11 @@ class DecodingStep:
         mask: torch.Tensor | None,
         num_targets: int,
         copied_ids: torch.Tensor | None = None,
+        feature_ids: torch.Tensor | None = None,
     ):
         self.copied_ids = copied_ids
         self.decoder, self.lm_head = model.model.decoder, model.lm_head
-        final_states = self.decoder.final_states(annotations, mask, num_targets)
-        self.memory = EncoderMemory(annotations, mask, self.decoder.project_keys(annotations), final_states)
+        self.memory = self.decoder.remember(annotations, mask, num_targets, feature_ids)
 
     def initial_state(self) -> torch.Tensor:
         return torch.cat(self.decoder.initial_states(self.memory.final_states), dim=-1)
@@ -257,6 +257,7 @@ class FusedDecodingStep:
         mask: torch.Tensor | None,
         num_targets: int,
         copied_ids: torch.Tensor | None = None,
+        feature_ids: torch.Tensor | None = None,
     ):
         decoder, layer, readout = model.model.decoder, model.model.decoder.layers[0], model.model.decoder.readout
         assert isinstance(layer, BahdanauDecoderLayer)  # as `can_fuse_step` checks
@@ -275,14 +276,15 @@ class FusedDecodingStep:
         if decoder.copy_gate is not None:
             self.copy_gate = packed(decoder.copy_gate.proj)
         self.score = layer.attention.score.weight[0].to(torch.promote_types(dtype, torch.float32))
-        keys = decoder.project_keys(annotations).to(self.score.dtype)
+        annotations, mask, keys, final_states = decoder.remember(annotations, mask, num_targets, feature_ids)
+        keys = keys.to(self.score.dtype)
         self.exp_keys = torch.exp(keys.clamp_(-MAX_EXPONENT, MAX_EXPONENT).mul_(2)).unsqueeze(1)  # (n, 1, S, A)
         self.annotations, self.mask = annotations.to(dtype), None if mask is None else (mask == 0).unsqueeze(1)
-        self.first = torch.cat(decoder.initial_states(decoder.final_states(annotations, mask)), dim=-1).to(dtype)
+        self.first = torch.cat(decoder.initial_states(final_states), dim=-1).to(dtype)
         self.scratch = keys.new_empty(len(annotations), num_targets, *keys.shape[1:])
 
     def initial_state(self) -> torch.Tensor:
-        return self.first.repeat_interleave(self.num_targets, dim=0)
+        return self.first
 
     def __call__(self, tokens: torch.Tensor, state: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         with torch.autocast(state.device.type, enabled=False):  # all weights have one type already
@@ -402,7 +404,7 @@ class BahdanauGenerationMixin(GenerationMixin):
         **model_kwargs,
     ) -> tuple[torch.LongTensor, dict[str, Any]]:
         # the targets of a source share its annotations
-        names = ("encoder_outputs", "attention_mask", "encoder_input_ids")
+        names = ("encoder_outputs", "attention_mask", "encoder_input_ids", "feature_ids")
         shared = {name: model_kwargs.pop(name, None) for name in names}
         input_ids, model_kwargs = super()._expand_inputs_for_generation(  # ty: ignore[invalid-argument-type] (its `self`)
             expand_size, is_encoder_decoder=False, input_ids=input_ids, **model_kwargs
@@ -509,7 +511,8 @@ class BahdanauGenerationMixin(GenerationMixin):
             copied_ids = find_copied_ids(self.config, kwargs.get("encoder_input_ids"), annotations.shape[1])
         step_class = FusedDecodingStep if can_fuse_step(self) else DecodingStep
         step_class = HardDecodingStep if self.config.hard_attention else step_class
-        return step_class(self, annotations, mask, len(input_ids) // len(annotations), copied_ids)
+        num_targets, features = len(input_ids) // len(annotations), kwargs.get("feature_ids")
+        return step_class(self, annotations, mask, num_targets, copied_ids, features)
 
 
 def special_tokens(generation_config: GenerationConfig) -> tuple[torch.Tensor | None, torch.Tensor | None]:

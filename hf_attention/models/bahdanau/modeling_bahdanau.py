@@ -7,6 +7,7 @@ Symbols and shapes are those of `layers_bahdanau`.
 """
 
 import copy
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -29,6 +30,7 @@ from .copy_bahdanau import (
     find_copied_ids,
     mix_log_probs,
 )
+from .features_bahdanau import BahdanauAttendedFeatures, check_features, feature_ids, feature_names, pad_features
 from .fused_bahdanau import (
     BahdanauFusedDecoderLayer,
     is_exporting,
@@ -91,6 +93,26 @@ class BahdanauPreTrainedModel(PreTrainedModel):
     def vocab_size(self) -> int:
         """Number of target tokens, which are the classes of the logits."""
         return self.config.vocab_size
+
+    def encode_features(self, rows: Sequence[Mapping[str, object]]) -> torch.Tensor:
+        """
+        The `feature_ids` of sources, `(batch_size, features)`, on the model's device.
+
+        Args:
+            rows (`Sequence[Mapping]`):
+                For each source, the columns of `config.feature_values`: a text, in which `config.feature_separator`
+                separates the values, or a list of values. Values that are not known are left out, with a warning.
+
+        Raises:
+            `ValueError`: for a row without one of the columns, or one that does not hold text.
+        """
+        values, separator = self.config.feature_values or {}, self.config.feature_separator
+        return pad_features(feature_ids(values, rows, separator)).to(self.device)
+
+    @property
+    def feature_names(self) -> list[str]:
+        """The name `column=value` of each feature id; that of 0, the padding, is empty."""
+        return feature_names(self.config)
 
     def resize_token_embeddings(
         self, new_num_tokens: int | None = None, pad_to_multiple_of: int | None = None, mean_resizing: bool = True
@@ -158,6 +180,9 @@ class BahdanauEncoder(BahdanauPreTrainedModel):
     def __init__(self, config: BahdanauConfig):
         super().__init__(config)
         self.embed_tokens = nn.Embedding(config.source_vocab_size, config.embedding_size, config.pad_token_id)
+        self.feature_embedding = None
+        if config.feature_vocab_size is not None and config.feature_mode == "add":
+            self.feature_embedding = nn.Embedding(config.feature_vocab_size, config.embedding_size, padding_idx=0)
         self.layers = nn.ModuleList(
             BahdanauEncoderLayer(config, config.encoder_output_size if layer else config.embedding_size)
             for layer in range(config.encoder_layers)
@@ -173,6 +198,7 @@ class BahdanauEncoder(BahdanauPreTrainedModel):
         attention_mask: torch.Tensor | None = None,
         inputs_embeds: torch.Tensor | None = None,
         output_hidden_states: bool | None = None,
+        feature_ids: torch.Tensor | None = None,
         **kwargs: object,
     ) -> BaseModelOutput:
         if (input_ids is None) == (inputs_embeds is None):
@@ -190,6 +216,10 @@ class BahdanauEncoder(BahdanauPreTrainedModel):
         if output_hidden_states is None:
             output_hidden_states = self.config.output_hidden_states
         check_mask("attention_mask", attention_mask, inputs_embeds)
+        if self.feature_embedding is not None:
+            check_features(self.config, feature_ids, len(inputs_embeds))
+            check_ids("feature_ids", feature_ids, self.feature_embedding.num_embeddings)
+            inputs_embeds = inputs_embeds + self.feature_embedding(feature_ids).sum(dim=1, keepdim=True)
         orders = None if attention_mask is None else padding_last_orders(attention_mask)
 
         hidden_states = self.dropout(inputs_embeds)  # (B, S, E)
@@ -247,6 +277,7 @@ class BahdanauDecoder(BahdanauPreTrainedModel):
         self.layers = nn.ModuleList(layers)
         self.readout = BahdanauReadout(config)
         self.copy_gate = BahdanauCopyGate(config) if config.copy_mechanism else None
+        self.features = BahdanauAttendedFeatures(config) if config.attends_to_features else None
 
         state_size = config.hidden_size * (2 if config.cell_type == "lstm" else 1)
         self.state_sizes = [state_size] * config.decoder_layers
@@ -300,6 +331,7 @@ class BahdanauDecoder(BahdanauPreTrainedModel):
         output_hidden_states: bool | None = None,
         lengths: torch.Tensor | None = None,
         past_key_values: Cache | None = None,
+        feature_ids: torch.Tensor | None = None,
         **kwargs: object,
     ) -> BahdanauDecoderOutput:
         r"""
@@ -339,12 +371,13 @@ class BahdanauDecoder(BahdanauPreTrainedModel):
         final_states = annotations.new_empty(0, 1)  # later steps with attention do not read it
         if is_first or not self.has_attention:
             final_states = self.final_states(annotations, encoder_attention_mask, num_targets)
+        annotations, mask = self.append_features(annotations, encoder_attention_mask, feature_ids)
         if is_first:
             keys, states = self.project_keys(annotations), self.initial_states(final_states)
         else:
             state, keys = cache.read()
             states = state.split(self.state_sizes, dim=-1)
-        memory = EncoderMemory(annotations, encoder_attention_mask, keys, final_states)
+        memory = EncoderMemory(annotations, mask, keys, final_states)
 
         embeds = self.dropout(inputs_embeds)  # (B, T, E)
         run = self.run_steps if self.config.input_feeding else self.run_layers
@@ -375,6 +408,29 @@ class BahdanauDecoder(BahdanauPreTrainedModel):
         if self.config.input_feeding:
             states = (*states, final_state.new_zeros(final_state.shape[0], self.config.readout_size))
         return states
+
+    def append_features(
+        self, annotations: torch.Tensor, mask: torch.Tensor | None, feature_ids: torch.Tensor | None
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """The annotations and their mask, followed by those of attended features: (B, S, D) to (B, S + F, D)."""
+        if self.features is None:
+            return annotations, mask
+        check_features(self.config, feature_ids, len(annotations))
+        assert feature_ids is not None  # as checked
+        check_ids("feature_ids", feature_ids, self.features.num_embeddings)
+        return self.features.append_to(annotations, mask, feature_ids, self.dropout)
+
+    def remember(
+        self,
+        annotations: torch.Tensor,
+        mask: torch.Tensor | None,
+        num_targets: int,
+        feature_ids: torch.Tensor | None = None,
+    ) -> EncoderMemory:
+        """What all steps read of sources with `num_targets` targets each."""
+        final_states = self.final_states(annotations, mask, num_targets)
+        annotations, mask = self.append_features(annotations, mask, feature_ids)
+        return EncoderMemory(annotations, mask, self.project_keys(annotations), final_states)
 
     def project_keys(self, annotations: torch.Tensor) -> torch.Tensor:
         """U_a h_j, (B, S, A), once for all steps; (B, 0, D) without attention."""
@@ -488,6 +544,7 @@ class BahdanauModel(BahdanauPreTrainedModel):
         use_cache: bool | None = None,
         cache: Cache | None = None,
         decoder_lengths: torch.Tensor | None = None,
+        feature_ids: torch.Tensor | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> BahdanauModelOutput:
         r"""
@@ -501,19 +558,26 @@ class BahdanauModel(BahdanauPreTrainedModel):
             The state after the previous tokens; `past_key_values` is its name before transformers 5.24.
         decoder_lengths (`torch.Tensor` of shape `(batch_size,)`, on the CPU, *optional*):
             The number of tokens of each target whose outputs are needed, at least 1.
+        feature_ids (`torch.LongTensor` of shape `(batch_size, features)`, *optional*):
+            The features of each source if the model has them (`config.feature_vocab_size`), 0 as padding; see
+            `encode_features`.
 
         Returns a `Seq2SeqModelOutput` whose `last_hidden_state` is the readout t_i, `(batch_size, target_length,
         readout_size)`, and whose `cross_attentions` hold alpha_ij, `(batch_size, num_attention_heads, target_length,
-        source_length)`, for the one attention of the model. With `config.hard_attention` the readout is that of each
-        source position, `(batch_size, target_length, source_length, readout_size)`, and the `cross_attentions` are
-        p(a_i = j | a_{i-1}), with one "head" for each position of a_{i-1} if `"monotonic"`.
+        source_length)`, for the one attention of the model. Attended features (`config.feature_mode="attend"`) are
+        further columns. With `config.hard_attention` the readout is that of each source position, `(batch_size,
+        target_length, source_length, readout_size)`, and the `cross_attentions` are p(a_i = j | a_{i-1}), with one
+        "head" for each position of a_{i-1} if `"monotonic"`.
         """
         use_cache = use_cache if use_cache is not None else self.config.use_cache
+        if self.config.feature_vocab_size is None and feature_ids is not None:
+            check_features(self.config, feature_ids, len(feature_ids))
         if encoder_outputs is None:
             encoder_outputs = self.encoder(
                 input_ids=input_ids,
                 attention_mask=attention_mask,
                 inputs_embeds=inputs_embeds,
+                feature_ids=feature_ids,
                 return_dict=True,
                 **kwargs,
             )
@@ -528,6 +592,7 @@ class BahdanauModel(BahdanauPreTrainedModel):
             inputs_embeds=decoder_inputs_embeds,
             use_cache=use_cache,
             lengths=decoder_lengths,
+            feature_ids=feature_ids,
             return_dict=True,
             **kwargs,
         )
@@ -601,6 +666,7 @@ class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, BahdanauGenerati
         cache: Cache | None = None,
         smoothing: float = 0.0,
         encoder_input_ids: torch.Tensor | None = None,
+        feature_ids: torch.Tensor | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> BahdanauSeq2SeqLMOutput:
         r"""
@@ -622,6 +688,8 @@ class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, BahdanauGenerati
         encoder_input_ids (`torch.LongTensor` of shape `(batch_size, source_length)`, *optional*):
             For `config.copy_mechanism`: the source's ids, where `encoder_outputs` or `inputs_embeds` are given instead
             of `input_ids`.
+        feature_ids (`torch.LongTensor` of shape `(batch_size, features)`, *optional*):
+            The features of each source if the model has them; see [`BahdanauModel`].
 
         With `config.copy_mechanism`, `logits` are log-probabilities, and `generation_probs` are p_gen,
         `(batch_size, target_length)`, the probability that a token is generated rather than copied. With
@@ -670,11 +738,12 @@ class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, BahdanauGenerati
                     input_ids=input_ids,
                     attention_mask=attention_mask,
                     inputs_embeds=inputs_embeds,
+                    feature_ids=feature_ids,
                     return_dict=True,
                     **kwargs,
                 )
             decoder_input_ids = self.sample_decoder_inputs(
-                decoder_input_ids, encoder_outputs[0], attention_mask, encoder_input_ids
+                decoder_input_ids, encoder_outputs[0], attention_mask, encoder_input_ids, feature_ids
             )
 
         if skip_logits is None:
@@ -696,6 +765,7 @@ class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, BahdanauGenerati
             use_cache=use_cache,
             cache=cache,
             decoder_lengths=decoder_lengths,
+            feature_ids=feature_ids,
             return_dict=True,
             **kwargs,
         )
@@ -715,7 +785,8 @@ class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, BahdanauGenerati
                 logits, priors = self.sum_over_alignments(outputs, *steps)
                 cross_attentions = (priors,)
             else:
-                logits = self.compute_logits(outputs, encoder_input_ids)  # (B, T, vocab)
+                length = outputs.encoder_last_hidden_state.shape[1]
+                logits = self.compute_logits(outputs, encoder_input_ids, length)  # (B, T, vocab)
             if labels is not None and smoothing:
                 loss = smoothed_loss(logits, labels, smoothing, num_items_in_batch)
             elif labels is not None:
@@ -734,14 +805,17 @@ class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, BahdanauGenerati
         )
 
     def compute_logits(
-        self, outputs: BahdanauDecoderOutput | BahdanauModelOutput, encoder_input_ids: torch.Tensor | None = None
+        self,
+        outputs: BahdanauDecoderOutput | BahdanauModelOutput,
+        encoder_input_ids: torch.Tensor | None,
+        source_length: int,
     ) -> torch.Tensor:
         """The logits of a readout or, with `config.copy_mechanism`, the log-probabilities. To (B, T, vocab)."""
         logits = self.lm_head(outputs.last_hidden_state)
         if outputs.generation_logits is None or outputs.cross_attentions is None:
             return logits
         weights = outputs.cross_attentions[0].mean(dim=1)  # (B, T, S)
-        ids = find_copied_ids(self.config, encoder_input_ids, weights.shape[-1])
+        ids = find_copied_ids(self.config, encoder_input_ids, source_length)
         return mix_log_probs(logits, outputs.generation_logits, weights, ids)
 
     def sum_over_alignments(
@@ -798,6 +872,7 @@ class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, BahdanauGenerati
         encoder_hidden_states: torch.Tensor,
         attention_mask: torch.Tensor | None = None,
         encoder_input_ids: torch.Tensor | None = None,
+        feature_ids: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """
         Scheduled sampling (Bengio et al. 2015, section 2.4): decodes the target step by step and, with
@@ -815,10 +890,12 @@ class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, BahdanauGenerati
                 cache=cache,
                 use_cache=True,
                 output_attentions=self.config.copy_mechanism,
+                feature_ids=feature_ids,
                 return_dict=True,
             )
             cache = getattr(outputs, CACHE_NAME)
-            predicted = self.compute_logits(outputs, encoder_input_ids)[:, -1].argmax(dim=-1)
+            logits = self.compute_logits(outputs, encoder_input_ids, encoder_hidden_states.shape[1])
+            predicted = logits[:, -1].argmax(dim=-1)
             is_replaced = torch.rand(predicted.shape, device=predicted.device)
             is_replaced = is_replaced < self.config.scheduled_sampling_probability
             mixed.append(torch.where(is_replaced, predicted, decoder_input_ids[:, step]))

@@ -61,9 +61,13 @@ class Reference:
             products.append(product)
         return self.gates(*products, None, h, memory)
 
-    def encode(self, ids):
+    def encode(self, ids, features=()):
         config = self.config
         states = [self.parameters["model.encoder.embed_tokens.weight"][token] for token in ids]
+        if config.feature_mode == "add":
+            for feature in features:
+                row = self.parameters["model.encoder.feature_embedding.weight"][feature]
+                states = [state + row for state in states]
         size = config.encoder_hidden_size
         for layer in range(config.encoder_layers):
             directions = []
@@ -139,15 +143,17 @@ class Reference:
                 probabilities[token] = probabilities[token] + (1 - generate) * weight
         return torch.stack([torch.log(probability / sum(probabilities)) for probability in probabilities])
 
-    def __call__(self, source_ids, decoder_input_ids):
+    def __call__(self, source_ids, decoder_input_ids, features=()):
         """Logits, one list a step, and weights, one list a step (`None` without attention)."""
         config, size = self.config, self.config.encoder_hidden_size
-        annotations = self.encode(source_ids)
+        annotations = self.encode(source_ids, features)
         fixed = annotations[-1][:size]
         if config.bidirectional:
             fixed = torch.cat([fixed, annotations[0][size:]])
         source = annotations[0][size:] if config.bidirectional else annotations[-1]
         source = fixed if config.initial_state_type == "both" else source
+        if config.feature_mode == "attend":
+            annotations += [self.parameters["model.decoder.features.weight"][feature] for feature in features]
         initial = torch.tanh(self.linear("model.decoder.initial_state", source))
         states = []
         for state in initial.chunk(config.decoder_layers):
