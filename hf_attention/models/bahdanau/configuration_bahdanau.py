@@ -154,6 +154,12 @@ class BahdanauConfig(PreTrainedConfig):
         max_jump (`int`, *optional*):
             For `hard_attention="monotonic"`: the longest step w of an alignment, whose length depends on the decoder's
             state and the position it leaves (first order), instead of on scores (`attention_type`, zeroth order).
+        local_attention (`str`, *optional*):
+            Attention to a window of the source (Luong et al. 2015, section 3.1), for long sources: `"monotonic"`
+            (local-m), around position t at step t, or `"predictive"` (local-p), around a predicted position, with
+            weights that decrease away from it. Needs `attention_query="current"`.
+        local_window (`int`, *optional*, defaults to 10):
+            The window's size D to each side of its centre (`local_attention`).
         attention_query (`str`, *optional*, defaults to `"previous"`):
             `"previous"`: attend with s_{i-1}, then step (Bahdanau). `"current"`: step, then attend with s_i (Luong).
         input_feeding (`bool`, *optional*, defaults to `False`):
@@ -245,6 +251,8 @@ class BahdanauConfig(PreTrainedConfig):
     attention_function: Literal["softmax", "sparsemax", "entmax15"] = "softmax"
     hard_attention: Literal["marginal", "monotonic"] | None = None
     max_jump: int | None = None
+    local_attention: Literal["monotonic", "predictive"] | None = None
+    local_window: int = 10
     attention_query: Literal["previous", "current"] = "previous"
     input_feeding: bool = False
     readout_type: Literal["maxout", "tanh", "linear"] = "maxout"
@@ -292,7 +300,7 @@ class BahdanauConfig(PreTrainedConfig):
         """Part of `@strict`-powered validation. Raises `ValueError` where options do not fit each other."""
         sizes = ("vocab_size", "encoder_vocab_size", "embedding_size", "hidden_size", "encoder_hidden_size")
         check_range(self, (*sizes, "attention_size", "maxout_size"), 1, MAX_SIZE)
-        check_range(self, ("num_attention_heads", "max_jump"), 1, MAX_SIZE)
+        check_range(self, ("num_attention_heads", "max_jump", "local_window"), 1, MAX_SIZE)
         check_range(self, ("encoder_layers", "decoder_layers"), 1, MAX_LAYERS)
         check_range(self, ("initializer_range", "attention_initializer_range"), 0, MAX_SIZE)
         if not self.is_encoder_decoder:
@@ -327,6 +335,14 @@ class BahdanauConfig(PreTrainedConfig):
                 "`input_feeding=True` feeds the readout vector of one step to the next, so it needs "
                 "`attention_query='current'` and `readout_type='tanh'` or `'maxout'`; got "
                 f"`attention_query={self.attention_query!r}` and `readout_type={self.readout_type!r}`."
+            )
+        if self.local_attention is not None and (
+            self.attention_query != "current" or self.attention_type == "none" or self.hard_attention is not None
+        ):
+            raise ValueError(
+                f"`local_attention={self.local_attention!r}` is for `attention_query='current'` with soft "
+                f"attention; got `attention_query={self.attention_query!r}`, `attention_type={self.attention_type!r}` "
+                f"and `hard_attention={self.hard_attention!r}`."
             )
         self.check_hard_attention()
         self.check_copying()

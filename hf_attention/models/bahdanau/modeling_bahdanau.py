@@ -48,6 +48,7 @@ from .layers_bahdanau import (
     EncoderMemory,
     padding_last_orders,
 )
+from .local_bahdanau import BahdanauLocalAttention, count_steps
 from .loss_bahdanau import fused_loss, smoothed_loss, target_lengths
 
 
@@ -239,7 +240,7 @@ class DecoderStates(NamedTuple):
     """The decoder's recurrence over a target."""
 
     hidden_states: list[torch.Tensor]  # of each layer, (B, T, H)
-    last_states: list[torch.Tensor]  # of each layer, (B, state), and with input feeding the last readout
+    last_states: list[torch.Tensor]  # of each layer, (B, state), of the step counter, and the last readout that is fed
     weights: torch.Tensor | None  # alpha_ij, (B, T, heads, S)
     readout: torch.Tensor  # t_i, (B, T, R)
     generation_logits: torch.Tensor | None  # of p_gen, (B, T), if the model copies
@@ -247,6 +248,8 @@ class DecoderStates(NamedTuple):
 
 def make_attention(config: BahdanauConfig) -> BahdanauAttention:
     """The attention of `attention_query="current"`."""
+    if config.local_attention is not None:
+        return BahdanauLocalAttention(config)
     if config.hard_attention is None:
         return BahdanauAttention(config)
     return BahdanauHardAttention(config) if config.max_jump is None else BahdanauJumpAttention(config)
@@ -283,6 +286,9 @@ class BahdanauDecoder(BahdanauPreTrainedModel):
         self.state_sizes = [state_size] * config.decoder_layers
         final_size = config.encoder_output_size if config.initial_state_type == "both" else config.encoder_state_size
         self.initial_state = nn.Linear(final_size, sum(self.state_sizes), bias=config.use_bias)
+        self.counts_steps = config.local_attention == "monotonic"
+        if self.counts_steps:
+            self.state_sizes.append(2)
         if config.input_feeding:
             self.state_sizes.append(config.readout_size)
         self.dropout = nn.Dropout(config.dropout)
@@ -405,6 +411,8 @@ class BahdanauDecoder(BahdanauPreTrainedModel):
         states = torch.tanh(self.initial_state(final_state)).split(
             self.state_sizes[: self.config.decoder_layers], dim=-1
         )
+        if self.counts_steps:
+            states = (*states, final_state.new_zeros(final_state.shape[0], 2))
         if self.config.input_feeding:
             states = (*states, final_state.new_zeros(final_state.shape[0], self.config.readout_size))
         return states
@@ -440,6 +448,17 @@ class BahdanauDecoder(BahdanauPreTrainedModel):
         attention = first.attention if isinstance(first, BahdanauDecoderLayer) else self.attention
         return attention.project_keys(annotations)
 
+    def attend(
+        self, query: torch.Tensor, states: list[torch.Tensor], memory: EncoderMemory, mask: torch.Tensor | None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Attention with s_i, (B, T, H); counts the steps in `states` where the attention depends on them."""
+        inputs = (query, memory.keys, memory.annotations, memory.mask)
+        if not self.counts_steps:
+            return self.attention(*inputs)
+        index = self.config.decoder_layers
+        steps, states[index] = count_steps(states[index], query.shape[1], mask)
+        return self.attention(*inputs, steps)
+
     def run_layers(
         self,
         embeds: torch.Tensor,
@@ -449,7 +468,7 @@ class BahdanauDecoder(BahdanauPreTrainedModel):
         lengths: torch.Tensor | None = None,
     ) -> DecoderStates:
         """Layer by layer, each over the complete target."""
-        first_query = states[-1][:, None, : self.config.hidden_size]
+        first_query = states[self.config.decoder_layers - 1][:, None, : self.config.hidden_size]
         contexts = memory.final_states.unsqueeze(1).expand(-1, embeds.shape[1], -1)  # (B, T, D), without attention
         hidden_states, weights, all_hidden_states = embeds, None, []
         if not self.has_attention and self.config.attention_query == "previous":
@@ -465,7 +484,7 @@ class BahdanauDecoder(BahdanauPreTrainedModel):
                 hidden_states, states[index] = layer(hidden_states, states[index], mask)
             all_hidden_states.append(hidden_states)  # (B, T, H)
         if self.has_attention and not self.attends_first:
-            contexts, weights = self.attention(hidden_states, memory.keys, memory.annotations, memory.mask)
+            contexts, weights = self.attend(hidden_states, states, memory, mask)
         if self.config.attention_query == "previous" and self.config.readout_type == "maxout":
             # the paper's readout reads s_{i-1}
             hidden_states = torch.cat([first_query, hidden_states[:, :-1]], dim=1)
@@ -499,7 +518,7 @@ class BahdanauDecoder(BahdanauPreTrainedModel):
                 hidden_states, states[index] = layer(hidden_states, states[index], step_mask)
                 layer_outputs.append(hidden_states)
             if self.has_attention:
-                context, weights = self.attention(hidden_states, memory.keys, memory.annotations, memory.mask)
+                context, weights = self.attend(hidden_states, states, memory, step_mask)
             readout = self.dropout(self.readout(hidden_states, embed, context))
             feed = readout[:, 0] if step_mask is None else torch.where(step_mask > 0, readout[:, 0], feed)
             gate = None if self.copy_gate is None else self.copy_gate(hidden_states, embed, context)
