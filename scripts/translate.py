@@ -73,6 +73,19 @@ def load(options: argparse.Namespace) -> Translator | OnnxBatchTranslator:
     )
 
 
+def find_feature_columns(translator: Translator | OnnxBatchTranslator, source: SourceFile) -> list[str]:
+    """Returns the columns of the features that the model reads. Raises `ValueError` if the file lacks one of them."""
+    if isinstance(translator, OnnxBatchTranslator):
+        return []
+    columns = sorted(getattr(translator.model.config, "feature_values", None) or {})
+    if missing := [column for column in columns if column not in source.columns]:
+        raise ValueError(
+            f"The model reads the feature column {', '.join(missing)}, but {source.file} has only "
+            f"{', '.join(source.columns)}: pass a file with all of them as `input_file`."
+        )
+    return columns
+
+
 def translate(arguments: list[str] | None = None) -> None:
     options = make_parser().parse_args(arguments)
     translator = load(options)
@@ -80,6 +93,7 @@ def translate(arguments: list[str] | None = None) -> None:
     if isinstance(translator, Translator):
         candidates.insert(0, getattr(translator.model.config, "source_lang", "source"))
     source = SourceFile(options.input_file, options.source_column, candidates)
+    columns = find_feature_columns(translator, source)
     generate_options = {
         name: getattr(options, name)
         for name in ("num_beams", "max_length", "length_penalty")
@@ -99,7 +113,12 @@ def translate(arguments: list[str] | None = None) -> None:
             output.write(
                 rows,
                 translator.translate(
-                    texts, options.n_best, options.alignments, progress=bar.update, **generate_options
+                    texts,
+                    options.n_best,
+                    options.alignments,
+                    progress=bar.update,
+                    **({"features": rows} if columns else {}),
+                    **generate_options,
                 ),
             )
     output.finish()

@@ -23,6 +23,8 @@ from datasets.exceptions import DatasetGenerationError
 from huggingface_hub import HfFileSystem
 from pyarrow import parquet
 
+from .features import read_features
+
 
 logger = logging.getLogger(__name__)
 
@@ -53,10 +55,17 @@ def prefix_errors_with(sources: Sequence[str]) -> Generator[None]:
 
 
 def load_pair_files(
-    files: Sequence[str], source_lang: str, target_lang: str, streaming: bool = False, cache_dir: str | None = None
+    files: Sequence[str],
+    source_lang: str,
+    target_lang: str,
+    streaming: bool = False,
+    cache_dir: str | None = None,
+    feature_columns: Sequence[str] = (),
+    feature_separator: str = ";",
 ) -> Dataset | IterableDataset:
     """
-    Loads one split from local files, with columns `source`, `target` and, if the first row has it, `alignment`.
+    Loads one split from local files, with columns `source`, `target`, for `feature_columns` `features` and, if the
+    first row has it, `alignment`.
 
     Local files are read once, also those that are streamed: errors are raised before training. Files that have not
     changed since come from the cache of `datasets`.
@@ -97,10 +106,13 @@ def load_pair_files(
         logger.warning("%s: the column `alignment` is ignored, since it is text, not lists.", files[0])
     elif "alignment" in first:
         features["alignment"] = List(List(Value("int64")))
+    if feature_columns:
+        features["features"] = {column: Value("string") for column in feature_columns}
     arguments: dict = {
         "parts": parts,  # the shards, for workers and processes
         "languages": (source_lang, target_lang),
         "columns": tuple(features),
+        "feature_columns": (tuple(feature_columns), feature_separator),
         "stamps": (VERSION, *((os.stat(file).st_mtime_ns, os.path.getsize(file)) for file in local)),
     }
     if streaming:
@@ -121,7 +133,11 @@ def file_format(file: str) -> str | None:
 
 
 def read_pairs(
-    parts: list[tuple[str, ...]], languages: tuple[str, str], columns: tuple[str, ...], stamps: tuple
+    parts: list[tuple[str, ...]],
+    languages: tuple[str, str],
+    columns: tuple[str, ...],
+    feature_columns: tuple[tuple[str, ...], str],
+    stamps: tuple,
 ) -> Iterator[dict]:
     """
     Yields the pairs of files.
@@ -129,7 +145,8 @@ def read_pairs(
     Args:
         parts (`list[tuple[str, ...]]`): files with columns, each alone, or one pair of plain text files.
         languages (`tuple[str, str]`): names of the columns, or keys of the column `translation`.
-        columns (`tuple[str, ...]`): `source`, `target`, and perhaps `alignment`.
+        columns (`tuple[str, ...]`): `source`, `target`, and perhaps `features` and `alignment`.
+        feature_columns (`tuple[tuple[str, ...], str]`): the columns of features, and the separator of their values.
         stamps (`tuple`): tells versions of the files apart in the cache.
     """
     for part in parts:
@@ -146,6 +163,8 @@ def read_pairs(
                     pair: dict = dict(zip(("source", "target"), pick_texts(row, *names)))
                     if "alignment" not in columns and isinstance(row.get("alignment"), list):
                         raise ValueError("It has an `alignment`, but the first row has none: write null there.")
+                    if "features" in columns:
+                        pair["features"] = read_features(row, *feature_columns)
                     if "alignment" in columns:
                         pair["alignment"] = as_alignment(row.get("alignment"))
                 except ValueError as error:

@@ -3,6 +3,7 @@
 """Sentence pairs from the Hub or local files, tokenized for sequence-to-sequence models."""
 
 import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from functools import partial
 from typing import Any
@@ -21,6 +22,8 @@ from huggingface_hub.hf_file_system import HfFileSystemResolvedRepositoryPath
 from transformers import PreTrainedTokenizerBase
 
 from ..interpret.alignments import has_text
+from ..models.bahdanau.features_bahdanau import feature_ids
+from .features import read_features
 from .pair_files import REMOTE, check_columns, file_format, load_pair_files, pick_texts, prefix_errors_with
 from .splits import combine_splits
 
@@ -35,10 +38,13 @@ def load_parallel(
     source_lang: str = "source",
     target_lang: str = "target",
     streaming: bool = False,
+    feature_columns: Sequence[str] = (),
+    feature_separator: str = ";",
     **kwargs: Any,
 ) -> DatasetDict | IterableDatasetDict:
     """
-    Loads sentence pairs as columns `source` and `target`; an `alignment` column is kept.
+    Loads sentence pairs as columns `source`, `target` and, for `feature_columns`, `features`; an `alignment` column is
+    kept.
 
     Args:
         dataset_name (`str`, *optional*):
@@ -50,6 +56,10 @@ def load_parallel(
             Keys of the `translation` column, or names of two columns. Swap them for the other direction.
         streaming (`bool`, *optional*, defaults to `False`):
             Whether to read the data during training instead of loading it first.
+        feature_columns (`Sequence[str]`, *optional*):
+            Columns that describe the source; see [`~hf_attention.data.features.read_features`].
+        feature_separator (`str`, *optional*, defaults to `";"`):
+            Separates the values of a cell of these columns.
         kwargs:
             Passed to `datasets.load_dataset` (`token`, `revision`, `cache_dir`).
 
@@ -58,11 +68,12 @@ def load_parallel(
         `ValueError`: for files of unknown or different formats, files that are empty or cannot be read, text files of
         different length, or missing columns or texts.
     """
+    features = (tuple(feature_columns), feature_separator)
     if data_files:
         cache_dir = kwargs.get("cache_dir")
         return combine_splits(
             {
-                name: load_pair_files(files, source_lang, target_lang, streaming, cache_dir)
+                name: load_pair_files(files, source_lang, target_lang, streaming, cache_dir, *features)
                 for name, files in data_files.items()
             }
         )
@@ -71,13 +82,13 @@ def load_parallel(
     with prefix_errors_with([dataset_name]):
         builder = load_dataset_builder(dataset_name, dataset_config_name, **kwargs)
     if (files := find_files(builder, streaming, kwargs.get("token"))) is not None:
-        return load_parallel(None, None, files, source_lang, target_lang, streaming, **kwargs)
+        return load_parallel(None, None, files, source_lang, target_lang, streaming, *features, **kwargs)
     with prefix_errors_with([dataset_name]):
         dataset = load_dataset(dataset_name, dataset_config_name, streaming=streaming, **kwargs)
     splits = {}
     for name, rows in dataset.items():
         with prefix_errors_with([f"{dataset_name} ({name})"]):
-            splits[str(name)] = select_pair(rows, source_lang, target_lang)
+            splits[str(name)] = select_pair(rows, source_lang, target_lang, *features)
     return combine_splits(splits)
 
 
@@ -112,8 +123,14 @@ def download(path: str, token: str | bool | None) -> str:
     )
 
 
-def select_pair(dataset: Dataset | IterableDataset, source_lang: str, target_lang: str) -> Dataset | IterableDataset:
-    """Converts a `translation` column or two text columns to columns `source` and `target`."""
+def select_pair(
+    dataset: Dataset | IterableDataset,
+    source_lang: str,
+    target_lang: str,
+    feature_columns: tuple[str, ...] = (),
+    feature_separator: str = ";",
+) -> Dataset | IterableDataset:
+    """Converts a `translation` column or two text columns, and those of features, to columns of [`load_parallel`]."""
     first = next(iter(dataset), None)
     if first is None:
         raise ValueError("There are no rows.")
@@ -121,13 +138,14 @@ def select_pair(dataset: Dataset | IterableDataset, source_lang: str, target_lan
     keep = [column for column in ("alignment",) if column in columns]
     check_columns({**dict.fromkeys(columns), **first}, source_lang, target_lang)
     return dataset.map(  # no lambda, since streamed data is pickled for spawned workers
-        partial(read_pair, source_lang=source_lang, target_lang=target_lang),
+        partial(read_pair, languages=(source_lang, target_lang), columns=feature_columns, separator=feature_separator),
         remove_columns=[column for column in columns if column not in keep],
     )
 
 
-def read_pair(row: dict, source_lang: str, target_lang: str) -> dict[str, str]:
-    return dict(zip(("source", "target"), pick_texts(row, source_lang, target_lang)))
+def read_pair(row: dict, languages: tuple[str, str], columns: tuple[str, ...], separator: str) -> dict[str, Any]:
+    pair: dict[str, Any] = dict(zip(("source", "target"), pick_texts(row, *languages)))
+    return pair | ({"features": read_features(row, columns, separator)} if columns else {})
 
 
 def tokenize_pairs(
@@ -137,10 +155,12 @@ def tokenize_pairs(
     max_source_length: int = 128,
     max_target_length: int = 128,
     drop: bool = True,
+    feature_values: Mapping[str, Sequence[str]] | None = None,
+    feature_separator: str = ";",
 ) -> Dataset | IterableDataset:
     """
     Converts columns `source` and `target` to `input_ids`, `attention_mask`, `labels` and `length` (the larger of the
-    source's and the target's).
+    source's and the target's), and `features` to `feature_ids`.
 
     Args:
         target_tokenizer (`PreTrainedTokenizerBase`, *optional*):
@@ -150,6 +170,8 @@ def tokenize_pairs(
         drop (`bool`, *optional*, defaults to `True`):
             Whether to drop pairs with an empty or over-long source or target (for training), or to keep all pairs and
             truncate the sources (for evaluation, where every pair counts).
+        feature_values (`Mapping[str, Sequence[str]]`, *optional*):
+            The known features of each column (`config.feature_values`), if the data has them.
 
     Raises:
         `ValueError`: if no pair is left.
@@ -160,6 +182,8 @@ def tokenize_pairs(
             tokenizer=tokenizer,
             target_tokenizer=target_tokenizer,
             max_source_length=None if drop else max_source_length,
+            feature_values=feature_values,
+            feature_separator=feature_separator,
         ),
         batched=True,
     )
@@ -194,6 +218,8 @@ def tokenize(
     tokenizer: PreTrainedTokenizerBase,
     target_tokenizer: PreTrainedTokenizerBase | None,
     max_source_length: int | None,
+    feature_values: Mapping[str, Sequence[str]] | None = None,
+    feature_separator: str = ";",
 ) -> dict[str, list]:
     """Tokenizes a batch of pairs; the sources are truncated to `max_source_length` if it is given."""
     features = dict(tokenizer(rows["source"], truncation=max_source_length is not None, max_length=max_source_length))
@@ -202,6 +228,8 @@ def tokenize(
         features["labels"] = tokenizer(text_target=rows["target"])["input_ids"]
     else:
         features["labels"] = target_tokenizer(rows["target"])["input_ids"]
+    if feature_values is not None:
+        features["feature_ids"] = feature_ids(feature_values, rows["features"], feature_separator)
     features["length"] = [max(map(len, pair)) for pair in zip(features["input_ids"], features["labels"])]
     return features
 

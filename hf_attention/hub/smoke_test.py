@@ -53,6 +53,8 @@ def compute_outputs(folder: str, trust_remote_code: bool = False) -> dict[str, t
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code)
         assert tokenizer is not None  # for type checkers: `from_pretrained` is annotated as if it could return `None`
         inputs = tokenizer(TEXT, return_tensors="pt", return_token_type_ids=False)
+        if size := getattr(config, "feature_vocab_size", None):
+            inputs["feature_ids"] = torch.arange(size).unsqueeze(0)
         model.generation_config.max_length = None  # else `generate` warns that `max_new_tokens` takes precedence
         ids = model.generate(**inputs, num_beams=1, do_sample=False, max_new_tokens=12)
         logits = model(**inputs, decoder_input_ids=ids).logits.float()

@@ -29,6 +29,7 @@ class TranslationCardFacts(CardFacts):
 
     Args:
         example (`str`): a source sentence for the widget and the code.
+        features (`dict[str, str]`, *optional*): those of the example, by column.
         test_size (`int`, *optional*): the number of pairs of `split`.
         num_beams (`int`): of the search that gave the metrics.
         alignments (`list[Alignment]`): examples for the figure; none for a model without attention.
@@ -41,6 +42,7 @@ class TranslationCardFacts(CardFacts):
     tags = ("alignment",)
 
     example: str
+    features: dict[str, str] | None = None
     test_size: int | None = None
     num_beams: int = 1
     alignments: list[Alignment] = field(default_factory=list)
@@ -76,6 +78,8 @@ def write_translation_card(
         signature=results.get("test_signature"),
         worst=[[to_cell(text) for text in texts] for texts in facts.worst],
         example=json.dumps(facts.example, ensure_ascii=False),
+        features=None if facts.features is None else json.dumps(facts.features, ensure_ascii=False),
+        described_example=json.dumps({"text": facts.example, **(facts.features or {})}, ensure_ascii=False),
         target_tokenizer=TARGET_TOKENIZER if has_target_vocabulary(model.config) else None,
     )
 

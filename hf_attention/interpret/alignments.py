@@ -2,7 +2,7 @@
 
 """Cross-attention of encoder-decoders: one weight per target and source token, for generated or given targets."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any, cast
@@ -44,7 +44,8 @@ class Alignment:
 
     Attributes:
         source (`str`), target (`str`): the texts, without special tokens.
-        source_tokens (`list[str]` of length S), target_tokens (`list[str]` of length T): without padding.
+        source_tokens (`list[str]` of length S), target_tokens (`list[str]` of length T): without padding; those of
+            the source are followed by its features, as `column=value`, if the model attends to them.
         weights (`np.ndarray` of shape `(T, S)`, float32): row i is the attention of target token i; it sums to 1.
         score (`float`): log-probability of the target; for beam search the score that `generate` ranks by, with length
             penalty.
@@ -67,6 +68,7 @@ def align(
     batch_size: int = 32,
     layer: int = -1,
     head: int | None = None,
+    features: Sequence[Mapping[str, object]] | None = None,
     **generate_kwargs: Any,
 ) -> list[Alignment]:
     """
@@ -82,6 +84,8 @@ def align(
         batch_size (`int`, *optional*, defaults to 32): sentences per forward pass.
         layer (`int`, *optional*, defaults to -1), head (`int`, *optional*):
             Which cross-attention to return if the model has several; by default the mean over the heads.
+        features (`Sequence[Mapping]`, *optional*):
+            For each source its feature columns, if the model reads them; see its `encode_features`.
         generate_kwargs:
             Passed to `generate`, e.g. `num_beams=5`, `num_return_sequences=2`. `decoder_input_ids` has one row per
             source, or one row for all of them.
@@ -120,6 +124,7 @@ def align(
                 chunk, return_tensors="pt", padding=True, padding_side="right", return_token_type_ids=False
             ).to(model.device)
             check_ids(model, tokenizer, batch["input_ids"])
+            batch.update(encode_features(model, None if features is None else features[start : start + batch_size]))
             with torch.no_grad(), eager_attention(model):
                 if targets is None:
                     if prompts is not None:
@@ -134,12 +139,12 @@ def align(
                     )
                     rows = align_forced(model, batch, labels.to(model.device), layer, head)
                 for index, token_ids, weights, score in rows:
-                    keep = batch["attention_mask"][index].bool()
+                    source_tokens, keep = source_columns(model, tokenizer, batch, index)
                     alignments.append(
                         Alignment(
                             source=chunk[index],
                             target=ids_to_text(target_tokenizer, token_ids),
-                            source_tokens=ids_to_tokens(tokenizer, batch["input_ids"][index][keep]),
+                            source_tokens=source_tokens,
                             target_tokens=ids_to_tokens(target_tokenizer, token_ids),
                             weights=weights[:, keep].float().cpu().numpy(),
                             score=score,
@@ -149,6 +154,41 @@ def align(
 
 
 Row = tuple[int, torch.Tensor, torch.Tensor, float]  # batch index, target ids (T), weights (T, S), score
+
+
+def encode_features(
+    model: PreTrainedModel, features: Sequence[Mapping[str, object]] | None
+) -> dict[str, torch.Tensor]:
+    """
+    Returns the input `feature_ids` of sources for a model that reads their features, and nothing for any other.
+
+    Raises:
+        `ValueError`: if the model reads features and there are none, or the other way round.
+    """
+    columns = sorted(getattr(model.config, "feature_values", None) or {})
+    if columns and features is None:
+        raise ValueError(
+            f"The model reads features of its sources: pass `features`, with {', '.join(columns)} for each."
+        )
+    if features is None:
+        return {}
+    encode = getattr(model, "encode_features", None)
+    if encode is None or not columns:
+        raise ValueError("`features` are given, but the model reads none.")
+    return {"feature_ids": encode(features)}
+
+
+def source_columns(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, batch: Mapping[str, torch.Tensor], row: int
+) -> tuple[list[str], torch.Tensor]:
+    """Returns the tokens of a source and its attended features, and which columns of the attention (S) are theirs."""
+    keep = batch["attention_mask"][row].bool()
+    tokens, features = ids_to_tokens(tokenizer, batch["input_ids"][row][keep]), batch.get("feature_ids")
+    if features is None or not getattr(model.config, "attends_to_features", False):
+        return tokens, keep
+    names = cast(Any, model).feature_names
+    tokens += [names[index] for index in features[row].tolist() if index]
+    return tokens, torch.cat([keep, features[row] != 0])
 
 
 def ids_to_tokens(tokenizer: PreTrainedTokenizerBase, token_ids: torch.Tensor) -> list[str]:

@@ -16,7 +16,15 @@ from transformers import (
 )
 from transformers.pipelines import PIPELINE_REGISTRY
 
-from .alignments import align_generated, check_ids, has_text, ids_to_text, ids_to_tokens
+from .alignments import (
+    align_generated,
+    check_ids,
+    encode_features,
+    has_text,
+    ids_to_text,
+    ids_to_tokens,
+    source_columns,
+)
 from .model_loading import find_target_tokenizer, load_with_problem
 from .model_modes import eager_attention
 
@@ -90,7 +98,7 @@ class TranslationWithAlignmentPipeline(Pipeline):
         super().__init__(model, *args, **kwargs)
         self.target_tokenizer = target_tokenizer or find_target_tokenizer(self.model, self.tokenizer)
 
-    def __call__(self, inputs: str | list[str], *args: Any, **kwargs: Any) -> list:
+    def __call__(self, inputs: str | dict | list, *args: Any, **kwargs: Any) -> list:
         if isinstance(inputs, list):
             if not inputs:
                 return []
@@ -99,6 +107,12 @@ class TranslationWithAlignmentPipeline(Pipeline):
         return super().__call__(inputs, *args, **kwargs)
 
     def check_text(self, text: object, where: str = "") -> None:
+        columns = sorted(getattr(self.model.config, "feature_values", None) or {})
+        if columns:
+            if not isinstance(text, dict) or not {"text", *columns} <= set(text):
+                example = {"text": "...", **dict.fromkeys(columns, "...")}
+                raise ValueError(f"The model reads features of the text: pass {example}, got {text!r}{where}.")
+            text = text["text"]
         if not has_text(text, self.tokenizer):
             raise ValueError(f"A text to translate must be a string that is not empty, got {text!r}{where}.")
 
@@ -110,10 +124,12 @@ class TranslationWithAlignmentPipeline(Pipeline):
 
     # the base class is annotated for dicts of tensors; BatchEncoding and dicts of lists work too
     def preprocess(  # ty: ignore[incompatible-method-override]
-        self, input_: str, **preprocess_parameters: Any
+        self, input_: str | dict, **preprocess_parameters: Any
     ) -> BatchEncoding:
         self.check_text(input_)
-        batch = self.tokenizer(input_, return_tensors="pt", return_token_type_ids=False)
+        text, features = (input_["text"], [input_]) if isinstance(input_, dict) else (input_, None)
+        batch = self.tokenizer(text, return_tensors="pt", return_token_type_ids=False)
+        batch.update(encode_features(self.model, features))
         check_ids(self.model, self.tokenizer, batch["input_ids"])
         return batch
 
@@ -124,10 +140,8 @@ class TranslationWithAlignmentPipeline(Pipeline):
             rows = list(align_generated(self.model, input_tensors, layer=-1, head=None, **generate_kwargs))
         sequences = [[] for _ in input_tensors["input_ids"]]
         for index, token_ids, weights, score in rows:
-            keep = input_tensors["attention_mask"][index].bool()
-            sequences[index].append(
-                (input_tensors["input_ids"][index][keep], token_ids, weights[:, keep].float(), score)
-            )
+            source_tokens, keep = source_columns(self.model, self.tokenizer, input_tensors, index)
+            sequences[index].append((source_tokens, token_ids, weights[:, keep].float(), score))
         return {"sequences": sequences}
 
     def postprocess(  # ty: ignore[incompatible-method-override]
@@ -137,13 +151,13 @@ class TranslationWithAlignmentPipeline(Pipeline):
         if isinstance(sequences[0], list):  # a batch of one is not unrolled
             sequences = sequences[0]
         results = []
-        for source_ids, token_ids, weights, score in sequences:
+        for source_tokens, token_ids, weights, score in sequences:
             result = {
                 "translation_text": ids_to_text(self.target_tokenizer, token_ids),
                 "score": score,
             }
             if return_alignment:
-                result["source_tokens"] = ids_to_tokens(self.tokenizer, source_ids)
+                result["source_tokens"] = source_tokens
                 result["target_tokens"] = ids_to_tokens(self.target_tokenizer, token_ids)
                 result["weights"] = weights.tolist()
             results.append(result)

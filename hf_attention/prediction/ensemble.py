@@ -3,7 +3,8 @@
 """Several sequence-to-sequence models that translate as one: `generate` averages their log-probabilities."""
 
 import copy
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -86,6 +87,15 @@ class EnsembleForSeq2SeqLM(PreTrainedModel, GenerationMixin):
     @classmethod
     def _supports_default_dynamic_cache(cls) -> bool:
         return False
+
+    def encode_features(self, rows: Sequence[Mapping[str, object]]) -> torch.Tensor:
+        """The `feature_ids` of sources, (B, F), which are the same for all members."""
+        return cast(Any, self.models[0]).encode_features(rows)
+
+    @property
+    def feature_names(self) -> list[str]:
+        """The name of each feature id."""
+        return cast(Any, self.models[0]).feature_names
 
     def get_encoder(self, modality: str | None = None) -> nn.Module:
         return self.ensemble_encoder

@@ -2,7 +2,7 @@
 
 """Translates many texts with a sequence-to-sequence model: batches of similar length, scores and alignments."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, cast
@@ -19,7 +19,15 @@ from transformers import (
 from transformers.utils import logging
 
 from ..hub.folder import TARGET_TOKENIZER
-from ..interpret.alignments import get_eos_token_ids, has_text, ids_to_text, ids_to_tokens, select_layer
+from ..interpret.alignments import (
+    encode_features,
+    get_eos_token_ids,
+    has_text,
+    ids_to_text,
+    ids_to_tokens,
+    select_layer,
+    source_columns,
+)
 from ..interpret.model_loading import has_target_vocabulary, load_config, load_model, load_tokenizer
 from ..interpret.model_modes import eager_attention, eval_mode
 from .ensemble import EnsembleForSeq2SeqLM
@@ -132,6 +140,7 @@ class Translator:
         n_best: int = 1,
         alignments: bool = False,
         progress: Callable[[int], object] | None = None,
+        features: Sequence[Mapping[str, object]] | None = None,
         **generate_kwargs: Any,
     ) -> list[list[Translation]]:
         """
@@ -139,6 +148,7 @@ class Translator:
 
         Args:
             texts (`list[str]`): an empty one has no translation.
+            features (`Sequence[Mapping]`, *optional*): for each text its feature columns, if the model reads them.
             n_best (`int`, *optional*, defaults to 1): targets per text, best first; more than 1 needs as many beams.
             alignments (`bool`, *optional*, defaults to `False`):
                 Whether to return the last layer's cross-attention, averaged over its heads.
@@ -159,8 +169,9 @@ class Translator:
         lengths = [len(row) if has_text(text, self.tokenizer, row) else 0 for text, row in zip(texts, ids)]
 
         def translate_rows(rows: list[int]) -> Iterator[list[Translation]]:
-            return self.translate_batch(self.pad([ids[row] for row in rows]), alignments, options)
+            return self.translate_batch(self.pad([ids[row] for row in rows], encoded, rows), alignments, options)
 
+        encoded = encode_features(self.model, features)
         with eval_mode(self.model), torch.no_grad():
             return translate_by_length(lengths, self.batch_size, translate_rows, progress)
 
@@ -217,33 +228,40 @@ class Translator:
             target = target[:length]
             translation = Translation(ids_to_text(self.target_tokenizer, target), score)
             if weights is not None:
-                keep = sources["attention_mask"][row].bool()
-                translation.source_tokens = ids_to_tokens(self.tokenizer, sources["input_ids"][row][keep])
+                translation.source_tokens, keep = source_columns(self.model, self.tokenizer, sources, row)
                 translation.target_tokens = ids_to_tokens(self.target_tokenizer, target)
                 translation.weights = weights[row, :length, keep].float().cpu().numpy()
             yield translation
 
-    def read_generated(self, texts: list[str], sequences: torch.Tensor) -> list[Translation]:
+    def read_generated(
+        self, texts: list[str], sequences: torch.Tensor, features: Sequence[Mapping[str, object]] | None = None
+    ) -> list[Translation]:
         """
         Returns what `generate` gave for texts before, with its scores.
 
         Args:
             texts (`list[str]`): the sources, best in order of length.
             sequences (`torch.Tensor` of shape `(B, 1 + T)`): the start token and the target of each, padded.
+            features (`Sequence[Mapping]`, *optional*): for each text its feature columns, if the model reads them.
         """
         options = {"length_penalty": self.length_penalty}
-        ids = self.encode(texts)
+        ids, encoded = self.encode(texts), encode_features(self.model, features)
         translations: list[Translation] = []
         with eval_mode(self.model), torch.no_grad():
             for start in range(0, len(texts), self.batch_size):
-                batch = self.pad(ids[start : start + self.batch_size])
+                rows = list(range(start, min(start + self.batch_size, len(ids))))
+                batch = self.pad([ids[row] for row in rows], encoded, rows)
                 targets = sequences[start : start + self.batch_size].to(self.model.device)
                 translations.extend(self.read(dict(batch), targets, False, options))
         return translations
 
-    def pad(self, ids: list[list[int]]) -> BatchEncoding:
-        """Sources to a batch, padded on the right, so that absolute positions do not count the padding."""
+    def pad(self, ids: list[list[int]], encoded: dict[str, torch.Tensor], rows: list[int]) -> BatchEncoding:
+        """
+        Sources to a batch, padded on the right, so that absolute positions do not count the padding, with their rows
+        of the encoded features.
+        """
         batch = self.tokenizer.pad({"input_ids": ids}, return_tensors="pt", padding_side="right")
+        batch.update({name: tensor[rows] for name, tensor in encoded.items()})
         return batch.to(self.model.device)
 
 

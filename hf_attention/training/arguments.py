@@ -187,6 +187,10 @@ class ParallelDataArguments(BaseDataArguments):
     test_file: list[str] | None = field(default=None, metadata={"help": "Test file, in the same forms."})
     source_lang: str = field(default="source", metadata={"help": "Key of the `translation` column, or a column."})
     target_lang: str = field(default="target", metadata={"help": "Key of the `translation` column, or a column."})
+    feature_columns: list[str] | None = field(
+        default=None, metadata={"help": "Columns that describe the source: tags, a language, a speaker (`bahdanau`)."}
+    )
+    feature_separator: str = field(default=";", metadata={"help": "Separates the values in a cell of these columns."})
     max_source_length: int = field(default=128, metadata={"help": "Longest source, in tokens."})
     max_target_length: int = field(default=128, metadata={"help": "Longest target, in tokens."})
     tokenizer_type: str | None = field(
@@ -211,6 +215,10 @@ class ParallelDataArguments(BaseDataArguments):
             raise ValueError(
                 f"`source_lang` and `target_lang` are both {self.source_lang!r}: a model would learn to copy."
             )
+        if self.feature_columns and self.is_embedded:
+            raise ValueError(f"`feature_columns` is {self.feature_columns}, but the embedded dates have no features.")
+        if not self.feature_separator:
+            raise ValueError("`feature_separator` is empty: it must be one character or more, such as ';'.")
         if self.dataset_name != "dates" and self.files:
             raise ValueError(
                 f"`dataset_name` is {self.dataset_name}, but files are named too. Name one or the others."

@@ -12,7 +12,6 @@ from datasets import Dataset, IterableDataset
 from transformers import (
     AutoConfig,
     AutoModelForSeq2SeqLM,
-    DataCollatorForSeq2Seq,
     EarlyStoppingCallback,
     PreTrainedModel,
     PreTrainedTokenizerBase,
@@ -23,6 +22,7 @@ from transformers.trainer_utils import EvalLoopOutput
 from transformers.utils import logging
 
 from ..data.dates import FIRST, LAST, LOCALES, load_dates
+from ..data.features import FeatureCollator, collect_feature_values
 from ..data.parallel import load_parallel, tokenize_pairs
 from ..data.tokenizer import train_tokenizer, warn_of_lost_texts
 from ..hub.folder import TARGET_TOKENIZER
@@ -58,7 +58,8 @@ def load_data(args: ParallelDataArguments, train: bool = True, seed: int = 0) ->
         data = load_dates(args.max_train_samples or 40_000, evaluated or 1000, evaluated or 4000)
     else:
         name, config_name = (None, None) if args.files else (args.dataset_name, args.dataset_config_name)
-        data = load_parallel(name, config_name, args.files or None, args.source_lang, args.target_lang, args.streaming)
+        options = (args.source_lang, args.target_lang, args.streaming, args.feature_columns or ())
+        data = load_parallel(name, config_name, args.files or None, *options, args.feature_separator)
     splits: Splits = {str(split): rows for split, rows in data.items()}
     if train:
         check_has_train(splits)
@@ -134,7 +135,7 @@ def first_rows(rows: Dataset | IterableDataset) -> Dataset | IterableDataset:
     return rows.take(100_000) if isinstance(rows, IterableDataset) else rows
 
 
-FROM_TOKENIZERS = ("encoder_vocab_size", "source_to_target_ids")
+FROM_DATA = ("encoder_vocab_size", "source_to_target_ids", "feature_values", "feature_vocab_size", "feature_separator")
 
 
 def match_tokens(source: PreTrainedTokenizerBase, target: PreTrainedTokenizerBase) -> list[int]:
@@ -148,8 +149,12 @@ def make_model(
     data_args: ParallelDataArguments,
     tokenizer: PreTrainedTokenizerBase,
     target_tokenizer: PreTrainedTokenizerBase | None,
+    feature_values: dict[str, list[str]] | None = None,
 ) -> PreTrainedModel:
-    """Returns the model to fine-tune, or a new one with the tokenizer's vocabulary and special tokens."""
+    """
+    Returns the model to fine-tune, or a new one with the tokenizer's vocabulary and special tokens, and with the
+    features of the data.
+    """
     languages = {"source_lang": data_args.source_lang, "target_lang": data_args.target_lang}
     target = target_tokenizer or tokenizer
     if model_args.model_name_or_path is not None:
@@ -160,6 +165,7 @@ def make_model(
             trust_remote_code=model_args.trust_remote_code,
         )
         check_tokenizers(model, tokenizer, target)
+        check_feature_columns(model, data_args)
         trained = {name: getattr(model.config, name, None) for name in languages}
         if (trained["source_lang"], trained["target_lang"]) == (data_args.target_lang, data_args.source_lang):
             raise ValueError(
@@ -176,15 +182,19 @@ def make_model(
         }
         if target_tokenizer is not None:
             options["encoder_vocab_size"] = len(tokenizer)
+        if data_args.feature_columns and model_args.model_type != "bahdanau":
+            raise ValueError(f"`feature_columns` is for `bahdanau`; a `{model_args.model_type}` has no features.")
         if model_args.model_type == "bahdanau":
             make = partial(BahdanauConfig.from_preset, model_args.preset or "tiny")
         elif model_args.preset is not None:
             raise ValueError(f"`preset` is for `bahdanau`; size a `{model_args.model_type}` with `config_overrides`.")
         else:
             make = partial(AutoConfig.for_model, model_args.model_type)
-        options |= parse_overrides(make(), model_args.config_overrides, from_data=[*options, *FROM_TOKENIZERS])
+        options |= parse_overrides(make(), model_args.config_overrides, from_data=[*options, *FROM_DATA])
         if options.get("copy_mechanism") and target_tokenizer is not None:
             options["source_to_target_ids"] = match_tokens(tokenizer, target_tokenizer)
+        if feature_values is not None:
+            options |= {"feature_values": feature_values, "feature_separator": data_args.feature_separator}
         config = make(**options)
         if model_args.model_type != "bahdanau":
             config.forced_eos_token_id = None
@@ -210,6 +220,20 @@ def make_model(
         num_beams=data_args.num_beams,
     )
     return model
+
+
+def check_feature_columns(model: PreTrainedModel, data_args: ParallelDataArguments) -> None:
+    """Raises `ValueError` if the features of the model to fine-tune are not those of the data."""
+    known, given = sorted(getattr(model.config, "feature_values", None) or {}), sorted(data_args.feature_columns or [])
+    if known != given:
+        raise ValueError(
+            f"`feature_columns` is {given or None}, but the model reads the features {known or None}: name the same."
+        )
+    if known and data_args.feature_separator != model.config.feature_separator:
+        raise ValueError(
+            f"`feature_separator` is {data_args.feature_separator!r}, but that of the model is "
+            f"{model.config.feature_separator!r}: convert the data."
+        )
 
 
 def check_tokenizers(
@@ -291,7 +315,12 @@ def train_translation(
     if training_args.do_train and checkpoint is None and training_args.process_index == 0:
         warn_of_lost_texts((row["target"] for row in first_rows(data["train"])), target)
     tokenizer.padding_side = target.padding_side = "right"  # a decoder must not read padding before its target
-    model = make_model(model_args, data_args, tokenizer, target_tokenizer)
+    values = None
+    if data_args.feature_columns and model_args.model_name_or_path is None:
+        columns, rows = data_args.feature_columns, first_rows(data["train"])
+        values = collect_feature_values(rows, columns, data_args.feature_separator)
+    model = make_model(model_args, data_args, tokenizer, target_tokenizer, values)
+    described = (getattr(model.config, "feature_values", None), data_args.feature_separator)
     folder.check(model.config, checkpoint)
 
     features = {}
@@ -299,7 +328,7 @@ def train_translation(
         for split in ("train", "validation", "test"):
             if split in data and (split != "train" or training_args.do_train):
                 lengths = (data_args.max_source_length, data_args.max_target_length)
-                rows = tokenize_pairs(data[split], tokenizer, target_tokenizer, *lengths, drop=split == "train")
+                rows = tokenize_pairs(data[split], tokenizer, target_tokenizer, *lengths, split == "train", *described)
                 features[split] = rows if split == "train" else sort_by_length(in_memory(rows))
     if data_args.streaming and training_args.do_train and next(iter(features["train"]), None) is None:
         raise ValueError(
@@ -325,7 +354,7 @@ def train_translation(
         eval_dataset=features.get("validation"),
         processing_class=tokenizer,
         target_tokenizer=target_tokenizer,
-        data_collator=DataCollatorForSeq2Seq(tokenizer, model=model),
+        data_collator=FeatureCollator(tokenizer, model=model),
         callbacks=callbacks,
         compute_split_metrics=compute_split_metrics if training_args.predict_with_generate else None,
         ema_decay=training_args.ema_decay if training_args.do_train else None,
@@ -360,7 +389,10 @@ def train_translation(
             translator = Translator(full, tokenizer, target_tokenizer, size, data_args.max_source_length)
             file = os.path.join(str(training_args.output_dir), PREDICTIONS)
             with folder.explain_full_disk(trainer):
-                worst = write_predictions(file, translator, list(rows["source"]), references["test"], output)
+                described = list(rows["features"]) if data_args.feature_columns else None
+                worst = write_predictions(
+                    file, translator, list(rows["source"]), references["test"], output, described
+                )
     if training_args.do_train:
         full = full_model(trainer)
         if trainer.is_world_process_zero():
@@ -397,12 +429,17 @@ def write_pipeline_and_card(
         ).save_pretrained(output_dir)
     split = next((split for split in ("test", "validation") if split in data), None)
     rows = chain.from_iterable(data[name] for name in (split, "train") if name is not None)  # one may have no text
-    sources = (row["source"] for row in rows)
-    examples = list(islice((source for source in sources if has_text(source, tokenizer)), 3))
+    examples = list(islice((row for row in rows if has_text(row["source"], tokenizer)), 3))
+    features = [row["features"] for row in examples] if data_args.feature_columns else None
     alignments = []
     if getattr(model.config, "attention_type", None) != "none":
         alignments = align(
-            model, tokenizer, examples, target_tokenizer=target_tokenizer, num_beams=data_args.num_beams
+            model,
+            tokenizer,
+            [row["source"] for row in examples],
+            target_tokenizer=target_tokenizer,
+            features=features,
+            num_beams=data_args.num_beams,
         )
     parent = model_args.model_name_or_path
     languages = find_languages(data_args.source_lang, data_args.target_lang)
@@ -414,7 +451,8 @@ def write_pipeline_and_card(
         split=split,
         dataset=data_args.dataset_name if data_args.is_on_hub else None,
         base_model=parent if parent and not os.path.isdir(parent) else None,  # a local folder is not on the Hub
-        example=examples[0],
+        example=examples[0]["source"],
+        features=features[0] if features else None,
         test_size=len(in_memory(data[split])) if split else None,
         num_beams=data_args.num_beams if split == "test" else training_args.generation_num_beams or 1,
         alignments=alignments,

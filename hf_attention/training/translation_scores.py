@@ -2,6 +2,8 @@
 
 """The metrics of the translation recipe: of generated texts against references, of alignments against gold spans."""
 
+from itertools import repeat
+
 import numpy as np
 import torch
 from datasets import Dataset
@@ -69,27 +71,34 @@ def compute_metrics(
 
 
 def write_predictions(
-    file: str, translator: Translator, sources: list[str], references: list[str], prediction: PredictionOutput
+    file: str,
+    translator: Translator,
+    sources: list[str],
+    references: list[str],
+    prediction: PredictionOutput,
+    features: list[dict[str, str]] | None = None,
 ) -> list[tuple[str, str, str]]:
     """
-    Writes the predictions of a split in the order of the rows: source, reference, whether the prediction is right,
-    prediction, and score (see [`~hf_attention.prediction.translator.Translation`]).
+    Writes the predictions of a split in the order of the rows: source, its features (if the data has them), reference,
+    whether the prediction is right, prediction, and score (see [`~hf_attention.prediction.translator.Translation`]).
 
     Returns:
         the ten wrong predictions with the largest edit distance per character, as (source, reference, prediction).
     """
     token_ids = torch.as_tensor(np.asarray(prediction.predictions)[: len(references)])
     token_ids = token_ids.masked_fill(token_ids < 0, translator.target_tokenizer.pad_token_id)
-    translations = translator.read_generated(sources[: len(token_ids)], token_ids)
+    translations = translator.read_generated(
+        sources[: len(token_ids)], token_ids, None if features is None else features[: len(token_ids)]
+    )
     distances = [
         Levenshtein.normalized_distance(reference.strip(), translation.text.strip())
         for reference, translation in zip(references, translations)
     ]
     rows = [
-        {"source": source, "reference": reference, "right": not distance}
-        for source, reference, distance in zip(sources, references, distances)
+        {"source": source, **columns, "reference": reference, "right": not distance}
+        for source, columns, reference, distance in zip(sources, features or repeat({}), references, distances)
     ]
-    output = PredictionFile(file, ["source", "reference", "right"], overwrite=True)
+    output = PredictionFile(file, list(rows[0]), overwrite=True)
     output.write(rows, [[translation] for translation in translations])
     output.finish()
     worst = sorted((index for index, distance in enumerate(distances) if distance), key=distances.__getitem__)
@@ -110,7 +119,10 @@ def alignment_error(
     data = data.filter(lambda row: row["alignment"] and has_text(row["source"], tokenizer))
     if len(data) == 0:
         return None
-    alignments = align(model, tokenizer, data["source"], data["target"], target_tokenizer, batch_size=batch_size)
+    features = list(data["features"]) if "features" in data.column_names else None
+    alignments = align(
+        model, tokenizer, data["source"], data["target"], target_tokenizer, batch_size=batch_size, features=features
+    )
     predictions, references = [], []
     for alignment, source, target, spans in zip(alignments, data["source"], data["target"], data["alignment"]):
         source_offsets = tokenizer(source, return_offsets_mapping=True)["offset_mapping"]
@@ -124,7 +136,8 @@ def alignment_error(
             if left < source_end and right > source_start
         ]
         aligned = {target_index for target_index, _ in possible}
-        predictions.append([[index, int(alignment.weights[index].argmax())] for index in sorted(aligned)])
+        weights = alignment.weights[:, : len(source_offsets)]  # without features
+        predictions.append([[index, int(weights[index].argmax())] for index in sorted(aligned)])
         references.append({"sure": [], "possible": possible})
     scores = AlignmentError().compute(predictions=predictions, references=references) or {}
     return scores["alignment_error"]

@@ -62,6 +62,16 @@ def test_a_translation_is_decoded_by_the_tokenizer_of_the_target(
     assert f"'translation_text': {expected[0]!r}" in by_pipeline[0]
 
 
+def test_the_code_of_a_model_with_features_has_those_of_an_example(hub, unchecked, tmp_path, monkeypatch):
+    file = tmp_path / "words.tsv"
+    file.write_text("source\ttarget\ttags\n" + "eins\tzwei\tA;B\ndrei\tvier\tB\n" * 4)
+    options = ["--train_file", str(file), "--feature_columns", "tags", "--tokenizer_type", "char", "--max_steps", "1"]
+    train([*options, *SMALL, "--output_dir", str(tmp_path / "tagged")])
+    by_pipeline, by_hand = run_card(tmp_path / "tagged", tmp_path, monkeypatch)
+    assert by_pipeline[0].startswith("[{'translation_text': '")
+    assert "'tags=B'" in by_pipeline[0] and by_hand[0].startswith("['")
+
+
 def test_an_image_is_classified(hub, small_vision_run, unchecked, tmp_path, monkeypatch):
     by_pipeline, by_hand = run_card(small_vision_run[0], tmp_path, monkeypatch)
     label = by_hand[0].split()[0]

@@ -443,10 +443,13 @@ class BahdanauConfig(PreTrainedConfig):
         for column, values in (self.feature_values or {}).items():
             if len(set(values)) < len(values):
                 raise ValueError(f"`feature_values` has a value of {column!r} twice: {values}.")
-        if self.attends_to_features and (self.attention_type == "none" or self.hard_attention):
-            reason = f"`hard_attention={self.hard_attention!r}` aligns with tokens of the source alone"
-            reason = reason if self.hard_attention else "`attention_type` is 'none'"
-            raise ValueError(f"`feature_mode='attend'` needs soft attention, but {reason}: set `feature_mode='add'`.")
+        if self.attends_to_features and (self.attention_type == "none" or self.hard_attention or self.local_attention):
+            names = [name for name in ("hard_attention", "local_attention") if getattr(self, name)]
+            name = next(iter(names), "attention_type")
+            raise ValueError(
+                "`feature_mode='attend'` needs soft attention to the complete source, but "
+                f"`{name}` is {getattr(self, name)!r}: set `feature_mode='add'`."
+            )
 
     def count_features(self) -> int:
         return 1 + sum(map(len, (self.feature_values or {}).values()))

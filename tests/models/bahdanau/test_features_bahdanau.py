@@ -173,7 +173,9 @@ def test_invalid_features_are_named_in_the_error():
         make_model()(**batch, feature_ids=ids)
     with pytest.raises(StrictDataclassError, match="`feature_vocab_size` is 7, but `feature_values` with the"):
         make_tagged_model(feature_vocab_size=7)
-    with pytest.raises(StrictDataclassError, match="needs soft attention, but `attention_type` is 'none'"):
+    with pytest.raises(StrictDataclassError, match="needs soft attention .*, but `attention_type` is 'none'"):
         make_tagged_model(attention_type="none")
-    with pytest.raises(StrictDataclassError, match="'marginal'` aligns with tokens of the source alone"):
+    with pytest.raises(StrictDataclassError, match="but `hard_attention` is 'marginal'"):
         make_tagged_model(hard_attention="marginal", **HARD)
+    with pytest.raises(StrictDataclassError, match="but `local_attention` is 'predictive'"):
+        make_tagged_model(local_attention="predictive", **HARD)
