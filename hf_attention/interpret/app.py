@@ -27,7 +27,7 @@ from transformers import (
 from transformers.utils import logging
 
 from ..data.image_utils import MODES, class_names, convert_mode
-from .alignments import align, has_text, ids_to_text
+from .alignments import align, encode_features, has_text, ids_to_text
 from .html import alignment_to_html
 from .image_attention import ImageAttention, apply_exif_orientation, attention_maps
 from .model_loading import find_target_tokenizer, load_config, load_image_processor, load_model, load_tokenizer
@@ -176,21 +176,25 @@ def add_translation(name: str, texts: list[str], api_name: str) -> None:
     tokenizer = load_tokenizer(name)
     target_tokenizer = find_target_tokenizer(model, tokenizer)
     has_attention = getattr(model.config, "attention_type", None) != "none"
+    columns = sorted(getattr(model.config, "feature_values", None) or {})
 
     @errors_for_users()
-    def translate(text: str, num_beams: int) -> tuple[str, str]:
+    def translate(text: str, num_beams: int, *cells: str) -> tuple[str, str]:
         if len(text or "") > MAX_CHARACTERS:
             raise gr.Error(f"The text has {len(text)} characters; the maximum is {MAX_CHARACTERS}.")
         if not has_text(text, tokenizer):
             raise gr.Error("Enter a text or choose an example.")
+        features = [dict(zip(columns, cells))] if columns else None
+        options = {"num_beams": int(num_beams)}
         if has_attention:
-            alignment = align(model, tokenizer, [text], None, target_tokenizer, num_beams=int(num_beams))[0]
+            alignment = align(model, tokenizer, [text], None, target_tokenizer, features=features, **options)[0]
             if alignment.weights.size > MAX_CELLS:
                 return alignment.target, "<p>This alignment has too many tokens to be shown.</p>"
             return alignment.target, alignment_to_html(alignment)
         inputs = tokenizer(text, return_tensors="pt", return_token_type_ids=False)
+        inputs.update(encode_features(model, features))
         with eval_mode(model):
-            ids = cast(GenerationMixin, model).generate(**inputs, num_beams=int(num_beams))
+            ids = cast(GenerationMixin, model).generate(**inputs, **options)
         return ids_to_text(target_tokenizer, ids[0]), "<p>This model has no attention.</p>"
 
     with gr.Tab("Translate"):
@@ -198,14 +202,16 @@ def add_translation(name: str, texts: list[str], api_name: str) -> None:
         text = gr.Textbox(label="Source", lines=2, value=texts[0] if texts else None)
         if texts:
             gr.Examples([[example] for example in texts], [text])
+        fields = [gr.Textbox(label=column, info="Features of the source") for column in columns]
         beams = model.generation_config.num_beams or 1
         num_beams = gr.Slider(1, max(10, beams), value=beams, step=1, label="Beams")
         button = gr.Button("Translate", variant="primary")
         translation = gr.Textbox(label="Target", interactive=False)
         gr.Markdown("Hover over a target token, or focus it with Tab, to see its source.", visible=has_attention)
         alignment_view = gr.HTML()
-        button.click(translate, [text, num_beams], [translation, alignment_view], api_name=api_name)
-        text.submit(translate, [text, num_beams], [translation, alignment_view], api_visibility="private")
+        inputs = [text, num_beams, *fields]
+        button.click(translate, inputs, [translation, alignment_view], api_name=api_name)
+        text.submit(translate, inputs, [translation, alignment_view], api_visibility="private")
 
 
 def add_classification(name: str, images: list[Image.Image], api_name: str) -> None:

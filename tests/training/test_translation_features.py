@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from gradio_client import Client
 from small_runs import SMALL
 from train_translation import train
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, pipeline
@@ -15,7 +16,7 @@ from translate import translate
 from hf_attention.data.features import FeatureCollator, collect_feature_values
 from hf_attention.data.parallel import load_parallel, tokenize_pairs
 from hf_attention.hub.smoke_test import compute_outputs
-from hf_attention.interpret import align
+from hf_attention.interpret import align, launch_app
 from hf_attention.prediction.translator import Translator
 
 
@@ -103,6 +104,16 @@ def test_the_pipeline_takes_them_with_the_text(run):
     np.testing.assert_allclose(batched[0][0]["weights"], single["weights"], rtol=1e-4, atol=1e-5)
     with pytest.raises(ValueError, match="pass {'text': '...', 'speaker': '...', 'tags': '...'}, got 'eins'"):
         translator("eins")
+
+
+def test_the_app_has_a_field_for_each_column(run):
+    server, url, _ = launch_app([str(run)], prevent_thread_lock=True, quiet=True)
+    try:
+        client = Client(url, verbose=False, download_files=False)
+        translation, page = client.predict("eins", 2, "a", "V;BACK", api_name="/translate")
+    finally:
+        server.blocks.close()
+    assert "speaker=a" in page and "tags=BACK" in page and isinstance(translation, str)
 
 
 def test_a_model_is_fine_tuned_with_its_own_columns(run, table, tmp_path):
