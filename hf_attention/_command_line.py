@@ -28,8 +28,8 @@ def add_debug_option(parser: ArgumentParser) -> None:
 @contextmanager
 def errors_in_one_line(script: str, arguments: list[str] | None = None) -> Generator[None]:
     """
-    Ends `script` with exit status 1 and one line instead of a traceback if the user made a mistake. With `--debug`
-    among the `arguments` (those of the program by default) the traceback is shown.
+    Ends `script` with one line instead of a traceback if the user made a mistake (exit status 1) or pressed Ctrl-C
+    (130). With `--debug` among the `arguments` (those of the program by default) the traceback is shown.
     """
     try:
         yield
@@ -43,6 +43,11 @@ def errors_in_one_line(script: str, arguments: list[str] | None = None) -> Gener
         # when the first process has failed, `torchrun` ends the others, so that one of them prints
         time.sleep(30 if int(os.environ.get("RANK", "0")) else 0)
         sys.exit(f"{script}: {' '.join(str(error).split()) or type(error).__name__}")
+    except KeyboardInterrupt:
+        if "--debug" in (sys.argv[1:] if arguments is None else arguments):
+            raise
+        print(f"{script}: stopped by Ctrl-C.", file=sys.stderr)
+        sys.exit(130)  # as of a signal
     except RuntimeError as error:
         if int(os.environ.get("WORLD_SIZE", "1")) > 1:
             error.add_note(

@@ -137,6 +137,8 @@ def load_metadata(table: str) -> Dataset:
             files.add(file)
         if not rows:
             raise ValueError("There are no rows")
+    if len(files) < len(rows):
+        logger.warning(f"{table}: {len(rows) - len(files)} rows name an image that another row names; all are used.")
     warn_of_unread_images(folder, files)
     return Dataset.from_list(rows).cast_column("image", Image(decode=False))
 

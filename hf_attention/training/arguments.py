@@ -45,6 +45,9 @@ LOCAL_ARGUMENTS += ("use_cpu", "dataloader_pin_memory", "local_rank", "push_to_h
 LOCAL_ARGUMENTS += ("report_to", "accelerator_config", "deepspeed", "fsdp", "fsdp_config", "trust_remote_code")
 # arguments that transformers sets from None to a false value
 FALSY_DEFAULTS = ("activation_checkpointing", "gradient_checkpointing", "debug")
+# options of a recipe for something new, which the user replaces by naming a trained one
+NEW_TOKENIZER = ("separate_vocabularies", "tokenizer_type", "vocab_size", "normalization")
+REPLACED = {"tokenizer_name": NEW_TOKENIZER, "model_name_or_path": (*NEW_TOKENIZER, "preset", "config_overrides")}
 RECIPE_SUFFIXES = (".yaml", ".yml", ".json")
 
 
@@ -502,7 +505,8 @@ def parse(
     default_recipe: Callable[..., str | None] | None = None,
 ) -> tuple:
     """
-    Parses a command line whose first argument may be a recipe. Options after it replace the recipe's.
+    Parses a command line whose first argument may be a recipe. Options after it replace the recipe's; a tokenizer or
+    model that they name replaces its options of a new one.
 
     Args:
         dataclass_types (`Sequence[type]`): the dataclasses to fill.
@@ -526,6 +530,9 @@ def parse(
         options = read_recipe(file)
         if unknown := sorted({str(name) for name in options} - known):
             raise ValueError(f"{file} has unknown options: {suggest(unknown, known)}.")
+        named = [argument.partition("=")[0].removeprefix("--") for argument in arguments[1:]]
+        replaced = {option for name in named for option in REPLACED.get(name, ())}
+        options = {name: value for name, value in options.items() if name not in replaced}
         # through the command line, so that every value is checked and gets its type
         recipe_arguments = []
         for name, value in options.items():

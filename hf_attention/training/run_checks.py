@@ -2,13 +2,14 @@
 
 """Whether a run has trained: it made a step, and its loss and weights are finite."""
 
+import copy
 from collections.abc import Callable, Mapping
 
 import torch
 from datasets import Dataset, IterableDataset
 from torch import nn
 from torch.distributed.tensor import DTensor
-from transformers import SchedulerType, Trainer, TrainerCallback
+from transformers import SchedulerType, Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_utils import TrainOutput
 from transformers.training_args import OptimizerNames
 
@@ -95,6 +96,25 @@ def check_can_step(trainer: Trainer) -> None:
         )
 
 
+def check_optim_args(args: TrainingArguments) -> None:
+    """Raises `ValueError` for a name in `optim_args` that transformers does not read for the optimizer."""
+
+    def read(optim_args: str | None) -> tuple:
+        changed = copy.copy(args)
+        changed.optim_args = optim_args
+        return Trainer.get_optimizer_cls_and_kwargs(changed)
+
+    for pair in (pair for pair in (args.optim_args or "").split(",") if "=" in pair):
+        name = pair.partition("=")[0].strip()
+        try:
+            is_ignored = read(f"{name}=?") == read(None)
+        except Exception:  # of any kind: it is read, and "?" is not a value
+            is_ignored = False
+        if is_ignored:
+            optim = OptimizerNames(args.optim).value
+            raise ValueError(f"`optim_args`: `{name}` has no effect on `optim` {optim!r}. Leave it out.")
+
+
 def rehearse(trainer: Trainer, splits: Mapping[str, Dataset | IterableDataset]) -> None:
     """
     Creates the optimizer and its schedule, and evaluates two examples, so that arguments which these cannot use are an
@@ -106,6 +126,7 @@ def rehearse(trainer: Trainer, splits: Mapping[str, Dataset | IterableDataset]) 
     """
     args, accelerator = trainer.args, trainer.accelerator
     check_can_step(trainer)
+    check_optim_args(args)
     evaluated = {split: rows for split in ("validation", "test") if isinstance(rows := splits.get(split), Dataset)}
     size = args.eval_batch_size * args.world_size if args.dataloader_drop_last else 2
     for split, rows in evaluated.items():

@@ -33,6 +33,7 @@ from ..interpret.translation_pipeline import TranslationWithAlignmentPipeline
 from ..models.bahdanau import BahdanauConfig
 from ..prediction.translator import Translator
 from .arguments import (
+    NEW_TOKENIZER,
     ModelArguments,
     ParallelDataArguments,
     TranslationTrainingArguments,
@@ -93,9 +94,9 @@ def make_tokenizers(
         options = {"trust_remote_code": model_args.trust_remote_code}
         if model_args.tokenizer_name is None:
             options["revision"] = model_args.model_revision
-        for option in ("separate_vocabularies", "tokenizer_type", "vocab_size", "normalization"):
+        for option in NEW_TOKENIZER:
             if getattr(data_args, option) != getattr(ParallelDataArguments, option):
-                raise ValueError(f"`{option}` is for a new tokenizer, but the run uses that of {name}.")
+                raise ValueError(f"`{option}` is for a new tokenizer, but the run uses that of {name}. Leave it out.")
         tokenizer = load_tokenizer(name, **options)
         if model_args.model_name_or_path is None:
             return tokenizer, None

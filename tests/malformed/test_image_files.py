@@ -412,6 +412,13 @@ def test_metadata_that_cannot_be_read_is_named(folder, name, content, error, mes
         load_images(str(folder))
 
 
+def test_rows_of_metadata_that_repeat_an_image_are_counted(folder, caplog):
+    lines = ["file_name,label", "ant/0.png,a", "./ant/0.png,a", "bee/0.png,b", "bee/1.png,b"]
+    (folder / "metadata.csv").write_text("\n".join(lines) + "\n")
+    assert len(load_images(str(folder))["train"]) == 4
+    assert "1 rows name an image that another row names; all are used" in caplog.text
+
+
 def test_labels_in_metadata_are_texts(folder):
     lines = ["file_name,label", "ant/0.png,007", "bee/0.png,NA", "bee/1.png,2024-01-05"]
     (folder / "metadata.csv").write_text("\n".join(lines) + "\n")

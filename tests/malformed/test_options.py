@@ -265,6 +265,9 @@ def test_config_overrides(config, overrides, words):
     "train, arguments, words",
     [
         (train_translation, ["--optim_args", "momentum"], "`optim` 'adamw_torch_fused' with `optim_args` 'momentum'"),
+        (train_translation, ["--optim_args", "eps=1e-6,momentum=0.9"], "`eps` has no effect on `optim` 'adamw_torch"),
+        (train_images, ["--optim", "sgd", "--optim_args", "momentum=0.9,speed=2"], "`speed` has no effect on `optim`"),
+        (train_images, ["--optim", "sgd", "--optim_args", "momentum=fast"], "could not convert string to float"),
         (train_translation, ["--lr_scheduler_kwargs", '{"speed": 1}'], "argument 'speed'"),
         (train_translation, ["--lr_scheduler_kwargs", "speed"], "`lr_scheduler_kwargs` 'speed', cannot be used"),
         (
@@ -303,6 +306,15 @@ def test_a_mistake_of_the_user_is_one_line_without_debug(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["train.py", "--debug"])
     with pytest.raises(OSError, match="where"), errors_in_one_line("train.py"):
         raise OSError("where")
+
+
+def test_ctrl_c_is_one_line_without_debug(capsys):
+    with pytest.raises(SystemExit) as ended, errors_in_one_line("train.py", []):
+        raise KeyboardInterrupt
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == "train.py: stopped by Ctrl-C.\n"
+    with pytest.raises(KeyboardInterrupt), errors_in_one_line("train.py", ["--debug"]):
+        raise KeyboardInterrupt
 
 
 def test_a_fault_of_the_code_keeps_its_traceback():

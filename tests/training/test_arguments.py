@@ -50,6 +50,18 @@ def test_options_replace_those_of_a_recipe_file(tmp_path, kind):
     assert training.max_steps == 9
 
 
+def test_a_trained_tokenizer_or_model_replaces_the_options_of_a_new_one_in_a_recipe(tmp_path):
+    file = tmp_path / "recipe.yaml"
+    file.write_text("preset: tiny\nvocab_size: 99\nnormalization: nfkc\nmax_steps: 7\n")
+    model, data, _ = parse(TRANSLATION_ARGUMENTS, [str(file), "--tokenizer_name", "user/tokenizer"])
+    assert (model.preset, data.vocab_size, data.normalization) == ("tiny", 8000, "nfc")
+    model, data, training = parse(TRANSLATION_ARGUMENTS, [str(file), "--model_name_or_path=user/model"])
+    assert (model.preset, data.vocab_size, data.normalization) == (None, 8000, "nfc")
+    assert training.max_steps == 7
+    _, data, _ = parse(TRANSLATION_ARGUMENTS, [str(file), "--tokenizer_name", "x", "--normalization", "none"])
+    assert data.normalization == "none"
+
+
 @pytest.mark.parametrize("name", ["dates", "dates.yaml", str(RECIPES / "dates.yaml")])
 def test_a_recipe_is_found_by_its_name(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

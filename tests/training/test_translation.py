@@ -335,6 +335,8 @@ def test_a_tokenizer_that_pads_on_the_left_is_saved_padding_on_the_right(pairs, 
     arguments = [*pairs[:-2], *SMALL, "--tokenizer_name", str(tmp_path / "tokenizer"), "--max_steps", "1"]
     train([*arguments, "--output_dir", str(tmp_path / "run")])
     assert AutoTokenizer.from_pretrained(tmp_path / "run").padding_side == "right"
+    with pytest.raises(ValueError, match="`normalization` is for a new tokenizer, but .* Leave it out"):
+        train([*arguments, "--normalization", "nfkc", "--output_dir", str(tmp_path / "other")])
 
 
 def test_without_generation_only_the_loss_is_reported(small_run, tmp_path):
