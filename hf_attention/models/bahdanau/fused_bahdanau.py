@@ -49,11 +49,14 @@ class BahdanauFusedDecoderLayer(BahdanauDecoderLayer):
 
 def supports(layer: BahdanauDecoderLayer, inputs: torch.Tensor, mask: torch.Tensor | None) -> bool:
     """
-    Whether [`run`] computes what the layer's plain loop does: a cuDNN-style GRU under additive attention (one head and
-    softmax) over more than one step, without a mask of the target, its parts unmodified (no LoRA, no hooks, no
-    quantised weights), and not while a graph is exported.
+    Whether [`run`] computes what the layer's plain loop does: a cuDNN-style GRU under additive attention with softmax
+    over more than one step, without a mask of the target, its parts unmodified (no LoRA, no hooks, no quantised
+    weights), and not while a graph is exported.
     """
-    if mask is not None or not layer.attention.is_bahdanaus:
+    if mask is not None or (layer.attention.attention_type, layer.attention.attention_function) != (
+        "additive",
+        "softmax",
+    ):
         return False
     if layer.cell.cell_type != "gru" or layer.cell.reset_before:
         return False
@@ -78,6 +81,8 @@ def run(
     """Computes what [`BahdanauDecoderLayer`] does, but steps after `lengths` are left out, and zero."""
     batch_size, length = inputs.shape[:2]
     num_targets = batch_size // len(keys)  # per source
+    if layer.attention.num_heads > 1:
+        values = layer.attention.value_proj(values)  # whose parts the heads read
     mask = None if encoder_attention_mask is None else encoder_attention_mask == 0
     if num_targets > 1:
         keys, values = keys.repeat_interleave(num_targets, dim=0), values.repeat_interleave(num_targets, dim=0)
@@ -106,11 +111,11 @@ def run(
         torch.cat((parts[0].weight, parts[1].weight)).to(dtype),
         torch.cat(biases).to(dtype),
         layer.context_proj.weight.to(dtype),
-        layer.attention.score.weight[0].to(dtype),
+        torch.block_diag(*layer.attention.score.weight.unsqueeze(-1)).to(dtype),
     )
     states, contexts, weights = (unpack(output, packed, length) for output in outputs)
     last = states[torch.arange(batch_size, device=states.device), (lengths - 1).to(states.device)]
-    return states, last, contexts, weights.unsqueeze(2)
+    return states, last, contexts, weights
 
 
 def without_padding(function: Callable, lengths: torch.Tensor, *sequences: torch.Tensor) -> torch.Tensor:
@@ -120,7 +125,7 @@ def without_padding(function: Callable, lengths: torch.Tensor, *sequences: torch
 
 
 def unpack(data: torch.Tensor, like: PackedSequence, length: int) -> torch.Tensor:
-    """(N, size) to (B, T, size), zero where a target has ended."""
+    """(N, ...) to (B, T, ...), zero where a target has ended."""
     return pad_packed_sequence(like._replace(data=data), batch_first=True, total_length=length)[0]
 
 
@@ -172,15 +177,15 @@ class AttentiveGru(torch.autograd.Function):
             batch_sizes (`list[int]`): the number of targets that have each step: B, then never more.
             state_weight (`(3 * H + A, H)`), state_bias (`(3 * H + A)`): U of the gates above W_a.
             context_weight (`(3 * H, D)`): C.
-            score (`(A)`): v_a.
+            score (`(A, heads)`): v_a of each head, 0 for the units of the others.
 
         Returns:
-            states (`(N, H)`), contexts (`(N, D)`), weights (`(N, S)`).
+            states (`(N, H)`), contexts (`(N, D)`), weights (`(N, heads, S)`).
         """
         batch, hidden = state.shape
         states = state.new_empty(batch + len(gates), hidden)
         contexts = values.new_empty(len(gates), values.shape[2])
-        weights = values.new_empty(len(gates), keys.shape[1])
+        weights = values.new_empty(len(gates), score.shape[1], keys.shape[1])
         saved_gates = gates.new_empty(len(gates), 4 * hidden)  # r, z, n and U s of the candidate
         states[:batch] = state
         # the alignment is in float32 at least: on a CPU no slower than bfloat16
@@ -188,17 +193,18 @@ class AttentiveGru(torch.autograd.Function):
         exp_keys = torch.exp(keys.to(wide).clamp(-MAX_EXPONENT, MAX_EXPONENT).mul_(2))
         queries = exp_keys.new_empty(len(gates), keys.shape[2])
         score = score.to(wide)
-        total, one, scratch = score.sum(), score.new_ones(()), torch.empty_like(exp_keys)
+        total, one, scratch = score.sum(dim=0), score.new_ones(()), torch.empty_like(exp_keys)
         for now, before, rows in step_slices(batch_sizes):
             shares = nn.functional.linear(states[before], state_weight, state_bias)  # (rows, 3 * H + A)
             query = queries[now].copy_(shares[:, 3 * hidden :])
             query.clamp_(-MAX_EXPONENT, MAX_EXPONENT).mul_(2).exp_()  # exp(2 W_a s)
             u = torch.addcmul(one, exp_keys[:rows], query.unsqueeze(1), out=scratch[:rows]).reciprocal_()
-            scores = torch.addmv(total, u.view(-1, u.shape[2]), score, alpha=-2).view(rows, -1)  # (rows, S)
+            scores = torch.addmm(total, u.view(-1, u.shape[2]), score, alpha=-2)
+            scores = scores.view(rows, -1, len(total)).transpose(1, 2)  # (rows, heads, S)
             if mask is not None:
-                scores.masked_fill_(mask[:rows], torch.finfo(scores.dtype).min)
+                scores = scores.masked_fill(mask[:rows].unsqueeze(1), torch.finfo(scores.dtype).min)
             weights[now] = torch.softmax(scores, dim=-1)
-            torch.bmm(weights[now].unsqueeze(1), values[:rows], out=contexts[now].unsqueeze(1))
+            contexts[now] = gather_heads(torch.bmm(weights[now], values[:rows]))
             inputs = nn.functional.linear(contexts[now], context_weight).add_(gates[now])  # (rows, 3 * H)
             reset_update = torch.sigmoid(inputs[:, : 2 * hidden] + shares[:, : 2 * hidden])
             recurrent = shares[:, 2 * hidden : 3 * hidden]
@@ -229,7 +235,7 @@ class AttentiveGru(torch.autograd.Function):
         mask, states, contexts, weights, saved_gates, queries, exp_keys, values, *parameters = ctx.saved_tensors
         state_weight, context_weight, score = parameters
         batch, _, size = exp_keys.shape
-        hidden = states.shape[1]
+        hidden, heads, unit_score = states.shape[1], score.shape[1], score.sum(dim=1)
         d_gates = saved_gates.new_empty(len(saved_gates), 3 * hidden)
         d_shares = saved_gates.new_empty(len(saved_gates), 3 * hidden + size)
         d_all_contexts = torch.empty_like(contexts)
@@ -246,23 +252,27 @@ class AttentiveGru(torch.autograd.Function):
             torch.cat([d_reset, d_update, d_candidate], dim=-1, out=d_gates[now])
             d_context = d_all_contexts[now]
             torch.add(d_contexts[now], nn.functional.linear(d_gates[now], context_weight.t()), out=d_context)
-            d_weight = torch.bmm(d_context.unsqueeze(1), values[:rows].transpose(1, 2)).squeeze(1)
-            d_weight = (d_weights[now] + d_weight).to(exp_keys.dtype)  # (rows, S)
+            d_weight = torch.bmm(spread_heads(d_context, heads), values[:rows].transpose(1, 2))
+            d_weight = (d_weights[now] + d_weight).to(exp_keys.dtype)  # (rows, heads, S)
             weight = weights[now].to(exp_keys.dtype)
             d_scores = weight * (d_weight - (weight * d_weight).sum(dim=-1, keepdim=True))
             if mask is not None:  # the weights of a row that holds only padding do not depend on its scores
-                d_scores.masked_fill_(mask[:rows], 0)
+                d_scores.masked_fill_(mask[:rows].unsqueeze(1), 0)
             query, free = queries[now].unsqueeze(1), scratch[:rows]
             u = torch.addcmul(one, exp_keys[:rows], query, out=free).reciprocal_()
-            d_score.addmv_(u.view(-1, size).t(), d_scores.view(-1), alpha=-2)
+            d_of_keys = d_scores.transpose(1, 2)  # (rows, S, heads)
+            d_score.addmm_(u.view(-1, size).t(), d_of_keys.reshape(-1, heads), alpha=-2)
             slopes = torch.addcmul(u, u, u, value=-1, out=free)  # u (1 - u): the factor 4 score comes last
-            d_query = torch.bmm(d_scores.unsqueeze(1), slopes).squeeze(1)
-            d_keys[:rows].addcmul_(slopes, d_scores.unsqueeze(-1))
-            d_query = (4 * score * d_query).to(d_gates.dtype)
+            d_query = gather_heads(torch.bmm(d_scores, slopes))
+            of_heads = (rows, -1, heads, size // heads)
+            d_keys[:rows].view(of_heads).addcmul_(slopes.view(of_heads), d_of_keys.unsqueeze(-1))
+            d_query = (4 * unit_score * d_query).to(d_gates.dtype)
             torch.cat([d_reset, d_update, d_candidate * reset, d_query], dim=-1, out=d_shares[now])
             d_state.mul_(update).add_(nn.functional.linear(d_shares[now], state_weight.t()))
-        d_keys = (4 * score * d_keys).to(values.dtype)
-        d_values = torch.bmm(pad_steps(weights, steps, batch).transpose(1, 2), pad_steps(d_all_contexts, steps, batch))
+        d_keys = (4 * unit_score * d_keys).to(values.dtype)
+        d_padded = pad_steps(d_all_contexts, steps, batch).unflatten(-1, (heads, -1)).transpose(1, 2)
+        d_values = pad_steps(weights, steps, batch).permute(0, 2, 3, 1) @ d_padded  # (B, heads, S, D / heads)
+        d_values = d_values.transpose(1, 2).flatten(2)
         d_state_weight = d_shares.t() @ torch.cat([states[before] for _, before, _ in steps])
         d_context_weight = d_gates.t() @ contexts
         gradients = (d_gates, d_last, d_keys, d_values, None, None)
@@ -280,11 +290,27 @@ def step_slices(batch_sizes: list[int]) -> list[tuple[slice, slice, int]]:
 
 
 def pad_steps(packed: torch.Tensor, steps: list[tuple[slice, slice, int]], batch: int) -> torch.Tensor:
-    """(N, size) to (B, T, size), zero where a target has ended."""
-    padded = packed.new_zeros(batch, len(steps), packed.shape[1])
+    """(N, ...) to (B, T, ...), zero where a target has ended."""
+    padded = packed.new_zeros(batch, len(steps), *packed.shape[1:])
     for index, (now, _, rows) in enumerate(steps):
         padded[:rows, index] = packed[now]
     return padded
+
+
+def spread_heads(vectors: torch.Tensor, heads: int) -> torch.Tensor:
+    """Each head's part of (rows, D) in a row of its own, 0 elsewhere: (rows, heads, D)."""
+    if heads == 1:
+        return vectors.unsqueeze(1)
+    parts = vectors.unflatten(-1, (heads, -1)).transpose(1, 2)
+    return torch.diag_embed(parts, dim1=1, dim2=2).flatten(2)
+
+
+def gather_heads(vectors: torch.Tensor) -> torch.Tensor:
+    """Of each head's row its own part: (rows, heads, D) to (rows, D)."""
+    heads = vectors.shape[1]
+    if heads == 1:
+        return vectors.squeeze(1)
+    return vectors.unflatten(-1, (heads, -1)).diagonal(dim1=1, dim2=2).transpose(1, 2).flatten(1)
 
 
 def is_unmodified_linear(linear: nn.Module) -> bool:

@@ -35,8 +35,9 @@ def run(layer, inputs, mask, fused: bool):
 
 @pytest.mark.parametrize("use_bias", [True, False])
 @pytest.mark.parametrize("is_masked", [True, False])
-def test_values_and_gradients_are_the_loops(use_bias, is_masked):
-    layer, (inputs, mask) = make(use_bias=use_bias), make_inputs()
+@pytest.mark.parametrize("heads", [1, 2])
+def test_values_and_gradients_are_the_loops(use_bias, is_masked, heads):
+    layer, (inputs, mask) = make(use_bias=use_bias, num_attention_heads=heads), make_inputs()
     results = []
     for is_fused in (True, False):
         outputs = run(layer, inputs, mask if is_masked else None, is_fused)
@@ -46,16 +47,17 @@ def test_values_and_gradients_are_the_loops(use_bias, is_masked):
     torch.testing.assert_close(*results, rtol=1e-10, atol=1e-12)
 
 
-def test_targets_of_several_lengths_are_packed():
+@pytest.mark.parametrize("heads", [1, 2])
+def test_targets_of_several_lengths_are_packed(heads):
     """Values and gradients up to each target's length are the loop's; what follows is zero."""
-    layer, (inputs, mask) = make(), make_inputs()
+    layer, (inputs, mask) = make(num_attention_heads=heads), make_inputs()
     lengths = torch.tensor([5, 2, 4])  # steps of 3, 3, 2, 2 and 1 targets
     is_kept = torch.arange(5) < lengths[:, None]
     results = []
     for fused in (True, False):
         layer.config.fused = fused
         states, _, contexts, weights = layer(*inputs, mask, lengths=lengths)
-        weights = weights.squeeze(2)  # of one head
+        weights = weights.flatten(2)
         outputs = [output * is_kept.unsqueeze(-1) for output in (states, contexts, weights)]
         loss = sum(output.square().sum() for output in outputs)
         results.append((outputs, torch.autograd.grad(loss, [*inputs, *used(layer)])))
@@ -97,6 +99,8 @@ def test_is_used_where_it_can_be_and_nowhere_else(monkeypatch):
     assert not uses(make(fused=False), inputs, mask)
     assert not uses(make(reset_after=False), inputs)
     assert not uses(make(cell_type="rnn"), inputs)
+    assert uses(make(num_attention_heads=2), inputs)
+    assert not uses(make(attention_function="entmax15"), inputs)
     one_step, _ = make_inputs(length=1)
     assert not uses(make(), one_step)
     for part in ("cell.recurrent", "cell", "attention", "attention.score"):
