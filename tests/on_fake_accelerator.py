@@ -38,6 +38,12 @@ RECURRENT = {
     "no attention": {"attention_type": "none", "bidirectional": False},
     "dot product": {"attention_type": "scaled_dot", "encoder_hidden_size": 64, "cell_type": "rnn"},
     "scheduled sampling": {"scheduled_sampling_probability": 0.5},
+    "heads": {"num_attention_heads": 4},
+    "sparse": {"attention_function": "entmax15"},
+    "hard": {"attention_query": "current", "hard_attention": "monotonic"},
+    "jumps": {"attention_query": "current", "hard_attention": "monotonic", "max_jump": 3, "readout_type": "tanh"},
+    "local": {"attention_query": "current", "local_attention": "monotonic", "local_window": 2},
+    "predicted window": {"attention_query": "current", "local_attention": "predictive", "local_window": 2},
     "dropout": {"dropout": 0.3},
 }
 
@@ -137,7 +143,7 @@ SEARCHES = {
 }
 
 
-@pytest.mark.parametrize("kind", ["default", "2014", "lstm", "input feeding", "no attention"])
+@pytest.mark.parametrize("kind", ["default", "2014", "lstm", "input feeding", "no attention", "jumps", "local"])
 @pytest.mark.parametrize("search", SEARCHES)
 def test_generation(kind, search):
     torch.manual_seed(0)
