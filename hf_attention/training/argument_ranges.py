@@ -42,7 +42,7 @@ INTERVALS = {
 # shares of all steps if below 1, else numbers of steps
 STEPS = ("warmup_steps", "logging_steps", "eval_steps", "save_steps")
 CHOICES: dict[str, Iterable[str]] = {
-    "tokenizer_type": ("unigram", "bpe", "char"),
+    "tokenizer_type": ("unigram", "bpe", "char", "word"),
     "normalization": ("nfc", "nfkc", "none"),
     "train_sampling_strategy": ("random", "sequential", "group_by_length"),
     "eval_strategy": IntervalStrategy,

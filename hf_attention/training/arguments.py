@@ -47,6 +47,7 @@ LOCAL_ARGUMENTS += ("report_to", "accelerator_config", "deepspeed", "fsdp", "fsd
 FALSY_DEFAULTS = ("activation_checkpointing", "gradient_checkpointing", "debug")
 # options of a recipe for something new, which the user replaces by naming a trained one
 NEW_TOKENIZER = ("separate_vocabularies", "tokenizer_type", "vocab_size", "normalization")
+NEW_TOKENIZER += ("source_separator", "target_separator", "extra_tokens")
 REPLACED = {"tokenizer_name": NEW_TOKENIZER, "model_name_or_path": (*NEW_TOKENIZER, "preset", "config_overrides")}
 RECIPE_SUFFIXES = (".yaml", ".yml", ".json")
 
@@ -197,9 +198,27 @@ class ParallelDataArguments(BaseDataArguments):
     max_source_length: int = field(default=128, metadata={"help": "Longest source, in tokens."})
     max_target_length: int = field(default=128, metadata={"help": "Longest target, in tokens."})
     tokenizer_type: str | None = field(
-        default=None, metadata={"help": "Tokenizer of a new model: unigram, bpe or char (the default for `dates`)."}
+        default=None,
+        metadata={
+            "help": "Tokenizer of a new model: unigram, bpe, word, or char, for texts without a separator. The "
+            "default is unigram, and char for `dates` or if one side has a separator."
+        },
     )
-    vocab_size: int = field(default=8000, metadata={"help": "Pieces of a new model's tokenizer."})
+    source_separator: str | None = field(
+        default=None,
+        metadata={"help": "What separates the symbols of a source, each of which is a token; `\\t` is the tab."},
+    )
+    target_separator: str | None = field(
+        default=None,
+        metadata={
+            "help": "What separates the symbols of a target, as the space in `K AE1 T`. If it is not the source's, "
+            "each has its own vocabulary."
+        },
+    )
+    extra_tokens: list[str] | None = field(
+        default=None, metadata={"help": "Words that a new tokenizer never splits, such as `<ko>`."}
+    )
+    vocab_size: int = field(default=8000, metadata={"help": "Pieces or words of a new model's tokenizer."})
     normalization: str = field(
         default="nfc",
         metadata={
@@ -226,10 +245,20 @@ class ParallelDataArguments(BaseDataArguments):
             raise ValueError(
                 f"`dataset_name` is {self.dataset_name}, but files are named too. Name one or the others."
             )
+        # as a shell passes it
+        self.source_separator, self.target_separator = (
+            separator and separator.replace("\\t", "\t")
+            for separator in (self.source_separator, self.target_separator)
+        )
 
     @property
     def is_embedded(self) -> bool:
         return self.dataset_name == "dates" and not self.files
+
+    @property
+    def has_two_vocabularies(self) -> bool:
+        """Whether a new model has a tokenizer each for source and target."""
+        return self.separate_vocabularies or self.source_separator != self.target_separator
 
     @property
     def name(self) -> str:

@@ -114,21 +114,26 @@ def make_tokenizers(
                 f"Source and target of {model_args.model_name_or_path} have separate vocabularies, but {name} holds "
                 f"no tokenizer of the target in `{TARGET_TOKENIZER}`."
             ) from error
-    if data_args.separate_vocabularies and model_args.model_type != "bahdanau":
-        raise ValueError(f"`separate_vocabularies` is for `bahdanau`; `{model_args.model_type}` has one vocabulary.")
-    tokenizer_type = data_args.tokenizer_type or ("char" if data_args.is_embedded else "unigram")
+    if data_args.has_two_vocabularies and model_args.model_type != "bahdanau":
+        raise ValueError(
+            "`separate_vocabularies`, and separators that differ between source and target, are for `bahdanau`; "
+            f"`{model_args.model_type}` has one vocabulary."
+        )
+    separators = (data_args.source_separator, data_args.target_separator)
+    has_letters = data_args.is_embedded or separators != (None, None)
+    extra_tokens = [f"<{locale}>" for locale in LOCALES] if data_args.is_embedded else []
     train = partial(
         train_tokenizer,
         vocab_size=data_args.vocab_size,
-        model_type=tokenizer_type,
+        model_type=data_args.tokenizer_type or ("char" if has_letters else "unigram"),
+        extra_tokens=[*extra_tokens, *(data_args.extra_tokens or [])],
         normalization=data_args.normalization,
     )
     rows = first_rows(data["train"])
     sources, targets = [row["source"] for row in rows], [row["target"] for row in rows]
-    locale_tokens = [f"<{locale}>" for locale in LOCALES] if data_args.is_embedded else []
-    if data_args.separate_vocabularies:
-        return train(sources, extra_tokens=locale_tokens), train(targets)
-    return train([*sources, *targets], extra_tokens=locale_tokens), None
+    if data_args.has_two_vocabularies:
+        return train(sources, separator=separators[0]), train(targets, separator=separators[1])
+    return train([*sources, *targets], separator=separators[0]), None
 
 
 def first_rows(rows: Dataset | IterableDataset) -> Dataset | IterableDataset:

@@ -78,10 +78,12 @@ def check_encodings(tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
     assert decoded == tokenizer.batch_decode(outputs, skip_special_tokens=True)
 
 
-@pytest.mark.parametrize("model_type", ["unigram", "bpe", "char"])
-def test_texts_are_encoded_as_by_the_models_tokenizer(model_type, tmp_path):
+@pytest.mark.parametrize(
+    "options", [{"model_type": kind} for kind in ("unigram", "bpe", "char", "word")] + [{"separator": "."}]
+)
+def test_texts_are_encoded_as_by_the_models_tokenizer(options, tmp_path):
     texts = load_dates(300, 1, 1)["train"]["source"]
-    tokenizer = train_tokenizer(texts, vocab_size=300, model_type=model_type, extra_tokens=["<en_US>"])
+    tokenizer = train_tokenizer(texts, vocab_size=300, extra_tokens=["<en_US>"], **options)
     check_encodings(tokenizer, tmp_path)
 
 

@@ -76,7 +76,7 @@ def test_generated_alignments_are_those_of_forced_decoding(tokenizer, kind, opti
 def test_beams_longer_than_the_best_one(tokenizer):
     model = make(tokenizer)
     with torch.no_grad():
-        model.lm_head.bias[tokenizer.eos_token_id] = 6.0
+        model.lm_head.bias[tokenizer.eos_token_id] = 9.0
     options = {"num_beams": 4, "max_new_tokens": 20, "length_penalty": -1.0}
     outputs = model.generate(
         **tokenizer(SOURCES, return_tensors="pt", padding=True, return_token_type_ids=False),

@@ -131,7 +131,7 @@ def test_options_of_both_recipes(tmp_path, dataclasses, name, value, words):
         (["--max_source_length", "0"], "`max_source_length` must be at least 2, got 0."),
         (["--max_target_length", "1"], "`max_target_length` must be at least 2, got 1."),
         (["--vocab_size", "0"], "`vocab_size` must be at least 1, got 0."),
-        (["--tokenizer_type", "word"], "`tokenizer_type` must be one of unigram, bpe, char, got 'word'."),
+        (["--tokenizer_type", "words"], "`tokenizer_type` must be one of unigram, bpe, char, word, got 'words'."),
         (["--normalization", "nfd"], "`normalization` must be one of nfc, nfkc, none, got 'nfd'."),
         (["--remove_unused_columns", "false"], "`remove_unused_columns` must be True in this recipe, got False."),
         (["--source_lang", ""], "`source_lang` is empty."),

@@ -255,7 +255,7 @@ def test_separate_vocabularies_are_saved_and_loaded_with_the_model(pairs, tmp_pa
         train([*arguments, "--output_dir", str(tmp_path / "four")])
 
 
-@pytest.mark.parametrize("kind", ["unigram", "bpe", "char"])
+@pytest.mark.parametrize("kind", ["unigram", "bpe", "char", "word"])
 def test_streamed_pairs_train_with_every_tokenizer_type(pairs, tmp_path, kind):
     arguments = ["--streaming", "--max_steps", "3", "--tokenizer_type", kind, *pairs, *SMALL]
     assert "test_chrf" in train([*arguments, "--output_dir", str(tmp_path / "stream")])
@@ -445,7 +445,7 @@ def test_swapped_languages_are_an_error(pairs, tmp_path):
         (["--train_file", "gone.csv"], "There is no data file 'gone.csv'"),
         (["--train_file", "pairs.csv", "--dataset_name", "user/pairs"], "`dataset_name` is user/pairs, but files"),
         (["--source_lang", "en", "--target_lang", "en"], "`source_lang` and `target_lang` are both 'en'"),
-        (["--tokenizer_type", "word"], "`tokenizer_type` must be one of unigram, bpe, char, got 'word'"),
+        (["--tokenizer_type", "words"], "`tokenizer_type` must be one of unigram, bpe, char, word, got 'words'"),
         (["--vocab_size", "0"], "`vocab_size` must be at least 1, got 0"),
         (["--bleu_tokenize", "14a"], "`bleu_tokenize` must be one of .*13a.*, got '14a'"),
     ],
