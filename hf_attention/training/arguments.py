@@ -429,10 +429,17 @@ class RunArguments(TrainingArguments):
                     raise ValueError(f"`{name}` is not valid JSON ({error}): {value}") from None
 
     def join_processes(self) -> None:
-        """Connects the processes of `torchrun` on CPUs, where transformers leaves out `ddp_timeout`."""
+        """
+        Connects the processes of `torchrun` on CPUs, where transformers leaves out `ddp_timeout`, and torch gives
+        restarted processes the addresses of those before (pytorch/pytorch#135712).
+        """
         is_gloo = self.use_cpu and self.ddp_backend in (None, "gloo")
         if is_gloo and dist.is_torchelastic_launched() and not dist.is_initialized():
-            dist.init_process_group("gloo", timeout=timedelta(seconds=self.ddp_timeout))
+            timeout = timedelta(seconds=self.ddp_timeout)
+            store, rank, size = next(dist.rendezvous("env://", timeout=timeout))
+            if os.environ.get("LOCAL_WORLD_SIZE") == str(size):  # each host counts its own restarts
+                store = dist.PrefixStore(f"restart {os.environ.get('TORCHELASTIC_RESTART_COUNT')}", store)
+            dist.init_process_group("gloo", store=store, rank=rank, world_size=size, timeout=timeout)
 
     @property
     def device(self) -> torch.device:

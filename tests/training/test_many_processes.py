@@ -14,6 +14,10 @@ from training_runs import FAMILIES, ROWS, write_data
 
 
 RUNS = Path(__file__).parent / "training_runs.py"
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+# two processes, which are started again once
+ACCELERATE = ["-m", "accelerate.commands.launch", "--config_file", str(SCRIPTS / "accelerate" / "ddp.yaml")]
+ACCELERATE += ["--main_process_port", "0", "--max_restarts", "1"]
 TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
 
 
@@ -28,9 +32,9 @@ def folder(tmp_path_factory):
 def runs(folder):
     """What each process of the same runs reports: in one process, and in two."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    for launch in ([], [*TORCHRUN, "--max-restarts", "1"]):
+    for launch in ([], ACCELERATE):
         command = [sys.executable, *launch, str(RUNS), str(folder)]
-        run = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=500)
+        run = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=900)
         assert run.returncode == 0, run.stderr[-3000:]
     return {
         world: [json.loads((folder / f"{world}-{rank}.json").read_text()) for rank in range(world)] for world in (1, 2)
@@ -77,7 +81,7 @@ def test_a_run_resumes_in_the_second_epoch_of_a_stream(runs, folder, world):
     assert all(torch.equal(value, checkpoint[name]) for name, value in resumed.items())
 
 
-def test_torchrun_restarts_a_killed_run_from_its_last_checkpoint(runs, folder):
+def test_accelerate_restarts_a_killed_run_from_its_last_checkpoint(runs, folder):
     assert [len(process["restarted"]["steps"]) for process in runs[2]] == [2, 2]
     restarted, complete = (load_file(folder / "2" / name / "model.safetensors") for name in ("restarted", "dates"))
     assert all(torch.equal(value, restarted[name]) for name, value in complete.items())
@@ -109,11 +113,11 @@ def test_a_lost_process_is_waited_for_no_longer_than_ddp_timeout(runs):
 
 
 def test_an_error_of_the_user_is_printed_once(tmp_path):
-    script = str(Path(__file__).parents[2] / "scripts" / "train_translation.py")
+    script = str(SCRIPTS / "train_translation.py")
     arguments = ["--use_cpu", "--output_dir", str(tmp_path / "run"), "--preset", "huge"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     run = subprocess.run(
-        [sys.executable, *TORCHRUN, script, *arguments], capture_output=True, text=True, env=environment, timeout=300
+        [sys.executable, *TORCHRUN, script, *arguments], capture_output=True, text=True, env=environment, timeout=600
     )
     assert run.returncode != 0
     assert run.stderr.count("train_translation.py: There is no preset 'huge'") == 1
