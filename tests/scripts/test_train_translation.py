@@ -28,7 +28,6 @@ def test_options_replace_those_of_the_default_recipe():
     options = ["--train_file", "words.csv", "--tokenizer_type", "char", "--learning_rate", "0.01"]
     _, data, training = parse(TRANSLATION_ARGUMENTS, options, RECIPES, default_recipe)
     assert training.learning_rate == 0.01
-    assert training.ema_decay == 0.99
     assert data.train_file == ["words.csv"]
 
 
@@ -40,7 +39,7 @@ def test_a_named_recipe_is_the_only_one(capsys):
 
 
 def test_a_file_is_enough(tmp_path, capsys):
-    """Only the number of steps is lowered. The recipe is printed, and learns by its learning rate and average."""
+    """Only the number of steps is lowered. The recipe is printed, and its model is trained."""
     words = [first + second for first in "abcdefgh" for second in "ijklmnop"]
     (tmp_path / "words.tsv").write_text("source\ttarget\n" + "".join(f"{word}\t{word.upper()}\n" for word in words))
     options = ["--train_file", str(tmp_path / "words.tsv"), "--tokenizer_type", "char"]
