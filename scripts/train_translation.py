@@ -37,7 +37,9 @@ def default_recipe(
         return None
     if data_args.is_embedded:
         return "dates"
-    return "characters" if data_args.tokenizer_type == "char" else "subwords"
+    if data_args.tokenizer_type is None and (data_args.source_separator or data_args.target_separator):
+        return "characters"
+    return {"char": "characters", "word": "words"}.get(data_args.tokenizer_type or "", "subwords")
 
 
 def train(arguments: list[str] | None = None) -> dict:

@@ -15,6 +15,8 @@ from hf_attention.training.arguments import TRANSLATION_ARGUMENTS, parse
         (["--train_file", "pairs.csv"], "subwords"),
         (["--train_file", "pairs.csv", "--tokenizer_type", "bpe"], "subwords"),
         (["--train_file", "words.csv", "--tokenizer_type", "char"], "characters"),
+        (["--train_file", "words.csv", "--target_separator", " "], "characters"),
+        (["--train_file", "commands.csv", "--tokenizer_type", "word"], "words"),
         (["--dataset_name", "user/pairs", "--tokenizer_type", "char"], "characters"),
         (["--model_type", "marian"], None),
         (["--model_name_or_path", "outputs/my-model"], None),
