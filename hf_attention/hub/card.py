@@ -27,7 +27,9 @@ EVAL_RESULTS = ".eval_results/test.yaml"
 # metric key -> its name, its format, and its type for the Hub
 METRICS = {
     "exact_match": ("exact match", ".4f", "exact_match"),
+    "symbol_error_rate": ("symbol error rate", ".4f", "symbol_error_rate"),
     "character_error_rate": ("character error rate", ".4f", "cer"),
+    "word_error_rate": ("word error rate", ".4f", "wer"),
     "bleu": ("BLEU", ".2f", "bleu"),
     "chrf": ("chrF", ".2f", "chrf"),
     "alignment_error": ("alignment error", ".4f", "alignment_error"),
@@ -103,6 +105,7 @@ def write_card(
     facts: CardFacts,
     hyperparameters: dict[str, object],
     metadata: dict[str, Any],
+    leading_metrics: tuple[str, ...] = (),
     **fields: Any,
 ) -> ModelCard:
     """
@@ -114,6 +117,7 @@ def write_card(
         facts (`CardFacts`): of a subclass that names the template and the task.
         hyperparameters (`dict[str, object]`): shown in addition to the trainer's.
         metadata (`dict[str, Any]`): arguments of `ModelCardData` in addition to the common ones.
+        leading_metrics (`tuple[str, ...]`): the metrics that are shown first.
         fields: the template's remaining variables.
     """
     folder = Path(output_dir)
@@ -121,7 +125,8 @@ def write_card(
     draw_curves(state["log_history"], folder / CURVES)
     model_name = folder.resolve().name
     prefix = "eval" if facts.split == "validation" else facts.split
-    metrics = {key: results[f"{prefix}_{key}"] for key in METRICS if f"{prefix}_{key}" in results}
+    order = dict.fromkeys([*leading_metrics, *METRICS])
+    metrics = {key: results[f"{prefix}_{key}"] for key in order if f"{prefix}_{key}" in results}
     card_data = ModelCardData(
         model_name=model_name,
         library_name="transformers",

@@ -32,6 +32,7 @@ class TranslationCardFacts(CardFacts):
         features (`dict[str, str]`, *optional*): those of the example, by column.
         test_size (`int`, *optional*): the number of pairs of `split`.
         num_beams (`int`): of the search that gave the metrics.
+        leading_metrics (`tuple[str, ...]`): the metrics that are shown first.
         alignments (`list[Alignment]`): examples for the figure; none for a model without attention.
         worst (`list[tuple[str, str, str]]`): source, reference and prediction of the test split's largest errors.
         languages (`list[str]`, *optional*): ISO 639 codes for the Hub.
@@ -45,6 +46,7 @@ class TranslationCardFacts(CardFacts):
     features: dict[str, str] | None = None
     test_size: int | None = None
     num_beams: int = 1
+    leading_metrics: tuple[str, ...] = ()
     alignments: list[Alignment] = field(default_factory=list)
     worst: list[tuple[str, str, str]] = field(default_factory=list)
     languages: list[str] | None = None
@@ -71,6 +73,7 @@ def write_translation_card(
         facts,
         hyperparameters={"label_smoothing_factor": str(training_args.label_smoothing_factor)},
         metadata={"language": facts.languages, "widget": [{"text": facts.example}]},
+        leading_metrics=facts.leading_metrics,
         summary=summarize(model, facts.data_name),
         alignment_figure=ALIGNMENT if facts.alignments else None,
         test_size=facts.test_size,

@@ -480,7 +480,7 @@ class TranslationTrainingArguments(RunArguments, Seq2SeqTrainingArguments):
 
     def check_dependent(self) -> None:
         super().check_dependent()
-        names = ["bleu", "chrf", "exact_match", "character_error_rate"]
+        names = ["bleu", "chrf", "exact_match", "character_error_rate", "symbol_error_rate", "word_error_rate"]
         self.check_best_metric(names if self.predict_with_generate else [])
         if (self.metric_for_best_model or "").endswith("error_rate"):
             self.greater_is_better = False  # transformers takes all but losses for scores

@@ -45,7 +45,14 @@ from .output_folder import PREDICTIONS, OutputFolder
 from .run_checks import rehearse
 from .sharding import full_model
 from .splits import Splits, check_has_train, check_streaming, describe_sizes, in_memory, read_evaluation_splits
-from .translation_scores import alignment_error, can_have_bleu, check_bleu_tokenize, compute_metrics, write_predictions
+from .translation_scores import (
+    alignment_error,
+    can_have_bleu,
+    check_bleu_tokenize,
+    compute_metrics,
+    leading_metrics,
+    write_predictions,
+)
 from .translation_trainer import TranslationTrainer
 
 
@@ -265,15 +272,28 @@ def check_tokenizers(
             )
 
 
-def check_bleu(references: dict[str, list[str]], tokenize: str, args: TranslationTrainingArguments) -> None:
-    """Raises `ValueError` if BLEU is to choose the best model, but these targets are too short for it."""
+def check_metrics(
+    references: dict[str, list[str]],
+    tokenize: str,
+    tokenizer: PreTrainedTokenizerBase,
+    args: TranslationTrainingArguments,
+) -> None:
+    """Raises `ValueError` if the metric that is to choose the best model does not fit these targets."""
     if not args.predict_with_generate:
         return
-    short = [split for split, texts in references.items() if not can_have_bleu(texts, tokenize)]
-    if not short:
+    best = (args.metric_for_best_model or "loss").removeprefix("eval_")
+    has_symbols = tokenizer.init_kwargs.get("tokenizer_type") == "symbol"
+    if best in (("bleu", "chrf", "character_error_rate") if has_symbols else ("symbol_error_rate",)):
+        fitting = "symbol_error_rate" if has_symbols else "character_error_rate"
+        have = "have" if has_symbols else "have no"
+        raise ValueError(f"`metric_for_best_model` is {best}, but the targets {have} separators: take `{fitting}`.")
+    short = [split for split, texts in references.items() if not can_have_bleu(texts, tokenize, tokenizer)]
+    if not short or has_symbols:
         return
     reason = f"No target of {' and '.join(short)} has the four tokens that BLEU counts"
-    if "validation" in short and (args.metric_for_best_model or "").removeprefix("eval_") == "bleu":
+    if tokenizer.init_kwargs.get("tokenizer_type") == "char":
+        reason = reason.replace("No target", "Less than half of the targets").replace("has", "have")
+    if "validation" in short and best == "bleu":
         raise ValueError(
             f"{reason}, so `metric_for_best_model` cannot be `bleu`: take `chrf` or `exact_match`, or count "
             "characters with `bleu_tokenize` `char`."
@@ -342,7 +362,7 @@ def train_translation(
             "`max_source_length` or `max_target_length`."
         )
     references = {split: list(rows["target"]) for split, rows in features.items() if split != "train"}
-    check_bleu(references, data_args.bleu_tokenize, training_args)
+    check_metrics(references, data_args.bleu_tokenize, target, training_args)
 
     def compute_split_metrics(output: EvalLoopOutput, prefix: str) -> dict[str, float | str]:
         return compute_metrics(
@@ -455,6 +475,7 @@ def write_pipeline_and_card(
         data_name=data_args.name,
         data_description=describe_data(data_args, data),
         split=split,
+        leading_metrics=leading_metrics(target_tokenizer or tokenizer),
         dataset=data_args.dataset_name if data_args.is_on_hub else None,
         base_model=parent if parent and not os.path.isdir(parent) else None,  # a local folder is not on the Hub
         example=examples[0]["source"],

@@ -28,10 +28,30 @@ def check_bleu_tokenize(name: str) -> None:
         raise ValueError(f"`bleu_tokenize` {name!r} cannot be used: {' '.join(str(error).split())}") from error
 
 
-def can_have_bleu(references: list[str], tokenize: str) -> bool:
-    """Returns whether a reference has the four tokens without which corpus BLEU is 0 for any prediction."""
+def leading_metrics(tokenizer: PreTrainedTokenizerBase) -> tuple[str, ...]:
+    """Returns the metrics that fit what a tokenizer's tokens are, the best one first; none if that is not known."""
+    kind = tokenizer.init_kwargs.get("tokenizer_type")
+    if kind == "symbol":
+        return ("symbol_error_rate", "exact_match")
+    if kind == "char":
+        return ("exact_match", "character_error_rate")
+    return () if kind is None else ("bleu", "chrf")
+
+
+def can_have_bleu(references: list[str], tokenize: str, tokenizer: PreTrainedTokenizerBase) -> bool:
+    """
+    Returns whether BLEU fits: never for symbols, and not if every reference is shorter than the four tokens without
+    which corpus BLEU is 0. With a tokenizer of characters, whose texts may be single words, half of the references
+    need four, unless `tokenize` is not the default.
+    """
+    kind = tokenizer.init_kwargs.get("tokenizer_type")
     metric = BLEU(tokenize=tokenize)
-    return any(len(metric.tokenizer(reference).split()) >= metric.max_ngram_order for reference in references)
+    if kind == "char" and tokenize == "13a":
+        long = [len(metric.tokenizer(text).split()) >= metric.max_ngram_order for text in references]
+        return 2 * sum(long) >= len(long) > 0
+    return kind != "symbol" and any(
+        len(metric.tokenizer(reference).split()) >= metric.max_ngram_order for reference in references
+    )
 
 
 def compute_metrics(
@@ -42,8 +62,9 @@ def compute_metrics(
     signature: bool = False,
 ) -> dict[str, float | str]:
     """
-    Returns BLEU, chrF, exact match and character error rate of generated ids against the texts of the data, not
-    against decoded labels. BLEU is left out if every reference is too short for it.
+    Returns exact match, character and word error rate, chrF, and BLEU if it fits, of generated ids against the texts
+    of the data, not against decoded labels. For symbols between separators they are exact match, symbol error rate,
+    and the share of wrong rows as word error rate, since a row spells a word.
 
     Args:
         prediction (`EvalPrediction` or `EvalLoopOutput`):
@@ -60,10 +81,17 @@ def compute_metrics(
         "predictions": tokenizer.batch_decode(token_ids, skip_special_tokens=True),
         "references": references[: len(token_ids)],
     }
-    scores: dict[str, float | str] = {}
-    for metric in (ChrF(), ExactMatch(), *([ErrorRate()] if any(map(str.strip, texts["references"])) else [])):
-        scores |= metric.compute(**texts) or {}
-    if can_have_bleu(references, bleu_tokenize):
+    scores: dict[str, float | str] = ExactMatch().compute(**texts) or {}
+    has_text = any(map(str.strip, texts["references"]))
+    if tokenizer.init_kwargs.get("tokenizer_type") == "symbol":
+        if has_text:
+            separator = tokenizer.init_kwargs["separator"]
+            scores |= ErrorRate().compute(**texts, unit="symbol", separator=separator) or {}
+        return scores | {"word_error_rate": 1 - float(scores["exact_match"])}
+    scores |= ChrF().compute(**texts) or {}
+    for unit in ("character", "word") if has_text else ():
+        scores |= ErrorRate().compute(**texts, unit=unit) or {}
+    if can_have_bleu(references, bleu_tokenize, tokenizer):
         scores |= Bleu().compute(**texts, tokenize=bleu_tokenize) or {}
         if not signature:
             scores.pop("signature")

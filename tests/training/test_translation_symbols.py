@@ -4,11 +4,14 @@ import csv
 import json
 
 import pytest
+from huggingface_hub import ModelCard
 from small_runs import SMALL
 from train_translation import train
-from transformers import AutoConfig, AutoModelForSeq2SeqLM, AutoTokenizer, pipeline
+from transformers import AutoConfig, AutoModelForSeq2SeqLM, AutoTokenizer, EvalPrediction, pipeline
 
+from hf_attention.data.tokenizer import train_tokenizer
 from hf_attention.prediction.translator import Translator
+from hf_attention.training.translation_scores import can_have_bleu, compute_metrics, leading_metrics
 
 
 WORDS = ["cat", "act", "tact", "at", "taca", "pact", "apt", "tap"]
@@ -30,11 +33,11 @@ def lexicon(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def folder(lexicon, tmp_path_factory):
-    """A run that has learned the lexicon."""
+    """A short run, whose predictions have sounds."""
     folder = tmp_path_factory.mktemp("symbols") / "run"
-    arguments = ["--target_separator", " ", "--max_steps", "120", "--learning_rate", "1e-2", "--warmup_steps", "10"]
+    arguments = ["--target_separator", " ", "--max_steps", "30", "--learning_rate", "1e-2", "--warmup_steps", "2"]
     arguments += ["--config_overrides", "embedding_size=16,hidden_size=32,attention_size=16,maxout_size=16"]
-    assert train([*lexicon, *arguments, "--output_dir", str(folder)])["test_exact_match"] == 1
+    train([*lexicon, *arguments, "--output_dir", str(folder)])
     return folder
 
 
@@ -53,19 +56,52 @@ def test_letters_and_sounds_have_a_vocabulary_each(folder):
 def test_every_way_to_predict_joins_the_symbols(folder):
     with open(folder / "predictions.tsv", newline="") as file:
         rows = list(csv.DictReader(file, delimiter="\t"))
-    assert sorted(row["prediction"] for row in rows) == sorted(map(pronounce, WORDS))
-    expected = list(map(pronounce, WORDS))
+    predicted = {row["source"]: row["prediction"] for row in rows}
+    expected = [predicted[word] for word in WORDS]
+    assert {symbol for text in expected for symbol in text.split(" ")} <= {*SOUNDS.values()}
+    assert any(" " in text for text in expected)
     translator = pipeline("translation-with-alignment", model=str(folder))
     results = [result[0] for result in translator(WORDS)]
     assert [result["translation_text"] for result in results] == expected
-    assert results[0]["target_tokens"] == ["K", "AE1", "T", "</s>"]
+    assert results[0]["target_tokens"] == [*expected[0].split(" "), "</s>"]
     batch = Translator.from_pretrained([str(folder)]).translate(WORDS)
     assert [translations[0].text for translations in batch] == expected
 
 
+def test_results_and_card_have_the_metrics_of_symbols(folder):
+    results = json.loads((folder / "all_results.json").read_text())
+    assert results["test_word_error_rate"] == 1 - results["test_exact_match"]
+    assert not {f"test_{name}" for name in ("bleu", "chrf", "character_error_rate")} & set(results)
+    card = (folder / "README.md").read_text()
+    names = ("symbol_error_rate", "exact_match", "word_error_rate")
+    rows = [f"| {name.replace('_', ' ')} | {results[f'test_{name}']:.4f} |" for name in names]
+    assert "\n".join(rows) in card
+    assert ModelCard(card).data.eval_results[0].metric_type == "symbol_error_rate"
+    assert "BLEU" not in card
+
+
+def test_the_metrics_of_symbols_count_symbols():
+    tokenizer = train_tokenizer(["AH0 K", "T"], separator=" ")
+    ids = tokenizer(["AH0 K T", "K", "T"], padding=True, return_tensors="np").input_ids
+    output = EvalPrediction(predictions=ids, label_ids=None)
+    scores = compute_metrics(output, tokenizer, ["AH0 T", "K", "K T"], "13a")
+    assert scores == {"exact_match": 1 / 3, "symbol_error_rate": 2 / 5, "word_error_rate": 1 - 1 / 3}
+
+
+def test_bleu_is_computed_where_it_fits():
+    words, sentence = ["sat", "U.S.A.-1"], "the cat sat down"
+    char, bpe = (train_tokenizer([*words, sentence] * 9, 40, kind) for kind in ("char", "bpe"))
+    assert [can_have_bleu([*words, "dog", "cow"], "13a", tokenizer) for tokenizer in (char, bpe)] == [False, True]
+    assert can_have_bleu([sentence], "13a", char)
+    assert can_have_bleu(words, "char", char)
+    assert not can_have_bleu([sentence], "13a", train_tokenizer([sentence], separator=" "))
+    assert [leading_metrics(tokenizer)[0] for tokenizer in (char, bpe)] == ["exact_match", "bleu"]
+
+
 def test_fine_tuning_keeps_the_separator(folder, lexicon, tmp_path):
+    before = json.loads((folder / "all_results.json").read_text())["test_symbol_error_rate"]
     arguments = ["--model_name_or_path", str(folder), "--max_steps", "1", "--learning_rate", "0", *lexicon]
-    assert train([*arguments, "--output_dir", str(tmp_path / "child")])["test_exact_match"] == 1
+    assert train([*arguments, "--output_dir", str(tmp_path / "child")])["test_symbol_error_rate"] == before
     with pytest.raises(ValueError, match="`target_separator` is for a new tokenizer, but the run uses that of"):
         train([*arguments, "--target_separator", "|", "--output_dir", str(tmp_path / "other")])
 
@@ -109,6 +145,8 @@ def test_a_tab_may_be_spelled_as_in_a_shell(tmp_path):
         (["--source_separator", ""], "`source_separator` is empty"),
         (["--target_separator", " ", "--model_type", "marian"], "`marian` has one vocabulary"),
         (["--target_separator", r"\t", "--normalization", "nfkc"], r"`separator` is '\\t', which is empty or changed"),
+        (["--target_separator", " ", "--metric_for_best_model", "bleu"], "is bleu, but the targets have separators"),
+        (["--metric_for_best_model", "symbol_error_rate"], "is symbol_error_rate, but the targets have no separators"),
         (["--extra_tokens", "<s>"], "`extra_tokens` has '<s>', which is empty or already a special token"),
     ],
 )
