@@ -65,7 +65,8 @@ def load_pair_files(
 ) -> Dataset | IterableDataset:
     """
     Loads one split from local files, with columns `source`, `target`, for `feature_columns` `features` and, if the
-    first row has it, `alignment`.
+    first row has it, `alignment`. If its target is a list of texts, or the file has the target's column several times,
+    `references` has all of them, and `target` the first.
 
     Local files are read once, also those that are streamed: errors are raised before training. Files that have not
     changed since come from the cache of `datasets`.
@@ -102,6 +103,8 @@ def load_pair_files(
         below = " below the first line, the names of the columns" if formats & {".csv", ".tsv"} else ""
         raise ValueError(f"{', '.join(files)}: there are no rows{below}.")
     features = {"source": Value("string"), "target": Value("string")}
+    if len(parts[0]) == 1 and has_references(first, target_lang):
+        features["references"] = List(Value("string"))
     if "alignment" in first and isinstance(first["alignment"], str):
         logger.warning("%s: the column `alignment` is ignored, since it is text, not lists.", files[0])
     elif "alignment" in first:
@@ -145,7 +148,7 @@ def read_pairs(
     Args:
         parts (`list[tuple[str, ...]]`): files with columns, each alone, or one pair of plain text files.
         languages (`tuple[str, str]`): names of the columns, or keys of the column `translation`.
-        columns (`tuple[str, ...]`): `source`, `target`, and perhaps `features` and `alignment`.
+        columns (`tuple[str, ...]`): `source`, `target`, and perhaps `references`, `features` and `alignment`.
         feature_columns (`tuple[tuple[str, ...], str]`): the columns of features, and the separator of their values.
         stamps (`tuple`): tells versions of the files apart in the cache.
     """
@@ -160,7 +163,7 @@ def read_pairs(
                 elif not needed & set(row):
                     raise ValueError(f"row {number} has no {' or '.join(sorted(needed))}, but {', '.join(row)}.")
                 try:
-                    pair: dict = dict(zip(("source", "target"), pick_texts(row, *names)))
+                    pair = pick_pair(row, *names, "references" in columns)
                     if "alignment" not in columns and isinstance(row.get("alignment"), list):
                         raise ValueError("It has an `alignment`, but the first row has none: write null there.")
                     if "features" in columns:
@@ -238,19 +241,24 @@ def read_tsv(file: str) -> Iterator[dict]:
 
 
 def read_table(rows: Iterable[tuple[int, list[str]]]) -> Iterator[dict]:
-    """Yields numbered rows as dicts, with the first as names. Raises `csv.Error` for one with more or fewer cells."""
-    header = None
+    """
+    Yields numbered rows as dicts, with the first as names. A name that is repeated has a list of its cells that are
+    not empty. Raises `csv.Error` for a row with more or fewer cells.
+    """
+    header, repeated = None, set()
     for number, cells in rows:
         if len(cells) < 2 and not any(map(str.strip, cells)):  # an empty line
             continue
         if header is None:
-            header = cells
-            if repeated := sorted({name for name in header if name and header.count(name) > 1}):
-                raise ValueError(f"The first line names the column {', '.join(repeated)} more than once.")
+            header, repeated = cells, {name for name in cells if cells.count(name) > 1}
         elif len(cells) != len(header):
             raise csv.Error(f"line {number} has {len(cells)} cells, the first line {len(header)}")
         else:
-            yield dict(zip(header, cells))
+            lists = {
+                name: [cell for other, cell in zip(header, cells) if other == name and cell.strip()]
+                for name in repeated
+            }
+            yield {**dict(zip(header, cells)), **lists}
     if header is None:
         raise ValueError("It is empty, but its first line must have the names of its columns.")
 
@@ -325,8 +333,17 @@ def check_columns(row: dict, source_lang: str, target_lang: str) -> None:
         )
 
 
-def pick_texts(row: dict, source_lang: str, target_lang: str) -> tuple[str, str]:
-    """Returns the source and the target of a row with two columns, or with a column `translation`."""
+def has_references(row: dict, target_lang: str) -> bool:
+    """Whether the target of a row is a list of texts."""
+    pair = row["translation"] if isinstance(row.get("translation"), dict) else row
+    return isinstance(pair.get(target_lang), list)
+
+
+def pick_pair(row: dict, source_lang: str, target_lang: str, with_references: bool = False) -> dict[str, Any]:
+    """
+    Returns the source and the target of a row with two columns, or with a column `translation`; `with_references` also
+    all texts of a target that is a list.
+    """
     pair = row
     if "translation" in row:
         pair = row["translation"]
@@ -334,7 +351,16 @@ def pick_texts(row: dict, source_lang: str, target_lang: str) -> tuple[str, str]
             raise ValueError(
                 f"Every `translation` must have {source_lang!r} and {target_lang!r}, but one is {pair!r}."
             )
-    return as_text(pair.get(source_lang)), as_text(pair.get(target_lang))
+    source, target = pair.get(source_lang), pair.get(target_lang)
+    if isinstance(source, list):
+        raise ValueError(f"The source column {source_lang!r} has several texts: {source}. Only targets may have them.")
+    if not with_references:
+        if isinstance(target, list):
+            raise ValueError(f"The target {target} is a list, but that of the first row is not: write all as lists.")
+        return {"source": as_text(source), "target": as_text(target)}
+    texts = list(map(as_text, target if isinstance(target, list) else [target]))
+    references = list(dict.fromkeys(text for text in texts if text.strip())) or [""]
+    return {"source": as_text(source), "target": references[0], "references": references}
 
 
 def as_text(value: object) -> str:

@@ -24,7 +24,15 @@ from transformers import PreTrainedTokenizerBase
 from ..interpret.alignments import has_text
 from ..models.bahdanau.features_bahdanau import feature_ids
 from .features import read_features
-from .pair_files import REMOTE, check_columns, file_format, load_pair_files, pick_texts, prefix_errors_with
+from .pair_files import (
+    REMOTE,
+    check_columns,
+    file_format,
+    has_references,
+    load_pair_files,
+    pick_pair,
+    prefix_errors_with,
+)
 from .splits import combine_splits
 
 
@@ -44,7 +52,8 @@ def load_parallel(
 ) -> DatasetDict | IterableDatasetDict:
     """
     Loads sentence pairs as columns `source`, `target` and, for `feature_columns`, `features`; an `alignment` column is
-    kept.
+    kept. If targets are lists of texts, or a csv or tsv file has the target's column several times, `references` has
+    all of them, and `target` the first.
 
     Args:
         dataset_name (`str`, *optional*):
@@ -137,15 +146,37 @@ def select_pair(
     columns = list(dataset.column_names or first)
     keep = [column for column in ("alignment",) if column in columns]
     check_columns({**dict.fromkeys(columns), **first}, source_lang, target_lang)
+    pick = partial(
+        read_pair,
+        languages=(source_lang, target_lang),
+        with_references=has_references(first, target_lang),
+        columns=feature_columns,
+        separator=feature_separator,
+    )
     return dataset.map(  # no lambda, since streamed data is pickled for spawned workers
-        partial(read_pair, languages=(source_lang, target_lang), columns=feature_columns, separator=feature_separator),
+        pick,
         remove_columns=[column for column in columns if column not in keep],
     )
 
 
-def read_pair(row: dict, languages: tuple[str, str], columns: tuple[str, ...], separator: str) -> dict[str, Any]:
-    pair: dict[str, Any] = dict(zip(("source", "target"), pick_texts(row, *languages)))
+def read_pair(
+    row: dict, languages: tuple[str, str], with_references: bool, columns: tuple[str, ...], separator: str
+) -> dict[str, Any]:
+    pair = pick_pair(row, *languages, with_references)
     return pair | ({"features": read_features(row, columns, separator)} if columns else {})
+
+
+def pair_with_each_reference(dataset: Dataset | IterableDataset) -> Dataset | IterableDataset:
+    """Returns a row for each of the `references` of a row, with that as its `target`."""
+    if "references" not in (dataset.column_names or []):
+        return dataset
+    return dataset.map(repeat_rows, batched=True, remove_columns=["references"])
+
+
+def repeat_rows(rows: dict[str, list]) -> dict[str, list]:
+    pairs = [(index, target) for index, targets in enumerate(rows["references"]) for target in targets]
+    others = {name: [values[index] for index, _ in pairs] for name, values in rows.items() if name != "references"}
+    return {**others, "target": [target for _, target in pairs]}
 
 
 def tokenize_pairs(

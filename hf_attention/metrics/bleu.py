@@ -2,35 +2,32 @@
 
 """Corpus BLEU (Papineni et al. 2002) by sacrebleu (Post 2018, arXiv 1804.08771)."""
 
-import evaluate
 import sacrebleu
-from datasets import Features, Value
 
-from .checks import check_has_predictions
+from .checks import TextMetric, as_streams
 
 
-class Bleu(evaluate.Metric):
+class Bleu(TextMetric):
     """
-    `compute(predictions=[...], references=[...])` takes one detokenized reference per prediction and returns `bleu`,
-    0 to 100, and sacrebleu's `signature`. `tokenize` selects its tokenizer (`13a`, `zh`, `ja-mecab`, `char`, ...).
+    `compute(predictions=[...], references=[...])` takes one detokenized reference per prediction, or a list of
+    several, and returns `bleu`, 0 to 100, and sacrebleu's `signature`. `tokenize` selects its tokenizer (`13a`, `zh`,
+    `ja-mecab`, `char`, ...).
     """
 
-    def _info(self) -> evaluate.MetricInfo:
-        return evaluate.MetricInfo(
-            description=self.__doc__ or "",
-            citation="Post 2018, arXiv 1804.08771",
-            inputs_description="predictions and references: strings",
-            features=Features({"predictions": Value("string"), "references": Value("string")}),
-        )
+    paper = "Post 2018, arXiv 1804.08771"
 
     def _compute(  # ty: ignore[incompatible-method-override]  # evaluate passes the options by their names
-        self, *, predictions: list[str], references: list[str], tokenize: str = "13a", lowercase: bool = False
+        self,
+        *,
+        predictions: list[str],
+        references: list[str] | list[list[str]],
+        tokenize: str = "13a",
+        lowercase: bool = False,
     ) -> dict[str, float | str]:
-        check_has_predictions(predictions)
         if tokenize not in sacrebleu.BLEU.TOKENIZERS:
             raise ValueError(f"`tokenize` must be one of {', '.join(sacrebleu.BLEU.TOKENIZERS)}, got {tokenize!r}.")
         metric = sacrebleu.BLEU(tokenize=tokenize, lowercase=lowercase)
-        score = metric.corpus_score(predictions, [references])
+        score = metric.corpus_score(predictions, as_streams(references))
         return {"bleu": score.score, "signature": str(metric.get_signature())}
 
 

@@ -3,6 +3,7 @@
 """What all metrics ask of their inputs, and those of text of their references."""
 
 from collections.abc import Sized
+from itertools import zip_longest
 from typing import Any
 
 import evaluate
@@ -35,6 +36,14 @@ class TextMetric(evaluate.Metric):
         if predictions is not None:  # they may have been added in batches
             check_has_predictions(predictions)
         return super().compute(predictions=predictions, references=references, **kwargs)
+
+
+def as_streams(references: list[str] | list[list[str]]) -> list[list[Any]]:
+    """
+    The first references of all predictions, the second ones, and so on, as sacrebleu takes them; `None` where there
+    are fewer.
+    """
+    return [list(texts) for texts in zip_longest(*([row] if isinstance(row, str) else row for row in references))]
 
 
 def as_list(references: str | list[str]) -> list[str]:

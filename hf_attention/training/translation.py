@@ -23,7 +23,7 @@ from transformers.utils import logging
 
 from ..data.dates import FIRST, LAST, LOCALES, load_dates
 from ..data.features import FeatureCollator, collect_feature_values
-from ..data.parallel import load_parallel, tokenize_pairs
+from ..data.parallel import load_parallel, pair_with_each_reference, tokenize_pairs
 from ..data.tokenizer import train_tokenizer, warn_of_lost_texts
 from ..hub.folder import TARGET_TOKENIZER
 from ..hub.translation_card import TranslationCardFacts, write_translation_card
@@ -46,6 +46,7 @@ from .run_checks import rehearse
 from .sharding import full_model
 from .splits import Splits, check_has_train, check_streaming, describe_sizes, in_memory, read_evaluation_splits
 from .translation_scores import (
+    References,
     alignment_error,
     can_have_bleu,
     check_bleu_tokenize,
@@ -60,7 +61,10 @@ logger = logging.get_logger(__name__)
 
 
 def load_data(args: ParallelDataArguments, train: bool = True, seed: int = 0) -> Splits:
-    """Returns the splits of the data, with columns `source` and `target`."""
+    """
+    Returns the splits of the data, with columns `source` and `target`, and `references` if rows to evaluate have
+    several. Each reference of a row to train on is a pair.
+    """
     if args.is_embedded:
         evaluated = args.max_eval_samples
         data = load_dates(args.max_train_samples or 40_000, evaluated or 1000, evaluated or 4000)
@@ -75,6 +79,8 @@ def load_data(args: ParallelDataArguments, train: bool = True, seed: int = 0) ->
         if split in splits and limit is not None and not args.is_embedded:  # files may be sorted
             buffer: dict = {"buffer_size": 10_000} if args.streaming else {}
             splits[split] = splits[split].shuffle(seed=0, **buffer).take(limit)
+    if "train" in splits:
+        splits["train"] = pair_with_each_reference(splits["train"])
     if args.streaming:
         splits = read_evaluation_splits({split: splits[split] for split in args.limits if split in splits})
         if isinstance(rows := splits.get("train"), IterableDataset):
@@ -273,7 +279,7 @@ def check_tokenizers(
 
 
 def check_metrics(
-    references: dict[str, list[str]],
+    references: dict[str, References],
     tokenize: str,
     tokenizer: PreTrainedTokenizerBase,
     args: TranslationTrainingArguments,
@@ -361,7 +367,11 @@ def train_translation(
             "No pair of the stream is left to train on: each has an empty text, or one that is longer than "
             "`max_source_length` or `max_target_length`."
         )
-    references = {split: list(rows["target"]) for split, rows in features.items() if split != "train"}
+    references = {
+        split: list(rows["references" if "references" in (rows.column_names or []) else "target"])
+        for split, rows in features.items()
+        if split != "train"
+    }
     check_metrics(references, data_args.bleu_tokenize, target, training_args)
 
     def compute_split_metrics(output: EvalLoopOutput, prefix: str) -> dict[str, float | str]:

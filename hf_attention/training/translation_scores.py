@@ -14,8 +14,12 @@ from transformers.trainer_utils import EvalLoopOutput, PredictionOutput
 
 from ..interpret.alignments import align, has_text
 from ..metrics import AlignmentError, Bleu, ChrF, ErrorRate, ExactMatch
+from ..metrics.checks import as_list
 from ..prediction.prediction_files import PredictionFile
 from ..prediction.translator import Translator
+
+
+References = list[str] | list[list[str]]  # one of each row, or several
 
 
 def check_bleu_tokenize(name: str) -> None:
@@ -38,7 +42,7 @@ def leading_metrics(tokenizer: PreTrainedTokenizerBase) -> tuple[str, ...]:
     return () if kind is None else ("bleu", "chrf")
 
 
-def can_have_bleu(references: list[str], tokenize: str, tokenizer: PreTrainedTokenizerBase) -> bool:
+def can_have_bleu(references: References, tokenize: str, tokenizer: PreTrainedTokenizerBase) -> bool:
     """
     Returns whether BLEU fits: never for symbols, and not if every reference is shorter than the four tokens without
     which corpus BLEU is 0. With a tokenizer of characters, whose texts may be single words, half of the references
@@ -46,6 +50,7 @@ def can_have_bleu(references: list[str], tokenize: str, tokenizer: PreTrainedTok
     """
     kind = tokenizer.init_kwargs.get("tokenizer_type")
     metric = BLEU(tokenize=tokenize)
+    references = [text for row in references for text in as_list(row)]
     if kind == "char" and tokenize == "13a":
         long = [len(metric.tokenizer(text).split()) >= metric.max_ngram_order for text in references]
         return 2 * sum(long) >= len(long) > 0
@@ -57,7 +62,7 @@ def can_have_bleu(references: list[str], tokenize: str, tokenizer: PreTrainedTok
 def compute_metrics(
     prediction: EvalPrediction | EvalLoopOutput,
     tokenizer: PreTrainedTokenizerBase,
-    references: list[str],
+    references: References,
     bleu_tokenize: str,
     signature: bool = False,
 ) -> dict[str, float | str]:
@@ -71,7 +76,7 @@ def compute_metrics(
             Of the rows in order. Rows at the end that several processes repeat, to have equally many, do not count,
             nor do references of rows that `dataloader_drop_last` drops.
         tokenizer (`PreTrainedTokenizerBase`): of the target.
-        references (`list[str]`): the target of each row.
+        references (`list[str]` or `list[list[str]]`): the target of each row, or several, of which any is right.
         bleu_tokenize (`str`): sacrebleu's tokenizer.
         signature (`bool`, *optional*): whether to return sacrebleu's signature too.
     """
@@ -82,7 +87,7 @@ def compute_metrics(
         "references": references[: len(token_ids)],
     }
     scores: dict[str, float | str] = ExactMatch().compute(**texts) or {}
-    has_text = any(map(str.strip, texts["references"]))
+    has_text = any(any(as_list(row)) for row in texts["references"])
     if tokenizer.init_kwargs.get("tokenizer_type") == "symbol":
         if has_text:
             separator = tokenizer.init_kwargs["separator"]
@@ -102,35 +107,38 @@ def write_predictions(
     file: str,
     translator: Translator,
     sources: list[str],
-    references: list[str],
+    references: References,
     prediction: PredictionOutput,
     features: list[dict[str, str]] | None = None,
 ) -> list[tuple[str, str, str]]:
     """
-    Writes the predictions of a split in the order of the rows: source, its features (if the data has them), reference,
-    whether the prediction is right, prediction, and score (see [`~hf_attention.prediction.translator.Translation`]).
+    Writes the predictions of a split in the order of the rows: source, its features (if the data has them), reference
+    (several with ` | ` between them), whether the prediction is right, prediction, and score (see
+    [`~hf_attention.prediction.translator.Translation`]).
 
     Returns:
-        the ten wrong predictions with the largest edit distance per character, as (source, reference, prediction).
+        the ten wrong predictions with the largest edit distance per character, as (source, closest reference,
+        prediction).
     """
     token_ids = torch.as_tensor(np.asarray(prediction.predictions)[: len(references)])
     token_ids = token_ids.masked_fill(token_ids < 0, translator.target_tokenizer.pad_token_id)
     translations = translator.read_generated(
         sources[: len(token_ids)], token_ids, None if features is None else features[: len(token_ids)]
     )
-    distances = [
-        Levenshtein.normalized_distance(reference.strip(), translation.text.strip())
-        for reference, translation in zip(references, translations)
+    scored = [
+        min((Levenshtein.normalized_distance(text, translation.text.strip()), text) for text in as_list(row))
+        for row, translation in zip(references, translations)
     ]
+    distances, closest = [distance for distance, _ in scored], [text for _, text in scored]
     rows = [
-        {"source": source, **columns, "reference": reference, "right": not distance}
-        for source, columns, reference, distance in zip(sources, features or repeat({}), references, distances)
+        {"source": source, **columns, "reference": " | ".join(as_list(row)), "right": not distance}
+        for source, columns, row, distance in zip(sources, features or repeat({}), references, distances)
     ]
     output = PredictionFile(file, list(rows[0]), overwrite=True)
     output.write(rows, [[translation] for translation in translations])
     output.finish()
     worst = sorted((index for index, distance in enumerate(distances) if distance), key=distances.__getitem__)
-    return [(sources[index], references[index], translations[index].text) for index in worst[::-1][:10]]
+    return [(sources[index], closest[index], translations[index].text) for index in worst[::-1][:10]]
 
 
 def alignment_error(

@@ -15,7 +15,7 @@ import pytest
 from datasets import Dataset, DatasetDict
 from huggingface_hub import HfApi
 
-from hf_attention.data.parallel import load_parallel, tokenize_pairs
+from hf_attention.data.parallel import load_parallel, pair_with_each_reference, tokenize_pairs
 from hf_attention.data.tokenizer import train_tokenizer
 
 
@@ -344,7 +344,7 @@ def test_no_pair_left_is_an_error(tokenizer):
 
 RUN = """
 import sys
-from hf_attention.data.parallel import load_parallel, tokenize_pairs
+from hf_attention.data.parallel import load_parallel, pair_with_each_reference, tokenize_pairs
 from hf_attention.data.tokenizer import train_tokenizer
 
 data = load_parallel(data_files={"train": sys.argv[1:]}, source_lang="de", target_lang="en")["train"]
@@ -364,3 +364,38 @@ def test_tokens_are_kept_for_the_next_run(tmp_path):
         caches.append({name: os.stat(name).st_mtime_ns for name in files})
     assert caches[0]
     assert caches[1] == caches[0]
+
+
+SEVERAL = {
+    "a.jsonl": '{"w": "read", "p": ["R IY D", "R EH D"]}\n{"w": "a", "p": ["A", "", "A"]}\n{"w": "b", "p": "B IY"}\n',
+    "a.csv": "w,p,p\nread,R IY D,R EH D\na,A,\nb,,B IY\n",
+    "a.tsv": "p\tw\tp\nR IY D\tread\tR EH D\nA\ta\t \nB IY\tb\t\n",
+}
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+@pytest.mark.parametrize("name", SEVERAL)
+def test_a_target_may_have_several_texts(tmp_path, name, streaming):
+    """As a list, or as a column that is repeated; empty ones and repetitions do not count."""
+    (tmp_path / name).write_text(SEVERAL[name])
+    data = load_parallel(None, None, {"train": [str(tmp_path / name)]}, "w", "p", streaming)["train"]
+    rows = list(data)
+    assert [row["references"] for row in rows] == [["R IY D", "R EH D"], ["A"], ["B IY"]]
+    assert [row["target"] for row in rows] == ["R IY D", "A", "B IY"]
+    pairs = [(row["source"], row["target"]) for row in pair_with_each_reference(data)]
+    assert pairs == [("read", "R IY D"), ("read", "R EH D"), ("a", "A"), ("b", "B IY")]
+
+
+def test_a_dataset_with_lists_of_targets(tmp_path):
+    rows = {"w": ["read", "a"], "p": [["R IY D", "R EH D"], ["AH"]]}
+    pd.DataFrame(rows).to_parquet(tmp_path / "train.parquet")
+    data = load_parallel(str(tmp_path), source_lang="w", target_lang="p")["train"]
+    assert data["references"][0] == ["R IY D", "R EH D"]
+    assert len(pair_with_each_reference(data)) == 3
+
+
+def test_pairs_without_lists_have_no_references(tmp_path):
+    (tmp_path / "a.csv").write_text("w,p\na,b\n")
+    data = load_parallel(None, None, {"train": [str(tmp_path / "a.csv")]}, "w", "p")["train"]
+    assert data.column_names == ["source", "target"]
+    assert pair_with_each_reference(data) is data

@@ -153,7 +153,18 @@ REFUSED: dict[str, tuple[dict[str, bytes], str]] = {
     ),
     "names in capitals": ({"a.csv": b"DE,EN\na,b\n"}, "no column de, en; its columns are DE, EN. Set `source_lang`"),
     "semicolons": ({"a.csv": b"de;en\na;b\n"}, "no column de, en; its columns are de;en"),
-    "a column twice": ({"a.csv": b"de,en,en\na,b,c\n"}, "a.csv: The first line names the column en more than once"),
+    "the source twice": (
+        {"a.csv": b"de,de,en\na,b,c\n"},
+        "row 1: The source column 'de' has several texts: .*'a', 'b'",
+    ),
+    "a list after a text": (
+        {"a.jsonl": b'{"de": "a", "en": "b"}\n{"de": "a", "en": ["b", "c"]}\n'},
+        "row 2: The target .*'b', 'c'.* is a list, but that of the first row is not: write all as lists",
+    ),
+    "a list with a number": (
+        {"a.jsonl": b'{"de": "a", "en": ["b", 7]}'},
+        "row 1: .*must contain text, but one contains 7",
+    ),
     "a row with more cells": ({"a.csv": b"de,en\na,b\nc,d,e\n"}, "a.csv: line 3 has 3 cells, the first line 2.*quote"),
     "a row with fewer cells": ({"a.csv": b"de,en\na,b\nc\n"}, "a.csv: line 3 has 1 cells, the first line 2"),
     "a quote that is not closed": ({"a.csv": b'de,en\na,"b\nc,d\n'}, "a.csv: line 3: unexpected end of data"),
@@ -209,7 +220,7 @@ REFUSED: dict[str, tuple[dict[str, bytes], str]] = {
         "a.json: JSON cannot be parsed in the list from line 1",
     ),
     "an object over several lines": ({"a.json": b'{\n"de": "a",\n"en": "b"\n}'}, "line 1 .*Write one object per line"),
-    "columns as lists": ({"a.json": b'{"de": ["a"], "en": ["b"]}'}, r"row 1: The two columns .* one contains \['a'\]"),
+    "columns as lists": ({"a.json": b'{"de": ["a"], "en": ["b"]}'}, "row 1: The source column 'de' has several texts"),
     "rows under a key": ({"a.json": b'{"data": [{"de": "a", "en": "b"}]}'}, "no column de, en; its columns are data"),
     "a number as text": (
         {"a.jsonl": objects({"de": "a", "en": "b"}, {"de": 3, "en": "b"})},
