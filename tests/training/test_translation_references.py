@@ -12,7 +12,7 @@ from hf_attention.data.tokenizer import train_tokenizer
 from hf_attention.training.translation_scores import compute_metrics
 
 
-WORDS = {"read": ["R IY D", "R EH D"], "red": ["R EH D"], "deer": ["D IY R"], "dear": ["D IY R", "D IH R"]}
+WORDS = {"read": ["R AY D", "R EH D"], "red": ["R EH D"], "deer": ["D AY R"], "dear": ["D AY R", "D IH R"]}
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def test_any_reference_is_right(run):
 def test_metrics_take_the_closest_reference():
     texts = [text for sounds in WORDS.values() for text in sounds]
     tokenizer = train_tokenizer(texts, separator=" ")
-    predictions = ["R EH D", "R EH D", "D IY", "D IH R"]
+    predictions = ["R EH D", "R EH D", "D AY", "D IH R"]
     ids = tokenizer(predictions)["input_ids"]
     width = max(map(len, ids))
     padded = np.array([[*row, *[0] * (width - len(row))] for row in ids])
