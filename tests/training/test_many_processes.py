@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections import Counter
@@ -17,7 +18,7 @@ RUNS = Path(__file__).parent / "training_runs.py"
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 # two processes, which are started again once
 ACCELERATE = ["-m", "accelerate.commands.launch", "--config_file", str(SCRIPTS / "accelerate" / "ddp.yaml")]
-ACCELERATE += ["--main_process_port", "0", "--max_restarts", "1"]
+ACCELERATE += ["--max_restarts", "1", "--main_process_port"]
 TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
 
 
@@ -32,7 +33,10 @@ def folder(tmp_path_factory):
 def runs(folder):
     """What each process of the same runs reports: in one process, and in two."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    for launch in ([], ACCELERATE):
+    with socket.socket() as free:  # accelerate 1.3 does not choose a port
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    for launch in ([], [*ACCELERATE, port]):
         command = [sys.executable, *launch, str(RUNS), str(folder)]
         run = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=900)
         assert run.returncode == 0, run.stderr[-3000:]

@@ -196,7 +196,7 @@ def test_a_full_disk_leaves_what_was_saved_and_names_the_last_checkpoint(run, fi
     if file not in ("the metrics", "the card"):
         before |= {path: path.read_bytes() for path in (run / "config.json", run / "model.safetensors")}
     arguments = ["--resume_from_checkpoint", "last", "--max_steps", "32", "--output_dir", str(run), *SMALL]
-    arguments += ["--save_steps", "2", "--predict_with_generate", "false"]
+    arguments += ["--save_steps", "2", "--save_total_limit", "9", "--predict_with_generate", "false"]
     message = train_on_a_full_disk(arguments, limit, moment)
     assert "Cannot save in `output_dir` (File too large)" in message
     assert f"The last complete checkpoint is that of step {step}: " in message

@@ -131,7 +131,7 @@ def test_resuming_keeps_the_tokenizers_of_the_checkpoint(pairs, separate, tmp_pa
     with pytest.raises(ValueError, match="source_lang de instead of en, target_lang en instead of de"):
         train([*swapped, "--max_steps", "6", "--resume_from_checkpoint", "last"])
     with pytest.raises(
-        ValueError, match=r"checkpoint-4.config.json is of another model \(hidden_size 128 instead of 64"
+        ValueError, match=r"checkpoint-4.config.json is of another model \(hidden_size 256 instead of 64"
     ):
         elsewhere = [*pairs, *separate, *SMALL, "--config_overrides", "hidden_size=64", "--output_dir"]
         train([*elsewhere, str(tmp_path / "b"), "--resume_from_checkpoint", str(tmp_path / "run" / "checkpoint-4")])
@@ -265,16 +265,8 @@ def test_early_stopping_ends_a_run_with_smoothing_and_sampling(pairs, tmp_path):
     arguments = [*pairs, *SMALL, "--validation_file", pairs[1], "--output_dir", str(tmp_path / "run")]
     arguments += ["--max_steps", "40", "--label_smoothing_factor", "0.1", "--learning_rate", "1e-5"]
     arguments += ["--config_overrides", "scheduled_sampling_probability=0.3,dropout=0.1"]
-    arguments += [
-        "--eval_strategy",
-        "steps",
-        "--eval_steps",
-        "2",
-        "--save_steps",
-        "2",
-        "--load_best_model_at_end",
-        "true",
-    ]
+    arguments += ["--eval_strategy", "steps", "--eval_steps", "2", "--save_steps", "2", "--save_total_limit", "9"]
+    arguments += ["--load_best_model_at_end", "true"]
     arguments += ["--metric_for_best_model", "exact_match", "--early_stopping_patience", "2"]
     results = train(arguments)
     assert results["eval_exact_match"] == 0
