@@ -10,8 +10,8 @@ and yoyodyne (PyPI, in an environment of its own), trained on the same pairs and
         --recipe inflection --seconds 200 \
         --yoyodyne .venv-yoyodyne/bin/yoyodyne --yoyodyne_model PointerGeneratorLSTMModel
 
-The folder is one of scripts/make_word_data.py. Other options are passed to train_translation.py. This project is tested
-with the last weights, yoyodyne with those of its best validation; both search with five beams.
+The folder is one of scripts/make_word_data.py. Other options are passed to train_translation.py. This project is
+tested with the last weights, yoyodyne with those of its best validation; both search with five beams.
 """
 
 import argparse
