@@ -11,7 +11,8 @@ from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
 from hf_attention._command_line import errors_in_one_line
 from hf_attention.interpret import align, render_alignment
-from hf_attention.training.arguments import TRANSLATION_ARGUMENTS, parse
+from hf_attention.training.arguments import TRANSLATION_ARGUMENTS
+from hf_attention.training.command_line import parse
 from hf_attention.training.translation import train_translation
 
 

@@ -13,7 +13,8 @@ from transformers.models.auto.image_processing_auto import AutoImageProcessor
 from hf_attention._command_line import errors_in_one_line
 from hf_attention.data.images import load_digits, open_image
 from hf_attention.interpret import attention_maps, overlay, render_image, saliency
-from hf_attention.training.arguments import IMAGE_ARGUMENTS, parse
+from hf_attention.training.arguments import IMAGE_ARGUMENTS
+from hf_attention.training.command_line import parse
 from hf_attention.training.image_classification import train_image_classification
 
 

@@ -21,8 +21,8 @@ from hf_attention.training.arguments import (
     ModelArguments,
     ParallelDataArguments,
     TranslationTrainingArguments,
-    parse,
 )
+from hf_attention.training.command_line import parse
 from hf_attention.training.translation import train_translation
 
 

@@ -4,24 +4,16 @@
 
 import difflib
 import json
-import math
 import os
-import re
-import sys
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from datetime import timedelta
-from pathlib import Path
-from typing import ClassVar, NoReturn
+from typing import ClassVar
 
 import torch
 import torch.distributed as dist
-import yaml
 from transformers import (
     CONFIG_MAPPING,
-    HfArgumentParser,
-    PreTrainedConfig,
     Seq2SeqTrainingArguments,
     TrainingArguments,
 )
@@ -48,8 +40,6 @@ FALSY_DEFAULTS = ("activation_checkpointing", "gradient_checkpointing", "debug")
 # options of a recipe for something new, which the user replaces by naming a trained one
 NEW_TOKENIZER = ("separate_vocabularies", "tokenizer_type", "vocab_size", "normalization")
 NEW_TOKENIZER += ("source_separator", "target_separator", "extra_tokens")
-REPLACED = {"tokenizer_name": NEW_TOKENIZER, "model_name_or_path": (*NEW_TOKENIZER, "preset", "config_overrides")}
-RECIPE_SUFFIXES = (".yaml", ".yml", ".json")
 
 
 @dataclass
@@ -505,7 +495,7 @@ class ImageTrainingArguments(RunArguments):
             )
 
 
-# what `parse` fills for each script
+# what the command line of each script fills
 TRANSLATION_ARGUMENTS = (ModelArguments, ParallelDataArguments, TranslationTrainingArguments)
 IMAGE_ARGUMENTS = (ImageModelArguments, ImageDataArguments, ImageTrainingArguments)
 Arguments = BaseModelArguments | BaseDataArguments | RunArguments
@@ -524,170 +514,4 @@ def describe_options(*arguments: Arguments) -> dict:
             is_derived = item.name in FALSY_DEFAULTS and not value
             if value != default and not is_derived and isinstance(value, (bool, int, float, str, list, dict)):
                 options[item.name] = value
-    return options
-
-
-class Parser(HfArgumentParser):
-    """An `HfArgumentParser` that raises `ValueError` instead of ending the program with all options in a message."""
-
-    def error(self, message: str) -> NoReturn:
-        raise ValueError(f"{message} (--help lists the options).")
-
-
-def parse(
-    dataclass_types: Sequence[type[Arguments]],
-    arguments: list[str] | None = None,
-    recipes: Path | None = None,
-    default_recipe: Callable[..., str | None] | None = None,
-) -> tuple:
-    """
-    Parses a command line whose first argument may be a recipe. Options after it replace the recipe's; a tokenizer or
-    model that they name replaces its options of a new one.
-
-    Args:
-        dataclass_types (`Sequence[type]`): the dataclasses to fill.
-        arguments (`list[str]`, *optional*): the command line; defaults to the program's.
-        recipes (`Path`, *optional*): a folder whose recipes can be named without folder and suffix.
-        default_recipe (`Callable`, *optional*):
-            Returns the name of a recipe, or `None`, for the parsed options of a command line that names none.
-
-    Returns:
-        `tuple`: an instance of each dataclass.
-
-    Raises:
-        `ValueError`: if there is no such recipe, or it has an option that no dataclass has.
-    """
-    arguments = sys.argv[1:] if arguments is None else arguments
-    known = {item.name for dataclass_type in dataclass_types for item in fields(dataclass_type) if item.init}
-    is_recipe_named = bool(arguments) and not arguments[0].startswith("-")
-    parser = Parser(dataclass_types)  # ty: ignore[invalid-argument-type]  # it takes any dataclasses
-    if is_recipe_named:
-        file = find_recipe(arguments[0], recipes, known)
-        options = read_recipe(file)
-        if unknown := sorted({str(name) for name in options} - known):
-            raise ValueError(f"{file} has unknown options: {suggest(unknown, known)}.")
-        named = [argument.partition("=")[0].removeprefix("--") for argument in arguments[1:]]
-        replaced = {option for name in named for option in REPLACED.get(name, ())}
-        options = {name: value for name, value in options.items() if name not in replaced}
-        # through the command line, so that every value is checked and gets its type
-        recipe_arguments = []
-        for name, value in options.items():
-            if value is False and name.endswith("_strategy"):
-                value = "no"  # which YAML reads as false
-            values = value if isinstance(value, list) else [value]
-            texts = [json.dumps(item) if isinstance(item, dict) else str(item) for item in values]
-            if len(texts) == 1 and value is not None:
-                recipe_arguments.append(f"--{name}={texts[0]}")  # which may begin with a minus sign
-            elif value is not None:
-                recipe_arguments += [f"--{name}", *texts]
-        arguments = [*recipe_arguments, *arguments[1:]]
-    parts: list = list(
-        parser.parse_args_into_dataclasses(arguments, return_remaining_strings=True, look_for_args_file=False)
-    )
-    unknown = parts.pop()
-    if unknown:
-        raise ValueError(f"Unknown arguments: {suggest(unknown, {f'--{name}' for name in known})}.")
-    if default_recipe is not None and not is_recipe_named and (name := default_recipe(*parts)) is not None:
-        if os.environ.get("RANK", "0") == "0":
-            options = read_recipe(find_recipe(name, recipes, known)).items()
-            print(f"Recipe `{name}`: {', '.join(f'{option} {value}' for option, value in options)}", flush=True)
-        return parse(dataclass_types, [name, *arguments], recipes)
-    return tuple(parts)
-
-
-def suggest(unknown: list[str], known: set[str]) -> str:
-    """Returns the unknown names, each with the known one that is closest to it, if any is close."""
-    close = [difflib.get_close_matches(name.split("=")[0].replace("-", "_"), known, n=1) for name in unknown]
-    return ", ".join(f"{name} (did you mean {near[0]}?)" if near else name for name, near in zip(unknown, close))
-
-
-def find_recipe(name: str, recipes: Path | None, known: set[str]) -> Path:
-    """
-    Returns the file `name`, or else the recipe of this name in the folder `recipes`.
-
-    Raises `ValueError` if there is neither, with the names of the recipes that have `known` options only.
-    """
-    if os.path.isfile(name) and name.endswith(RECIPE_SUFFIXES):
-        return Path(name)
-    files = {file.stem: file for file in sorted(recipes.glob("*.yaml"))} if recipes is not None else {}
-    if name.removesuffix(".yaml") in files:
-        return files[name.removesuffix(".yaml")]
-    names = ", ".join(stem for stem, file in files.items() if set(read_recipe(file)) <= known)
-    raise ValueError(f"{name!r} is not a YAML or JSON file" + (f", nor one of the recipes {names}." if names else "."))
-
-
-def read_recipe(file: Path) -> dict:
-    try:
-        text = file.read_text("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{file} is not in UTF-8 ({error}): save it in that encoding.") from None
-    try:
-        options = (
-            json.loads(text, object_pairs_hook=unique) if file.suffix == ".json" else yaml.load(text, UniqueLoader)
-        )
-    except (ValueError, yaml.YAMLError, RecursionError) as error:
-        kind = "JSON" if file.suffix == ".json" else "YAML"
-        raise ValueError(f"{file} is not valid {kind}: {' '.join(str(error).split())}") from None
-    if not isinstance(options, dict):
-        raise ValueError(f"{file} must hold options, one a line, as in `learning_rate: 1e-3`.")
-    return options
-
-
-def unique(pairs: list[tuple]) -> dict:
-    """Returns the dictionary of the pairs. Raises `ValueError` if a name is in it twice."""
-    for name, count in Counter(name for name, _ in pairs).items():
-        if count > 1:
-            raise ValueError(f"{name} is set {count} times.")
-    return dict(pairs)
-
-
-class UniqueLoader(yaml.SafeLoader):
-    """YAML's safe loader, for which an option that is set twice is an error."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
-        unique([(key.value, value) for key, value in node.value])
-        return super().construct_mapping(node, deep)
-
-
-def parse_overrides(defaults: PreTrainedConfig, overrides: str | None, from_data: Iterable[str]) -> dict:
-    """
-    Parses `a=1,b=true,c=[1,2]` with the types of a config's own values.
-
-    Raises `ValueError` for an option that the config does not have, one that the tokenizer or the data determines, or
-    a value of another type.
-    """
-    options = {}
-    aliases = defaults.attribute_map
-    known = {*defaults.to_dict(), *aliases} - {"model_type", "transformers_version", "architectures", "auto_map"}
-    for pair in filter(None, re.split(r",(?![^\[]*\])", overrides or "")):  # not at commas inside a list
-        name, sign, value = (part.strip() for part in pair.partition("="))
-        if not sign:
-            raise ValueError(f"`config_overrides` is `option=value,option=value`, but {pair!r} has no `=`.")
-        if name in from_data:
-            raise ValueError(f"`config_overrides`: `{name}` comes from the tokenizer or the data; it cannot be set.")
-        if name not in known:  # the config would keep it, with a warning
-            close = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
-            hint = f"; did you mean {close[0]}?" if close else "."
-            raise ValueError(f"`config_overrides`: {type(defaults).__name__} has no option {name}{hint}")
-        if aliases.get(name, name) in {aliases.get(other, other) for other in options}:
-            raise ValueError(f"`config_overrides` sets `{name}` twice.")
-        default = getattr(defaults, name)
-        try:
-            if isinstance(default, bool):
-                options[name] = {"true": True, "false": False}[value.lower()]
-            elif isinstance(default, str):
-                options[name] = value
-            else:
-                options[name] = yaml.safe_load(value)
-                kinds = (int, float, list if name == "image_size" or isinstance(default, tuple) else type(default))
-                if default is not None and not isinstance(options[name], kinds):  # else the config checks it
-                    raise TypeError
-                parsed = options[name]
-                is_odd = isinstance(parsed, bool) if default is not None else False
-                if is_odd or (isinstance(parsed, float) and not math.isfinite(parsed)):
-                    raise TypeError
-        except (KeyError, TypeError, yaml.YAMLError):
-            raise ValueError(
-                f"`config_overrides`: {value!r} is not a valid value for `{name}` (as in {default!r})."
-            ) from None
     return options

@@ -32,13 +32,8 @@ from ..hub.image_card import ImageCardFacts, write_image_classification_card
 from ..interpret.model_loading import load_image_processor, load_model
 from ..interpret.views import plot_attention
 from ..models.compact_vit import CompactVitConfig
-from .arguments import (
-    ImageDataArguments,
-    ImageModelArguments,
-    ImageTrainingArguments,
-    describe_options,
-    parse_overrides,
-)
+from .arguments import ImageDataArguments, ImageModelArguments, ImageTrainingArguments, describe_options
+from .command_line import parse_overrides
 from .image_scores import compute_metrics, measure_coverage, predicted_classes
 from .image_trainer import ImageClassificationTrainer
 from .interruption import catch_signals

@@ -38,8 +38,8 @@ from .arguments import (
     ParallelDataArguments,
     TranslationTrainingArguments,
     describe_options,
-    parse_overrides,
 )
+from .command_line import parse_overrides
 from .interruption import catch_signals
 from .output_folder import PREDICTIONS, OutputFolder
 from .run_checks import rehearse

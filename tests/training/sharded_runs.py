@@ -26,7 +26,8 @@ from hf_attention import (
     CompactVitConfig,
     RecurrentAttentionConfig,
 )
-from hf_attention.training.arguments import IMAGE_ARGUMENTS, TRANSLATION_ARGUMENTS, parse
+from hf_attention.training.arguments import IMAGE_ARGUMENTS, TRANSLATION_ARGUMENTS
+from hf_attention.training.command_line import parse
 from hf_attention.training.image_classification import train_image_classification
 from hf_attention.training.translation import train_translation
 

@@ -8,7 +8,9 @@ from train_image_classification import train as train_images
 from train_translation import train as train_translation
 from transformers import TrainerCallback
 
-from hf_attention.training import arguments, image_classification
+from hf_attention.training import image_classification
+from hf_attention.training.arguments import IMAGE_ARGUMENTS
+from hf_attention.training.command_line import parse
 from hf_attention.training.run_checks import weights_not_finite
 
 
@@ -53,7 +55,7 @@ class Spoil(TrainerCallback):
 
 def test_the_last_checkpoint_before_a_divergence_stays(tmp_path):
     options = ["--max_steps", "8", "--save_steps", "2", "--save_total_limit", "1", "--output_dir", str(tmp_path)]
-    parts = arguments.parse(arguments.IMAGE_ARGUMENTS, [*SMALL_VISION, *options])
+    parts = parse(IMAGE_ARGUMENTS, [*SMALL_VISION, *options])
     with pytest.raises(ValueError, match="at step 6 weights are not finite"):
         image_classification.train_image_classification(*parts, callbacks=[Spoil(5)])
     assert [folder.name for folder in tmp_path.iterdir()] == ["checkpoint-4"]
@@ -61,7 +63,7 @@ def test_the_last_checkpoint_before_a_divergence_stays(tmp_path):
 
 def test_a_run_that_diverges_after_its_last_logging_is_found_at_its_end(tmp_path):
     options = ["--max_steps", "4", "--save_strategy", "no", "--logging_strategy", "no", "--output_dir", str(tmp_path)]
-    parts = arguments.parse(arguments.IMAGE_ARGUMENTS, [*SMALL_VISION, *options])
+    parts = parse(IMAGE_ARGUMENTS, [*SMALL_VISION, *options])
     with pytest.raises(ValueError, match="Training diverged"):
         image_classification.train_image_classification(*parts, callbacks=[Spoil(4)])
     assert files(tmp_path) == []

@@ -15,7 +15,8 @@ import torch
 import torch.distributed as dist
 
 from hf_attention.data.images import load_digits
-from hf_attention.training.arguments import IMAGE_ARGUMENTS, TRANSLATION_ARGUMENTS, parse
+from hf_attention.training.arguments import IMAGE_ARGUMENTS, TRANSLATION_ARGUMENTS
+from hf_attention.training.command_line import parse
 from hf_attention.training.image_classification import train_image_classification
 from hf_attention.training.recipe_trainer import RecipeTrainer
 from hf_attention.training.translation import train_translation
