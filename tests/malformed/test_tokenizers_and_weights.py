@@ -222,7 +222,7 @@ FILES = {  # the damage, the words of the error, and where it is one
     ),
     "tokenizer: another class": (
         set_value(TOKENIZER_CONFIG, tokenizer_class="T5Tokenizer"),
-        "tokens, the model",
+        "The tokenizer of .* cannot be loaded .* Save it again",
         "tune",
     ),
 }

@@ -9,14 +9,22 @@ from pathlib import Path
 import accelerate.utils.fsdp_utils
 import pytest
 from train_image_classification import train as train_images
-from train_translation import train as train_pairs
 from transformers import AutoModelForSeq2SeqLM
+
+from hf_attention.training.arguments import TRANSLATION_ARGUMENTS
+from hf_attention.training.command_line import parse
+from hf_attention.training.translation import train_translation
 
 
 if not hasattr(accelerate.utils.fsdp_utils, "fsdp2_prepare_model"):
     pytest.skip("this version of accelerate has no FSDP2", allow_module_level=True)
 
 from sharded_runs import CLASSIFIERS, TRANSLATORS
+
+
+def train_pairs(arguments):
+    """As sharded_runs.py does, without a recipe."""
+    return train_translation(*parse(TRANSLATION_ARGUMENTS, arguments))
 
 
 RUNS = Path(__file__).parent / "sharded_runs.py"
