@@ -193,3 +193,11 @@ class Reference:
                 logits[-1] = self.copy(logits[-1], read, y, context, mean, source_ids)
             weights.append(weight)
         return torch.stack(logits), weights
+
+
+def expected_logits(model, batch, row, *features):
+    """The logits of one row of a padded batch, whose source the equations read without its padding."""
+    source = batch["input_ids"][row][batch["attention_mask"][row].bool()].tolist()
+    decoder_input_ids = model.prepare_decoder_input_ids_from_labels(batch["labels"])
+    logits, _ = Reference(model)(source, decoder_input_ids[row].tolist(), *features)
+    return logits
