@@ -103,7 +103,7 @@ def load_pair_files(
         below = " below the first line, the names of the columns" if formats & {".csv", ".tsv"} else ""
         raise ValueError(f"{', '.join(files)}: there are no rows{below}.")
     features = {"source": Value("string"), "target": Value("string")}
-    if len(parts[0]) == 1 and has_references(first, target_lang):
+    if has_references(first, target_lang):
         features["references"] = List(Value("string"))
     if "alignment" in first and isinstance(first["alignment"], str):
         logger.warning("%s: the column `alignment` is ignored, since it is text, not lists.", files[0])
