@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 import update_model_cards
-from transformers import AutoImageProcessor, AutoModelForImageClassification, pipeline
+from transformers import AutoModelForImageClassification, pipeline
+from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
 import hf_attention  # noqa: F401  (registers the models)
 from hf_attention.data.dates import load_dates
