@@ -425,10 +425,7 @@ def train_translation(
             translator = Translator(full, tokenizer, target_tokenizer, size, data_args.max_source_length)
             file = os.path.join(str(training_args.output_dir), PREDICTIONS)
             with folder.explain_full_disk(trainer):
-                described = list(rows["features"]) if data_args.feature_columns else None
-                worst = write_predictions(
-                    file, translator, list(rows["source"]), references["test"], output, described
-                )
+                worst = write_predictions(file, translator, in_memory(rows), references["test"], output)
     if training_args.do_train:
         full = full_model(trainer)
         if trainer.is_world_process_zero():
@@ -439,9 +436,10 @@ def train_translation(
 
 
 def sort_by_length(rows: Dataset) -> Dataset:
-    """Returns the rows with the longest first, so that a batch has rows of similar length."""
+    """Returns the rows with the longest first, so that a batch has rows of similar length, and their `position`."""
     lengths = list(rows["length"])
-    return rows.select(sorted(range(len(lengths)), key=lengths.__getitem__, reverse=True))
+    order = sorted(range(len(lengths)), key=lengths.__getitem__, reverse=True)
+    return rows.select(order).add_column("position", order)
 
 
 def write_pipeline_and_card(

@@ -104,29 +104,33 @@ def compute_metrics(
 
 
 def write_predictions(
-    file: str,
-    translator: Translator,
-    sources: list[str],
-    references: References,
-    prediction: PredictionOutput,
-    features: list[dict[str, str]] | None = None,
+    file: str, translator: Translator, data: Dataset, references: References, prediction: PredictionOutput
 ) -> list[tuple[str, str, str]]:
     """
-    Writes the predictions of a split in the order of the rows: source, its features (if the data has them), reference
-    (several with ` | ` between them), whether the prediction is right, prediction, and score (see
+    Writes the predictions of a split in the order of `data["position"]`: source, its features (if the data has them),
+    reference (several with ` | ` between them), whether the prediction is right, prediction, and score (see
     [`~hf_attention.prediction.translator.Translation`]).
 
     Returns:
-        the ten wrong predictions with the largest edit distance per character, as (source, closest reference,
-        prediction).
+        the ten wrong predictions with the largest edit distance per symbol (per character if the target has no
+        separator), as (source, closest reference, prediction).
     """
     token_ids = torch.as_tensor(np.asarray(prediction.predictions)[: len(references)])
     token_ids = token_ids.masked_fill(token_ids < 0, translator.target_tokenizer.pad_token_id)
-    translations = translator.read_generated(
-        sources[: len(token_ids)], token_ids, None if features is None else features[: len(token_ids)]
-    )
+    data = data.select(range(len(token_ids)))
+    sources = list(data["source"])
+    features = list(data["features"]) if "features" in data.column_names else None
+    translations = translator.read_generated(sources, token_ids, features)
+    separator = translator.target_tokenizer.init_kwargs.get("separator")
+
+    def symbols(text: str) -> str | list[str]:
+        return text.split(separator) if separator else text
+
     scored = [
-        min((Levenshtein.normalized_distance(text, translation.text.strip()), text) for text in as_list(row))
+        min(
+            (Levenshtein.normalized_distance(symbols(text), symbols(translation.text.strip())), text)
+            for text in as_list(row)
+        )
         for row, translation in zip(references, translations)
     ]
     distances, closest = [distance for distance, _ in scored], [text for _, text in scored]
@@ -134,8 +138,9 @@ def write_predictions(
         {"source": source, **columns, "reference": " | ".join(as_list(row)), "right": not distance}
         for source, columns, row, distance in zip(sources, features or repeat({}), references, distances)
     ]
+    order = sorted(range(len(rows)), key=list(data["position"]).__getitem__)
     output = PredictionFile(file, list(rows[0]), overwrite=True)
-    output.write(rows, [[translation] for translation in translations])
+    output.write([rows[index] for index in order], [[translations[index]] for index in order])
     output.finish()
     worst = sorted((index for index, distance in enumerate(distances) if distance), key=distances.__getitem__)
     return [(sources[index], closest[index], translations[index].text) for index in worst[::-1][:10]]

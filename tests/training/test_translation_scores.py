@@ -6,9 +6,12 @@ import pytest
 import torch
 from datasets import Dataset
 from torch import nn
+from transformers.trainer_utils import PredictionOutput
 
+from hf_attention import BahdanauConfig, BahdanauForConditionalGeneration
 from hf_attention.data.tokenizer import train_tokenizer
-from hf_attention.training.translation_scores import alignment_error
+from hf_attention.prediction.translator import Translator
+from hf_attention.training.translation_scores import alignment_error, write_predictions
 
 
 SOURCE, TARGET = "4. März 2005", "2005-03-04"
@@ -50,3 +53,21 @@ def test_alignment_error_by_hand(wrong, expected):
     rows += [{"source": SOURCE, "target": TARGET, "alignment": []}, {"source": " ", "target": "", "alignment": SPANS}]
     assert alignment_error(model, tokenizer, None, Dataset.from_list(rows), 2) == pytest.approx(expected)
     assert alignment_error(model, tokenizer, None, Dataset.from_list(rows[2:]), 2) is None
+
+
+def test_the_largest_errors_are_those_with_most_wrong_symbols(tmp_path):
+    """Half of the sounds of "ab" are wrong, and a third of those of "cd", but more of their characters."""
+    references, predictions = ["LONG1 B", "D E"], ["LONG1 C", "D E F"]
+    source, target = train_tokenizer(["ab", "cd"]), train_tokenizer([*references, *predictions], separator=" ")
+    config = BahdanauConfig.from_preset("tiny", vocab_size=len(target), encoder_vocab_size=len(source))
+    ids = target(predictions, padding=True, return_tensors="np").input_ids
+    output = PredictionOutput(torch.nn.functional.pad(torch.tensor(ids), (1, 0), value=1).numpy(), None, {})
+    data = Dataset.from_dict({"source": ["ab", "cd"], "position": [1, 0]})
+    translator = Translator(BahdanauForConditionalGeneration(config), source, target)
+    worst = write_predictions(str(tmp_path / "p.tsv"), translator, data, references, output)
+    assert worst == [("ab", "LONG1 B", "LONG1 C"), ("cd", "D E", "D E F")]
+    lines = (tmp_path / "p.tsv").read_text("utf-8").splitlines()
+    assert [line.split("\t")[:4] for line in lines[1:]] == [
+        ["cd", "D E", "False", "D E F"],
+        ["ab", "LONG1 B", "False", "LONG1 C"],
+    ]
