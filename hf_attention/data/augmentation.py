@@ -11,6 +11,8 @@ from kornia.augmentation.auto.rand_augment.rand_augment import default_policy
 from kornia.augmentation.random_generator import MixupGenerator
 from torch import nn
 
+from .random_views import RandomView
+
 
 # kornia samples RandAugment's operations once per call, so each chunk of a batch is a call of its own
 CHUNK_SIZE = 16
@@ -31,15 +33,17 @@ class BetaMixupGenerator(MixupGenerator):
 
 class ImageAugmentation(nn.Module):
     """
-    Applies crop, flip, RandAugment, normalization, erasing, then mixup or cutmix; each only if its option is set.
+    Applies crop and rotation, flip, RandAugment, normalization, erasing, then mixup or cutmix; each only if its option
+    is set.
 
     Args:
         image_size (`int`): size of the result, in pixels.
         num_labels (`int`): number of classes.
         image_mean, image_std (`list[float]`): of each channel, for pixels from 0 to 1.
         crop_scale (`Sequence[float]`, *optional*):
-            Range of the share of the image's area that a crop covers before it is resized to `image_size` (Szegedy et
-            al. 2014, section 6).
+            Range of the share of the image's area that a crop covers before it is resized to `image_size`; see
+            [`~hf_attention.data.random_views.RandomView`].
+        rotation_degrees (`float`, *optional*, defaults to 0.0): greatest angle of a random rotation.
         crop_padding (`int`, *optional*, defaults to 0):
             Zero pixels added to each side of the image before a crop of `image_size` is cut.
         horizontal_flip (`float`, *optional*, defaults to 0.0): probability.
@@ -65,6 +69,7 @@ class ImageAugmentation(nn.Module):
         image_mean: list[float],
         image_std: list[float],
         crop_scale: Sequence[float] | None = None,
+        rotation_degrees: float = 0.0,
         crop_padding: int = 0,
         horizontal_flip: float = 0.0,
         randaugment_ops: int = 0,
@@ -99,6 +104,8 @@ class ImageAugmentation(nn.Module):
             raise ValueError(f"`randaugment_magnitude` must be between 0 and 10, got {randaugment_magnitude}.")
         if crop_scale is not None and not (len(crop_scale) == 2 and 0 < crop_scale[0] <= crop_scale[1] <= 1):
             raise ValueError(f"`crop_scale` must be two shares of the area, 0 < low <= high <= 1, got {crop_scale}.")
+        if not 0 <= rotation_degrees <= 180:
+            raise ValueError(f"`rotation_degrees` must be from 0 to 180, got {rotation_degrees}.")
         self.num_labels = num_labels
         self.label_smoothing = label_smoothing
         self.cutmix_probability = cutmix_probability
@@ -108,10 +115,13 @@ class ImageAugmentation(nn.Module):
         size = (image_size, image_size)
         before: list[nn.Module] = []
         after: list[nn.Module] = [K.Normalize(image_mean, image_std)]
+        self.view = None
+        if crop_scale is not None:
+            self.view = RandomView(image_size, crop_scale, degrees=rotation_degrees)
+        elif rotation_degrees:
+            self.view = RandomView(image_size, ratio=None, degrees=rotation_degrees)
         if crop_padding:
             before.append(K.RandomCrop(size, padding=crop_padding))
-        if crop_scale is not None:
-            before.append(K.RandomResizedCrop(size, scale=(crop_scale[0], crop_scale[1])))
         if horizontal_flip:
             before.append(K.RandomHorizontalFlip(p=horizontal_flip))
         if random_erasing:
@@ -130,17 +140,24 @@ class ImageAugmentation(nn.Module):
             self.cutmix = K.RandomCutMixV2(beta=cutmix_alpha, data_keys=["input", "class"], use_correct_lambda=True)
 
     @torch.no_grad()
-    def forward(self, pixel_values: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(
+        self, pixel_values: torch.Tensor, labels: torch.Tensor, aspect_ratios: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """
         Args:
             pixel_values (`torch.FloatTensor` of shape `(batch_size, num_channels, height, width)`): from 0 to 1.
             labels (`torch.LongTensor` of shape `(batch_size,)`): classes.
+            aspect_ratios (`torch.FloatTensor` of shape `(batch_size,)`, *optional*):
+                Of the images before they were squeezed to `pixel_values`.
 
         Returns:
             `tuple`: normalized pixel values, and the labels: unchanged, or, if they were mixed or smoothed, as
             probabilities of shape `(batch_size, num_labels)`.
         """
-        pixel_values = self.before(pixel_values.float())
+        pixel_values = pixel_values.float()
+        if self.view is not None:
+            pixel_values = self.view(pixel_values, aspect_ratios)
+        pixel_values = self.before(pixel_values)
         if self.randaugment is not None:
             parts = []
             for part in pixel_values.split(CHUNK_SIZE):

@@ -11,8 +11,14 @@ from ..models.compact_vit.image_processing_pil_compact_vit import MODES, convert
 
 
 def processed_size(image_processor: BaseImageProcessor) -> dict[str, int]:
-    """The size of an image processor's output: its crop if it crops, else `height` and `width` or `shortest_edge`."""
-    return size_option(image_processor, "crop_size" if getattr(image_processor, "do_center_crop", None) else "size")
+    """
+    The size of an image processor's output: its crop if it crops, what it pads to, else `height` and `width` or
+    `shortest_edge`.
+    """
+    if getattr(image_processor, "do_center_crop", None):
+        return size_option(image_processor, "crop_size")
+    pads = getattr(image_processor, "do_pad", None) and getattr(image_processor, "pad_size", None)
+    return size_option(image_processor, "pad_size" if pads else "size")
 
 
 def size_option(image_processor: BaseImageProcessor, name: str) -> dict[str, int]:

@@ -303,18 +303,27 @@ def check_images(dataset: Dataset, split: str, num_channels: int) -> None:
         )
 
 
-def make_transform(image_processor: BaseImageProcessor, num_channels: int, **kwargs: Any) -> Callable[[dict], dict]:
+def make_transform(
+    image_processor: BaseImageProcessor, num_channels: int, with_aspect_ratios: bool = False, **kwargs: Any
+) -> Callable[[dict], dict]:
     """
     Returns a function for `dataset.with_transform` that converts rows with `image` and `label` to `pixel_values`
     (C, height, width) and `labels`.
 
-    `kwargs` go to the image processor; augmentation needs `do_normalize=False`, which keeps pixels from 0 to 1.
+    `with_aspect_ratios` adds `aspect_ratios`, the width of each image divided by its height. `kwargs` go to the image
+    processor; augmentation needs `do_normalize=False`, which keeps pixels from 0 to 1.
     """
     # a partial function can be pickled for spawned workers
-    return partial(transform_rows, image_processor=image_processor, mode=MODES[num_channels], options=kwargs)
+    options = {"mode": MODES[num_channels], "with_aspect_ratios": with_aspect_ratios, "options": kwargs}
+    return partial(transform_rows, image_processor=image_processor, **options)
 
 
-def transform_rows(rows: dict, image_processor: BaseImageProcessor, mode: str, options: dict) -> dict:
+def transform_rows(
+    rows: dict, image_processor: BaseImageProcessor, mode: str, with_aspect_ratios: bool, options: dict
+) -> dict:
     images = [open_image(cell, mode=mode) for cell in rows["image"]]
     pixel_values = image_processor(images, return_tensors="pt", **options)["pixel_values"]
-    return {"pixel_values": pixel_values, "labels": torch.tensor(rows["label"])}
+    columns = {"pixel_values": pixel_values, "labels": torch.tensor(rows["label"])}
+    if with_aspect_ratios:
+        columns["aspect_ratios"] = torch.tensor([image.width / image.height for image in images])
+    return columns

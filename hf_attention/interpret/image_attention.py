@@ -9,8 +9,10 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 from transformers import BaseImageProcessor, PreTrainedConfig, PreTrainedModel
+from transformers.image_utils import SizeDict
 
 from ..data.image_utils import class_names, size_option
+from ..models.compact_vit import CompactVitImageProcessorPil
 from .model_modes import eager_attention, eval_mode
 
 
@@ -194,9 +196,16 @@ def crop_like_processor(image: Image.Image, image_processor: BaseImageProcessor)
     """
     Returns the part of an image that an image processor passes to the model, at the image's own resolution.
 
-    That is the complete image, or, with `do_center_crop`, its center, padded with black where the crop is larger than
-    the image. Attention maps cover this part. The EXIF orientation must have been applied.
+    That is the complete image; with `do_center_crop` its center, padded with black where the crop is larger than the
+    image; or, if this package's image processor pads, the image with repeated edges. Attention maps cover this part.
+    The EXIF orientation must have been applied.
     """
+    if getattr(image_processor, "do_pad", False) and isinstance(image_processor, CompactVitImageProcessorPil):
+        side = max(image.size)
+        size = SizeDict(height=side, width=side)
+        array = np.asarray(image.convert("RGB") if image.mode == "P" else image)
+        pixels = image_processor.pad([array.reshape(*array.shape[:2], -1).transpose(2, 0, 1)], size)[0]
+        return Image.fromarray(pixels.transpose(1, 2, 0).squeeze())
     if not getattr(image_processor, "do_center_crop", False):
         return image
     resized: Sequence[int] = image.size

@@ -29,6 +29,7 @@ INTERVALS = {
     ),
     "(0, inf)": "logging_steps eval_steps save_steps image_std time_limit",
     "[-1, inf)": "max_steps local_rank",
+    "[0, 180]": "rotation_degrees",
     "[0, 100]": "learning_rate randaugment_ops",
     "(0, 10)": "randaugment_magnitude",
     "[0, 1]": "image_mean horizontal_flip random_erasing cutmix_probability",
@@ -43,6 +44,7 @@ INTERVALS = {
 STEPS = ("warmup_steps", "logging_steps", "eval_steps", "save_steps")
 CHOICES: dict[str, Iterable[str]] = {
     "tokenizer_type": ("unigram", "bpe", "char", "word"),
+    "crop_mode": ("center", "border", "squash"),
     "normalization": ("nfc", "nfkc", "none"),
     "train_sampling_strategy": ("random", "sequential", "group_by_length"),
     "eval_strategy": IntervalStrategy,

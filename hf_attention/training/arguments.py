@@ -282,9 +282,17 @@ class ImageDataArguments(BaseDataArguments):
     image_std: list[float] | None = field(
         default=None, metadata={"help": "Standard deviation of each channel, for a new model."}
     )
+    crop_mode: str | None = field(
+        default=None,
+        metadata={
+            "help": "How a new model's images become square: center (cropped), border (padded) or squash. The default "
+            "is squash, or what the image processor does."
+        },
+    )
     crop_scale: list[float] | None = field(
         default=None, metadata={"help": "Parts of the image's area, least and most, that a random crop takes."}
     )
+    rotation_degrees: float = field(default=0.0, metadata={"help": "Greatest angle of a random rotation."})
     crop_padding: int = field(default=0, metadata={"help": "Pixels of padding that a random crop may reach into."})
     horizontal_flip: float = field(default=0.0, metadata={"help": "Probability of a horizontal flip."})
     randaugment_ops: int = field(default=0, metadata={"help": "RandAugment: operations an image."})

@@ -12,7 +12,6 @@ from datasets import Dataset, IterableDataset
 from transformers import (
     AutoConfig,
     AutoModelForImageClassification,
-    BaseImageProcessor,
     EarlyStoppingCallback,
     PreTrainedConfig,
     PreTrainedModel,
@@ -20,20 +19,19 @@ from transformers import (
     default_data_collator,
     set_seed,
 )
-from transformers.models.auto.image_processing_auto import IMAGE_PROCESSOR_MAPPING
 from transformers.trainer_utils import PredictionOutput
 from transformers.utils import logging
 
-from ..data.augmentation import ImageAugmentation
-from ..data.image_utils import MODES, class_names, processed_size
+from ..data.image_utils import MODES, class_names
 from ..data.images import align_labels, check_images, label_names, load_images, make_transform, open_image
 from ..data.splits import split_off
 from ..hub.image_card import ImageCardFacts, write_image_classification_card
-from ..interpret.model_loading import load_image_processor, load_model
+from ..interpret.model_loading import load_model
 from ..interpret.views import plot_attention
 from ..models.compact_vit import CompactVitConfig
 from .arguments import ImageDataArguments, ImageModelArguments, ImageTrainingArguments, describe_options
 from .command_line import parse_overrides
+from .image_inputs import make_augmentation, make_image_processor, make_train_transform
 from .image_scores import compute_metrics, measure_coverage, predicted_classes
 from .image_trainer import ImageClassificationTrainer
 from .interruption import catch_signals
@@ -135,75 +133,6 @@ def shorten(names: list[str]) -> str:
     return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
 
 
-def make_image_processor(
-    model_args: ImageModelArguments, data_args: ImageDataArguments, config: PreTrainedConfig
-) -> BaseImageProcessor:
-    """Returns the image processor of the model to fine-tune, or one with the new model's size and channels."""
-    num_channels = getattr(config, "num_channels", 3)
-    stats = {"image_mean": data_args.image_mean, "image_std": data_args.image_std}
-    stats: dict = {name: values for name, values in stats.items() if values is not None}
-    for name, values in stats.items():
-        if len(values) != num_channels:
-            raise ValueError(f"`{name}` has {len(values)} values, but the model's `num_channels` is {num_channels}.")
-    if model_args.model_name_or_path is not None:
-        return load_image_processor(
-            model_args.model_name_or_path,
-            revision=model_args.model_revision,
-            trust_remote_code=model_args.trust_remote_code,
-            **stats,
-        )
-    if type(config) not in IMAGE_PROCESSOR_MAPPING:
-        raise ValueError(f"transformers has no image processor for `model_type` = {config.model_type!r}.")
-    processors: dict = IMAGE_PROCESSOR_MAPPING[type(config)]  # ty: ignore[invalid-assignment]  # not a tuple
-    processor_class, options = processors["pil"], dict(stats)
-    if hasattr(processor_class, "num_channels"):  # this package's, which converts images to any number of channels
-        options["num_channels"] = num_channels
-    elif not stats:
-        options |= {"image_mean": [0.5] * num_channels, "image_std": [0.5] * num_channels}
-    size = getattr(config, "image_size", None)
-    if size is None:  # a convolutional network takes any size, so the image processor's default remains
-        return processor_class(**options)
-    height, width = size if isinstance(size, (list, tuple)) else (size, size)
-    size = {"height": height, "width": width}
-    if getattr(processor_class, "do_center_crop", None):
-        options["crop_size"] = size
-    elif "shortest_edge" in (getattr(processor_class, "size", None) or {}):  # ConvNeXt's accepts only this
-        size = {"shortest_edge": min(height, width)}
-    return processor_class(size=size, **options)
-
-
-def make_augmentation(
-    data_args: ImageDataArguments, image_processor: BaseImageProcessor, num_labels: int, label_smoothing: float = 0.0
-) -> ImageAugmentation:
-    """Returns the augmentation of training batches, which also normalizes the pixels and smooths the labels."""
-    size = processed_size(image_processor)
-    crops = data_args.crop_scale is not None or data_args.crop_padding > 0
-    if crops and (size.get("height") is None or size["height"] != size["width"]):
-        raise ValueError(f"Random crops need images of one square size, but the image processor's is {size}.")
-    if not getattr(image_processor, "do_rescale", False):
-        raise ValueError("Augmentation takes pixels from 0 to 1, but the image processor's `do_rescale` is False.")
-    mean, std = (list(getattr(image_processor, name, None) or [0.5] * 3) for name in ("image_mean", "image_std"))
-    if not getattr(image_processor, "do_normalize", False):
-        mean, std = [0.0] * len(mean), [1.0] * len(mean)
-    return ImageAugmentation(
-        image_size=size.get("height") or 0,
-        num_labels=num_labels,
-        image_mean=mean,
-        image_std=std,
-        crop_scale=data_args.crop_scale,
-        crop_padding=data_args.crop_padding,
-        horizontal_flip=data_args.horizontal_flip,
-        randaugment_ops=data_args.randaugment_ops,
-        randaugment_magnitude=data_args.randaugment_magnitude,
-        randaugment_std=data_args.randaugment_std,
-        random_erasing=data_args.random_erasing,
-        mixup_alpha=data_args.mixup_alpha,
-        cutmix_alpha=data_args.cutmix_alpha,
-        cutmix_probability=data_args.cutmix_probability,
-        label_smoothing=label_smoothing,
-    )
-
-
 def apply_transform(rows: Dataset | IterableDataset, transform: Callable[[dict], dict]) -> Dataset | IterableDataset:
     """Transforms rows when they are read. The trainer does so to a stream, with each process's rows alone."""
     return rows if isinstance(rows, IterableDataset) else rows.with_transform(transform)
@@ -283,7 +212,7 @@ def train_image_classification(
             if isinstance(rows, Dataset) and (split != "train" or training_args.do_train):
                 check_images(rows, split, num_channels)
     transforms = {split: make_transform(image_processor, num_channels) for split in data}
-    transforms["train"] = make_transform(image_processor, num_channels, do_normalize=False)  # by the augmentation
+    transforms["train"] = make_train_transform(image_processor, num_channels, data_args.crop_scale)
     features = {split: apply_transform(rows, transforms[split]) for split, rows in data.items()}
     trainer = ImageClassificationTrainer(
         model=model,
@@ -369,7 +298,7 @@ def write_card(
 def describe_regularization(args: ImageDataArguments, training_args: ImageTrainingArguments) -> dict[str, object]:
     """Returns the non-default options of augmentation and EMA, and label smoothing."""
     defaults = ImageDataArguments()
-    names = ("crop_scale", "crop_padding", "horizontal_flip", "randaugment_ops", "random_erasing")
+    names = ("crop_scale", "rotation_degrees", "crop_padding", "horizontal_flip", "randaugment_ops", "random_erasing")
     names += ("mixup_alpha", "cutmix_alpha", "mix_epochs")
     options = {name: getattr(args, name) for name in names if getattr(args, name) != getattr(defaults, name)}
     if args.randaugment_ops:

@@ -68,7 +68,8 @@ class ImageClassificationTrainer(RecipeTrainer):
         if self.augmentation is not None and model.training:
             self.augmentation.mix = self.mix_epochs is None or self.state.epoch < self.mix_epochs
             with torch.autocast(self.args.device.type, enabled=False):
-                pixel_values, labels = self.augmentation(inputs["pixel_values"], inputs["labels"])
+                aspect_ratios = inputs.pop("aspect_ratios", None)
+                pixel_values, labels = self.augmentation(inputs["pixel_values"], inputs["labels"], aspect_ratios)
             inputs = {**inputs, "pixel_values": pixel_values, "labels": labels}
         return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
 

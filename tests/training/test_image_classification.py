@@ -16,9 +16,10 @@ from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
 from hf_attention import CompactVitImageProcessorPil
 from hf_attention.data.images import load_digits, open_image
-from hf_attention.training import image_classification
+from hf_attention.training import image_classification, image_inputs
 from hf_attention.training.arguments import ImageDataArguments, ImageModelArguments
-from hf_attention.training.image_classification import load_data, make_augmentation, make_model
+from hf_attention.training.image_classification import load_data, make_model
+from hf_attention.training.image_inputs import make_augmentation
 
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "train_image_classification.py"
@@ -261,9 +262,10 @@ def test_every_option_reaches_augmentation_and_trainer(monkeypatch, tmp_path):
         raise Stop
 
     seen = {}
-    monkeypatch.setattr(image_classification, "ImageAugmentation", dict)
+    monkeypatch.setattr(image_inputs, "ImageAugmentation", dict)
     monkeypatch.setattr(image_classification, "ImageClassificationTrainer", stop)
     options = {"crop_padding": 1, "horizontal_flip": 0.3, "randaugment_ops": 3, "randaugment_magnitude": 7.0}
+    options |= {"rotation_degrees": 5.0}
     options |= {"randaugment_std": 0.2, "random_erasing": 0.1, "mixup_alpha": 0.4, "cutmix_alpha": 0.6}
     options |= {"cutmix_probability": 0.7}
     others = {"mix_epochs": 2.5, "ema_decay": 0.9, "label_smoothing_factor": 0.15}

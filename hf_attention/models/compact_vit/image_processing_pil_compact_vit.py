@@ -11,6 +11,7 @@ from transformers.image_utils import (
     ChannelDimension,
     ImageInput,
     PILImageResampling,
+    SizeDict,
     infer_channel_dimension_format,
 )
 from transformers.processing_utils import ImagesKwargs
@@ -33,6 +34,11 @@ class CompactVitImageProcessorPil(PilBackend):
     """
     Converts images to `pixel_values` of shape (batch, `num_channels`, `size["height"]`, `size["width"]`): it applies
     the EXIF orientation, converts to `num_channels`, resizes, rescales to the range 0 to 1, and normalizes.
+
+    An image of other proportions than `size` is squeezed. To crop it instead, set `size={"shortest_edge": s}`,
+    `do_center_crop=True` and `crop_size={"height": s, "width": s}`; to pad it, set `size={"max_height": s,
+    "max_width": s}`, `do_pad=True` and `pad_size={"height": s, "width": s}`. Padding repeats the pixels of the
+    edges, on both sides.
 
     PIL images may have any mode with a known range: palettes are looked up, 16 bits are scaled to 8, and transparency
     is dropped unless `num_channels` is 4. Arrays and tensors must have `num_channels` channels, first or last.
@@ -87,6 +93,22 @@ class CompactVitImageProcessorPil(PilBackend):
         if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
             raise ValueError("An image has NaN or infinite pixels. Fix or remove it.")
         return array
+
+    # the image processor has no options for the other arguments
+    def pad(  # ty: ignore[incompatible-method-override]
+        self, images: list[np.ndarray], pad_size: SizeDict | None = None, **kwargs
+    ) -> list[np.ndarray]:
+        """Pads images (channels, height, width) to `pad_size` on both sides, with the pixels of their edges."""
+        if pad_size is None or not (pad_size.height and pad_size.width):
+            raise ValueError(f"`do_pad` needs a `pad_size` with `height` and `width`, got {pad_size}.")
+        padded = []
+        for image in images:
+            above, left = pad_size.height - image.shape[1], pad_size.width - image.shape[2]
+            if above < 0 or left < 0:
+                raise ValueError(f"`pad_size` {pad_size} is smaller than an image of shape {image.shape}.")
+            sides = [(0, 0), (above // 2, above - above // 2), (left // 2, left - left // 2)]
+            padded.append(np.pad(image, sides, mode="edge"))
+        return padded
 
     def to_dict(self) -> dict[str, Any]:
         fields = super().to_dict()

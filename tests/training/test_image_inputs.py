@@ -1,0 +1,101 @@
+# Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
+
+import numpy as np
+import pytest
+import torch
+from datasets import Dataset
+from PIL import Image
+from transformers import AutoConfig
+
+from hf_attention import CompactVitConfig
+from hf_attention.data.images import Image as ImageFeature
+from hf_attention.interpret import crop_like_processor
+from hf_attention.training.arguments import ImageDataArguments, ImageModelArguments
+from hf_attention.training.image_inputs import make_augmentation, make_image_processor, make_train_transform
+
+
+@pytest.fixture
+def halves():
+    """An image of 32 x 16 pixels, red on the left and blue on the right, with a green frame of one pixel."""
+    pixels = np.zeros((16, 32, 3), np.uint8)
+    pixels[:, :16, 0] = pixels[:, 16:, 2] = 255
+    pixels[[0, -1]] = pixels[:, [0, -1]] = (0, 255, 0)
+    return Image.fromarray(pixels)
+
+
+def processor(crop_mode, **options):
+    args = ImageDataArguments(crop_mode=crop_mode, **options)
+    return make_image_processor(ImageModelArguments(), args, CompactVitConfig(image_size=16))
+
+
+def pixels(image_processor, image):
+    return image_processor([image], return_tensors="pt", do_normalize=False)["pixel_values"][0]
+
+
+def test_an_image_is_cropped_padded_or_squeezed(halves):
+    full = torch.from_numpy(np.array(halves)).permute(2, 0, 1) / 255
+    torch.testing.assert_close(pixels(processor("center"), halves), full[:, :, 8:24])
+    padded = pixels(processor("border"), halves)
+    assert padded.shape == (3, 16, 16)
+    for row in range(4):  # above and below, the green of the edges is repeated
+        assert padded[1, row, 2:-2].min() > 0.3
+    squeezed = pixels(processor("squash"), halves)
+    assert squeezed[1, :, 0].min() > 0.3
+    assert squeezed[0, 8, 3] > 0.9
+    assert squeezed[2, 8, -4] > 0.9
+
+
+def test_the_crop_mode_is_saved(tmp_path, halves):
+    for mode in ("center", "border", "squash"):
+        processor(mode).save_pretrained(tmp_path)
+        again = type(processor(mode)).from_pretrained(tmp_path)
+        assert torch.equal(pixels(again, halves), pixels(processor(mode), halves))
+
+
+def test_what_is_shown_of_a_padded_image_is_what_the_model_sees(halves):
+    seen = crop_like_processor(halves, processor("border"))
+    assert seen.size == (32, 32)
+    assert np.array_equal(np.array(seen)[8:24], np.array(halves))
+    assert np.array_equal(np.array(seen)[0], np.array(halves)[0])
+    gray = crop_like_processor(halves.convert("L"), processor("border"))
+    assert gray.mode == "L"
+
+
+def test_random_crops_reach_all_of_an_image_that_evaluation_crops(halves):
+    image_processor = processor("center")
+    args = ImageDataArguments(crop_scale=[0.3, 0.5])
+    transform = make_train_transform(image_processor, 3, args.crop_scale)
+    rows = Dataset.from_dict({"image": [halves] * 64, "label": [0] * 64}).cast_column(
+        "image", ImageFeature(decode=False)
+    )
+    columns = transform(rows[:])
+    assert columns["aspect_ratios"].tolist() == [2.0] * 64
+    side = int(np.ceil(16 / 0.4**0.5))
+    assert columns["pixel_values"].shape == (64, 3, side, side)
+    torch.manual_seed(0)
+    augmentation = make_augmentation(args, image_processor, 2)
+    views, _ = augmentation(columns["pixel_values"], columns["labels"], columns["aspect_ratios"])
+    assert views.shape == (64, 3, 16, 16)
+    red, blue = (views[:, channel].mean(dim=(1, 2)) for channel in (0, 2))
+    assert ((red - blue) > 1).any()  # only of the left half
+    assert ((blue - red) > 1).any()
+
+
+def test_without_random_crops_training_sees_what_evaluation_sees(halves):
+    rows = Dataset.from_dict({"image": [halves], "label": [0]}).cast_column("image", ImageFeature(decode=False))
+    columns = make_train_transform(processor("center"), 3, None)(rows[:])
+    torch.testing.assert_close(columns["pixel_values"][0], pixels(processor("center"), halves))
+
+
+def test_crop_modes_that_a_model_cannot_have_are_errors():
+    with pytest.raises(ValueError, match="`crop_mode` border is for models with this package's image processor"):
+        args = ImageDataArguments(crop_mode="border")
+        make_image_processor(ImageModelArguments(), args, AutoConfig.for_model("vit", image_size=16))
+    with pytest.raises(ValueError, match="`crop_mode` center is for a square `image_size`"):
+        args = ImageDataArguments(crop_mode="center")
+        make_image_processor(ImageModelArguments(), args, CompactVitConfig(image_size=(16, 32)))
+    with pytest.raises(ValueError, match="`crop_mode` must be one of center, border, squash, got 'top'"):
+        ImageDataArguments(crop_mode="top")
+    with pytest.raises(ValueError, match="`crop_mode` is for a new model"):
+        args = ImageDataArguments(crop_mode="center")
+        make_image_processor(ImageModelArguments(model_name_or_path="x"), args, CompactVitConfig())
