@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from .app import *
     from .channel_gates import *
     from .classical_saliency import *
+    from .classifier_maps import *
+    from .color_scale import *
     from .feature_selection import *
     from .html import *
     from .image_attention import *
@@ -32,6 +34,8 @@ EXPORTS = {
     "app": ["build_app", "launch_app"],
     "channel_gates": ["gates_by_class", "plot_gates"],
     "classical_saliency": ["pixel_saliency"],
+    "classifier_maps": ["ImageMap", "image_maps"],
+    "color_scale": ["ColorScale"],
     "feature_selection": ["accuracy_by_kept", "mutual_information", "plot_kept", "rank_patches"],
     "html": ["alignment_to_html"],
     "image_attention": ["ImageAttention", "as_seen", "attend", "attention_maps", "crop_like_processor"],

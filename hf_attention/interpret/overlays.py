@@ -3,11 +3,11 @@
 """Maps over images: a single overlay, or a grid of overlays for a model card."""
 
 import numpy as np
-from matplotlib import colormaps
 from matplotlib.figure import Figure
 from PIL import Image
 
 from ..data.image_utils import convert_mode
+from .color_scale import ColorScale
 from .fonts import find_fonts
 from .image_attention import ImageAttention, apply_exif_orientation
 
@@ -16,7 +16,12 @@ MAX_SIDE = 4096  # pixels of the longer side of an image that is enlarged
 
 
 def overlay(
-    image: Image.Image, values: np.ndarray, opacity: float = 0.6, cmap: str = "magma", min_size: int = 224
+    image: Image.Image,
+    values: np.ndarray,
+    opacity: float = 0.6,
+    cmap: str | None = None,
+    min_size: int = 224,
+    scale: ColorScale | None = None,
 ) -> Image.Image:
     """
     Blends a map over an image; `.save("overlay.png")` writes the result.
@@ -24,10 +29,13 @@ def overlay(
     Args:
         image (`PIL.Image.Image`): enlarged by an integer factor if its shorter side has fewer than
             `min_size` pixels, as far as the longer side has at most 4096.
-        values (`np.ndarray` of shape `(rows, columns)`): resized to the image; its range is scaled to the color map's.
+        values (`np.ndarray` of shape `(rows, columns)`): resized to the image.
         opacity (`float`, *optional*, defaults to 0.6): opacity of the map, from 0 to 1.
-        cmap (`str`, *optional*, defaults to `"magma"`): matplotlib color map.
+        cmap (`str`, *optional*): matplotlib color map; by default `"magma"`, or `"RdBu_r"` for a map with negative
+            values.
         min_size (`int`, *optional*, defaults to 224): minimum length of the result's shorter side in pixels.
+        scale (`ColorScale`, *optional*): the colors of the values, to be shared by several maps; by default one that
+            is fitted to this map. It begins at 0, so an even map has one color, that of the middle.
 
     Raises:
         `ValueError`: for `values` that do not have two dimensions.
@@ -39,11 +47,9 @@ def overlay(
     factor = max(1, min(-(-min_size // min(image.size)), MAX_SIDE // max(image.size)))
     size = (image.width * factor, image.height * factor)
     base = image.resize(size, Image.Resampling.NEAREST)
-    spread = np.ptp(values)
-    scaled = (values - values.min()) / spread if spread > 0 else np.zeros_like(values)
-    heat = Image.fromarray((scaled * 255).round().astype(np.uint8)).resize(size, Image.Resampling.BILINEAR)
-    colors = Image.fromarray((colormaps[cmap](np.asarray(heat))[..., :3] * 255).round().astype(np.uint8))
-    return Image.blend(base, colors, opacity)
+    heat = Image.fromarray(values.astype(np.float32)).resize(size, Image.Resampling.BILINEAR)
+    colors = (scale or ColorScale.fit([values], cmap=cmap)).colors(np.asarray(heat))
+    return Image.blend(base, Image.fromarray(colors), opacity)
 
 
 def plot_attention_grid(attentions: list[ImageAttention], cell: float = 1.6) -> Figure:

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 from small_vision_models import make_vit
 
-from hf_attention.interpret import attention_maps, overlay, plot_attention_grid, plot_heads
+from hf_attention.interpret import ColorScale, attention_maps, overlay, plot_attention_grid, plot_heads
 
 
 def test_bright_is_where_the_map_is_high():
@@ -17,15 +17,23 @@ def test_bright_is_where_the_map_is_high():
     assert pixels[-10, 10] < 10
 
 
-def test_opacity_size_and_uniform_maps():
+def test_opacity_and_size():
     image = Image.new("RGB", (300, 400), (10, 20, 30))
     assert overlay(image, np.ones((2, 2)), opacity=0.0).getpixel((5, 5)) == (10, 20, 30)
-    assert overlay(image, np.ones((2, 2)), opacity=0.5, cmap="gray").getpixel((5, 5)) == (5, 10, 15)  # under black
-    assert overlay(image, np.ones((2, 2)), opacity=0.2, cmap="gray").getpixel((5, 5)) == (8, 16, 24)
+    black = ColorScale(1.0, 2.0, cmap="gray")
+    assert overlay(image, np.ones((2, 2)), opacity=0.5, scale=black).getpixel((5, 5)) == (5, 10, 15)
+    assert overlay(image, np.ones((2, 2)), opacity=0.2, scale=black).getpixel((5, 5)) == (8, 16, 24)
     assert overlay(image, np.ones((2, 2))).size == (300, 400)
     assert overlay(Image.new("L", (8, 4)), np.ones((2, 2))).size == (448, 224)
     with pytest.raises(ValueError, match="must have the shape"):
         overlay(image, np.ones(4))
+
+
+def test_an_even_map_has_one_color_also_with_rounding_errors():
+    noise = np.random.default_rng(0).normal(0.25, 1e-8, (8, 8))
+    for values in (np.full((8, 8), 0.25), noise):
+        pixels = np.asarray(overlay(Image.new("L", (8, 8)), values, opacity=1.0))
+        assert len(np.unique(pixels.reshape(-1, 3), axis=0)) == 1
 
 
 @pytest.mark.parametrize("pooling_type, columns", [("sequence", 6), ("cls", 5)])
