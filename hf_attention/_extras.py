@@ -28,6 +28,7 @@ EXTRAS = {
     ),
     "demo": ("rich",),
     "app": ("gradio",),
+    "heic": ("pillow_heif",),
     "onnx": ("onnx", "onnxruntime", "onnxscript"),
 }
 

@@ -12,6 +12,7 @@ from datasets.data_files import SPLIT_KEYWORDS
 from PIL import Image as PILImage
 from transformers.utils import logging
 
+from . import image_utils  # noqa: F401  (registers the reader of HEIC files)
 from .pair_files import READERS, prefix_errors_with
 from .splits import combine_splits
 
@@ -20,6 +21,7 @@ logger = logging.get_logger(__name__)
 
 HIDDEN = (".", "__MACOSX")  # what their names begin with; the latter is in archives created by macOS
 UNREAD = {".avif", ".heic", ".heif", ".jxl", ".svg"}  # extensions of images that PIL may not read
+HEIF_REMEDY = "To read .heic and .heif files: pip install 'hf_attention[heic]'."
 STREAM_SHARDS = 64  # of a streamed folder, for workers and processes
 Files = dict[str, list[str]]
 
@@ -220,7 +222,7 @@ def list_images(path: str) -> Files:
         total = sum(map(len, left_out.values()))
         logger.warning(
             f"{path}: {total} files are not read: {what}. Convert images to a format such as JPEG or PNG, with its "
-            "extension."
+            f"extension.{' ' + HEIF_REMEDY if {'.heic', '.heif'} & set(left_out) else ''}"
         )
     return images
 

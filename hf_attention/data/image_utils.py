@@ -3,11 +3,18 @@
 """Helpers for images that data, training and interpret share: PIL modes, sizes, class names."""
 
 import unicodedata
+from contextlib import suppress
 
 from transformers import BaseImageProcessor, PreTrainedConfig
 
 # they are defined in the family because the image processor travels with models as remote code
 from ..models.compact_vit.image_processing_pil_compact_vit import MODES, convert_mode
+
+
+with suppress(ImportError):  # PIL itself reads AVIF, but not HEIC
+    from pillow_heif import register_heif_opener
+
+    register_heif_opener()
 
 
 def processed_size(image_processor: BaseImageProcessor) -> dict[str, int]:

@@ -1,28 +1,19 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
-"""Files of sources and of their predictions, which are written in parts, so that a run that was cut short resumes."""
+"""Files of sources and of their predictions."""
 
-import csv
 import io
-import json
 import os
 import sys
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from pathlib import Path
-from typing import TextIO
-
-from transformers.utils import logging
 
 from ..data.pair_files import READERS, file_format, prefix_errors_with, read_lines, without_end
+from .table_file import STANDARD, TableFile
 from .translator import Translation
 
 
-logger = logging.get_logger(__name__)
-
-STANDARD = "-"  # the name of standard input and output
 PREDICTION, SCORE, RANK, ALIGNMENT = "prediction", "score", "rank", "alignment"
-OUTPUT_FORMATS = (".txt", ".tsv", ".csv", ".jsonl")
 
 
 class SourceFile:
@@ -102,14 +93,11 @@ class SourceFile:
                 yield row
 
 
-class PredictionFile:
+class PredictionFile(TableFile):
     """
     The file of predictions, in the order of the sources. `.txt` and standard output hold a prediction per line;
     `.tsv`, `.csv` and `.jsonl` hold the columns of the sources and `prediction`, `score` (see [`Translation`]), `rank`
-    (if there are several predictions of a source), and `alignment` (if requested).
-
-    What is written stands in `FILE.partial`, next to `FILE.partial.json`, which says how much of it is complete, until
-    the file is; a run with the same options resumes there.
+    (if there are several predictions of a source), and `alignment` (if requested). See [`TableFile`].
 
     Args:
         file (`str`): its name, or `-` for standard output.
@@ -133,132 +121,35 @@ class PredictionFile:
         options: dict | None = None,
         overwrite: bool = False,
     ) -> None:
-        self.file = file
-        self.format = ".txt" if file == STANDARD else os.path.splitext(file)[1].lower()
-        if file == STANDARD and (n_best > 1 or alignments):
-            self.format = ".tsv"
-        if self.format not in OUTPUT_FORMATS:
-            raise ValueError(f"`output_file` is {file!r}, but its name must end in {', '.join(OUTPUT_FORMATS)}.")
-        if self.format == ".txt" and (n_best > 1 or alignments):
+        if os.path.splitext(file)[1].lower() == ".txt" and (n_best > 1 or alignments):
             raise ValueError(
                 f"`output_file` ({file}) has one prediction per line: for `n_best` or `alignments` use .tsv, .csv or "
                 ".jsonl."
             )
-        self.columns = [
+        columns = [
             *columns,
             PREDICTION,
             SCORE,
             *([RANK] if n_best > 1 else []),
             *([ALIGNMENT] if alignments else []),
         ]
-        self.options = {**(options or {}), "columns": self.columns}
-        self.num_rows = self.num_changed = 0
-        self.partial, self.progress = Path(f"{file}.partial"), Path(f"{file}.partial.json")
-        if file == STANDARD:
-            return
-        if not overwrite and os.path.lexists(file):
-            raise FileExistsError(
-                f"`output_file` ({file}) exists. Name another one, or replace it with `--overwrite`."
-            )
-        if not Path(file).parent.is_dir():
-            raise FileNotFoundError(f"`output_file` is {file!r}, but there is no folder {str(Path(file).parent)!r}.")
-        self.resume(overwrite)
-
-    def resume(self, overwrite: bool) -> None:
-        """Cuts the partial file to its complete rows, or begins it."""
-        saved = (
-            json.loads(self.progress.read_text("utf-8"))
-            if self.progress.is_file() and self.partial.is_file()
-            else None
-        )
-        if saved is not None and not overwrite:
-            different = [name for name in self.options if saved["options"].get(name) != self.options[name]]
-            if different:
-                details = ", ".join(
-                    f"{name} {saved['options'].get(name)!r} instead of {self.options[name]!r}" for name in different
-                )
-                raise ValueError(
-                    f"{self.partial} was written by another run ({details}). Run that one again to finish it, name "
-                    "another `output_file`, or replace it with `--overwrite`."
-                )
-            self.num_rows = saved["rows"]
-            os.truncate(self.partial, saved["bytes"])
-            logger.warning(f"Resuming {self.file} after {self.num_rows} rows.")
-            return
-        with open(self.partial, "w", encoding="utf-8", newline="") as output:
-            if self.format in (".tsv", ".csv"):
-                self.write_cells(output, self.columns)
-        self.save_progress()
-
-    def save_progress(self) -> None:
-        progress = {"rows": self.num_rows, "bytes": self.partial.stat().st_size, "options": self.options}
-        scratch = self.progress.with_suffix(".tmp")
-        scratch.write_text(json.dumps(progress, ensure_ascii=False), "utf-8")
-        scratch.replace(self.progress)
+        super().__init__(file, columns, options, overwrite, line_column=PREDICTION)
+        if file == STANDARD and not (n_best > 1 or alignments):
+            self.format = ".txt"
 
     def write(self, rows: list[dict], translations: list[list[Translation]]) -> None:
         """Appends the predictions of some rows: none for a row without text, which has an empty prediction."""
-        if self.file == STANDARD:
-            if self.format == ".tsv" and not self.num_rows:
-                self.write_cells(sys.stdout, self.columns)
-            self.write_rows(sys.stdout, rows, translations)
-            sys.stdout.flush()
-            self.num_rows += len(rows)
-            return
-        with open(self.partial, "a", encoding="utf-8", newline="") as output:
-            self.write_rows(output, rows, translations)
-            output.flush()
-            os.fsync(output.fileno())
-        self.num_rows += len(rows)
-        self.save_progress()
+        self.append([cells for row in zip(rows, translations) for cells in self.make_cells(*row)], len(rows))
 
-    def write_rows(self, output: TextIO, rows: list[dict], translations: list[list[Translation]]) -> None:
-        for row, candidates in zip(rows, translations):
-            for rank, candidate in enumerate(candidates or [Translation("", float("nan"))], start=1):
-                if self.format == ".txt":
-                    output.write(self.on_one_line(candidate.text) + "\n")
-                    continue
-                cells = {**row, PREDICTION: candidate.text}
-                cells[SCORE] = None if candidate.score != candidate.score else round(candidate.score, 6)
-                if RANK in self.columns:
-                    cells[RANK] = rank
-                if ALIGNMENT in self.columns:
-                    cells[ALIGNMENT] = alignment_cell(candidate)
-                if self.format == ".jsonl":
-                    output.write(json.dumps(cells, ensure_ascii=False, default=str) + "\n")
-                else:
-                    self.write_cells(output, [cells.get(name) for name in self.columns])
-
-    def write_cells(self, output: TextIO, cells: list) -> None:
-        texts = [
-            ""
-            if cell is None
-            else json.dumps(cell, ensure_ascii=False)
-            if isinstance(cell, dict | list)
-            else str(cell)
-            for cell in cells
-        ]
-        if self.format == ".csv":
-            csv.writer(output, lineterminator="\n").writerow(texts)
-        else:  # without quotes, as tsv files are read
-            output.write("\t".join(map(self.on_one_line, texts)) + "\n")
-
-    def on_one_line(self, text: str) -> str:
-        """The text with spaces instead of tabs and line breaks, which a line of plain text or tsv cannot hold."""
-        line = text.translate({ord(separator): " " for separator in "\t\r\n"})
-        self.num_changed += line != text
-        return line
-
-    def finish(self) -> None:
-        """Gives the complete file its name."""
-        if self.num_changed:
-            logger.warning(
-                f"{self.num_changed} cells hold tabs or line breaks, written as spaces: use .csv or .jsonl to "
-                "keep them."
-            )
-        if self.file != STANDARD:
-            self.partial.replace(self.file)
-            self.progress.unlink(missing_ok=True)
+    def make_cells(self, row: dict, candidates: list[Translation]) -> Iterator[dict]:
+        for rank, candidate in enumerate(candidates or [Translation("", float("nan"))], start=1):
+            cells = {**row, PREDICTION: candidate.text}
+            cells[SCORE] = None if candidate.score != candidate.score else round(candidate.score, 6)
+            if RANK in self.columns:
+                cells[RANK] = rank
+            if ALIGNMENT in self.columns:
+                cells[ALIGNMENT] = alignment_cell(candidate)
+            yield cells
 
 
 def alignment_cell(translation: Translation) -> dict | None:

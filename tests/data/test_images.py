@@ -275,7 +275,7 @@ def test_images_outside_the_class_folders_are_an_error(folders, by_name):
 @pytest.mark.parametrize("by_name", [False, True])
 def test_files_that_are_not_read_are_counted_and_named(folders, caplog, by_name):
     ant = folders / "train" / "ant"
-    for name in ("a.heic", "b.HEIC", "c.svg", "IMG_1", "._0.png", "notes.txt"):
+    for name in ("a.jxl", "b.JXL", "c.svg", "IMG_1", "._0.png", "notes.txt"):
         (ant / name).write_bytes(b"?")
     (ant / "link.png").symlink_to(folders / "gone.png")
     (ant / "0.png").rename(ant / "0.PNG")
@@ -283,7 +283,7 @@ def test_files_that_are_not_read_are_counted_and_named(folders, caplog, by_name)
     assert len(data["train"]) == 12
     assert "7 files are not read" in caplog.text
     for part in (
-        "2 .heic (ant/a.heic, ant/b.HEIC)",
+        "2 .jxl (ant/a.jxl, ant/b.JXL)",
         "1 .svg",
         "1 .txt",
         "1 hidden",
@@ -295,8 +295,8 @@ def test_files_that_are_not_read_are_counted_and_named(folders, caplog, by_name)
 
 def test_a_class_with_other_files_only_is_an_error_that_counts_them(folders):
     (folders / "train" / "dog").mkdir()
-    (folders / "train" / "dog" / "a.heic").write_bytes(b"?")
-    with pytest.raises(ValueError, match=r"without images: dog\..*not read: 1 .heic \(dog/a.heic\)"):
+    (folders / "train" / "dog" / "a.jxl").write_bytes(b"?")
+    with pytest.raises(ValueError, match=r"without images: dog\..*not read: 1 .jxl \(dog/a.jxl\)"):
         load_images(data_files={"train": str(folders / "train")})
 
 

@@ -287,7 +287,7 @@ def make_pipe(folder: Path) -> None:
 
 # what is added to the folder, and what the warning says of it
 LEFT_OUT = {
-    "HEIC": (lambda folder: (folder / "ant" / "a.heic").write_bytes(b"?"), r"1 \.heic \(ant/a.heic\)"),
+    "JPEG XL": (lambda folder: (folder / "ant" / "a.jxl").write_bytes(b"?"), r"1 \.jxl \(ant/a.jxl\)"),
     "SVG in capitals": (lambda folder: (folder / "ant" / "a.SVG").write_bytes(b"?"), r"1 \.svg \(ant/a.SVG\)"),
     "raw": (lambda folder: (folder / "bee" / "a.cr2").write_bytes(b"?"), r"1 \.cr2 \(bee/a.cr2\)"),
     "a text": (lambda folder: (folder / "ant" / "a.txt").write_bytes(b"?"), r"1 \.txt \(ant/a.txt\)"),

@@ -1,0 +1,75 @@
+# Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
+
+"""The table of an image classifier's predictions."""
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
+from transformers.utils import logging
+
+from ..data.pair_files import READERS
+from .files_to_classify import ImageFile
+from .image_classifier import Classification
+from .table_file import STANDARD, TableFile
+
+
+logger = logging.get_logger(__name__)
+
+FILE, TRUE, ERROR = "file", "true", "error"
+
+
+class ClassificationFile(TableFile):
+    """
+    A row per image: `file`, `true` (if classes are known), the columns of the predictions, and `error`.
+
+    Args:
+        file (`str`): its name (`.tsv`, `.csv`, `.jsonl`), or `-` for standard output.
+        predicted (`list[str]`): names of the columns of the predictions, as of [`ImageClassifier.columns`].
+        has_true (`bool`): whether the images have classes.
+        options (`dict`): of the run; see [`TableFile`].
+        overwrite (`bool`): whether to replace the file, and what another run left.
+    """
+
+    def __init__(
+        self,
+        file: str,
+        predicted: list[str],
+        has_true: bool = False,
+        options: dict | None = None,
+        overwrite: bool = False,
+    ) -> None:
+        self.predicted, self.num_errors = predicted, 0
+        super().__init__(file, [FILE, *([TRUE] if has_true else []), *predicted, ERROR], options, overwrite)
+
+    def write(self, files: Sequence[ImageFile], results: Sequence[Classification]) -> None:
+        """Appends the results of some images."""
+        self.append([self.make_cells(*row) for row in zip(files, results)])
+
+    def make_cells(self, file: ImageFile, result: Classification) -> dict:
+        self.num_errors += result.error is not None
+        cells = {FILE: file.path, TRUE: file.true} if TRUE in self.columns else {FILE: file.path}
+        values = [round(value, 6) for value in result.probabilities]
+        if "label_1" in self.predicted:
+            values = [cell for pair in zip(result.labels, values) for cell in pair]
+        return {**cells, **dict(zip(self.predicted, values)), ERROR: result.error}
+
+    def read(self) -> Iterator[Classification]:
+        """Yields the results that another run has written."""
+        if self.file == STANDARD or not self.num_rows:
+            return
+        for row in islice(READERS[self.format](str(self.partial)), self.num_rows):
+            self.num_errors += bool(row.get(ERROR))
+            names = [name for name in self.predicted if row.get(name) not in (None, "")]
+            yield Classification(
+                [row[name] for name in names if name.startswith("label_")],
+                [float(row[name]) for name in names if name.startswith("probability_")],
+            )
+
+    def finish(self) -> None:
+        """Gives the complete file its name, and counts the images that could not be read."""
+        super().finish()
+        if self.num_errors:
+            logger.warning(f"{self.num_errors} of {self.num_rows} images could not be read: see the column `{ERROR}`.")
+
+
+__all__ = ["ClassificationFile"]
