@@ -22,7 +22,8 @@ def test_even_attention_is_even_also_next_to_a_class_token(color_images):
         parameter.data.zero_()  # all logits of attention are 0
     (item,) = image_maps(model, processor, color_images[:1])
     assert np.ptp(item.values) == pytest.approx(0, abs=1e-5)
-    assert item.values.mean() == pytest.approx(1, rel=1e-4)
+    # in each of the three layers, half of what reaches the class token stays with it
+    assert item.values.mean() == pytest.approx(1 - 1 / 8, rel=1e-4)
 
 
 @pytest.mark.parametrize(
