@@ -34,6 +34,8 @@ METRICS = {
     "chrf": ("chrF", ".2f", "chrf"),
     "alignment_error": ("alignment error", ".4f", "alignment_error"),
     "accuracy": ("accuracy", ".4f", "accuracy"),
+    "top_5_accuracy": ("top-5 accuracy", ".4f", "top_5_accuracy"),
+    "macro_f1": ("macro F1", ".4f", "f1"),
     "coverage": ("coverage of the object", ".4f", "coverage"),
     "coverage_by_chance": ("coverage by chance", ".4f", "coverage_by_chance"),
 }

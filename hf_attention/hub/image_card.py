@@ -30,6 +30,8 @@ class ImageCardFacts(CardFacts):
 
     Args:
         predictions, references (`np.ndarray` of shape `(images,)`, *optional*): predicted and true classes of `split`.
+        classes (`dict[str, dict[str, float]]`): of each class `precision`, `recall`, `f1` and `number` (of images).
+        is_mirrored (`bool`): whether the probabilities of each image and its mirror image were averaged.
         attention (`View`, *optional*): what the model attended to; none for a model that returns no attention.
         regularization (`dict[str, object]`): arguments of augmentation and the like, and their values.
     """
@@ -40,6 +42,8 @@ class ImageCardFacts(CardFacts):
 
     predictions: np.ndarray | None = None
     references: np.ndarray | None = None
+    classes: dict[str, dict[str, float]] = field(default_factory=dict)
+    is_mirrored: bool = False
     attention: View | None = None
     regularization: dict[str, object] = field(default_factory=dict)
     limits: str | None = LIMITS
@@ -58,11 +62,12 @@ def write_image_classification_card(
     read_run(output_dir)
     folder = Path(output_dir)
     names = class_names(model.config)
-    shown: dict[str, Any] = {"test_size": None, "confusion_figure": None, "confused": []}
+    shown: dict[str, Any] = {"test_size": None, "confusion_figure": None, "confused": [], "classes": {}}
     if facts.split is not None and facts.references is not None:
         matrix = confusion_matrix(facts.references, facts.predictions, labels=range(len(names)))
         shown |= {"test_size": len(facts.references), "confused": find_confused(matrix, names)}
         if len(names) <= MAX_CLASSES:
+            shown["classes"] = facts.classes
             draw_confusion(matrix, names, folder / CONFUSION)
             shown["confusion_figure"] = CONFUSION
     if facts.attention is not None:
@@ -75,6 +80,7 @@ def write_image_classification_card(
         facts,
         hyperparameters={name: str(value) for name, value in facts.regularization.items()},
         metadata={},
+        is_mirrored=facts.is_mirrored,
         summary=summarize(model, facts.data_name),
         has_tokens=model.config.model_type not in ("attention_cnn", "recurrent_attention"),
         **shown,

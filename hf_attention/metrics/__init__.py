@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .alignment_error import *
     from .bleu import *
     from .chrf import *
+    from .classes import *
     from .coverage import *
     from .error_rate import *
     from .exact_match import *
@@ -21,6 +22,7 @@ EXPORTS = {
     "alignment_error": ["AlignmentError"],
     "bleu": ["Bleu"],
     "chrf": ["ChrF"],
+    "classes": ["MacroF1", "TopFiveAccuracy"],
     "coverage": ["Coverage"],
     "error_rate": ["ErrorRate"],
     "exact_match": ["ExactMatch"],

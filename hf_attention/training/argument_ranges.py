@@ -44,6 +44,8 @@ INTERVALS = {
 STEPS = ("warmup_steps", "logging_steps", "eval_steps", "save_steps")
 CHOICES: dict[str, Iterable[str]] = {
     "tokenizer_type": ("unigram", "bpe", "char", "word"),
+    "class_weights": ("none", "balanced"),
+    "test_time_augmentation": ("none", "flip"),
     "crop_mode": ("center", "border", "squash"),
     "normalization": ("nfc", "nfkc", "none"),
     "train_sampling_strategy": ("random", "sequential", "group_by_length"),

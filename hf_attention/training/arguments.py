@@ -121,6 +121,12 @@ class ImageModelArguments(BaseModelArguments):
     ignore_mismatched_sizes: bool = field(
         default=False, metadata={"help": "Whether to fine-tune with a new head if the classes differ."}
     )
+    freeze: bool = field(default=False, metadata={"help": "Whether to train only the head of the model to fine-tune."})
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.freeze and self.model_name_or_path is None:
+            raise ValueError("`freeze` keeps what `model_name_or_path` has learned, but no model is named.")
 
 
 @dataclass
@@ -282,6 +288,10 @@ class ImageDataArguments(BaseDataArguments):
     image_std: list[float] | None = field(
         default=None, metadata={"help": "Standard deviation of each channel, for a new model."}
     )
+    measure_statistics: bool = field(
+        default=False,
+        metadata={"help": "Whether to measure `image_mean` and `image_std` of a new model in the training images."},
+    )
     crop_mode: str | None = field(
         default=None,
         metadata={
@@ -308,6 +318,8 @@ class ImageDataArguments(BaseDataArguments):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.measure_statistics and self.streaming:
+            raise ValueError("`measure_statistics` reads images before training, which `streaming` does not.")
         if self.crop_scale is not None and (len(self.crop_scale) != 2 or self.crop_scale[0] > self.crop_scale[1]):
             raise ValueError(f"`crop_scale` must be two shares of the area, least and most, got {self.crop_scale}.")
 
@@ -493,10 +505,26 @@ class ImageTrainingArguments(RunArguments):
     remove_unused_columns: bool = field(
         default=False, metadata={"help": "Whether to drop columns before images are read."}
     )
+    class_weights: str = field(
+        default="none",
+        metadata={"help": "Weights of the classes in the training loss: none, or balanced (rare classes weigh more)."},
+    )
+    balanced_sampling: bool = field(
+        default=False, metadata={"help": "Whether to draw training images of all classes equally often."}
+    )
+    test_time_augmentation: str = field(
+        default="none",
+        metadata={"help": "What evaluation averages: none, or flip (the image and its mirror image)."},
+    )
 
     def check_dependent(self) -> None:
         super().check_dependent()
-        self.check_best_metric(["accuracy"])
+        self.check_best_metric(["accuracy", "macro_f1", "top_5_accuracy"])
+        if self.balanced_sampling and self.train_sampling_strategy != "random":
+            raise ValueError(
+                "`balanced_sampling` draws images at random: leave out `train_sampling_strategy` "
+                f"{self.train_sampling_strategy!r}."
+            )
         if self.train_sampling_strategy not in ("random", "sequential"):  # images have no lengths
             raise ValueError(
                 f"`train_sampling_strategy` must be random or sequential, got {self.train_sampling_strategy!r}."

@@ -15,7 +15,7 @@ class EpochSampler(Sampler[int]):
     accelerate does not tell a `RandomSampler` its epoch when several processes resume within one.
 
     Args:
-        sampler (`Sampler`): a `RandomSampler` or `LengthGroupedSampler`.
+        sampler (`Sampler`): a `RandomSampler`, `WeightedRandomSampler` or `LengthGroupedSampler`.
         seed (`int`): added to the epoch, as accelerate does.
     """
 
@@ -28,12 +28,12 @@ class EpochSampler(Sampler[int]):
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return len(self.sampler)  # ty: ignore[invalid-argument-type]  # both kinds have a length
+        return len(self.sampler)  # ty: ignore[invalid-argument-type]  # all kinds have a length
 
     def __iter__(self) -> Iterator[int]:
         generator = torch.Generator()
         generator.manual_seed(self.seed + self.epoch)
-        self.sampler.generator = generator  # ty: ignore[missing-attribute]  # both kinds have one
+        self.sampler.generator = generator  # ty: ignore[missing-attribute]  # all kinds have one
         return iter(self.sampler)
 
 

@@ -22,6 +22,7 @@ from transformers import (
 from transformers.trainer_utils import PredictionOutput
 from transformers.utils import logging
 
+from ..data.cached_transform import ROW, CachedTransform
 from ..data.image_utils import MODES, class_names
 from ..data.images import align_labels, check_images, label_names, load_images, make_transform, open_image
 from ..data.splits import split_off
@@ -31,8 +32,8 @@ from ..interpret.views import plot_attention
 from ..models.compact_vit import CompactVitConfig
 from .arguments import ImageDataArguments, ImageModelArguments, ImageTrainingArguments, describe_options
 from .command_line import parse_overrides
-from .image_inputs import make_augmentation, make_image_processor, make_train_transform
-from .image_scores import compute_metrics, measure_coverage, predicted_classes
+from .image_inputs import make_augmentation, make_image_processor, make_train_transform, with_statistics
+from .image_scores import compute_metrics, measure_coverage, predicted_classes, score_classes
 from .image_trainer import ImageClassificationTrainer
 from .interruption import catch_signals
 from .output_folder import OutputFolder
@@ -200,6 +201,8 @@ def train_image_classification(
     names = read_class_names(data)
     model = make_model(model_args, names)
     data = align_to_model(data, names, model.config)
+    if data_args.measure_statistics and training_args.do_train:
+        data_args = with_statistics(data_args, in_memory(data["train"]), model.config)
     image_processor = make_image_processor(model_args, data_args, model.config)
     augmentation = make_augmentation(
         data_args, image_processor, len(names), label_smoothing=training_args.label_smoothing_factor
@@ -214,6 +217,10 @@ def train_image_classification(
     transforms = {split: make_transform(image_processor, num_channels) for split in data}
     transforms["train"] = make_train_transform(image_processor, num_channels, data_args.crop_scale)
     features = {split: apply_transform(rows, transforms[split]) for split, rows in data.items()}
+    has_bytes = getattr(image_processor, "rescale_factor", None) == 1 / 255
+    if has_bytes and isinstance(rows := data.get("train"), Dataset):  # several epochs read each image
+        numbered = rows.add_column(ROW, list(range(len(rows))))
+        features["train"] = numbered.with_transform(CachedTransform(transforms["train"]))
     trainer = ImageClassificationTrainer(
         model=model,
         args=training_args,
@@ -228,6 +235,10 @@ def train_image_classification(
         mix_epochs=data_args.mix_epochs,
         ema_decay=training_args.ema_decay if training_args.do_train else None,
         time_limit=training_args.time_limit,
+        class_weights=training_args.class_weights if training_args.do_train else "none",
+        balanced_sampling=training_args.balanced_sampling,
+        mirrors=training_args.test_time_augmentation == "flip",
+        freezes=model_args.freeze,
         stream_transform=transforms["train"],
     )
     if training_args.early_stopping_patience is not None:
@@ -250,11 +261,18 @@ def train_image_classification(
             coverage = measure_coverage(full, image_processor, in_memory(data["test"]))
             metrics |= {f"test_{name}": value for name, value in coverage.items()}
         folder.report(trainer, "test", metrics)
+    classes = {}
+    if output is not None:
+        best, references = np.asarray(output.predictions)[:, 0], np.asarray(output.label_ids)
+        classes = score_classes(best, references, class_names(model.config))
+        prefix = "test" if split == "test" else "eval"
+        scores = {f"{prefix}_{name}_{key}": value for name, row in classes.items() for key, value in row.items()}
+        trainer.save_metrics(prefix, {**(output.metrics or {}), **scores})  # too many to log
     if training_args.do_train:
         full = full_model(trainer)
         if trainer.is_world_process_zero():
             with folder.explain_full_disk(trainer):
-                write_card(trainer, full, model_args, data_args, training_args, data, split, output)
+                write_card(trainer, full, model_args, data_args, training_args, data, split, output, classes)
             folder.push(trainer, model_args.trust_remote_code)
     return folder.read_results()
 
@@ -268,6 +286,7 @@ def write_card(
     data: Splits,
     split: str | None,
     output: PredictionOutput | None,
+    classes: dict[str, dict[str, float]],
 ) -> None:
     """Writes the card, with the metrics of `split` (`test`, or else `validation`), or with none."""
     mode = MODES[getattr(model.config, "num_channels", 3)]
@@ -286,8 +305,10 @@ def write_card(
         split=split,
         dataset=data_args.dataset_name if data_args.is_on_hub else None,
         base_model=parent if parent and not os.path.isdir(parent) else None,  # a local folder is not on the Hub
-        predictions=None if output is None else np.asarray(output.predictions),
+        predictions=None if output is None else np.asarray(output.predictions)[:, 0],
         references=None if output is None else np.asarray(output.label_ids),
+        classes=classes,
+        is_mirrored=training_args.test_time_augmentation == "flip",
         attention=attention,
         regularization=describe_regularization(data_args, training_args),
         **({"limits": embedded.limits, "license": embedded.license} if embedded else {}),
@@ -303,5 +324,9 @@ def describe_regularization(args: ImageDataArguments, training_args: ImageTraini
     options = {name: getattr(args, name) for name in names if getattr(args, name) != getattr(defaults, name)}
     if args.randaugment_ops:
         options["randaugment_magnitude"] = f"{args.randaugment_magnitude} ± {args.randaugment_std}"
+    if training_args.class_weights != "none":
+        options["class_weights"] = training_args.class_weights
+    if training_args.balanced_sampling:
+        options["balanced_sampling"] = True
     options["label_smoothing_factor"] = training_args.label_smoothing_factor
     return options if training_args.ema_decay is None else {**options, "ema_decay": training_args.ema_decay}

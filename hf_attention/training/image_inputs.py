@@ -4,12 +4,15 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
+from datasets import Dataset
 from transformers import BaseImageProcessor, PreTrainedConfig
 from transformers.models.auto.image_processing_auto import IMAGE_PROCESSOR_MAPPING
 
 from ..data.augmentation import ImageAugmentation
+from ..data.image_summary import summarize_images
 from ..data.image_utils import processed_size
 from ..data.images import make_transform
 from ..interpret.model_loading import load_image_processor
@@ -58,6 +61,13 @@ def make_image_processor(
     elif "shortest_edge" in (getattr(processor_class, "size", None) or {}):  # ConvNeXt's accepts only this
         size = {"shortest_edge": min(height, width)}
     return processor_class(size=size, **options)
+
+
+def with_statistics(data_args: ImageDataArguments, rows: Dataset, config: PreTrainedConfig) -> ImageDataArguments:
+    """Returns the arguments with the mean and standard deviation of the images, unless these are set."""
+    summary = summarize_images(rows, is_gray=getattr(config, "num_channels", 3) == 1)
+    mean, std = data_args.image_mean or list(summary.mean), data_args.image_std or list(summary.std)
+    return replace(data_args, image_mean=mean, image_std=std)
 
 
 def make_augmentation(

@@ -1,24 +1,53 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
-"""The metrics of the image classification recipe: accuracy, and what a model's windows cover of known boxes."""
+"""
+The metrics of the image classification recipe: accuracy and the like, of all classes and of each, and what a model's
+windows cover of known boxes.
+"""
 
 import numpy as np
 import torch
 from datasets import Dataset
+from sklearn.metrics import precision_recall_fscore_support
 from transformers import BaseImageProcessor, EvalPrediction, PreTrainedModel
 
 from ..data.images import open_image
 from ..interpret.image_windows import windows
-from ..metrics import Accuracy, Coverage
+from ..metrics import Accuracy, Coverage, MacroF1, TopFiveAccuracy
 
 
 def predicted_classes(logits: torch.Tensor | tuple[torch.Tensor, ...], labels: torch.Tensor) -> torch.Tensor:
-    """Returns what evaluation keeps of a batch: (B, num_labels) to (B,)."""
-    return (logits[0] if isinstance(logits, tuple) else logits).argmax(dim=-1)
+    """
+    Returns what evaluation keeps of a batch: the most probable class (B, 1), or the five most probable ones of more
+    than five (B, 5), best first.
+    """
+    logits = logits[0] if isinstance(logits, tuple) else logits  # (B, num_labels)
+    return logits.topk(5 if logits.shape[-1] > 5 else 1, dim=-1).indices
 
 
 def compute_metrics(prediction: EvalPrediction) -> dict[str, float]:
-    return Accuracy().compute(predictions=prediction.predictions, references=prediction.label_ids) or {}
+    """Returns `accuracy`, `macro_f1`, and `top_5_accuracy` if there are more than five classes."""
+    best, references = np.asarray(prediction.predictions), prediction.label_ids
+    metrics = {}
+    for metric in (Accuracy(), MacroF1()):
+        metrics |= metric.compute(predictions=best[:, 0], references=references) or {}
+    if best.shape[1] == 5:
+        metrics |= TopFiveAccuracy().compute(predictions=best, references=references) or {}
+    return metrics
+
+
+def score_classes(predictions: np.ndarray, references: np.ndarray, names: list[str]) -> dict[str, dict[str, float]]:
+    """
+    Returns `precision`, `recall`, `f1` and `number` (of images) of each class, from 0 to 1; the precision of a class
+    that is never predicted is 0.
+
+    Args:
+        predictions, references (`np.ndarray` of shape `(images,)`): predicted and true classes.
+        names (`list[str]`): of the classes, in the order of their numbers.
+    """
+    columns = precision_recall_fscore_support(references, predictions, labels=range(len(names)), zero_division=0)
+    keys = ("precision", "recall", "f1", "number")
+    return {name: dict(zip(keys, map(float, values))) for name, values in zip(names, zip(*columns))}
 
 
 def measure_coverage(model: PreTrainedModel, image_processor: BaseImageProcessor, rows: Dataset) -> dict[str, float]:

@@ -1,10 +1,14 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
-"""A `Trainer` for image classifiers: augmentation on the device, and soft labels for any model."""
+"""A `Trainer` for image classifiers: augmentation on the device, soft labels for any model, and uneven classes."""
 
+import numpy as np
 import torch
+from datasets import Dataset
+from sklearn.utils.class_weight import compute_class_weight
 from torch import nn
-from transformers import BaseImageProcessor
+from torch.utils.data import WeightedRandomSampler
+from transformers import BaseImageProcessor, PreTrainedModel
 from transformers.modeling_outputs import ImageClassifierOutput
 
 from ..data.augmentation import ImageAugmentation
@@ -15,16 +19,33 @@ UNDECAYED = ("position_embedding", "cls_token", "mask_token", "distillation_toke
 
 
 def classification_loss(
-    outputs: ImageClassifierOutput, labels: torch.Tensor, num_items_in_batch: torch.Tensor | None = None
+    outputs: ImageClassifierOutput,
+    labels: torch.Tensor,
+    num_items_in_batch: torch.Tensor | None = None,
+    class_weights: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """
     Returns the cross-entropy with classes (B,) or their probabilities (B, num_labels), averaged over the images of a
-    batch, or of all batches that gradients are accumulated over (`num_items_in_batch`).
+    batch, or of all batches that gradients are accumulated over (`num_items_in_batch`). `class_weights` (num_labels,)
+    multiply the terms of the classes.
     """
     logits = outputs["logits"].float()
-    if num_items_in_batch is None:
+    if num_items_in_batch is None and class_weights is None:
         return nn.functional.cross_entropy(logits, labels)
-    return nn.functional.cross_entropy(logits, labels, reduction="sum") / num_items_in_batch
+    # not torch's mean, which is of the weights' sum for classes, and of the images for probabilities
+    total = nn.functional.cross_entropy(logits, labels, weight=class_weights, reduction="sum")
+    return total / (len(labels) if num_items_in_batch is None else num_items_in_batch)
+
+
+def balanced_weights(labels: np.ndarray, num_labels: int) -> np.ndarray:
+    """
+    Returns images / (classes x images of the class) for each class (num_labels,), and 1 for a class without images.
+    `labels` (images,) are the classes of the images.
+    """
+    weights = np.ones(num_labels)
+    present = np.unique(labels)
+    weights[present] = compute_class_weight("balanced", classes=present, y=labels)
+    return weights
 
 
 class ImageClassificationTrainer(RecipeTrainer):
@@ -37,6 +58,10 @@ class ImageClassificationTrainer(RecipeTrainer):
             Augments training batches, whose pixels are from 0 to 1. It smooths the labels too, so
             `label_smoothing_factor` has no effect of its own.
         mix_epochs (`float`, *optional*): epochs after which mixup and cutmix stop.
+        class_weights (`str`): "balanced" weighs the training loss by [`balanced_weights`]; "none".
+        balanced_sampling (`bool`): whether to draw training images of all classes equally often, with repetition.
+        mirrors (`bool`): whether evaluation averages the logits of each image and its mirror image.
+        freezes (`bool`): whether to train only what is not in the model's `base_model`.
         kwargs: of [`RecipeTrainer`].
     """
 
@@ -47,9 +72,23 @@ class ImageClassificationTrainer(RecipeTrainer):
         *args,
         augmentation: ImageAugmentation | None = None,
         mix_epochs: float | None = None,
+        class_weights: str = "none",
+        balanced_sampling: bool = False,
+        mirrors: bool = False,
+        freezes: bool = False,
         **kwargs,
     ) -> None:
         super().__init__(*args, **kwargs)
+        self.balanced_sampling, self.mirrors, self.freezes = balanced_sampling, mirrors, freezes
+        self.class_weights: torch.Tensor | None = None
+        if class_weights == "balanced":
+            weights = balanced_weights(self.train_labels(), self.pretrained_model.config.num_labels or 0)
+            self.class_weights = torch.tensor(weights, dtype=torch.float32, device=self.args.device)
+        if freezes:
+            backbone = self.pretrained_model.base_model
+            if backbone is self.model:
+                raise ValueError(f"`freeze`: {type(self.model).__name__} has no `base_model` below its head.")
+            backbone.requires_grad_(False)
         problem_type = getattr(getattr(self.model, "config", None), "problem_type", None)
         if problem_type not in (None, "single_label_classification"):
             raise ValueError(
@@ -57,20 +96,58 @@ class ImageClassificationTrainer(RecipeTrainer):
                 "per image. Use transformers' `Trainer`."
             )
         if not getattr(self.model, "makes_own_loss", False):
-            self.compute_loss_func = classification_loss
+            self.compute_loss_func = self.weighted_loss
+        elif class_weights != "none":
+            raise ValueError(
+                f"{type(self.model).__name__} computes its own loss, which has no `class_weights`. Use "
+                "`balanced_sampling` instead."
+            )
         self.augmentation = augmentation
         if augmentation is not None:
             augmentation.to(self.args.device)
             self.label_smoother = None
         self.mix_epochs = mix_epochs
 
+    @property
+    def pretrained_model(self) -> PreTrainedModel:
+        return self.accelerator.unwrap_model(self.model)
+
+    def train_labels(self) -> np.ndarray:
+        """Returns the classes of the training images (images,)."""
+        if not isinstance(self.train_dataset, Dataset):
+            raise ValueError(
+                "`class_weights` and `balanced_sampling` count the classes, which a stream does not allow."
+            )
+        return np.asarray(self.train_dataset.with_format(None)["label"])
+
+    def weighted_loss(self, outputs, labels, num_items_in_batch=None) -> torch.Tensor:
+        weights = self.class_weights if self.pretrained_model.training else None
+        return classification_loss(outputs, labels, num_items_in_batch, weights)
+
+    def _get_train_sampler(self, *args, **kwargs):
+        if not self.balanced_sampling:
+            return super()._get_train_sampler(*args, **kwargs)
+        labels = self.train_labels()
+        weights = balanced_weights(labels, labels.max() + 1)[labels]
+        return self.make_epoch_sampler(WeightedRandomSampler(weights.tolist(), len(labels)))
+
+    def prediction_step(self, model, inputs, prediction_loss_only, ignore_keys=None):
+        loss, logits, labels = super().prediction_step(model, inputs, prediction_loss_only, ignore_keys)
+        if self.mirrors and logits is not None:
+            mirrored = {**inputs, "pixel_values": inputs["pixel_values"].flip(-1)}
+            _, others, _ = super().prediction_step(model, mirrored, prediction_loss_only, ignore_keys)
+            first, second = (part[0] if isinstance(part, tuple) else part for part in (logits, others))
+            logits = (first + second) / 2
+        return loss, logits, labels
+
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+        if self.freezes:  # without dropout, and with the statistics of its batch norms
+            self.pretrained_model.base_model.eval()
         if self.augmentation is not None and model.training:
             self.augmentation.mix = self.mix_epochs is None or self.state.epoch < self.mix_epochs
             with torch.autocast(self.args.device.type, enabled=False):
-                aspect_ratios = inputs.pop("aspect_ratios", None)
-                pixel_values, labels = self.augmentation(inputs["pixel_values"], inputs["labels"], aspect_ratios)
-            inputs = {**inputs, "pixel_values": pixel_values, "labels": labels}
+                pixel_values, labels = self.augmentation(**inputs)
+            inputs = {"pixel_values": pixel_values, "labels": labels}
         return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
 
     def get_decay_parameter_names(self, model: nn.Module) -> list[str]:

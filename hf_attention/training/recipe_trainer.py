@@ -13,7 +13,7 @@ import torch
 from accelerate.data_loader import prepare_data_loader
 from datasets import IterableDataset
 from huggingface_hub import HfApi
-from torch.utils.data import DataLoader, RandomSampler
+from torch.utils.data import DataLoader, RandomSampler, Sampler
 from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainerState
 from transformers.trainer import TRAINING_ARGS_NAME
 from transformers.trainer_pt_utils import LengthGroupedSampler
@@ -257,11 +257,14 @@ class RecipeTrainer(Trainer):
 
     def _get_train_sampler(self, *args, **kwargs):
         sampler = super()._get_train_sampler(*args, **kwargs)
-        if isinstance(sampler, (RandomSampler, LengthGroupedSampler)):
-            seed = self.args.seed if self.args.data_seed is None else self.args.data_seed
-            self.sampler = EpochSampler(sampler, seed)
-            return self.sampler
-        return sampler
+        is_random = isinstance(sampler, (RandomSampler, LengthGroupedSampler))
+        return self.make_epoch_sampler(sampler) if is_random else sampler
+
+    def make_epoch_sampler(self, sampler: Sampler) -> EpochSampler:
+        """Gives a random sampler an order that depends on the seed and the epoch alone."""
+        seed = self.args.seed if self.args.data_seed is None else self.args.data_seed
+        self.sampler = EpochSampler(sampler, seed)
+        return self.sampler
 
     def _run_epoch(self, model, epoch, *args, **kwargs) -> None:
         if self.sampler is not None:

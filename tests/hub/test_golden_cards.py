@@ -33,6 +33,7 @@ from hf_attention.hub import (
 )
 from hf_attention.interpret.views import View
 from hf_attention.training.arguments import ImageTrainingArguments, TranslationTrainingArguments
+from hf_attention.training.image_scores import score_classes
 
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -131,6 +132,7 @@ def test_an_image_classification_card(hub, folder):
             attention=View(Figure(), "Bright is where attention is high."),
             predictions=np.array([0, 1, 2, 2, 0]),
             references=np.array([0, 1, 1, 2, 1]),
+            classes=score_classes(np.array([0, 1, 2, 2, 0]), np.array([0, 1, 1, 2, 1]), ["ant", "bee", "cow|ox"]),
             data_name="photos",
             data_description="train 10, test 5 images, of 3 classes.",
         ),

@@ -26,9 +26,12 @@ def test_the_card_shows_the_results_and_options_of_the_run(small_vision_run):
     )
     assert {"compact_vit", "vision", "attention"} <= set(data.tags)
     shown = {result.metric_type: result.metric_value for result in data.eval_results}
-    assert shown == {"accuracy": pytest.approx(results["test_accuracy"], abs=1e-5)}
+    keys = {"accuracy": "accuracy", "f1": "macro_f1", "top_5_accuracy": "top_5_accuracy"}
+    assert shown == {kind: pytest.approx(results[f"test_{key}"], abs=1e-5) for kind, key in keys.items()}
     text = card.text
     assert f"| accuracy | {results['test_accuracy']:.4f} |" in text
+    values = (results[f"test_7_{name}"] for name in ("precision", "recall", "f1"))
+    assert f"| 7 | {results['test_7_number']:.0f} | " + " | ".join(f"{value:.3f}" for value in values) + " |" in text
     assert "train 320, validation 60, test 60 images, of 10 classes" in text
     for row in ("crop_padding | 1", "mixup_alpha | 0.2", "label_smoothing_factor | 0.1", "ema_decay | 0.8"):
         assert f"| {row} |" in text

@@ -162,6 +162,15 @@ def test_options_of_the_translation_recipe(tmp_path, arguments, words):
             "`crop_scale` must be two shares of the area, least and most, got [0.9,",
         ),
         (["--crop_scale", "0.5", "nan"], "`crop_scale` must be greater than 0 and at most 1, got nan."),
+        (["--crop_mode", "top"], "`crop_mode` must be one of center, border, squash, got 'top'."),
+        (["--rotation_degrees", "200"], "`rotation_degrees` must be at least 0 and at most 180, got 200.0."),
+        (["--class_weights", "even"], "`class_weights` must be one of none, balanced, got 'even'."),
+        (["--test_time_augmentation", "crop"], "`test_time_augmentation` must be one of none, flip, got 'crop'."),
+        (["--freeze"], "`freeze` keeps what `model_name_or_path` has learned, but no model is named."),
+        (
+            ["--balanced_sampling", "--train_sampling_strategy", "sequential"],
+            "`balanced_sampling` draws images at random: leave out `train_sampling_strategy` 'sequential'.",
+        ),
         (["--crop_padding", "-1"], "`crop_padding` must be at least 0, got -1."),
         (["--horizontal_flip", "2"], "`horizontal_flip` must be at least 0 and at most 1, got 2.0."),
         (["--random_erasing", "nan"], "`random_erasing` must be at least 0 and at most 1, got nan."),
@@ -175,7 +184,7 @@ def test_options_of_the_translation_recipe(tmp_path, arguments, words):
         (["--image_std", "0.5", "0"], "`image_std` must be greater than 0, got 0.0."),
         (["--remove_unused_columns", "true"], "`remove_unused_columns` must be False in this recipe, got True."),
         (["--train_sampling_strategy", "group_by_length"], "must be random or sequential, got 'group_by_length'."),
-        (["--metric_for_best_model", "bleu"], "must be one of loss, accuracy, got 'bleu'."),
+        (["--metric_for_best_model", "bleu"], "must be one of loss, accuracy, macro_f1, top_5_accuracy, got 'bleu'."),
     ],
 )
 def test_options_of_the_image_recipe(tmp_path, arguments, words):

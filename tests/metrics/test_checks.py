@@ -2,10 +2,19 @@
 
 import pytest
 
-from hf_attention.metrics import Accuracy, Bleu, ChrF, Coverage, ErrorRate, ExactMatch
+from hf_attention.metrics import (
+    Accuracy,
+    Bleu,
+    ChrF,
+    Coverage,
+    ErrorRate,
+    ExactMatch,
+    MacroF1,
+    TopFiveAccuracy,
+)
 
 
-@pytest.mark.parametrize("metric", [Accuracy, Bleu, ChrF, Coverage, ErrorRate, ExactMatch])
+@pytest.mark.parametrize("metric", [Accuracy, Bleu, ChrF, Coverage, ErrorRate, ExactMatch, MacroF1, TopFiveAccuracy])
 def test_nothing_to_score_is_an_error(metric):
     with pytest.raises(ValueError, match="`predictions` is empty, so there is nothing to score"):
         metric().compute(predictions=[], references=[])

@@ -4,7 +4,17 @@ import evaluate
 import pytest
 import sacrebleu
 
-from hf_attention.metrics import Accuracy, AlignmentError, Bleu, ChrF, Coverage, ErrorRate, ExactMatch
+from hf_attention.metrics import (
+    Accuracy,
+    AlignmentError,
+    Bleu,
+    ChrF,
+    Coverage,
+    ErrorRate,
+    ExactMatch,
+    MacroF1,
+    TopFiveAccuracy,
+)
 
 
 TEXTS = {"predictions": ["the cat sat on the mat .", "a dog"], "references": ["the cat sat on a mat .", "a dog"]}
@@ -114,3 +124,17 @@ def test_coverage_by_hand():
 def test_metrics_can_be_combined():
     combined = evaluate.combine([ExactMatch(), ChrF()])
     assert set(combined.compute(**TEXTS)) == {"exact_match", "chrf"}
+
+
+def test_macro_f1_counts_rare_classes_as_much_as_frequent_ones():
+    # class 0: precision 3/4, recall 1, F1 6/7; class 1: precision 1, recall 1/2, F1 2/3; class 3: predicted once, F1 0
+    result = MacroF1().compute(predictions=[0, 0, 0, 0, 1, 3], references=[0, 0, 0, 1, 1, 1])
+    f1 = (2 * 1 / (4 + 3) * 3, 2 * 1 / (1 + 3), 0)
+    assert result == {"macro_f1": pytest.approx(sum(f1) / 3)}
+
+
+def test_top_five_accuracy():
+    predictions = [[5, 4, 3, 2, 1], [0, 1, 2, 3, 4], [9, 8, 7, 6, 5]]
+    assert TopFiveAccuracy().compute(predictions=predictions, references=[1, 5, 9]) == {
+        "top_5_accuracy": pytest.approx(2 / 3)
+    }

@@ -28,11 +28,12 @@ def make_rows(count=12):
 
 def make_trainer(tmp_path, model=None, **kwargs):
     names = ("augmentation", "mix_epochs", "ema_decay", "time_limit", "eval_dataset", "compute_metrics", "callbacks")
+    names += ("train_dataset", "class_weights", "balanced_sampling", "mirrors", "freezes")
     own = {name: kwargs.pop(name) for name in names if name in kwargs}
     options = {"max_steps": 4, "per_device_train_batch_size": 4, "report_to": "none", "disable_tqdm": True}
     options |= {"use_cpu": True, "remove_unused_columns": False, "save_steps": 2, "learning_rate": 0.01}
     arguments = TrainingArguments(output_dir=str(tmp_path / "run"), **{**options, **kwargs})
-    return ImageClassificationTrainer(model or make_model(), arguments, train_dataset=make_rows(), **own)
+    return ImageClassificationTrainer(model or make_model(), arguments, **{"train_dataset": make_rows(), **own})
 
 
 def make_cnn():

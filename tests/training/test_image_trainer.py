@@ -1,8 +1,10 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
+import numpy as np
 import pytest
 import torch
-from small_images import make_model, make_rows, make_trainer
+from datasets import Dataset
+from small_images import make_cnn, make_model, make_rows, make_trainer
 from transformers import TrainingArguments, ViTConfig, ViTForImageClassification
 
 from hf_attention import (
@@ -12,7 +14,7 @@ from hf_attention import (
     RecurrentAttentionForImageClassification,
 )
 from hf_attention.data.augmentation import ImageAugmentation
-from hf_attention.training.image_trainer import ImageClassificationTrainer, classification_loss
+from hf_attention.training.image_trainer import ImageClassificationTrainer, balanced_weights, classification_loss
 
 
 def test_the_loss_takes_classes_and_probabilities():
@@ -121,3 +123,83 @@ def test_a_model_of_another_problem_type_is_refused(tmp_path):
     config = AttentionCnnConfig(image_size=8, hidden_sizes=[4], depths=[1], problem_type="multi_label_classification")
     with pytest.raises(ValueError, match="`config.problem_type` is 'multi_label_classification', but this trainer"):
         ImageClassificationTrainer(AttentionCnnForImageClassification(config), TrainingArguments(str(tmp_path)))
+
+
+def uneven_rows():
+    """Six images of class 0, two of class 1, one of class 2."""
+    labels = [0] * 6 + [1] * 2 + [2]
+    torch.manual_seed(1)
+    return Dataset.from_dict({"pixel_values": torch.rand(9, 3, 8, 8).tolist(), "label": labels}).with_format("torch")
+
+
+def test_balanced_weights_are_those_of_scikit_learn():
+    weights = balanced_weights(np.array([0] * 6 + [1] * 2 + [3]), 4)
+    assert weights.tolist() == pytest.approx([9 / (3 * 6), 9 / (3 * 2), 1, 9 / (3 * 1)])
+
+
+def test_class_weights_multiply_the_terms_of_the_classes():
+    logits, labels = torch.randn(4, 3), torch.tensor([0, 1, 1, 2])
+    weights = torch.tensor([0.5, 1.0, 3.0])
+    terms = [-weights[label] * logits[row].log_softmax(-1)[label] for row, label in enumerate(labels)]
+    expected = torch.stack(terms).mean()
+    torch.testing.assert_close(classification_loss({"logits": logits}, labels, class_weights=weights), expected)
+    soft = torch.nn.functional.one_hot(labels, 3).float()
+    torch.testing.assert_close(classification_loss({"logits": logits}, soft, class_weights=weights), expected)
+    items = torch.tensor(8)
+    halved = classification_loss({"logits": logits}, soft, num_items_in_batch=items, class_weights=weights)
+    torch.testing.assert_close(halved, expected / 2)
+
+
+def test_class_weights_are_of_training_only(tmp_path):
+    trainer = make_trainer(tmp_path, train_dataset=uneven_rows(), class_weights="balanced")
+    batch = {"pixel_values": torch.rand(3, 3, 8, 8), "labels": torch.tensor([0, 1, 2])}
+    losses = {}
+    for is_training in (True, False):
+        trainer.model.train(is_training)
+        losses[is_training] = float(trainer.compute_loss(trainer.model, dict(batch)))
+    logits = trainer.model.eval()(batch["pixel_values"]).logits
+    terms = -logits.log_softmax(-1)[range(3), range(3)]
+    assert losses[False] == pytest.approx(float(terms.mean()), rel=1e-5)
+    assert losses[True] == pytest.approx(float((terms * torch.tensor([0.5, 1.5, 3.0])).mean()), rel=1e-5)
+
+
+def test_balanced_sampling_draws_all_classes_equally_often(tmp_path):
+    trainer = make_trainer(tmp_path, train_dataset=uneven_rows(), balanced_sampling=True)
+    sampler = trainer._get_train_sampler()
+    labels = uneven_rows()["label"]
+    counts = torch.zeros(3)
+    orders = []
+    for epoch in range(200):
+        sampler.set_epoch(epoch)
+        orders.append(list(sampler))
+        for index in orders[-1]:
+            counts[labels[index]] += 1
+    assert (counts / counts.sum()).tolist() == pytest.approx([1 / 3] * 3, abs=0.04)
+    sampler.set_epoch(7)
+    assert list(sampler) == orders[7]
+
+
+def test_evaluation_averages_an_image_and_its_mirror_image(tmp_path):
+    trainer = make_trainer(tmp_path, mirrors=True)
+    batch = {"pixel_values": torch.rand(2, 3, 8, 8), "labels": torch.tensor([0, 1])}
+    _, logits, _ = trainer.prediction_step(trainer.model, batch, prediction_loss_only=False)
+    model = trainer.model.eval()
+    with torch.no_grad():
+        expected = [model(batch["pixel_values"].flip(-1) if flip else batch["pixel_values"]).logits for flip in (0, 1)]
+    torch.testing.assert_close(logits, sum(expected) / 2)
+    assert not torch.allclose(expected[0], expected[1])
+
+
+def test_only_the_head_of_a_frozen_model_changes(tmp_path):
+    model = make_cnn()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    make_trainer(tmp_path, model, freezes=True).train()
+    changed = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
+    assert changed == {"classifier.weight", "classifier.bias"}
+
+
+def test_a_model_with_its_own_loss_has_no_class_weights(tmp_path):
+    model = make_model()
+    model.makes_own_loss = True
+    with pytest.raises(ValueError, match="computes its own loss, which has no `class_weights`"):
+        make_trainer(tmp_path, model, train_dataset=uneven_rows(), class_weights="balanced")
