@@ -36,7 +36,7 @@ def parse(
     dataclass_types: Sequence[type[Arguments]],
     arguments: list[str] | None = None,
     recipes: Path | None = None,
-    default_recipe: Callable[..., str | None] | None = None,
+    default_recipe: Callable[..., str | dict | None] | None = None,
 ) -> tuple:
     """
     Parses a command line whose first argument may be a recipe. Options after it replace the recipe's; a tokenizer or
@@ -47,7 +47,8 @@ def parse(
         arguments (`list[str]`, *optional*): the command line; defaults to the program's.
         recipes (`Path`, *optional*): a folder whose recipes can be named without folder and suffix.
         default_recipe (`Callable`, *optional*):
-            Returns the name of a recipe, or `None`, for the parsed options of a command line that names none.
+            For the parsed options of a command line that names no recipe: returns the name of one, or options that
+            are added to the command line, or `None`.
 
     Returns:
         `tuple`: an instance of each dataclass.
@@ -64,33 +65,46 @@ def parse(
         options = read_recipe(file)
         if unknown := sorted({str(name) for name in options} - known):
             raise ValueError(f"{file} has unknown options: {suggest(unknown, known)}.")
-        named = [argument.partition("=")[0].removeprefix("--") for argument in arguments[1:]]
+        named = named_options(arguments[1:])
         replaced = {option for name in named for option in REPLACED.get(name, ())}
         options = {name: value for name, value in options.items() if name not in replaced}
-        # through the command line, so that every value is checked and gets its type
-        recipe_arguments = []
-        for name, value in options.items():
-            if value is False and name.endswith("_strategy"):
-                value = "no"  # which YAML reads as false
-            values = value if isinstance(value, list) else [value]
-            texts = [json.dumps(item) if isinstance(item, dict) else str(item) for item in values]
-            if len(texts) == 1 and value is not None:
-                recipe_arguments.append(f"--{name}={texts[0]}")  # which may begin with a minus sign
-            elif value is not None:
-                recipe_arguments += [f"--{name}", *texts]
-        arguments = [*recipe_arguments, *arguments[1:]]
+        arguments = [*as_arguments(options), *arguments[1:]]
     parts: list = list(
         parser.parse_args_into_dataclasses(arguments, return_remaining_strings=True, look_for_args_file=False)
     )
     unknown = parts.pop()
     if unknown:
         raise ValueError(f"Unknown arguments: {suggest(unknown, {f'--{name}' for name in known})}.")
-    if default_recipe is not None and not is_recipe_named and (name := default_recipe(*parts)) is not None:
+    name = default_recipe(*parts) if default_recipe is not None and not is_recipe_named else None
+    if isinstance(name, dict):
+        return parse(dataclass_types, [*arguments, *as_arguments(name)])
+    if name is not None:
         if os.environ.get("RANK", "0") == "0":
             options = read_recipe(find_recipe(name, recipes, known)).items()
             print(f"Recipe `{name}`: {', '.join(f'{option} {value}' for option, value in options)}", flush=True)
         return parse(dataclass_types, [name, *arguments], recipes)
     return tuple(parts)
+
+
+def as_arguments(options: dict) -> list[str]:
+    """Returns the command line of options, by which every value is checked and gets its type."""
+    arguments = []
+    for name, value in options.items():
+        if value is False and name.endswith("_strategy"):
+            value = "no"  # which YAML reads as false
+        values = value if isinstance(value, list) else [value]
+        texts = [json.dumps(item) if isinstance(item, dict) else str(item) for item in values]
+        if len(texts) == 1 and value is not None:
+            arguments.append(f"--{name}={texts[0]}")  # which may begin with a minus sign
+        elif value is not None:
+            arguments += [f"--{name}", *texts]
+    return arguments
+
+
+def named_options(arguments: list[str]) -> set[str]:
+    """Returns the options that a command line sets, as they are spelled in it."""
+    names = {argument.partition("=")[0][2:] for argument in arguments if argument.startswith("--")}
+    return {name.replace("-", "_") for name in names}
 
 
 def suggest(unknown: list[str], known: set[str]) -> str:
