@@ -10,7 +10,12 @@ from transformers.utils import is_vision_available
 
 from .interpret.translation_pipeline import register_pipeline
 from .models.attention_cnn import AttentionCnnConfig, AttentionCnnForImageClassification, AttentionCnnModel
-from .models.bahdanau import BahdanauConfig, BahdanauForConditionalGeneration, BahdanauModel
+from .models.bahdanau import (
+    BahdanauConfig,
+    BahdanauForCausalLM,
+    BahdanauForConditionalGeneration,
+    BahdanauModel,
+)
 from .models.compact_vit import (
     CompactVitBackbone,
     CompactVitConfig,
@@ -32,6 +37,7 @@ __all__ = [
     "AttentionCnnForImageClassification",
     "AttentionCnnModel",
     "BahdanauConfig",
+    "BahdanauForCausalLM",
     "BahdanauForConditionalGeneration",
     "BahdanauModel",
     "CompactVitBackbone",

@@ -13,7 +13,7 @@ import hf_attention
 
 
 def test_public_names():
-    bahdanau = {"BahdanauConfig", "BahdanauModel", "BahdanauForConditionalGeneration"}
+    bahdanau = {"BahdanauConfig", "BahdanauModel", "BahdanauForConditionalGeneration", "BahdanauForCausalLM"}
     compact_vit = {"CompactVitConfig", "CompactVitModel", "CompactVitBackbone"}
     compact_vit |= {"CompactVitForImageClassification", "CompactVitForMaskedImageModeling"}
     compact_vit |= {"CompactVitImageProcessorPil"}

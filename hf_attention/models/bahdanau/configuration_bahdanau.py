@@ -175,9 +175,19 @@ class BahdanauConfig(PreTrainedConfig):
         source_to_target_ids (`list[int]`, *optional*):
             For `copy_mechanism` with separate vocabularies: the target id of each source id, -1 for one that the
             target does not have, which is never copied. Ids beyond the end of the list have none.
-        initial_state_type (`str`, *optional*, defaults to `"backward"`):
-            What a bidirectional encoder gives to the decoder's first state: `"backward"`, the backward direction's
-            final state (Bahdanau et al. 2014, appendix A.2.2), or `"both"`, the final states of both directions.
+        initial_state_type (`str`, *optional*):
+            What the decoder's first state is computed from: `"backward"`, the final state of a bidirectional encoder's
+            backward direction (Bahdanau et al. 2014, appendix A.2.2), the default; `"both"`, the final states of both
+            directions; or `"mean"`, the mean of the encoder's states (Xu et al. 2015, section 3.1.2), the default of a
+            decoder alone.
+        is_decoder (`bool`, *optional*, defaults to `False`):
+            Whether the model is the decoder alone, [`BahdanauForCausalLM`]. Options of the encoder, such as
+            `encoder_layers`, then have no effect, and those that need it raise an error.
+        add_cross_attention (`bool`, *optional*, defaults to `False`):
+            For a decoder alone: whether it attends to the states of any encoder (`encoder_hidden_states`). `False` is
+            a recurrent language model.
+        cross_attention_hidden_size (`int`, *optional*):
+            For `add_cross_attention`: the size of those states, `hidden_size` by default.
         feature_vocab_size (`int`, *optional*):
             Number of features that sources may have next to their tokens (morphological tags, a language, a speaker),
             and 1 for the padding, which is 0; by default that of `feature_values`.
@@ -258,7 +268,7 @@ class BahdanauConfig(PreTrainedConfig):
     readout_type: Literal["maxout", "tanh", "linear"] = "maxout"
     copy_mechanism: bool = False
     source_to_target_ids: list[int] | None = None
-    initial_state_type: Literal["backward", "both"] = "backward"
+    initial_state_type: Literal["backward", "both", "mean"] | None = None
     feature_vocab_size: int | None = None
     feature_values: dict[str, list[str]] | None = None
     feature_mode: Literal["attend", "add"] = "attend"
@@ -274,6 +284,9 @@ class BahdanauConfig(PreTrainedConfig):
     fused: bool = True
     use_cache: bool = True
     is_encoder_decoder: bool = True
+    is_decoder: bool = False
+    add_cross_attention: bool = False
+    cross_attention_hidden_size: int | None = None
     pad_token_id: int | None = 0
     bos_token_id: int | None = 1
     eos_token_id: int | list[int] | None = 2
@@ -284,6 +297,7 @@ class BahdanauConfig(PreTrainedConfig):
         if not type(self).__module__.startswith("transformers_modules."):
             # the plugin has the pipeline itself; the folder's copy would ask for `trust_remote_code`
             kwargs.pop("custom_pipelines", None)
+        self.is_encoder_decoder = self.is_encoder_decoder and not self.is_decoder
         if self.share_encoder_decoder_embeddings and self.encoder_vocab_size == self.vocab_size:
             self.encoder_vocab_size = None  # one vocabulary, which is resized as one
         if self.share_encoder_decoder_embeddings and not self.tie_word_embeddings:
@@ -303,17 +317,18 @@ class BahdanauConfig(PreTrainedConfig):
         check_range(self, ("num_attention_heads", "max_jump", "local_window"), 1, MAX_SIZE)
         check_range(self, ("encoder_layers", "decoder_layers"), 1, MAX_LAYERS)
         check_range(self, ("initializer_range", "attention_initializer_range"), 0, MAX_SIZE)
-        if not self.is_encoder_decoder:
-            raise ValueError("`is_encoder_decoder` must be True: the model has an encoder and a decoder.")
+        check_range(self, ("cross_attention_hidden_size",), 1, MAX_SIZE)
         for name in ("dropout", "scheduled_sampling_probability"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"`{name}` is a probability between 0 and 1, got {getattr(self, name)}.")
-        if self.attention_type in ("dot", "scaled_dot") and self.encoder_output_size != self.hidden_size:
+        is_bare = self.attends_to_source and self.attention_type in ("dot", "scaled_dot")
+        if is_bare and self.encoder_output_size != self.hidden_size:
+            name = "encoder_hidden_size" if self.is_encoder_decoder else "cross_attention_hidden_size"
+            directions = " in two directions" if self.is_encoder_decoder and self.bidirectional else ""
             raise ValueError(
                 f"`attention_type={self.attention_type!r}` compares s_i with h_j directly, so the encoder's states "
-                f"({self.encoder_output_size}, from `encoder_hidden_size={self.encoder_hidden_size}`"
-                f"{' in two directions' if self.bidirectional else ''}) must be of `hidden_size` "
-                f"({self.hidden_size}). Change `encoder_hidden_size`, or take `attention_type='general'`."
+                f"({self.encoder_output_size}, from `{name}={getattr(self, name)}`{directions}) must be of "
+                f"`hidden_size` ({self.hidden_size}). Change `{name}`, or take `attention_type='general'`."
             )
         heads = self.num_attention_heads
         if heads > 1 and self.attention_type != "additive":
@@ -344,6 +359,7 @@ class BahdanauConfig(PreTrainedConfig):
                 f"attention; got `attention_query={self.attention_query!r}`, `attention_type={self.attention_type!r}` "
                 f"and `hard_attention={self.hard_attention!r}`."
             )
+        self.check_decoder()
         self.check_hard_attention()
         self.check_copying()
         self.check_features()
@@ -374,6 +390,39 @@ class BahdanauConfig(PreTrainedConfig):
                 size = size if name == "pad_token_id" else self.vocab_size  # the pad is in both tables
                 if token_id is not None and not 0 <= token_id < size:
                     raise ValueError(f"`{name}` ({token_id}) is outside the vocabulary of {size} tokens.")
+
+    def check_decoder(self):
+        """Raises `ValueError` where a decoder alone would need the family's own encoder."""
+        if self.is_encoder_decoder:
+            if self.cross_attention_hidden_size is not None:
+                raise ValueError(
+                    "`cross_attention_hidden_size` is for a decoder alone (`is_decoder=True`), got "
+                    f"{self.cross_attention_hidden_size}. The size of this model's encoder is `encoder_hidden_size`."
+                )
+            return
+        if not self.is_decoder:
+            raise ValueError("`is_encoder_decoder=False` needs `is_decoder=True`: an encoder alone is not supported.")
+        own = ("copy_mechanism", "hard_attention", "feature_vocab_size", "scheduled_sampling_probability")
+        own += ("encoder_vocab_size", "share_encoder_decoder_embeddings")
+        if wrong := [name for name in own if getattr(self, name)]:
+            raise ValueError(
+                f"`{wrong[0]}={getattr(self, wrong[0])!r}` needs the model's own encoder, but `is_decoder=True` makes "
+                "a decoder alone. Leave it out."
+            )
+        if self.cross_attention_hidden_size is not None and not self.add_cross_attention:
+            raise ValueError(
+                f"`cross_attention_hidden_size={self.cross_attention_hidden_size}` has no effect without "
+                "`add_cross_attention=True`."
+            )
+        if self.local_attention is not None and not self.attends_to_source:
+            raise ValueError(f"`local_attention={self.local_attention!r}` needs `add_cross_attention=True`.")
+        directions = 2 if self.bidirectional else 1
+        if self.first_state_type != "mean" and self.encoder_output_size != directions * self.encoder_state_size:
+            raise ValueError(
+                f"`initial_state_type={self.initial_state_type!r}` needs the states of a recurrent encoder, of size "
+                f"{directions * self.encoder_state_size} (`encoder_hidden_size` in each direction), but those of this "
+                f"encoder are of size {self.encoder_output_size}. Take 'mean'."
+            )
 
     def check_hard_attention(self):
         """Raises `ValueError` where the decoder's state would depend on the alignment, or have none."""
@@ -466,8 +515,20 @@ class BahdanauConfig(PreTrainedConfig):
 
     @property
     def encoder_output_size(self) -> int:
-        """Size of an annotation h_j: the concatenated states of all directions."""
-        return self.encoder_state_size * (2 if self.bidirectional else 1)
+        """Size of an annotation h_j: the concatenated states of all directions, or that of any encoder's states."""
+        if self.is_encoder_decoder:
+            return self.encoder_state_size * (2 if self.bidirectional else 1)
+        return (self.cross_attention_hidden_size or self.hidden_size) if self.add_cross_attention else 0
+
+    @property
+    def attends_to_source(self) -> bool:
+        """Whether there is attention, and a source."""
+        return self.attention_type != "none" and (self.is_encoder_decoder or self.add_cross_attention)
+
+    @property
+    def first_state_type(self) -> Literal["backward", "both", "mean"]:
+        """`initial_state_type`, or its default."""
+        return self.initial_state_type or ("backward" if self.is_encoder_decoder else "mean")
 
     @property
     def encoder_state_size(self) -> int:
@@ -501,15 +562,23 @@ class BahdanauConfig(PreTrainedConfig):
         """
         if name not in PRESETS:
             raise ValueError(f"There is no preset {name!r}; choose one of {', '.join(PRESETS)}.")
-        return cls(**{**PRESETS[name], **overrides})
+        options = dict(PRESETS[name])
+        if overrides.get("is_decoder"):  # a decoder alone has one vocabulary
+            options.pop("encoder_vocab_size", None)
+            options.pop("share_encoder_decoder_embeddings", None)
+        return cls(**{**options, **overrides})
 
     def save_pretrained(self, save_directory, push_to_hub: bool = False, **kwargs):
         # transformers writes only the entry of the class that is saved; any Auto class may load the folder
         self.auto_map = {
             "AutoConfig": "configuration_bahdanau.BahdanauConfig",
-            "AutoModel": "modeling_bahdanau.BahdanauModel",
-            "AutoModelForSeq2SeqLM": "modeling_bahdanau.BahdanauForConditionalGeneration",
+            "AutoModelForCausalLM": "causal_bahdanau.BahdanauForCausalLM",
         }
+        if self.is_encoder_decoder:
+            self.auto_map |= {
+                "AutoModel": "modeling_bahdanau.BahdanauModel",
+                "AutoModelForSeq2SeqLM": "modeling_bahdanau.BahdanauForConditionalGeneration",
+            }
         # a pipeline saves its file first; without it the entry would lead nowhere
         pipelines = getattr(self, "custom_pipelines", None) or {}
         files = {f"{pipeline['impl'].split('.')[0]}.py" for pipeline in pipelines.values()}

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import torch
 from torch import nn
-from transformers import Cache
+from transformers import Cache, EncoderDecoderCache
 from transformers.utils import can_return_tuple
 
 from .attention_bahdanau import BahdanauAttention
@@ -49,7 +49,7 @@ class BahdanauDecoder(BahdanauPreTrainedModel):
 
     def __init__(self, config: BahdanauConfig):
         super().__init__(config)
-        self.has_attention = config.attention_type != "none"
+        self.has_attention = config.attends_to_source
         self.attends_first = self.has_attention and config.attention_query == "previous"
         self.embed_tokens = nn.Embedding(config.vocab_size, config.embedding_size, config.pad_token_id)
 
@@ -73,8 +73,12 @@ class BahdanauDecoder(BahdanauPreTrainedModel):
 
         state_size = config.hidden_size * (2 if config.cell_type == "lstm" else 1)
         self.state_sizes = [state_size] * config.decoder_layers
-        final_size = config.encoder_output_size if config.initial_state_type == "both" else config.encoder_state_size
-        self.initial_state = nn.Linear(final_size, sum(self.state_sizes), bias=config.use_bias)
+        final_size = config.encoder_output_size
+        if final_size and config.first_state_type == "backward":
+            final_size = config.encoder_state_size
+        self.initial_state = None  # without a source: zeros
+        if final_size:
+            self.initial_state = nn.Linear(final_size, sum(self.state_sizes), bias=config.use_bias)
         self.counts_steps = config.local_attention == "monotonic"
         if self.counts_steps:
             self.state_sizes.append(2)
@@ -88,19 +92,31 @@ class BahdanauDecoder(BahdanauPreTrainedModel):
         self, input_ids: torch.Tensor | None, attention_mask: torch.Tensor | None, annotations: torch.Tensor
     ) -> None:
         """Raises `ValueError` for ids outside the target's vocabulary and for a mask that does not fit the source."""
-        check_ids("decoder_input_ids", input_ids, self.config.vocab_size)
+        names = ("decoder_input_ids", "encoder_outputs", "attention_mask")
+        if not self.config.is_encoder_decoder:
+            names = ("input_ids", "encoder_hidden_states", "encoder_attention_mask")
+        check_ids(names[0], input_ids, self.config.vocab_size)
         if annotations.dim() != 3 or annotations.shape[2] != self.config.encoder_output_size:
             raise ValueError(
-                "`encoder_outputs` must hold annotations of shape (batch, length, "
-                f"{self.config.encoder_output_size}), got {tuple(annotations.shape)}."
+                f"`{names[1]}` must hold annotations of shape (batch, length, {self.config.encoder_output_size}), got "
+                f"{tuple(annotations.shape)}."
             )
-        check_mask("attention_mask", attention_mask, annotations)
+        check_mask(names[2], attention_mask, annotations)
 
     def final_states(
         self, annotations: torch.Tensor, attention_mask: torch.Tensor | None = None, num_targets: int = 1
     ) -> torch.Tensor:
-        """The final state of each direction of the encoder: [fwd_S; bwd_1]. (B, S, D) to (B * num_targets, D)."""
+        """
+        The final state of each direction of the encoder, [fwd_S; bwd_1], or the mean of its states. (B, S, D) to
+        (B * num_targets, D).
+        """
         batch_size, length, _ = annotations.shape
+        if self.config.first_state_type == "mean":
+            if attention_mask is None:
+                return annotations.mean(dim=1).repeat_interleave(num_targets, dim=0)
+            tokens = (attention_mask != 0).unsqueeze(-1).to(annotations.dtype)
+            mean = (annotations * tokens).sum(dim=1) / tokens.sum(dim=1).clamp_min(1)
+            return mean.repeat_interleave(num_targets, dim=0)
         if attention_mask is None:
             first = annotations.new_zeros(batch_size, dtype=torch.long)
             last = first + length - 1
@@ -139,7 +155,7 @@ class BahdanauDecoder(BahdanauPreTrainedModel):
         if (input_ids is None) == (inputs_embeds is None):
             raise ValueError("You must specify exactly one of `decoder_input_ids` or `decoder_inputs_embeds`.")
         if encoder_hidden_states is None:
-            raise ValueError("The decoder needs a source: pass `encoder_hidden_states`.")
+            encoder_hidden_states = self.without_source(1)  # which all targets share
         self.check_inputs(input_ids, encoder_attention_mask, encoder_hidden_states)
         if inputs_embeds is None:
             inputs_embeds = self.embed_tokens(input_ids)
@@ -151,6 +167,12 @@ class BahdanauDecoder(BahdanauPreTrainedModel):
         if attention_mask is not None:  # `generate` passes that of all tokens so far
             attention_mask = attention_mask[:, -inputs_embeds.shape[1] :]
         cache = past_key_values if cache is None else cache
+        if (
+            not self.config.is_encoder_decoder
+            and isinstance(cache, EncoderDecoderCache)
+            and not cache.get_seq_length()
+        ):
+            cache = None  # what `generate` of transformers' encoder-decoders creates for any decoder
         if cache is not None and not isinstance(cache, BahdanauCache):
             raise ValueError(f"The decoder's cache must be a BahdanauCache, got {type(cache).__name__}.")
 
@@ -194,17 +216,23 @@ class BahdanauDecoder(BahdanauPreTrainedModel):
 
     def initial_states(self, final_states: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """
-        s_0 = tanh(W_s bwd_1), or of fwd_S for one direction, or of both, of each layer; the first step is fed zeros.
+        s_0 = tanh(W_s bwd_1), or of fwd_S for one direction, of both, or of the mean, of each layer; zeros without a
+        source. The first step is fed zeros.
         """
-        final_state = final_states[:, -self.initial_state.in_features :]
-        states = torch.tanh(self.initial_state(final_state)).split(
-            self.state_sizes[: self.config.decoder_layers], dim=-1
-        )
-        if self.counts_steps:
-            states = (*states, final_state.new_zeros(final_state.shape[0], 2))
-        if self.config.input_feeding:
-            states = (*states, final_state.new_zeros(final_state.shape[0], self.config.readout_size))
-        return states
+        sizes = self.state_sizes[: self.config.decoder_layers]
+        if self.initial_state is None:
+            states = final_states.new_zeros(final_states.shape[0], sum(sizes)).split(sizes, dim=-1)
+        else:
+            final_state = final_states[:, -self.initial_state.in_features :]
+            states = torch.tanh(self.initial_state(final_state)).split(sizes, dim=-1)
+        others = self.state_sizes[len(sizes) :]  # the step counter, and what is fed to the first step
+        return (*states, *(final_states.new_zeros(final_states.shape[0], size) for size in others))
+
+    def without_source(self, num_rows: int) -> torch.Tensor:
+        """The annotations of a plain language model, (rows, 1, 0). Raises `ValueError` for another model."""
+        if self.config.encoder_output_size:
+            raise ValueError("The decoder needs a source: pass `encoder_hidden_states`.")
+        return self.embed_tokens.weight.new_zeros(num_rows, 1, 0)
 
     def append_features(
         self, annotations: torch.Tensor, mask: torch.Tensor | None, feature_ids: torch.Tensor | None

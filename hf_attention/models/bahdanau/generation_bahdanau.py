@@ -378,6 +378,17 @@ def check_options(options: dict[str, Any], vocab_size: int) -> None:
 class BahdanauGenerationMixin(GenerationMixin):
     """`generate` for a model whose targets share their source: by the searches above where `config.fused` allows."""
 
+    # inputs of `forward` that all targets of a source share; the annotations and their mask come first
+    source_names = ("encoder_outputs", "attention_mask", "encoder_input_ids", "feature_ids")
+
+    @classmethod
+    def _supports_default_dynamic_cache(cls) -> bool:
+        return False
+
+    def read_source(self, kwargs: dict[str, Any], num_rows: int) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """The annotations, (n, S, D), and their mask, (n, S), among the inputs of `forward`."""
+        return kwargs["encoder_outputs"][0], kwargs.get("attention_mask")
+
     def generate(
         self: "BahdanauForConditionalGeneration",
         inputs: torch.Tensor | None = None,
@@ -403,9 +414,7 @@ class BahdanauGenerationMixin(GenerationMixin):
         input_ids: torch.LongTensor | None = None,
         **model_kwargs,
     ) -> tuple[torch.LongTensor, dict[str, Any]]:
-        # the targets of a source share its annotations
-        names = ("encoder_outputs", "attention_mask", "encoder_input_ids", "feature_ids")
-        shared = {name: model_kwargs.pop(name, None) for name in names}
+        shared = {name: model_kwargs.pop(name, None) for name in self.source_names}
         input_ids, model_kwargs = super()._expand_inputs_for_generation(  # ty: ignore[invalid-argument-type] (its `self`)
             expand_size, is_encoder_decoder=False, input_ids=input_ids, **model_kwargs
         )
@@ -444,7 +453,7 @@ class BahdanauGenerationMixin(GenerationMixin):
         if not self.can_search(*call, others):
             return super()._beam_search(*call, **others)  # ty: ignore[invalid-argument-type] (its `self`)
         pad, eos = special_tokens(generation_config)
-        step = self.decoding_step(input_ids, model_kwargs)
+        step = self.decoding_step(input_ids, model_kwargs, generation_config.num_beams)
         pad = 0 if pad is None else int(pad)
         fill = -1 if eos is None else pad or int(eos[0])  # as in `generate`
         return beam_search(step, input_ids, generation_config, eos, fill, logits_processor)
@@ -467,7 +476,8 @@ class BahdanauGenerationMixin(GenerationMixin):
             kwargs.get(name) is not None and kwargs.get(name) is not False for name in inputs
         ):
             return False
-        if len(input_ids) != len(kwargs["encoder_outputs"][0]) * generation_config.num_beams:
+        num_sources = len(self.read_source(kwargs, len(input_ids) // generation_config.num_beams)[0])
+        if len(input_ids) != num_sources * generation_config.num_beams:
             return False
         if not all(hasattr(generation_config, name) for name in ("_pad_token_tensor", "_eos_token_tensor")):
             return False  # the names are transformers' own
@@ -485,11 +495,11 @@ class BahdanauGenerationMixin(GenerationMixin):
 
     def forward_is_unmodified(self: "BahdanauForConditionalGeneration") -> bool:
         """Whether its parts may be called instead of `forward`: no hooks, replacements or training mode."""
-        for name, owner in (
-            ("forward", "BahdanauForConditionalGeneration"),
-            ("prepare_inputs_for_generation", "GenerationMixin"),
+        for name, owners in (
+            ("forward", ("BahdanauForConditionalGeneration", "BahdanauForCausalLM")),
+            ("prepare_inputs_for_generation", ("GenerationMixin",)),
         ):
-            if next(cls for cls in type(self).__mro__ if name in vars(cls)).__name__ != owner:
+            if next(cls for cls in type(self).__mro__ if name in vars(cls)).__name__ not in owners:
                 return False
         if "forward" in vars(self):
             # accelerate's wrapper for mixed precision does nothing but enter autocast, which then must be on already
@@ -502,9 +512,9 @@ class BahdanauGenerationMixin(GenerationMixin):
         return not (self._forward_hooks or self._forward_pre_hooks or hasattr(self, "hf_device_map"))
 
     def decoding_step(
-        self: "BahdanauForConditionalGeneration", input_ids: torch.Tensor, kwargs: dict[str, Any]
+        self: "BahdanauForConditionalGeneration", input_ids: torch.Tensor, kwargs: dict[str, Any], num_beams: int = 1
     ) -> Step:
-        annotations, mask = kwargs["encoder_outputs"][0], kwargs.get("attention_mask")
+        annotations, mask = self.read_source(kwargs, len(input_ids) // num_beams)
         self.model.decoder.check_inputs(input_ids, mask, annotations)
         copied_ids = None
         if self.config.copy_mechanism:

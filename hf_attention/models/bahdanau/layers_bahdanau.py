@@ -142,7 +142,8 @@ class BahdanauReadout(nn.Module):
             size = 2 * config.maxout_size
             self.state_proj = nn.Linear(config.hidden_size, size, bias=config.use_bias)
             self.input_proj = nn.Linear(config.embedding_size, size, bias=False)
-            self.context_proj = nn.Linear(config.encoder_output_size, size, bias=False)
+            if config.encoder_output_size:
+                self.context_proj = nn.Linear(config.encoder_output_size, size, bias=False)
         elif config.readout_type == "tanh":
             sources = config.hidden_size + config.encoder_output_size
             self.state_proj = nn.Linear(sources, config.hidden_size, bias=config.use_bias)
@@ -160,7 +161,9 @@ class BahdanauReadout(nn.Module):
             shape = torch.broadcast_shapes(states.shape[:-1], contexts.shape[:-1])
             parts = [part.expand(*shape, -1) for part in (contexts, states)]
             return torch.tanh(self.state_proj(torch.cat(parts, dim=-1)))
-        pairs = self.state_proj(states) + self.input_proj(inputs) + self.context_proj(contexts)
+        pairs = self.state_proj(states) + self.input_proj(inputs)
+        if contexts.shape[-1]:
+            pairs = pairs + self.context_proj(contexts)
         return pairs.unflatten(-1, (-1, 2)).amax(dim=-1)
 
 

@@ -9,8 +9,16 @@ Symbols and shapes are those of `layers_bahdanau`.
 
 import torch
 from torch import nn
+from transformers import PreTrainedModel
+from transformers.loss.loss_utils import ForCausalLMLoss
 
-from .fused_bahdanau import first_derivatives_only, without_autocast
+from .fused_bahdanau import (
+    first_derivatives_only,
+    is_exporting,
+    is_transforming,
+    is_unmodified_linear,
+    without_autocast,
+)
 
 
 CHUNK = 2**21  # logits at once: 8 MiB, which fit a CPU's cache
@@ -83,6 +91,15 @@ class LinearCrossEntropy(torch.autograd.Function):
             None if gradient is None else gradient * d_total.to(gradient.dtype) for gradient in ctx.saved_tensors
         )
         return *gradients, None, None, None, None
+
+
+def can_fuse_loss(model: PreTrainedModel) -> bool:
+    """Whether [`fused_loss`] is the loss of a model with an unmodified `lm_head`."""
+    if not model.config.fused or model.config.copy_mechanism or model.config.hard_attention:
+        return False
+    if is_exporting() or is_transforming():
+        return False
+    return model.loss_function is ForCausalLMLoss and is_unmodified_linear(model.lm_head)
 
 
 @torch.compiler.disable  # the number of labels varies

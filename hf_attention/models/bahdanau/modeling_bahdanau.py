@@ -9,13 +9,13 @@ Symbols and shapes are those of `layers_bahdanau`.
 import torch
 from torch import nn
 from transformers import Cache
-from transformers.loss.loss_utils import ForCausalLMLoss
 from transformers.modeling_outputs import BaseModelOutput
 from transformers.processing_utils import Unpack
 from transformers.utils import TransformersKwargs, can_return_tuple
 
 from .base_bahdanau import BahdanauPreTrainedModel, check_ids
 from .cache_bahdanau import CACHE_NAME, BahdanauCache
+from .causal_bahdanau import BahdanauForCausalLM
 from .configuration_bahdanau import BahdanauConfig
 from .copy_bahdanau import (
     BahdanauDecoderOutput,
@@ -27,16 +27,25 @@ from .copy_bahdanau import (
 from .decoder_bahdanau import BahdanauDecoder
 from .encoder_bahdanau import BahdanauEncoder
 from .features_bahdanau import check_features
-from .fused_bahdanau import is_exporting, is_transforming, is_unmodified_linear
 from .generation_bahdanau import BahdanauGenerationMixin
 from .hard_bahdanau import first_joint, marginalize
-from .loss_bahdanau import fused_loss, smoothed_loss, target_lengths
+from .loss_bahdanau import can_fuse_loss, fused_loss, smoothed_loss, target_lengths
+
+
+def check_has_encoder(config: BahdanauConfig) -> None:
+    """Raises `ValueError` for the config of a decoder alone."""
+    if not config.is_encoder_decoder:
+        raise ValueError(
+            "The config is that of a decoder alone (`is_decoder=True`). Load it with `AutoModelForCausalLM`, or "
+            "create a config with an encoder."
+        )
 
 
 class BahdanauModel(BahdanauPreTrainedModel):
     _auto_class = "AutoModel"
 
     def __init__(self, config: BahdanauConfig):
+        check_has_encoder(config)
         super().__init__(config)
         if config.share_encoder_decoder_embeddings:
             self._tied_weights_keys = {"decoder.embed_tokens.weight": "encoder.embed_tokens.weight"}
@@ -154,10 +163,6 @@ class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, BahdanauGenerati
             self._tied_weights_keys["lm_head.weight"] = f"model.{owner}.embed_tokens.weight"
         self.post_init()
 
-    @classmethod
-    def _supports_default_dynamic_cache(cls) -> bool:
-        return False
-
     def prepare_decoder_input_ids_from_labels(self, labels: torch.Tensor) -> torch.Tensor:
         """The labels shifted right behind `decoder_start_token_id`, -100 as padding. (B, T) to (B, T)."""
         if self.config.pad_token_id is None:
@@ -270,7 +275,7 @@ class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, BahdanauGenerati
 
         if skip_logits is None:
             skip_logits = self.training
-        fuses_loss = labels is not None and skip_logits and self._can_fuse_loss()
+        fuses_loss = labels is not None and skip_logits and can_fuse_loss(self)
         decoder_lengths = None
         if labels is not None and fuses_loss and decoder_attention_mask is None:
             flags = ("output_attentions", "output_hidden_states")
@@ -380,13 +385,6 @@ class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, BahdanauGenerati
                 f"{tuple(targets.shape[:2])}: give a label, or -100, for every decoder input."
             )
 
-    def _can_fuse_loss(self) -> bool:
-        if not self.config.fused or self.config.copy_mechanism or self.config.hard_attention:
-            return False
-        if is_exporting() or is_transforming():
-            return False
-        return self.loss_function is ForCausalLMLoss and is_unmodified_linear(self.lm_head)
-
     @torch.no_grad()
     def sample_decoder_inputs(
         self,
@@ -424,4 +422,10 @@ class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, BahdanauGenerati
         return torch.stack(mixed, dim=1)
 
 
-__all__ = ["BahdanauCache", "BahdanauForConditionalGeneration", "BahdanauModel", "BahdanauPreTrainedModel"]
+__all__ = [
+    "BahdanauCache",
+    "BahdanauForCausalLM",
+    "BahdanauForConditionalGeneration",
+    "BahdanauModel",
+    "BahdanauPreTrainedModel",
+]

@@ -18,6 +18,7 @@ def test_presets_round_trip(tmp_path, name):
     assert loaded.auto_map == {
         "AutoConfig": "configuration_bahdanau.BahdanauConfig",
         "AutoModel": "modeling_bahdanau.BahdanauModel",
+        "AutoModelForCausalLM": "causal_bahdanau.BahdanauForCausalLM",
         "AutoModelForSeq2SeqLM": "modeling_bahdanau.BahdanauForConditionalGeneration",
     }
 
@@ -65,6 +66,22 @@ def test_attribute_map_and_sizes():
         ({"share_encoder_decoder_embeddings": True, "encoder_vocab_size": 5}, "needs one vocabulary"),
         ({"tie_lm_head": True}, "`tie_lm_head=True` contradicts `tie_word_embeddings=False`"),
         ({"pad_token_id": 9, "encoder_vocab_size": 5}, "`pad_token_id` \\(9\\) is outside the vocabulary of 5"),
+        ({"cross_attention_hidden_size": 8}, "is for a decoder alone"),
+        ({"is_decoder": True, "cross_attention_hidden_size": 8}, "no effect without `add_cross_attention=True`"),
+        ({"is_decoder": True, "copy_mechanism": True}, "`copy_mechanism=True` needs the model's own encoder"),
+        ({"is_decoder": True, "feature_vocab_size": 5}, "`feature_vocab_size=5` needs the model's own encoder"),
+        (
+            {"is_decoder": True, "hard_attention": "marginal", "attention_query": "current"},
+            "`hard_attention='marginal'` needs the model's own encoder",
+        ),
+        (
+            {"is_decoder": True, "local_attention": "monotonic", "attention_query": "current"},
+            "needs `add_cross_attention=True`",
+        ),
+        (
+            {"is_decoder": True, "add_cross_attention": True, "initial_state_type": "backward"},
+            "needs the states of a recurrent encoder, of size 2000 .* of size 1000. Take 'mean'",
+        ),
         ({"vocab_size": 2}, "`eos_token_id` \\(2\\) is outside the vocabulary"),
     ],
 )
