@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from transformers import PreTrainedModel, TrainingArguments
 
 from .. import __version__
+from ..interpret.color_scale import DPI
 from .card_merge import stamp_card, update_card
 from .folder import read_text, write_text
 
@@ -227,7 +228,7 @@ def draw_curves(history: list[dict], path: Path) -> None:
     evaluations = [entry for entry in history if "eval_loss" in entry]
     shown = ("eval_bleu", "eval_chrf", "eval_exact_match", "eval_accuracy")
     scores = [name for name in shown if any(name in entry for entry in evaluations)]
-    figure = Figure(figsize=(4.5 * (2 if scores else 1), 3), layout="constrained")
+    figure = Figure(figsize=(4.5 * (2 if scores else 1), 3), dpi=DPI, layout="constrained")
     axes = figure.subplots(1, 2 if scores else 1, squeeze=False)[0]
     if losses:
         axes[0].plot(*zip(*losses), label="training")
@@ -244,4 +245,4 @@ def draw_curves(history: list[dict], path: Path) -> None:
     if scores:
         axes[1].set(xlabel="epoch", ylabel="validation score, 0 to 100")
         axes[1].legend(frameon=False)
-    figure.savefig(path, dpi=100)
+    figure.savefig(path)

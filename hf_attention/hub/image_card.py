@@ -13,6 +13,7 @@ from sklearn.metrics import confusion_matrix
 from transformers import PreTrainedModel, TrainingArguments
 
 from ..data.image_utils import class_names
+from ..interpret.color_scale import DPI
 from ..interpret.fonts import find_fonts
 from ..interpret.views import View
 from .card import CardFacts, read_run, write_card
@@ -71,7 +72,7 @@ def write_image_classification_card(
             draw_confusion(matrix, names, folder / CONFUSION)
             shown["confusion_figure"] = CONFUSION
     if facts.attention is not None:
-        facts.attention.figure.savefig(folder / ATTENTION, dpi=100)
+        facts.attention.figure.savefig(folder / ATTENTION)
         shown |= {"attention_figure": ATTENTION, "attention_caption": facts.attention.caption}
     return write_card(
         output_dir,
@@ -116,7 +117,7 @@ def draw_confusion(matrix: np.ndarray, names: list[str], path: Path) -> None:
     """Plots true classes (rows) by predicted classes (columns) with the counts, shaded by the share of the row."""
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     side = max(3.0, 0.42 * len(names) + 1)
-    figure = Figure(figsize=(side, side), layout="constrained")
+    figure = Figure(figsize=(side, side), dpi=DPI, layout="constrained")
     ax = figure.subplots()
     ax.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     style: dict[str, Any] = {"fontfamily": find_fonts("".join(names)), "parse_math": False}
@@ -127,7 +128,7 @@ def draw_confusion(matrix: np.ndarray, names: list[str], path: Path) -> None:
         for row, column in zip(*np.nonzero(matrix)):
             ink = "white" if shares[row, column] > 0.5 else "black"
             ax.text(column, row, str(matrix[row, column]), ha="center", va="center", color=ink, fontsize=8)
-    figure.savefig(path, dpi=100)
+    figure.savefig(path)
 
 
 __all__ = ["ImageCardFacts", "write_image_classification_card"]

@@ -13,6 +13,7 @@ from transformers import PreTrainedModel, TrainingArguments
 
 from ..interpret.alignment_plots import plot_alignment
 from ..interpret.alignments import Alignment
+from ..interpret.color_scale import DPI
 from ..interpret.model_loading import has_target_vocabulary
 from .card import CardFacts, read_run, write_card
 from .folder import TARGET_TOKENIZER
@@ -108,13 +109,13 @@ def summarize(model: PreTrainedModel, data_name: str) -> str:
 
 def draw_alignments(alignments: list[Alignment], path: Path) -> None:
     """Plots alignments side by side in one figure."""
-    widths = [max(3.0, 0.3 * len(alignment.source_tokens)) for alignment in alignments]
+    widths = [max(3.0, 0.3 * len(alignment.source_tokens)) + 1 for alignment in alignments]
     height = max(3.0, 0.3 * max(len(alignment.target_tokens) for alignment in alignments))
-    figure = Figure(figsize=(sum(widths) + 1, height), layout="constrained")
+    figure = Figure(figsize=(sum(widths), height), dpi=DPI, layout="constrained")
     axes = figure.subplots(1, len(alignments), width_ratios=widths, squeeze=False)[0]
     for alignment, ax in zip(alignments, axes):
         plot_alignment(alignment, ax)
-    figure.savefig(path, dpi=100)
+    figure.savefig(path)
 
 
 __all__ = ["TranslationCardFacts", "write_translation_card"]

@@ -10,6 +10,7 @@ from PIL import Image
 from transformers import BaseImageProcessor, PreTrainedModel
 
 from ..data.image_utils import class_names
+from .color_scale import DPI
 from .fonts import find_fonts
 from .image_attention import apply_exif_orientation
 from .model_modes import eval_mode
@@ -64,7 +65,7 @@ def plot_gates(gates: list[np.ndarray], names: list[str], width: float = 9.0) ->
         raise ValueError("`gates` is empty; there is nothing to plot.")
     columns = min(len(gates), 3)
     rows = -(-len(gates) // columns)
-    figure = Figure(figsize=(width, rows * (0.9 + 0.16 * len(names))), layout="constrained")
+    figure = Figure(figsize=(width, rows * (0.9 + 0.16 * len(names))), dpi=DPI, layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False)
     for ax in axes.flat:
         ax.set_axis_off()

@@ -57,7 +57,7 @@ def image_maps(
         if getattr(model.config, "attention_type", None) != "non_local":  # whose blocks are not all on one grid
             with suppress(ValueError):  # the model has no attention maps
                 items = attention_maps(model, image_processor, chunk, batch_size)
-        maps += [ImageMap(item.image, item.rollout() * item.attentions.shape[-1], ROLLOUT) for item in items]
+        maps += [ImageMap(item.image, item.rollout() * item.num_tokens, ROLLOUT) for item in items]
         if not items:
             gradients = saliency(model, image_processor, chunk, batch_size=batch_size)
             maps += [

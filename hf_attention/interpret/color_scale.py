@@ -20,7 +20,8 @@ from matplotlib.colors import Colormap, Normalize
 DPI = 150
 POSITIVE, SIGNED = "magma", "RdBu_r"  # color maps
 SHARE = 0.995  # of the values below the end of the scale, unless they are few
-MULTIPLES = 3  # of the value of an even map that a scale reaches at least
+AT_LEAST = 3  # times the value of an even map is where a scale ends, or later
+MULTIPLES = "multiple of an even map"  # the unit of maps whose even value is 1
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class ColorScale:
         if values.min(initial=0.0) < -1e-6 * highest:
             return cls(-highest, highest, None, cmap or SIGNED)
         even = float(values.mean()) if even is None and len(values) else even or 0.0
-        high = max(float(np.quantile(values, SHARE, method="higher")) if len(values) else 0.0, MULTIPLES * even) or 1.0
+        high = max(float(np.quantile(values, SHARE, method="higher")) if len(values) else 0.0, AT_LEAST * even) or 1.0
         return cls(0.0, high, even, cmap or POSITIVE, highest > high)
 
     def colors(self, values: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ from transformers import BaseImageProcessor, PreTrainedModel
 
 from ..data.image_utils import convert_mode
 from .classical_saliency import pixel_saliency
+from .color_scale import DPI
 from .image_attention import apply_exif_orientation, attention_maps
 from .model_modes import eval_mode
 
@@ -151,7 +152,7 @@ def accuracy_by_kept(
 
 def plot_kept(kept: list[int], accuracies: dict[str, list[float]], patches: int) -> Figure:
     """Plots accuracy against the share of patches that were kept, one curve per ranking."""
-    figure = Figure(figsize=(5.5, 3.6), layout="constrained")
+    figure = Figure(figsize=(5.5, 3.6), dpi=DPI, layout="constrained")
     ax = figure.subplots()
     for name, values in accuracies.items():
         style: dict[str, Any] = (

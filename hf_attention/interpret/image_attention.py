@@ -45,6 +45,11 @@ class ImageAttention:
     class_share: float = 1.0
 
     @property
+    def num_tokens(self) -> int:
+        """N; the weight of each token in an even map is 1 / N."""
+        return self.attentions.shape[-1]
+
+    @property
     def readout(self) -> np.ndarray:
         """
         The weight of each token in the classifier's input, (N,): the sequence pool's weights, or those of the class

@@ -14,9 +14,10 @@ from transformers import BaseImageProcessor, PreTrainedConfig, PreTrainedModel
 from transformers.utils import ModelOutput
 
 from ..data.image_utils import class_names, convert_mode
-from .fonts import find_fonts
+from .color_scale import DPI
 from .image_attention import apply_exif_orientation, crop_like_processor
 from .model_modes import eval_mode
+from .titles import make_titles, set_title
 
 
 @dataclass
@@ -112,19 +113,24 @@ def windows(
     return results
 
 
-def plot_windows(items: list[ImageWindows], cell: float = 1.5) -> Figure:
+def plot_windows(items: list[ImageWindows], cell: float = 1.5, labels: list[str] | None = None) -> Figure:
     """
     Plots a row for each image: the image with its windows, numbered in order if there are several; then the content of
-    each window, a glimpse's patches from fine (top) to coarse (bottom). `cell` is the size of a panel in inches.
+    each window, a glimpse's patches from fine (top) to coarse (bottom).
+
+    Args:
+        cell (`float`, *optional*, defaults to 1.5): size of a panel in inches.
+        labels (`list[str]`, *optional*): the true class of each image.
     """
     if not items:
         raise ValueError("`items` is empty; there is nothing to plot.")
+    titles = make_titles(items, labels)
     steps, scales = items[0].seen.shape[:2]
     colors = [colormaps["plasma"](0.9 - 0.6 * (steps - 1 - step) / max(steps - 1, 1)) for step in range(steps)]
     columns = max(steps, 2)  # a single window is drawn as large as the image
-    figure = Figure(figsize=(cell * (2 + columns), cell * (0.25 + 2 * len(items))), layout="constrained")
+    figure = Figure(figsize=(cell * (2 + columns), cell * (0.25 + 2 * len(items))), dpi=DPI, layout="constrained")
     parts = figure.subfigures(len(items), 1, squeeze=False)[:, 0]
-    for part, item in zip(parts, items):
+    for part, item, title in zip(parts, items, titles):
         overview, details = part.subfigures(1, 2, width_ratios=[2, columns])
         ax = overview.subplots()
         ax.imshow(np.asarray(convert_mode(item.image, "RGB")))
@@ -140,8 +146,7 @@ def plot_windows(items: list[ImageWindows], cell: float = 1.5) -> Figure:
                 ax.plot(*corners[:2].T, color="red", linewidth=3)
         ax.set(xlim=(-0.5, item.image.width - 0.5), ylim=(item.image.height - 0.5, -0.5))
         ax.set_axis_off()
-        title = f"windows; predicted: {item.label} ({item.score:.2f})"
-        ax.set_title(title, fontsize=9, fontfamily=find_fonts(title), parse_math=False)
+        set_title(ax, title, fontsize=9)
         grid = details.subplots(scales, steps, squeeze=False)
         for step in range(steps):
             name = f"glimpse {step + 1}" if steps > 1 else "window"

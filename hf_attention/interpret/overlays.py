@@ -7,9 +7,9 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from ..data.image_utils import convert_mode
-from .color_scale import ColorScale
-from .fonts import find_fonts
+from .color_scale import DPI, MULTIPLES, ColorScale
 from .image_attention import ImageAttention, apply_exif_orientation
+from .titles import make_titles, set_title
 
 
 MAX_SIDE = 4096  # pixels of the longer side of an image that is enlarged
@@ -52,13 +52,25 @@ def overlay(
     return Image.blend(base, Image.fromarray(colors), opacity)
 
 
-def plot_attention_grid(attentions: list[ImageAttention], cell: float = 1.6) -> Figure:
+def plot_attention_grid(
+    attentions: list[ImageAttention], labels: list[str] | None = None, cell: float = 1.6
+) -> Figure:
     """
-    Plots a row for each image: the image with its predicted class, attention through up to three layers (mean over the
-    heads), the rollout, and the sequence pool's weights if there are any. `cell` is the size of a panel in inches.
+    Plots a row for each image: the image with its classes, attention through up to three layers (mean over the heads),
+    the rollout, and the sequence pool's weights if there are any. All maps have one color scale, in multiples of the
+    value of an even map.
+
+    Args:
+        attentions (`list[ImageAttention]`): from [`attention_maps`].
+        labels (`list[str]`, *optional*): the true class of each image.
+        cell (`float`, *optional*, defaults to 1.6): size of a panel in inches.
+
+    Raises:
+        `ValueError`: if `attentions` is empty, or has another length than `labels`.
     """
     if not attentions:
         raise ValueError("`attentions` is empty; there is nothing to plot.")
+    titles = make_titles(attentions, labels)
     layers = len(attentions[0].attentions)
     shown = sorted({round(index) for index in np.linspace(0, layers - 1, min(layers, 3))})
     rows = []
@@ -66,31 +78,41 @@ def plot_attention_grid(attentions: list[ImageAttention], cell: float = 1.6) -> 
         views = [(f"layer {layer + 1}", item.head_map(layer)) for layer in shown] + [("rollout", item.rollout())]
         if item.pooling_weights is not None:
             views.append(("sequence pool", item.pooling_map()))
-        rows.append(views)
-    figure = Figure(figsize=(cell * (len(rows[0]) + 1), cell * 1.12 * len(rows)), layout="constrained")
+        rows.append([(name, values * item.num_tokens) for name, values in views])
+    scale = ColorScale.fit((values for views in rows for _, values in views), even=1.0)
+    height = cell * (1.24 if labels else 1.12)
+    figure = Figure(figsize=(cell * (len(rows[0]) + 1.4), height * len(rows)), dpi=DPI, layout="constrained")
     axes = figure.subplots(len(rows), len(rows[0]) + 1, squeeze=False)
-    for row, (item, views) in enumerate(zip(attentions, rows)):
+    for row, (item, title, views) in enumerate(zip(attentions, titles, rows)):
         axes[row, 0].imshow(np.asarray(convert_mode(item.image, "RGB")))
-        title = f"{item.label} ({item.score:.2f})" if item.label else ""
-        axes[row, 0].set_title(title, fontsize=8, fontfamily=find_fonts(title), parse_math=False)
+        set_title(axes[row, 0], title)
         for ax, (name, values) in zip(axes[row, 1:], views):
-            ax.imshow(np.asarray(overlay(item.image, values)))
+            ax.imshow(np.asarray(overlay(item.image, values, scale=scale)))
             ax.set_title(name, fontsize=8)
         for ax in axes[row]:
             ax.set_axis_off()
+    scale.add_bar(axes, MULTIPLES, shrink=min(1.0, 3 / len(rows)))
     return figure
 
 
 def plot_heads(attention: ImageAttention, cell: float = 1.2) -> Figure:
-    """Plots the attention of the classifier's input through every head, a row per layer. `cell` is in inches."""
+    """
+    Plots the attention of the classifier's input through every head, a row per layer, with one color scale. `cell` is
+    in inches.
+    """
     layers, heads = attention.attentions.shape[:2]
-    figure = Figure(figsize=(cell * heads, cell * 1.15 * layers), layout="constrained")
+    maps = [
+        [attention.head_map(layer, head) * attention.num_tokens for head in range(heads)] for layer in range(layers)
+    ]
+    scale = ColorScale.fit((values for row in maps for values in row), even=1.0)
+    figure = Figure(figsize=(cell * (heads + 0.8), cell * 1.15 * layers), dpi=DPI, layout="constrained")
     axes = figure.subplots(layers, heads, squeeze=False)
     for layer in range(layers):
         for head in range(heads):
-            axes[layer, head].imshow(np.asarray(overlay(attention.image, attention.head_map(layer, head))))
+            axes[layer, head].imshow(np.asarray(overlay(attention.image, maps[layer][head], scale=scale)))
             axes[layer, head].set_title(f"layer {layer + 1}, head {head + 1}", fontsize=6)
             axes[layer, head].set_axis_off()
+    scale.add_bar(axes, MULTIPLES)
     return figure
 
 

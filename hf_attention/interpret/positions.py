@@ -6,9 +6,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ..data.image_utils import convert_mode
-from .fonts import find_fonts
+from .color_scale import DPI, MULTIPLES, ColorScale
 from .image_attention import ImageAttention
 from .overlays import overlay
+from .titles import make_titles, set_title
 
 
 def position_map(attention: ImageAttention, pixel: tuple[int, int], layer: int = -1) -> np.ndarray:
@@ -30,12 +31,19 @@ def position_map(attention: ImageAttention, pixel: tuple[int, int], layer: int =
     return attention.on_grid(attention.weights(layer)[attention.num_prefix_tokens + position])
 
 
-def plot_positions(attentions: list[ImageAttention], pixels: list[list[tuple[int, int]]], cell: float = 1.8) -> Figure:
+def plot_positions(
+    attentions: list[ImageAttention],
+    pixels: list[list[tuple[int, int]]],
+    cell: float = 1.8,
+    labels: list[str] | None = None,
+) -> Figure:
     """
-    Plots a row for each image: the image with the chosen pixels numbered, then the attention of each of them.
+    Plots a row for each image: the image with the chosen pixels numbered, then the attention of each of them. All maps
+    have one color scale, in multiples of an even map; weights that may be negative are shown with their sign.
 
     Args:
         pixels (`list[list[tuple[int, int]]]`): (column, row) of the pixels of each image, the same number for each.
+        labels (`list[str]`, *optional*): the true class of each image.
         cell (`float`, *optional*, defaults to 1.8): size of a panel in inches.
 
     Raises:
@@ -43,17 +51,22 @@ def plot_positions(attentions: list[ImageAttention], pixels: list[list[tuple[int
     """
     if not attentions:
         raise ValueError("`attentions` is empty; there is nothing to plot.")
+    titles = make_titles(attentions, labels)
     if len(pixels) != len(attentions) or len({len(chosen) for chosen in pixels}) != 1:
         raise ValueError("`pixels` must have one list per image of `attentions`, all of the same length.")
     count = len(pixels[0])
-    figure = Figure(figsize=(cell * (count + 1), cell * 1.15 * len(attentions)), layout="constrained")
+    maps = [
+        [position_map(item, pixel) * item.num_tokens for pixel in chosen] for item, chosen in zip(attentions, pixels)
+    ]
+    scale = ColorScale.fit((values for row in maps for values in row), even=1.0)
+    size = (cell * (count + 1.4), cell * 1.2 * len(attentions))
+    figure = Figure(figsize=size, dpi=DPI, layout="constrained")
     axes = figure.subplots(len(attentions), count + 1, squeeze=False)
     for row, (item, chosen) in enumerate(zip(attentions, pixels)):
         axes[row, 0].imshow(np.asarray(convert_mode(item.image, "RGB")))
-        title = f"predicted: {item.label} ({item.score:.2f})" if item.label else ""
-        axes[row, 0].set_title(title, fontsize=8, fontfamily=find_fonts(title), parse_math=False)
+        set_title(axes[row, 0], titles[row])
         for number, (ax, pixel) in enumerate(zip(axes[row, 1:], chosen), 1):
-            picture = overlay(item.image, position_map(item, pixel))
+            picture = overlay(item.image, maps[row][number - 1], scale=scale)
             factor = picture.width / item.image.width
             ax.imshow(np.asarray(picture))
             column, line = ((place + 0.5) * factor - 0.5 for place in pixel)
@@ -63,6 +76,7 @@ def plot_positions(attentions: list[ImageAttention], pixels: list[list[tuple[int
             axes[row, 0].text(*pixel, str(number), fontsize=7, ha="center", va="center", bbox=badge)
         for ax in axes[row]:
             ax.set_axis_off()
+    scale.add_bar(axes, MULTIPLES, shrink=min(1.0, 2.5 / len(attentions)))
     return figure
 
 

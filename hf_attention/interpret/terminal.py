@@ -3,25 +3,28 @@
 """Attention in a terminal: alignments as lines of shaded text, maps over small images as colored blocks."""
 
 import numpy as np
-from matplotlib import colormaps
 from PIL import Image
 from rich.table import Table
 from rich.text import Text
 
 from ..data.image_utils import convert_mode
 from .alignments import Alignment
+from .color_scale import ColorScale
 from .fonts import readable_token
 
 
 def render_alignment(alignment: Alignment) -> Table:
     """
     Returns a table for `rich.print`, with one line per target token: the token, then the source tokens, each on a
-    background that is darker for higher weights.
+    background that is darker for higher weights. Right-to-left text is in the order in which it is read, since
+    terminals turn it.
 
     >>> import rich
     >>> rich.print(render_alignment(align(model, tokenizer, ["4. März 2005"])[0]))  # doctest: +SKIP
     """
     table = Table(show_header=False, box=None, padding=(0, 1))
+    table.add_column(overflow="fold")
+    table.add_column(overflow="fold")  # a long source continues on the next line; nothing is cut
     joiner = "" if all(len(readable_token(token)) <= 1 for token in alignment.source_tokens[:-1]) else " "
     for token, weights in zip(alignment.target_tokens, alignment.weights):
         line = Text()
@@ -34,21 +37,27 @@ def render_alignment(alignment: Alignment) -> Table:
     return table
 
 
-def render_image(image: Image.Image, values: np.ndarray | None = None, width: int = 16, cmap: str = "magma") -> Text:
+def render_image(
+    image: Image.Image,
+    values: np.ndarray | None = None,
+    width: int = 16,
+    cmap: str | None = None,
+    scale: ColorScale | None = None,
+) -> Text:
     """
     Returns a small image, or a map of its size, for `rich.print`: `width` blocks per row, shaded if the terminal has
     no colors.
 
     Args:
         values (`np.ndarray` of shape `(rows, columns)`, *optional*): a map to show instead of the image.
+        cmap (`str`, *optional*), scale (`ColorScale`, *optional*): the colors of the map; see [`overlay`].
     """
     height = max(1, round(width * image.height / image.width))
     if values is None:
         pixels = np.asarray(convert_mode(image, "RGB").resize((width, height), Image.Resampling.NEAREST))
     else:
-        scaled = (values - values.min()) / max(np.ptp(values), 1e-12)
-        heat = Image.fromarray((scaled * 255).astype(np.uint8)).resize((width, height), Image.Resampling.BILINEAR)
-        pixels = (colormaps[cmap](np.asarray(heat))[..., :3] * 255).astype(int)
+        heat = Image.fromarray(values.astype(np.float32)).resize((width, height), Image.Resampling.BILINEAR)
+        pixels = (scale or ColorScale.fit([values], cmap=cmap)).colors(np.asarray(heat))
     text = Text()
     for row in pixels:
         for red, green, blue in row:

@@ -27,27 +27,32 @@ class View:
 
 
 GLIMPSES = (
-    "Each row shows an image with its predicted class and the locations of the model's glimpses, in order; then the "
+    "Each row shows an image with {classes} and the locations of the model's glimpses, in order; then the "
     "patches of each glimpse, from fine (top) to coarse (bottom)."
 )
 WINDOW = (
-    "Each row shows an image with its predicted class and the window that the spatial transformer cut (red marks its "
+    "Each row shows an image with {classes} and the window that the spatial transformer cut (red marks its "
     "upper edge); then the content of the window, which is the network's input."
 )
 GATES = "Mean gate of each block's channels, by predicted class, over {count} images."
 POSITIONS = (
-    "Each row shows an image with its predicted class, then the attention of two of its positions: the most salient "
-    "one and the one in the middle. Bright is where attention is high."
+    "Each row shows an image with {classes}, then the attention of two of its positions: the most salient one and the "
+    "one in the middle. {scale}"
 )
 TRANSFORMER = (
-    "Each row shows an image with its predicted class; then the attention that reaches the classifier through single "
-    "layers (mean of the heads) and through all layers (attention rollout), and the weights of the sequence pool if "
-    "the model has one. Bright is where attention is high."
+    "Each row shows an image with {classes}; then the attention that reaches the classifier through single layers "
+    "(mean of the heads) and through all layers (attention rollout), and the weights of the sequence pool if the "
+    "model has one. {scale}"
 )
+SCALE = "All maps have the color scale at the right; a map in the color of `even` says nothing about where to look."
 
 
 def plot_attention(
-    model: PreTrainedModel, image_processor: BaseImageProcessor, images: list[Image.Image], shown: int = 4
+    model: PreTrainedModel,
+    image_processor: BaseImageProcessor,
+    images: list[Image.Image],
+    shown: int = 4,
+    labels: list[str] | None = None,
 ) -> View:
     """
     Plots what a model attended to: glimpses, the window of a spatial transformer, channel gates by class, the
@@ -56,6 +61,8 @@ def plot_attention(
     Args:
         images (`list[PIL.Image.Image]`): the first `shown` are plotted; gates are averaged over all of them.
         shown (`int`, *optional*, defaults to 4): number of images in the figure.
+        labels (`list[str]`, *optional*):
+            The true classes of the images; [`choose_samples`] selects images of all classes, right and wrong ones.
 
     Raises:
         `ValueError`: if the model returns no attention that can be plotted, or if `images` is empty.
@@ -63,18 +70,21 @@ def plot_attention(
     if not images:
         raise ValueError("`images` is empty; there is nothing to plot.")
     config, first = model.config, images[:shown]
+    labels = None if labels is None else labels[:shown]
+    words = {"classes": "its predicted class" if labels is None else "its true and predicted class", "scale": SCALE}
     if hasattr(config, "num_glimpses"):
-        return View(plot_windows(windows(model, image_processor, first)), GLIMPSES)
+        return View(plot_windows(windows(model, image_processor, first), labels=labels), GLIMPSES.format(**words))
     if getattr(config, "spatial_transformer", "none") != "none":
-        return View(plot_windows(windows(model, image_processor, first)), WINDOW)
+        return View(plot_windows(windows(model, image_processor, first), labels=labels), WINDOW.format(**words))
     attention_type = getattr(config, "attention_type", None)
     if attention_type == "se":
         gates = gates_by_class(model, image_processor, images)
         return View(plot_gates(gates, class_names(config)), GATES.format(count=len(images)))
     attentions = attention_maps(model, image_processor, first)
     if attention_type == "non_local":
-        return View(plot_positions(attentions, [choose_pixels(item.image) for item in attentions]), POSITIONS)
-    return View(plot_attention_grid(attentions), TRANSFORMER)
+        pixels = [choose_pixels(item.image) for item in attentions]
+        return View(plot_positions(attentions, pixels, labels=labels), POSITIONS.format(**words))
+    return View(plot_attention_grid(attentions, labels), TRANSFORMER.format(**words))
 
 
 def choose_pixels(image: Image.Image) -> list[tuple[int, int]]:

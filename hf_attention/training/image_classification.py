@@ -28,6 +28,7 @@ from ..data.images import align_labels, check_images, label_names, load_images, 
 from ..data.splits import split_off
 from ..hub.image_card import ImageCardFacts, write_image_classification_card
 from ..interpret.model_loading import load_model
+from ..interpret.samples import choose_samples
 from ..interpret.views import plot_attention
 from ..models.compact_vit import CompactVitConfig
 from .arguments import ImageDataArguments, ImageModelArguments, ImageTrainingArguments, describe_options
@@ -45,6 +46,8 @@ from .splits import Splits, check_has_train, check_streaming, describe_sizes, in
 logger = logging.get_logger(__name__)
 
 CARD_IMAGES = 256  # images that the figure of a card may be drawn from
+CARD_ROWS = 8  # of the figure
+CHOICE = " The images are drawn over all classes, up to half of them mistakes, so their share is not the error rate."
 
 
 def load_data(args: ImageDataArguments, train: bool, seed: int = 0) -> Splits:
@@ -290,9 +293,16 @@ def write_card(
 ) -> None:
     """Writes the card, with the metrics of `split` (`test`, or else `validation`), or with none."""
     mode = MODES[getattr(model.config, "num_channels", 3)]
-    images = [open_image(row["image"], mode=mode) for row in sample(data[split or "train"], CARD_IMAGES)]
+    rows, labels = sample(data[split or "train"], CARD_IMAGES), None
+    if split is not None and output is not None:
+        references, known = np.asarray(output.label_ids).tolist(), in_memory(data[split])
+        predictions = np.asarray(output.predictions).reshape(len(references), -1)[:, 0].tolist()
+        rows = [known[index] for index in choose_samples(references, predictions, CARD_ROWS)] + rows
+        labels = [class_names(model.config)[row["label"]] for row in rows]
+    images = [open_image(row["image"], mode=mode) for row in rows]
     try:
-        attention = plot_attention(model, trainer.processing_class, images)
+        attention = plot_attention(model, trainer.processing_class, images, CARD_ROWS, labels)
+        attention.caption += CHOICE if labels else ""
     except ValueError as error:
         logger.warning(f"The card shows no attention: {error}")
         attention = None

@@ -97,7 +97,7 @@ def plot(curve: list[dict[str, float]], last: float, num_beams: int, path: str) 
     axis.grid(alpha=0.3)
     axis.legend(loc="lower right")
     figure.tight_layout()
-    figure.savefig(path, dpi=110)
+    figure.savefig(path, dpi=150)
 
 
 def main(arguments: list[str] | None = None) -> None:

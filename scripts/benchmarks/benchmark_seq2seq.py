@@ -272,7 +272,7 @@ def plot_scaling(results: dict[str, dict[int, dict[str, float]]], options: argpa
     shape = ", ".join(f"{name} {size}" for name, size in default_sizes(options).items())
     figure.suptitle(f"default sizes: {shape}", fontsize=9)
     figure.tight_layout()
-    figure.savefig(options.plot, dpi=110)
+    figure.savefig(options.plot, dpi=150)
 
 
 def report(results: dict) -> None:

@@ -53,7 +53,7 @@ def plot(results: list[dict], path: str) -> None:
         axis.invert_xaxis()
         axis.grid(alpha=0.3)
     figure.tight_layout()
-    figure.savefig(path, dpi=110)
+    figure.savefig(path, dpi=150)
 
 
 def main(arguments: list[str] | None = None) -> None:

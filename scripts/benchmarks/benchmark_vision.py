@@ -170,7 +170,7 @@ def plot(results: dict[int, dict[str, dict[str, dict]]], path: str) -> None:
         axis.set(title=part, xlabel="image size, pixels", ylabel="images/s", yscale="log", xticks=sizes)
     axes[0][0].legend(fontsize=8)
     figure.tight_layout()
-    figure.savefig(path, dpi=110)
+    figure.savefig(path, dpi=150)
 
 
 def main(arguments: list[str] | None = None) -> None:

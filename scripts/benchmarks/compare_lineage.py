@@ -28,7 +28,9 @@ from hf_attention.data.cluttered_digits import load_cluttered_digits
 from hf_attention.data.images import open_image
 from hf_attention.hub.card import TEMPLATES, describe_versions
 from hf_attention.interpret import (
+    ColorScale,
     accuracy_by_kept,
+    choose_samples,
     overlay,
     pixel_saliency,
     plot_attention,
@@ -36,6 +38,8 @@ from hf_attention.interpret import (
     rank_patches,
     saliency,
 )
+from hf_attention.interpret.color_scale import DPI
+from hf_attention.prediction.image_classifier import ImageClassifier
 from hf_attention.scripts.train_image_classification import train
 
 
@@ -146,15 +150,20 @@ def load(folder: Path) -> tuple[PreTrainedModel, BaseImageProcessor]:
 def plot_pixels(model: PreTrainedModel, processor: BaseImageProcessor, images: list) -> Figure:
     """Draws the saliency of pixels without a network next to the pixels that a network's prediction depends on."""
     classical = [pixel_saliency(images, method) for method in ("change", "background", "both")]
-    gradients = [abs(values) for values in saliency(model, processor, images, method="integrated_gradients")]
+    gradients = saliency(model, processor, images, method="integrated_gradients")
     titles = ["the image", "sharp change", "unlike the background", "both", "a network's answer\nhangs on"]
-    figure = Figure(figsize=(1.6 * len(titles), 1.75 * len(images)), layout="constrained")
-    for row, (image, axes) in enumerate(zip(images, figure.subplots(len(images), len(titles), squeeze=False))):
-        shown = [image.convert("RGB"), *(overlay(image, maps[row], opacity=0.75) for maps in [*classical, gradients])]
+    figure = Figure(figsize=(1.6 * len(titles) + 1, 1.75 * len(images)), dpi=DPI, layout="constrained")
+    panels = figure.subplots(len(images), len(titles), squeeze=False)
+    salience, signed = ColorScale(0, 1), ColorScale.fit(gradients)
+    for row, (image, axes) in enumerate(zip(images, panels)):
+        shown = [image.convert("RGB"), *(overlay(image, maps[row], 0.75, scale=salience) for maps in classical)]
+        shown.append(overlay(image, gradients[row], 0.75, scale=signed))
         for ax, picture, title in zip(axes, shown, titles):
             ax.imshow(picture)
             ax.set_axis_off()
             ax.set_title(title if row == 0 else "", fontsize=9)
+    salience.add_bar(panels, "salience")
+    signed.add_bar(panels, "for (red) or against (blue) the answer")
     return figure
 
 
@@ -173,7 +182,7 @@ def write_page(output_dir: Path, page_dir: Path) -> None:
     assets = page_dir / "assets"
     assets.mkdir(parents=True, exist_ok=True)
     data = load_cluttered_digits({"train": 2000, "test": 3000})
-    images = [open_image(cell) for cell in data["test"][:256]["image"]]
+    images, classes = [open_image(cell) for cell in data["test"][:256]["image"]], data["test"][:256]["label"]
     rows, captions = [], {}
     runs = {name: file for name in MODELS if (file := output_dir / name / "all_results.json").exists()}
     runs = {name: json.loads(file.read_text("utf-8")) for name, file in runs.items()}
@@ -183,13 +192,17 @@ def write_page(output_dir: Path, page_dir: Path) -> None:
     for name, results in runs.items():
         model, processor = loaded[name]
         if name == "pooled-residual":
-            plot_pixels(model, processor, images[:3]).savefig(assets / "saliency.png", dpi=90)
+            plot_pixels(model, processor, images[:3]).savefig(assets / "saliency.png")
         elif name not in ("plain", "residual"):
-            attention_view = plot_attention(model, processor, images, shown=3)
-            attention_view.figure.savefig(assets / f"{name}.png", dpi=90)
+            predicted = [int(result.labels[0]) for result in ImageClassifier(model, processor).classify(images)]
+            chosen = choose_samples(classes, predicted, 4)
+            chosen += sorted(set(range(len(images))) - set(chosen))
+            shown, labels = [images[index] for index in chosen], [str(classes[index]) for index in chosen]
+            attention_view = plot_attention(model, processor, shown, shown=4, labels=labels)
+            attention_view.figure.savefig(assets / f"{name}.png")
             captions[name] = attention_view.caption
         if name == "compact-vit":
-            plot_selection(model, processor, data).savefig(assets / "selection.png", dpi=90)
+            plot_selection(model, processor, data).savefig(assets / "selection.png")
         seen = round(results["train_samples_per_second"] * results["train_runtime"])
         rows.append(
             {

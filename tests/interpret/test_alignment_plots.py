@@ -1,5 +1,7 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
+from itertools import pairwise
+
 import matplotlib
 import numpy as np
 import pytest
@@ -33,6 +35,37 @@ def test_the_heat_map_has_tokens_and_weights():
     assert ax.get_ylim()[0] > ax.get_ylim()[1]
     assert image.to_rgba(1.0)[:3] == to_rgb("white")
     assert image.to_rgba(0.0)[:3] == to_rgb("black")
+    assert ax.get_xlabel() == "source (read)"
+    assert ax.get_ylabel() == "target (written)"
+    bar = ax.figure.axes[-1]
+    assert bar.get_ylim() == (0, 1)
+    assert {line.get_ydata()[0] for line in bar.lines} == {1 / 4}  # an even alignment
+
+
+def test_a_source_from_right_to_left_stands_so():
+    alignment = make(["א", "▁", "1", "9", "</s>"], ["1", "9"])
+    alignment.source = "א 19"
+    ax = plot_alignment(alignment)
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["</s>", "1", "9", "␣", "א"]
+    np.testing.assert_array_equal(ax.images[0].get_array(), [[0, 0, 0, 0, 1], [0, 0, 0, 1, 0]])
+    assert "from right to left" in ax.get_xlabel()
+
+
+def test_labels_of_many_tokens_do_not_overlap():
+    ax = plot_alignment(make([f"token{index}" for index in range(120)], list("abcdefghijklmnopqrst")))
+    ax.figure.draw_without_rendering()
+    for axis, side in ((ax.xaxis, 0), (ax.yaxis, 1)):
+        boxes = sorted(
+            (label.get_window_extent().intervalx, label.get_window_extent().intervaly)[side].tolist()
+            for label in axis.get_ticklabels()
+        )
+        assert all(first[1] <= second[0] + 0.5 for first, second in pairwise(boxes))
+        assert min(label.get_fontsize() for label in axis.get_ticklabels()) >= 6
+
+
+def test_a_vector_file_holds_the_weights_without_loss(tmp_path):
+    plot_alignment(make(["a", "b"], ["c"])).figure.savefig(tmp_path / "a.svg")
+    assert "<svg" in (tmp_path / "a.svg").read_text()
 
 
 def test_dollar_signs_are_not_formulas(tmp_path):
@@ -61,6 +94,22 @@ def test_render_alignment_shades_the_source_tokens():
     assert first.index(looked) < first.index("Ein") < first.index(ignored) < first.index("Hund")
     assert "dog" in second
     assert second.index(ignored) < second.index("Ein") < second.index(looked) < second.index("Hund")
+
+
+def test_a_long_source_continues_on_the_next_line():
+    tokens = [chr(0x4E00 + index) for index in range(60)]
+    console = Console(width=30, color_system=None)
+    for source in (tokens, [f"▁{token * 3}" for token in tokens]):
+        with console.capture() as capture:
+            console.print(render_alignment(make(source, ["x"])))
+        shown = capture.get()
+        assert "…" not in shown
+        assert [shown.count(token) for token in tokens] == [len(source[0].strip("▁"))] * 60
+
+
+def test_an_even_map_has_one_color_in_the_terminal():
+    noise = np.random.default_rng(0).normal(1, 1e-7, (4, 4))
+    assert len({span.style for span in render_image(Image.new("L", (4, 4)), noise, width=4).spans}) == 1
 
 
 def test_render_image_shows_images_and_maps():

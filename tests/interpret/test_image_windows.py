@@ -62,7 +62,7 @@ def test_the_figure_shows_images_and_windows(gray_images, kind, tmp_path):
     model = make_recurrent() if kind == "glimpses" else make_cnn(spatial_transformer="attention")
     figure = plot_windows(windows(model, make_gray_processor(), gray_images[:2]))
     titles = [ax.get_title() for ax in figure.axes]
-    assert sum("predicted: LABEL_" in title for title in titles) == 2
+    assert sum(title.startswith("predicted: LABEL_") for title in titles) == 2
     assert titles.count("glimpse 3" if kind == "glimpses" else "window") == 2
     figure.savefig(tmp_path / "windows.png")
     assert len(set(Image.open(tmp_path / "windows.png").convert("L").get_flattened_data())) > 20

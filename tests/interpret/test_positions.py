@@ -32,7 +32,7 @@ def test_a_grid_that_is_wider_than_high_after_a_class_token():
 def test_the_figure_marks_the_pixels(gray_images):
     attentions = attention_maps(make_cnn(attention_type="non_local"), make_gray_processor(), gray_images[:2])
     figure = plot_positions(attentions, [[(3, 4), (10, 10)], [(0, 0), (23, 19)]])
-    assert len(figure.axes) == 6
+    assert len(figure.axes) == 6 + 1  # and the color bar
     assert figure.axes[1].get_title() == "attention of pixel 1"
     marked = figure.axes[5].lines[0].get_xydata()[0] / figure.axes[5].images[0].get_array().shape[1::-1]
     np.testing.assert_allclose(marked, [23.5 / 24, 19.5 / 20], atol=0.01)
@@ -48,3 +48,16 @@ def test_wrong_pixels_and_layers_are_named_in_the_error(gray_images):
         plot_positions(attentions, [])
     with pytest.raises(ValueError, match="`attentions` is empty"):
         plot_positions([], [])
+
+
+def test_weights_of_both_signs_have_a_diverging_scale(gray_images):
+    model = make_cnn(attention_type="non_local", pairwise_function="dot_product")
+    attentions = attention_maps(model, make_gray_processor(), gray_images[:2])
+    assert min(item.attentions.min() for item in attentions) < 0
+    figure = plot_positions(attentions, [[(3, 4)], [(0, 0)]])
+    low, high = figure.axes[-1].get_ylim()
+    assert low == -high
+    highest = max(
+        abs(position_map(item, pixel)).max() * 100 for item, pixel in zip(attentions, [(3, 4), (0, 0)], strict=True)
+    )
+    assert high == pytest.approx(highest)

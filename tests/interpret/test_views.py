@@ -32,6 +32,16 @@ def test_a_transformer_is_plotted_as_attention_maps(gray_images):
     view = plot_attention(model, processor, [image.convert("RGB") for image in gray_images])
     assert "rollout" in [ax.get_title() for ax in view.figure.axes]
     assert "attention rollout" in view.caption
+    assert "predicted class" in view.caption
+
+
+def test_true_classes_are_in_every_kind_of_picture(gray_images):
+    models = [(make_cnn(attention_type="non_local"), make_gray_processor()), (make_recurrent(), make_gray_processor())]
+    for model, processor in models:
+        view = plot_attention(model, processor, gray_images, shown=2, labels=["a", "b", "c"])
+        titles = [ax.get_title() for ax in view.figure.axes]
+        assert sum(title.startswith(("true: a, WRONG\n", "true: b, WRONG\n")) for title in titles) == 2
+        assert "its true and predicted class" in view.caption
 
 
 def test_a_model_without_attention_is_an_error(gray_images):
