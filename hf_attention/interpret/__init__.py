@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .model_loading import *
     from .overlays import *
     from .positions import *
+    from .readings import *
     from .samples import *
     from .terminal import *
     from .translation_pipeline import *
@@ -45,6 +46,7 @@ EXPORTS = {
     "model_loading": ["load_model"],
     "overlays": ["overlay", "plot_attention_grid", "plot_heads"],
     "positions": ["plot_positions", "position_map"],
+    "readings": ["Reading", "plot_reading", "read", "render_reading"],
     "samples": ["choose_samples"],
     "terminal": ["render_alignment", "render_image"],
     "translation_pipeline": ["TranslationWithAlignmentPipeline"],

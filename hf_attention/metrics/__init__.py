@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .coverage import *
     from .error_rate import *
     from .exact_match import *
+    from .pointing import *
 
 EXPORTS = {
     "accuracy": ["Accuracy"],
@@ -26,6 +27,7 @@ EXPORTS = {
     "coverage": ["Coverage"],
     "error_rate": ["ErrorRate"],
     "exact_match": ["ExactMatch"],
+    "pointing": ["Pointing"],
 }
 
 __all__ = [name for names in EXPORTS.values() for name in names]
