@@ -34,6 +34,7 @@ COMMANDS = {  # console commands, to the scripts that they run
 PASSED_ON = {
     "scripts/demo.py": "scripts/train_translation.py",
     "scripts/demo_vision.py": "scripts/train_image_classification.py",
+    "scripts/demo_read.py": "scripts/train_image_to_text.py",
     "scripts/benchmarks/compare_lineage.py": "scripts/train_image_classification.py",
     "scripts/benchmarks/benchmark_learning.py": "scripts/train_translation.py",
 }

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from .dataset import *
     from .export import *
     from .image_card import *
+    from .image_text_card import *
     from .onnx_translator import *
     from .publish import *
     from .space import *
@@ -21,6 +22,7 @@ EXPORTS = {
     "dataset": ["write_dates_dataset"],
     "export": ["export_onnx"],
     "image_card": ["ImageCardFacts", "write_image_classification_card"],
+    "image_text_card": ["ImageTextCardFacts", "write_image_text_card"],
     "onnx_translator": ["OnnxTranslator"],
     "publish": ["Published", "publish_folder", "publish_model"],
     "space": ["write_space"],

@@ -17,11 +17,11 @@ from ..data.image_utils import processed_size
 from ..data.images import make_transform
 from ..interpret.model_loading import load_image_processor
 from ..models.compact_vit import CompactVitImageProcessorPil
-from .arguments import ImageDataArguments, ImageModelArguments
+from .arguments import BaseModelArguments, ImageDataArguments, ImageTextDataArguments
 
 
 def make_image_processor(
-    model_args: ImageModelArguments, data_args: ImageDataArguments, config: PreTrainedConfig
+    model_args: BaseModelArguments, data_args: ImageDataArguments | ImageTextDataArguments, config: PreTrainedConfig
 ) -> BaseImageProcessor:
     """Returns the image processor of the model to fine-tune, or one with the new model's size and channels."""
     num_channels = getattr(config, "num_channels", 3)

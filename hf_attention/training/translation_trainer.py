@@ -1,13 +1,13 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
-"""A `Seq2SeqTrainer` for the translation recipe: metrics per split, a target tokenizer, a loss without logits."""
+"""A `Seq2SeqTrainer` for recipes that generate text: metrics per split, a second tokenizer, a loss without logits."""
 
 import os
 from collections.abc import Callable
 from contextlib import nullcontext
 
 from torch.utils.data import SequentialSampler
-from transformers import PreTrainedTokenizerBase, Seq2SeqTrainer, Seq2SeqTrainingArguments
+from transformers import BaseImageProcessor, PreTrainedTokenizerBase, Seq2SeqTrainer, Seq2SeqTrainingArguments
 from transformers.trainer_utils import EvalLoopOutput
 
 from ..hub.folder import TARGET_TOKENIZER
@@ -25,6 +25,7 @@ class TranslationTrainer(RecipeTrainer, Seq2SeqTrainer):
             The metrics of an `EvalLoopOutput` and a split's metric prefix (`eval` or `test`), if the model is to
             generate. `compute_metrics` of `Trainer` does not know which split it is for.
         target_tokenizer (`PreTrainedTokenizerBase`, *optional*): of a model with separate vocabularies, to be saved.
+        image_processor (`BaseImageProcessor`, *optional*): of a model that reads images, to be saved.
         kwargs: of `Seq2SeqTrainer`.
     """
 
@@ -36,16 +37,19 @@ class TranslationTrainer(RecipeTrainer, Seq2SeqTrainer):
         *args,
         compute_split_metrics: Callable[[EvalLoopOutput, str], dict[str, float | str]] | None = None,
         target_tokenizer: PreTrainedTokenizerBase | None = None,
+        image_processor: BaseImageProcessor | None = None,
         **kwargs,
     ) -> None:
         self.compute_split_metrics = compute_split_metrics
-        self.target_tokenizer = target_tokenizer
+        self.target_tokenizer, self.image_processor = target_tokenizer, image_processor
         super().__init__(*args, **kwargs)
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
         super().save_model(output_dir, _internal_call)
+        folder = output_dir or str(self.args.output_dir)
+        if self.image_processor is not None and self.args.should_save:
+            self.image_processor.save_pretrained(folder)
         if self.target_tokenizer is not None and self.args.should_save:
-            folder = output_dir or str(self.args.output_dir)
             self.target_tokenizer.save_pretrained(os.path.join(folder, TARGET_TOKENIZER))
 
     def _get_eval_sampler(self, eval_dataset):
