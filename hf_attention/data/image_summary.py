@@ -68,7 +68,9 @@ def summarize_images(rows: Dataset, is_gray: bool | None = None) -> ImageSummary
         `ValueError`: if none of them can be read.
     """
     names = label_names(rows)
-    counts = Counter(rows["label"])
+    counts = Counter()
+    for label in rows["label"]:  # with several labels, each counts
+        counts.update([names.index(name) for name in label if label[name]] if isinstance(label, dict) else [label])
     sizes, copies = [], []
     error: ValueError | None = None
     for cell in rows.shuffle(seed=0).take(SAMPLE)["image"]:

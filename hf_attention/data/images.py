@@ -27,9 +27,10 @@ from pyarrow import parquet
 from transformers import BaseImageProcessor
 from transformers.utils import logging
 
-from .image_folders import find_folders, load_image_folders, warn_of_unread_images
+from .image_folders import find_folders, load_image_folders, load_metadata, warn_of_unread_images
+from .image_targets import PROBLEM_TYPES, select_targets
 from .image_utils import MODES, convert_mode
-from .pair_files import prefix_errors_with
+from .pair_files import READERS, prefix_errors_with
 from .splits import combine_splits
 
 
@@ -76,10 +77,14 @@ def load_images(
     image_column: str | None = None,
     label_column: str | None = None,
     streaming: bool = False,
+    problem_type: str | None = None,
+    label_columns: list[str] | None = None,
+    label_separator: str = ";",
     **kwargs: Any,
 ) -> DatasetDict | IterableDatasetDict:
     """
-    Loads images as columns `image` (encoded) and `label` (a `ClassLabel` with the same names in every split).
+    Loads images as columns `image` (encoded) and `label` (a `ClassLabel` with the same names in every split, or with
+    a `problem_type` a number for each label).
 
     Returns those of the splits `train`, `validation` and `test` that exist and have labels.
 
@@ -87,11 +92,14 @@ def load_images(
         dataset_name (`str`, *optional*):
             A dataset on the Hub, or a local folder.
         data_files (`dict[str, str]`, *optional*):
-            For each split, a parquet file, or a folder with a sub-folder of images per class.
+            For each split a folder with a sub-folder of images per class, a parquet file, or a table (csv, tsv, json,
+            jsonl) with a column `file_name`, relative to the table.
         image_column, label_column (`str`, *optional*):
             Names of the columns; by default the only column of images, and the only one of classes.
         streaming (`bool`, *optional*, defaults to `False`):
             Whether to read the data during training instead of loading it first.
+        problem_type, label_columns, label_separator (*optional*):
+            Of images with several labels, or with numbers: see [`~hf_attention.data.image_targets.select_targets`].
         kwargs:
             Passed to `datasets.load_dataset` (`token`, `revision`, `cache_dir`).
 
@@ -115,7 +123,13 @@ def load_images(
     labelled = {}
     for split, rows in dataset.items():
         split = str(split)
-        labels = select_columns(rows, split, image_column, label_column, names) if split in SPLITS else None
+        if split not in SPLITS:
+            labels = None
+        elif problem_type in PROBLEM_TYPES and isinstance(rows, Dataset):
+            rows = rows if image_column in (None, "image") else rows.rename_column(image_column, "image")
+            labels = select_targets(rows, split, problem_type, label_columns or [], label_separator, names)
+        else:
+            labels = select_columns(rows, split, image_column, label_column, names)
         if labels is None:
             logger.warning(f"Skipping the split {split!r}: it is not one of {', '.join(SPLITS)}, or has no labels.")
             continue
@@ -140,17 +154,24 @@ def image_paths(dataset: DatasetDict) -> set[str]:
 
 
 def load_files(data_files: dict[str, str], streaming: bool, **kwargs: Any) -> DatasetDict | IterableDatasetDict:
-    """Loads splits from folders of images, or from parquet files."""
+    """Loads splits from folders of images, from parquet files, or from tables that name the images."""
     for path in data_files.values():
         if not os.path.exists(path):
             raise FileNotFoundError(f"There is no file or folder {path!r}.")
     folders = [path for path in data_files.values() if os.path.isdir(path)]
     if folders and len(folders) < len(data_files):
-        raise ValueError(f"Pass folders for all splits, or parquet files for all: {', '.join(data_files.values())}.")
+        raise ValueError(f"Pass folders for all splits, or files for all: {', '.join(data_files.values())}.")
     if folders:
         return load_image_folders(data_files, streaming)
-    if other := [path for path in data_files.values() if not path.lower().endswith(".parquet")]:
-        raise ValueError(f"Cannot read {', '.join(other)}: pass a parquet file, or a folder of images.")
+    formats = {path: os.path.splitext(path)[1].lower() for path in data_files.values()}
+    if other := [path for path, suffix in formats.items() if suffix not in READERS]:
+        raise ValueError(
+            f"Cannot read {', '.join(other)}: pass a folder of images, a parquet file, or a table with `file_name`."
+        )
+    if tables := [path for path, suffix in formats.items() if suffix != ".parquet"]:
+        if len(tables) < len(formats) or streaming:
+            raise ValueError(f"{tables[0]} is a table that names images: pass tables for all splits, not streamed.")
+        return combine_splits({split: load_metadata(path) for split, path in data_files.items()})
     splits = {}  # one by one, since `datasets` would use the class names of the first file for all
     for split, path in data_files.items():
         with prefix_errors_with([path]):
@@ -245,8 +266,9 @@ def name_class(label: object, column: str = "label") -> str:
 
 
 def label_names(dataset: Dataset | IterableDataset) -> list[str]:
-    """Returns the names of the classes of `label`."""
-    return (dataset.features or {})["label"].names
+    """Returns the names of the classes of `label`, or of its numbers."""
+    kind = (dataset.features or {})["label"]
+    return list(kind) if isinstance(kind, dict) else kind.names
 
 
 def align_labels(dataset: Dataset | IterableDataset, label2id: dict[str, int]) -> Dataset | IterableDataset:
@@ -323,7 +345,8 @@ def transform_rows(
 ) -> dict:
     images = [open_image(cell, mode=mode) for cell in rows["image"]]
     pixel_values = image_processor(images, return_tensors="pt", **options)["pixel_values"]
-    columns = {"pixel_values": pixel_values, "labels": torch.tensor(rows["label"])}
+    labels = [list(label.values()) if isinstance(label, dict) else label for label in rows["label"]]
+    columns = {"pixel_values": pixel_values, "labels": torch.tensor(labels)}
     if with_aspect_ratios:
         columns["aspect_ratios"] = torch.tensor([image.width / image.height for image in images])
     return columns

@@ -6,7 +6,7 @@ import logging
 from collections import Counter
 from collections.abc import Mapping
 
-from datasets import Dataset, DatasetDict, IterableDataset, IterableDatasetDict, concatenate_datasets
+from datasets import ClassLabel, Dataset, DatasetDict, IterableDataset, IterableDatasetDict, concatenate_datasets
 
 
 logger = logging.getLogger(__name__)
@@ -26,11 +26,14 @@ def combine_splits(splits: Mapping[str, Dataset | IterableDataset]) -> DatasetDi
 def split_off(rows: Dataset, share: float) -> tuple[Dataset, Dataset]:
     """
     Splits images into two parts with the same shares of classes, always in the same way. Images that are the only one
-    of their class stay in the first part, with a warning.
+    of their class stay in the first part, with a warning. Images with several labels, or numbers, are split at random.
 
     Raises:
         `ValueError`: for a share that leaves too few images in one of the parts.
     """
+    if not isinstance(rows.features["label"], ClassLabel):
+        parts = rows.train_test_split(share, seed=0)
+        return parts["train"], parts["test"]
     counts = Counter(rows["label"])
     alone = [index for index, label in enumerate(rows["label"]) if counts[label] == 1]
     if not alone:

@@ -36,6 +36,8 @@ METRICS = {
     "alignment_error": ("alignment error", ".4f", "alignment_error"),
     "accuracy": ("accuracy", ".4f", "accuracy"),
     "top_5_accuracy": ("top-5 accuracy", ".4f", "top_5_accuracy"),
+    "mae": ("mean absolute error", ".4g", "mae"),
+    "rmse": ("root of the mean squared error", ".4g", "rmse"),
     "macro_f1": ("macro F1", ".4f", "f1"),
     "coverage": ("coverage of the object", ".4f", "coverage"),
     "coverage_by_chance": ("coverage by chance", ".4f", "coverage_by_chance"),

@@ -30,7 +30,9 @@ class ImageCardFacts(CardFacts):
     The facts of an image classifier's card: those of [`~hf_attention.hub.card.CardFacts`] and the following.
 
     Args:
-        predictions, references (`np.ndarray` of shape `(images,)`, *optional*): predicted and true classes of `split`.
+        predictions, references (`np.ndarray` of shape `(images,)`, *optional*):
+            Predicted and true classes of `split`. Without `predictions`, for several labels or numbers per image, no
+            confusion is shown.
         classes (`dict[str, dict[str, float]]`): of each class `precision`, `recall`, `f1` and `number` (of images).
         is_mirrored (`bool`): whether the probabilities of each image and its mirror image were averaged.
         attention (`View`, *optional*): what the model attended to; none for a model that returns no attention.
@@ -65,12 +67,15 @@ def write_image_classification_card(
     names = class_names(model.config)
     shown: dict[str, Any] = {"test_size": None, "confusion_figure": None, "confused": [], "classes": {}}
     if facts.split is not None and facts.references is not None:
-        matrix = confusion_matrix(facts.references, facts.predictions, labels=range(len(names)))
-        shown |= {"test_size": len(facts.references), "confused": find_confused(matrix, names)}
+        shown["test_size"] = len(facts.references)
         if len(names) <= MAX_CLASSES:
             shown["classes"] = facts.classes
-            draw_confusion(matrix, names, folder / CONFUSION)
-            shown["confusion_figure"] = CONFUSION
+        if facts.predictions is not None:
+            matrix = confusion_matrix(facts.references, facts.predictions, labels=range(len(names)))
+            shown["confused"] = find_confused(matrix, names)
+            if len(names) <= MAX_CLASSES:
+                draw_confusion(matrix, names, folder / CONFUSION)
+                shown["confusion_figure"] = CONFUSION
     if facts.attention is not None:
         facts.attention.figure.savefig(folder / ATTENTION)
         shown |= {"attention_figure": ATTENTION, "attention_caption": facts.attention.caption}
@@ -103,7 +108,9 @@ def summarize(model: PreTrainedModel, data_name: str) -> str:
         kind = f"compact residual network with {' and '.join(parts) or 'no attention'}"
     elif config.model_type == "recurrent_attention":
         kind = f"recurrent attention model ({config.num_glimpses} glimpses of {config.glimpse_size} pixels)"
-    return f"A {kind} for {config.num_labels} classes, trained on {data_name}."
+    types = {"multi_label_classification": "labels", "regression": "numbers"}
+    outputs = f"{config.num_labels} {types.get(config.problem_type, 'classes')}"
+    return f"A {kind} for {outputs}, trained on {data_name}."
 
 
 def find_confused(matrix: np.ndarray, names: list[str], most: int = 5) -> list[tuple[str, str, int]]:

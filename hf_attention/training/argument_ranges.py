@@ -44,6 +44,7 @@ INTERVALS = {
 STEPS = ("warmup_steps", "logging_steps", "eval_steps", "save_steps")
 CHOICES: dict[str, Iterable[str]] = {
     "tokenizer_type": ("unigram", "bpe", "char", "word"),
+    "problem_type": ("single_label_classification", "multi_label_classification", "regression"),
     "class_weights": ("none", "balanced"),
     "test_time_augmentation": ("none", "flip"),
     "crop_mode": ("center", "border", "squash"),

@@ -276,6 +276,19 @@ class ImageDataArguments(BaseDataArguments):
     test_file: str | None = field(default=None, metadata={"help": "Test images, in the same forms."})
     image_column: str | None = field(default=None, metadata={"help": "Column of the images, if there are several."})
     label_column: str | None = field(default=None, metadata={"help": "Column of the classes, if there are several."})
+    problem_type: str = field(
+        default="single_label_classification",
+        metadata={
+            "help": "single_label_classification; or multi_label_classification or regression, with `label_columns`."
+        },
+    )
+    label_columns: list[str] | None = field(
+        default=None,
+        metadata={
+            "help": "Columns of the numbers to predict; for several labels columns of 0 and 1, or one of texts."
+        },
+    )
+    label_separator: str = field(default=";", metadata={"help": "Separates the labels of a text, as in `cat;dog`."})
     validation_share: float = field(
         default=0.1, metadata={"help": "Share of the training images to validate on, if there is no such split."}
     )
@@ -318,10 +331,26 @@ class ImageDataArguments(BaseDataArguments):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if (self.label_columns is not None) != self.has_targets:
+            raise ValueError(
+                f"`label_columns` is {self.label_columns} for `problem_type` {self.problem_type!r}: name columns for "
+                "multi_label_classification and regression only (`label_column` names that of one class per image)."
+            )
+        if self.has_targets and (self.streaming or self.is_embedded):
+            raise ValueError(f"`problem_type` {self.problem_type!r} is for files and data sets that are not streamed.")
+        if self.has_targets and (self.mixup_alpha or self.cutmix_alpha):
+            raise ValueError(f"`mixup_alpha` and `cutmix_alpha` mix classes; `problem_type` is {self.problem_type!r}.")
+        if not self.label_separator:
+            raise ValueError("`label_separator` is empty: it must be one character or more, such as ';'.")
         if self.measure_statistics and self.streaming:
             raise ValueError("`measure_statistics` reads images before training, which `streaming` does not.")
         if self.crop_scale is not None and (len(self.crop_scale) != 2 or self.crop_scale[0] > self.crop_scale[1]):
             raise ValueError(f"`crop_scale` must be two shares of the area, least and most, got {self.crop_scale}.")
+
+    @property
+    def has_targets(self) -> bool:
+        """Whether images have several labels, or numbers, instead of one class."""
+        return self.problem_type != "single_label_classification"
 
     @property
     def embedded(self) -> EmbeddedImages | None:
@@ -598,7 +627,9 @@ class ImageTrainingArguments(RunArguments):
 
     def check_dependent(self) -> None:
         super().check_dependent()
-        self.check_best_metric(["accuracy", "macro_f1", "top_5_accuracy"])
+        self.check_best_metric(["accuracy", "macro_f1", "top_5_accuracy", "exact_match", "mae", "rmse"])
+        if (self.metric_for_best_model or "").endswith(("mae", "rmse")):
+            self.greater_is_better = False  # transformers takes all but losses for scores
         if self.balanced_sampling and self.train_sampling_strategy != "random":
             raise ValueError(
                 "`balanced_sampling` draws images at random: leave out `train_sampling_strategy` "

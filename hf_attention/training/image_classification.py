@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 import torch
-from datasets import Dataset, IterableDataset
+from datasets import ClassLabel, Dataset, IterableDataset
 from transformers import (
     AutoConfig,
     AutoModelForImageClassification,
@@ -23,6 +23,7 @@ from transformers.trainer_utils import PredictionOutput
 from transformers.utils import logging
 
 from ..data.cached_transform import ROW, CachedTransform
+from ..data.image_targets import PROBLEM_TYPES, reorder_targets
 from ..data.image_utils import MODES, class_names
 from ..data.images import align_labels, check_images, label_names, load_images, make_transform, open_image
 from ..data.splits import split_off
@@ -34,8 +35,8 @@ from ..models.compact_vit import CompactVitConfig
 from .arguments import ImageDataArguments, ImageModelArguments, ImageTrainingArguments, describe_options
 from .command_line import parse_overrides
 from .image_inputs import make_augmentation, make_image_processor, make_train_transform, with_statistics
-from .image_scores import compute_metrics, measure_coverage, predicted_classes, score_classes
-from .image_trainer import ImageClassificationTrainer
+from .image_scores import METRICS, PREDICTIONS, measure_coverage, score_classes
+from .image_trainer import ImageClassificationTrainer, check_loss
 from .interruption import catch_signals
 from .output_folder import OutputFolder
 from .run_checks import rehearse
@@ -62,6 +63,9 @@ def load_data(args: ImageDataArguments, train: bool, seed: int = 0) -> Splits:
             args.image_column,
             args.label_column,
             args.streaming,
+            problem_type=args.problem_type,
+            label_columns=args.label_columns,
+            label_separator=args.label_separator,
         )
     splits: Splits = {str(split): rows for split, rows in data.items()}
     if train:
@@ -88,9 +92,9 @@ def load_data(args: ImageDataArguments, train: bool, seed: int = 0) -> Splits:
     return read_evaluation_splits(splits) if args.streaming else splits
 
 
-def make_model(model_args: ImageModelArguments, names: list[str]) -> PreTrainedModel:
-    """Returns the model to fine-tune, or a new one, with the classes of the data."""
-    labels = {"id2label": dict(enumerate(names)), "label2id": {name: index for index, name in enumerate(names)}}
+def make_model(model_args: ImageModelArguments, names: list[str], problem_type: str | None = None) -> PreTrainedModel:
+    """Returns the model to fine-tune, or a new one, with the classes of the data, or the names of its numbers."""
+    labels: dict = {"id2label": dict(enumerate(names)), "label2id": {name: index for index, name in enumerate(names)}}
     options = {"attn_implementation": model_args.attn_implementation} if model_args.attn_implementation else {}
     name = model_args.model_name_or_path
     if name is None:
@@ -101,7 +105,7 @@ def make_model(model_args: ImageModelArguments, names: list[str]) -> PreTrainedM
         else:
             make = partial(AutoConfig.for_model, model_args.model_type)
         overrides = parse_overrides(make(), model_args.config_overrides, from_data=["num_labels", *labels])
-        config = make(**labels, **overrides)
+        config = make(**labels, **({"problem_type": problem_type} if problem_type else {}), **overrides)
         config.architectures = config.architectures or []  # transformers iterates over it
         return AutoModelForImageClassification.from_config(config, **options)
 
@@ -115,6 +119,12 @@ def make_model(model_args: ImageModelArguments, names: list[str]) -> PreTrainedM
             f"{name} has the {len(trained)} classes {shorten(trained)}, but the data the {len(names)} classes "
             f"{shorten(names)}. Use data with its classes, or set `ignore_mismatched_sizes` for a new head."
         )
+    if config.problem_type in PROBLEM_TYPES and problem_type is None:
+        raise ValueError(
+            f"{name} has the `problem_type` {config.problem_type!r}, but the data has one class per image. Set "
+            "`problem_type` and `label_columns`."
+        )
+    config.problem_type = problem_type or config.problem_type
     if set(trained) != set(names):
         config.id2label, config.label2id = labels["id2label"], labels["label2id"]
     model = load_model(
@@ -144,8 +154,9 @@ def apply_transform(rows: Dataset | IterableDataset, transform: Callable[[dict],
 
 def read_class_names(data: Splits) -> list[str]:
     """Returns the names of the classes. Raises `ValueError` if there is only one."""
-    names = label_names(next(iter(data.values())))
-    if len(names) < 2:
+    rows = next(iter(data.values()))
+    names = label_names(rows)
+    if len(names) < 2 and isinstance((rows.features or {})["label"], ClassLabel):
         raise ValueError(
             f"The data has one class, {shorten(names)}, and nothing to tell it from. `train_file` is a folder of "
             "folders, one a class: name the one above, or below."
@@ -158,6 +169,8 @@ def align_to_model(data: Splits, names: list[str], config: PreTrainedConfig) -> 
     label2id = {name: index for index, name in enumerate(class_names(config))}
     if list(label2id) == names:
         return data
+    if not isinstance((next(iter(data.values())).features or {})["label"], ClassLabel):
+        return {split: reorder_targets(in_memory(rows), list(label2id)) for split, rows in data.items()}
     return {split: align_labels(rows, label2id) for split, rows in data.items()}
 
 
@@ -191,6 +204,9 @@ def train_image_classification(
             "Without `do_train` a model must be named (`model_name_or_path`), and have the classes of the data "
             "(`ignore_mismatched_sizes` makes a new head)."
         )
+    for name in ("label_smoothing_factor", "class_weights", "balanced_sampling"):
+        if data_args.has_targets and getattr(training_args, name) not in (0, "none"):
+            raise ValueError(f"`{name}` is for classes, but `problem_type` is {data_args.problem_type!r}.")
     check_streaming(data_args, training_args)
     model_args.check_model_to_tune()
     data = load_data(data_args, training_args.do_train, training_args.seed)
@@ -202,7 +218,8 @@ def train_image_classification(
     folder = OutputFolder(training_args)
     checkpoint = folder.find_checkpoint()
     names = read_class_names(data)
-    model = make_model(model_args, names)
+    model = make_model(model_args, names, data_args.problem_type if data_args.has_targets else None)
+    check_loss(model, training_args.class_weights)
     data = align_to_model(data, names, model.config)
     if data_args.measure_statistics and training_args.do_train:
         data_args = with_statistics(data_args, in_memory(data["train"]), model.config)
@@ -232,8 +249,8 @@ def train_image_classification(
         processing_class=image_processor,
         data_collator=default_data_collator,
         callbacks=callbacks,
-        compute_metrics=compute_metrics,
-        preprocess_logits_for_metrics=predicted_classes,
+        compute_metrics=METRICS[data_args.problem_type],
+        preprocess_logits_for_metrics=PREDICTIONS[data_args.problem_type],
         augmentation=augmentation,
         mix_epochs=data_args.mix_epochs,
         ema_decay=training_args.ema_decay if training_args.do_train else None,
@@ -266,8 +283,10 @@ def train_image_classification(
         folder.report(trainer, "test", metrics)
     classes = {}
     if output is not None:
-        best, references = np.asarray(output.predictions)[:, 0], np.asarray(output.label_ids)
-        classes = score_classes(best, references, class_names(model.config))
+        predictions, references = np.asarray(output.predictions), np.asarray(output.label_ids)
+        best = predictions if data_args.has_targets else predictions[:, 0]
+        if data_args.problem_type != "regression":
+            classes = score_classes(best, references, class_names(model.config))
         prefix = "test" if split == "test" else "eval"
         scores = {f"{prefix}_{name}_{key}": value for name, row in classes.items() for key, value in row.items()}
         trainer.save_metrics(prefix, {**(output.metrics or {}), **scores})  # too many to log
@@ -308,14 +327,15 @@ def write_card(
         attention = None
     parent = model_args.model_name_or_path
     embedded = data_args.embedded
+    kind = {"regression": "numbers", "multi_label_classification": "labels"}.get(data_args.problem_type, "classes")
     origin = embedded.origin if embedded else ""
     facts = ImageCardFacts(
         data_name=data_args.name,
-        data_description=f"{origin}{describe_sizes(data)} images, of {model.config.num_labels} classes.",
+        data_description=f"{origin}{describe_sizes(data)} images, of {model.config.num_labels} {kind}.",
         split=split,
         dataset=data_args.dataset_name if data_args.is_on_hub else None,
         base_model=parent if parent and not os.path.isdir(parent) else None,  # a local folder is not on the Hub
-        predictions=None if output is None else np.asarray(output.predictions)[:, 0],
+        predictions=None if output is None or data_args.has_targets else np.asarray(output.predictions)[:, 0],
         references=None if output is None else np.asarray(output.label_ids),
         classes=classes,
         is_mirrored=training_args.test_time_augmentation == "flip",

@@ -58,6 +58,8 @@ def choose_options(
     else:
         options = fine_tuning_options(model_args, summary)
     options |= training_options(summary, training_args.time_limit)
+    if data_args.has_targets:
+        options["label_smoothing_factor"] = 0.0
     share = data_args.validation_share if "validation_share" in given else options["validation_share"]
     if "validation" in data or share > 0:
         options |= {"eval_strategy": "steps", "eval_steps": 0.1}

@@ -8,7 +8,7 @@ windows cover of known boxes.
 import numpy as np
 import torch
 from datasets import Dataset
-from sklearn.metrics import precision_recall_fscore_support
+from sklearn.metrics import f1_score, precision_recall_fscore_support
 from transformers import BaseImageProcessor, EvalPrediction, PreTrainedModel
 
 from ..data.images import open_image
@@ -25,7 +25,30 @@ def predicted_classes(logits: torch.Tensor | tuple[torch.Tensor, ...], labels: t
     return logits.topk(5 if logits.shape[-1] > 5 else 1, dim=-1).indices
 
 
-def compute_metrics(prediction: EvalPrediction) -> dict[str, float]:
+def predicted_labels(logits: torch.Tensor | tuple[torch.Tensor, ...], labels: torch.Tensor) -> torch.Tensor:
+    """Returns 1 for each label with a probability above one half (B, num_labels), else 0."""
+    return ((logits[0] if isinstance(logits, tuple) else logits) > 0).long()
+
+
+def predicted_numbers(logits: torch.Tensor | tuple[torch.Tensor, ...], labels: torch.Tensor) -> torch.Tensor:
+    """Returns the predicted numbers (B, num_labels)."""
+    return logits[0] if isinstance(logits, tuple) else logits
+
+
+def compute_label_metrics(prediction: EvalPrediction) -> dict[str, float]:
+    """Returns `exact_match`, the share of images with no label wrong, and the `macro_f1` of the labels."""
+    predictions, references = np.asarray(prediction.predictions), np.asarray(prediction.label_ids)
+    macro_f1 = f1_score(references, predictions, average="macro", zero_division=0)
+    return {"exact_match": float((predictions == references).all(axis=1).mean()), "macro_f1": float(macro_f1)}
+
+
+def compute_number_metrics(prediction: EvalPrediction) -> dict[str, float]:
+    """Returns `mae`, the mean absolute error, and `rmse`, the root of the mean squared error, over all numbers."""
+    errors = np.asarray(prediction.predictions, np.float64) - np.asarray(prediction.label_ids, np.float64)
+    return {"mae": float(np.abs(errors).mean()), "rmse": float(np.sqrt((errors**2).mean()))}
+
+
+def compute_class_metrics(prediction: EvalPrediction) -> dict[str, float]:
     """Returns `accuracy`, `macro_f1`, and `top_5_accuracy` if there are more than five classes."""
     best, references = np.asarray(prediction.predictions), prediction.label_ids
     metrics = {}
@@ -42,12 +65,26 @@ def score_classes(predictions: np.ndarray, references: np.ndarray, names: list[s
     that is never predicted is 0.
 
     Args:
-        predictions, references (`np.ndarray` of shape `(images,)`): predicted and true classes.
+        predictions, references (`np.ndarray` of shape `(images,)`): predicted and true classes; or, of shape
+            `(images, classes)`, 1 where an image has a label.
         names (`list[str]`): of the classes, in the order of their numbers.
     """
     columns = precision_recall_fscore_support(references, predictions, labels=range(len(names)), zero_division=0)
     keys = ("precision", "recall", "f1", "number")
     return {name: dict(zip(keys, map(float, values))) for name, values in zip(names, zip(*columns))}
+
+
+# by `problem_type`: what evaluation keeps of a batch, and the metrics of that
+PREDICTIONS = {
+    "single_label_classification": predicted_classes,
+    "multi_label_classification": predicted_labels,
+    "regression": predicted_numbers,
+}
+METRICS = {
+    "single_label_classification": compute_class_metrics,
+    "multi_label_classification": compute_label_metrics,
+    "regression": compute_number_metrics,
+}
 
 
 def measure_coverage(model: PreTrainedModel, image_processor: BaseImageProcessor, rows: Dataset) -> dict[str, float]:

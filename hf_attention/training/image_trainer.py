@@ -12,6 +12,7 @@ from transformers import BaseImageProcessor, PreTrainedModel
 from transformers.modeling_outputs import ImageClassifierOutput
 
 from ..data.augmentation import ImageAugmentation
+from ..data.image_targets import PROBLEM_TYPES
 from .recipe_trainer import RecipeTrainer
 
 
@@ -48,10 +49,18 @@ def balanced_weights(labels: np.ndarray, num_labels: int) -> np.ndarray:
     return weights
 
 
+def check_loss(model: PreTrainedModel, class_weights: str) -> None:
+    """Raises `ValueError` for class weights of a model that computes its own loss."""
+    if class_weights != "none" and getattr(model, "makes_own_loss", False):
+        name = type(model).__name__
+        raise ValueError(f"{name} computes its own loss, without `class_weights`. Use `balanced_sampling` instead.")
+
+
 class ImageClassificationTrainer(RecipeTrainer):
     """
     A `Trainer` for any image classifier whose output has `logits`. The loss is [`classification_loss`]. For a model
-    with `makes_own_loss`, such as one that learns by reinforcement, it is what `forward` returns.
+    with `makes_own_loss`, such as one that learns by reinforcement, or with another `problem_type` than one class per
+    image, it is what `forward` returns.
 
     Args:
         augmentation (`ImageAugmentation`, *optional*):
@@ -81,7 +90,11 @@ class ImageClassificationTrainer(RecipeTrainer):
         super().__init__(*args, **kwargs)
         self.balanced_sampling, self.mirrors, self.freezes = balanced_sampling, mirrors, freezes
         self.class_weights: torch.Tensor | None = None
+        problem_type = getattr(getattr(self.model, "config", None), "problem_type", None)
+        has_targets = problem_type in PROBLEM_TYPES
+        makes_own_loss = getattr(self.model, "makes_own_loss", False)
         if class_weights == "balanced":
+            check_loss(self.pretrained_model, class_weights)
             weights = balanced_weights(self.train_labels(), self.pretrained_model.config.num_labels or 0)
             self.class_weights = torch.tensor(weights, dtype=torch.float32, device=self.args.device)
         if freezes:
@@ -89,19 +102,10 @@ class ImageClassificationTrainer(RecipeTrainer):
             if backbone is self.model:
                 raise ValueError(f"`freeze`: {type(self.model).__name__} has no `base_model` below its head.")
             backbone.requires_grad_(False)
-        problem_type = getattr(getattr(self.model, "config", None), "problem_type", None)
-        if problem_type not in (None, "single_label_classification"):
-            raise ValueError(
-                f"`config.problem_type` is {problem_type!r}, but this trainer computes the cross-entropy of one class "
-                "per image. Use transformers' `Trainer`."
-            )
-        if not getattr(self.model, "makes_own_loss", False):
+        if has_targets:
+            self.label_smoother = None  # of classes
+        elif not makes_own_loss:
             self.compute_loss_func = self.weighted_loss
-        elif class_weights != "none":
-            raise ValueError(
-                f"{type(self.model).__name__} computes its own loss, which has no `class_weights`. Use "
-                "`balanced_sampling` instead."
-            )
         self.augmentation = augmentation
         if augmentation is not None:
             augmentation.to(self.args.device)

@@ -174,7 +174,7 @@ def test_unusable_data_is_named_in_the_error(tmp_path):
     for files, error, message in (
         ({"train": str(tmp_path / "gone")}, FileNotFoundError, "no file or folder"),
         ({"train": str(tmp_path / "flat")}, ValueError, "has no sub-folders"),
-        ({"train": str(tmp_path / "a.txt")}, ValueError, "pass a parquet file, or a folder of images"),
+        ({"train": str(tmp_path / "a.txt")}, ValueError, "pass a folder of images, a parquet file, or a table"),
         ({"train": unlabelled, "test": str(tmp_path / "flat")}, ValueError, "Pass folders for all splits"),
         ({"test": unlabelled}, ValueError, "1 of 2 images of test have no label"),
         ({"train": nulls}, ValueError, "1 of 3 images of train have no label"),

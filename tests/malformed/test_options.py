@@ -184,7 +184,10 @@ def test_options_of_the_translation_recipe(tmp_path, arguments, words):
         (["--image_std", "0.5", "0"], "`image_std` must be greater than 0, got 0.0."),
         (["--remove_unused_columns", "true"], "`remove_unused_columns` must be False in this recipe, got True."),
         (["--train_sampling_strategy", "group_by_length"], "must be random or sequential, got 'group_by_length'."),
-        (["--metric_for_best_model", "bleu"], "must be one of loss, accuracy, macro_f1, top_5_accuracy, got 'bleu'."),
+        (
+            ["--metric_for_best_model", "bleu"],
+            "exact_match, mae, rmse, got 'bleu'.",
+        ),
     ],
 )
 def test_options_of_the_image_recipe(tmp_path, arguments, words):

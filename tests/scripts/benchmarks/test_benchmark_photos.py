@@ -18,6 +18,6 @@ def test_the_table_has_the_mean_and_spread_of_each_model(tmp_path, capsys):
     arguments += ["--models", "default", "pixels + random forest", "--seeds", "0", "1"]
     benchmark_photos.main([*arguments, "--output_dir", str(tmp_path / "out")])
     shown = capsys.readouterr().out
-    assert "| model | accuracy, mean | spread | seconds |" in shown
+    assert "| model | accuracy, mean | spread | CPU seconds |" in shown
     assert "| pixels + random forest | 100.0% | 100.0% to 100.0% |" in shown
     assert (tmp_path / "out" / "default-1" / "model.safetensors").is_file()
