@@ -151,6 +151,11 @@ def export_onnx(folder: str | Path, output_dir: str | Path | None = None, quanti
             f"{folder} has `num_eval_copies={config.num_eval_copies}`: it looks at random locations during evaluation "
             "too, so no exported file can reproduce it. Set `num_eval_copies=0` in its config, and export that."
         )
+    if getattr(config, "initial_state_type", None) == "copy":
+        raise ValueError(
+            f"{folder}: a model with `initial_state_type='copy'` cannot be exported, since ONNX's recurrent layers do "
+            "not return the last states of padded rows. Use PyTorch."
+        )
     if hard := getattr(config, "hard_attention", None):
         raise ValueError(
             f"{folder}: a model with `hard_attention={hard!r}` cannot be exported, since a step needs the "

@@ -52,6 +52,8 @@ class EnsembleEncoder(nn.Module):
             encoder = model.get_encoder()
             states = encoder(input_ids=input_ids, attention_mask=attention_mask, return_dict=True, **features)
             outputs[f"member_{index}"] = states.last_hidden_state
+            if getattr(states, "last_states", None) is not None:
+                outputs[f"last_states_{index}"] = states.last_states
         outputs["input_ids"] = input_ids  # which a model with a copy mechanism reads at each step
         return outputs
 
@@ -135,10 +137,13 @@ class EnsembleForSeq2SeqLM(PreTrainedModel, GenerationMixin):
         log_probs, weights, caches = [], [], []
         for index, model in enumerate(self.models):
             copies = getattr(model.config, "copy_mechanism", False)
+            source = BaseModelOutput(last_hidden_state=encoder_outputs[f"member_{index}"])
+            if f"last_states_{index}" in encoder_outputs:
+                source["last_states"] = encoder_outputs[f"last_states_{index}"]
             outputs = model(
                 attention_mask=attention_mask,
                 decoder_input_ids=decoder_input_ids,
-                encoder_outputs=BaseModelOutput(last_hidden_state=encoder_outputs[f"member_{index}"]),
+                encoder_outputs=source,
                 use_cache=use_cache,
                 output_attentions=output_attentions,
                 return_dict=True,

@@ -24,6 +24,8 @@ from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
 from hf_attention import (
     AttentionCnnConfig,
+    BahdanauConfig,
+    BahdanauForConditionalGeneration,
     CompactVitConfig,
     RecurrentAttentionConfig,
 )
@@ -174,6 +176,10 @@ def test_what_cannot_be_exported_is_an_error(small_run, tmp_path):
         export_onnx(str(tmp_path / "nothing"))
     with pytest.raises(ValueError, match="`output_dir`: .*config.json is a file"):
         export_onnx(str(small_run[0]), str(tmp_path / "config.json"))
+    config = BahdanauConfig.from_preset("tiny", vocab_size=9, initial_state_type="copy")
+    BahdanauForConditionalGeneration(config).save_pretrained(tmp_path / "copies")
+    with pytest.raises(ValueError, match="`initial_state_type='copy'` cannot be exported"):
+        export_onnx(str(tmp_path / "copies"))
     config = RecurrentAttentionConfig(hidden_size=16, num_eval_copies=2)
     AutoModelForImageClassification.from_config(config).save_pretrained(tmp_path / "random")
     with pytest.raises(ValueError, match="`num_eval_copies=2`: it looks at random locations"):

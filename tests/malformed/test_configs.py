@@ -51,6 +51,7 @@ INVALID = [
     (BAHDANAU, "attention_function", "entmax", "entmax"),
     (BAHDANAU, "hard_attention", "hard", "hard"),
     (BAHDANAU, "hard_attention", "monotonic", "needs `attention_query='current'`.*got `attention_query='previous'`"),
+    (BAHDANAU, "initial_state_type", "copy", r"`encoder_layers=1` of 2000 units .* of `hidden_size=1000`"),
     (BAHDANAU, "max_jump", 0, "at least 1, got 0"),
     (BAHDANAU, "max_jump", 5, "is for `hard_attention='monotonic'`, got None"),
     (BAHDANAU, "local_attention", "local-m", "local-m"),

@@ -58,9 +58,10 @@ def test_beams_with_a_cache_are_those_without(make_ensemble, batch, kinds):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("kind", ["bahdanau", "marian"])
+@pytest.mark.parametrize("kind", ["bahdanau", "copied states", "marian"])
 def test_twice_the_same_model_translates_as_it_does_alone(make_model, batch, kind):
-    model = make_model(kind)
+    copied = {"initial_state_type": "copy", "encoder_hidden_size": 4}
+    model = make_model("bahdanau", **copied) if kind == "copied states" else make_model(kind)
     ensemble = EnsembleForSeq2SeqLM([model, copy.deepcopy(model)])
     assert ensemble.generate(**batch, num_beams=3).tolist() == model.generate(**batch, num_beams=3).tolist()
 

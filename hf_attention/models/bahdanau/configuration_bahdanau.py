@@ -179,7 +179,8 @@ class BahdanauConfig(PreTrainedConfig):
             What the decoder's first state is computed from: `"backward"`, the final state of a bidirectional encoder's
             backward direction (Bahdanau et al. 2014, appendix A.2.2), the default; `"both"`, the final states of both
             directions; or `"mean"`, the mean of the encoder's states (Xu et al. 2015, section 3.1.2), the default of a
-            decoder alone.
+            decoder alone. With `"copy"` nothing is computed: each layer starts from the final state, and an LSTM's
+            memory, of the encoder's layer (Sutskever et al. 2014, arXiv 1409.3215).
         is_decoder (`bool`, *optional*, defaults to `False`):
             Whether the model is the decoder alone, [`BahdanauForCausalLM`]. Options of the encoder, such as
             `encoder_layers`, then have no effect, and those that need it raise an error.
@@ -268,7 +269,7 @@ class BahdanauConfig(PreTrainedConfig):
     readout_type: Literal["maxout", "tanh", "linear"] = "maxout"
     copy_mechanism: bool = False
     source_to_target_ids: list[int] | None = None
-    initial_state_type: Literal["backward", "both", "mean"] | None = None
+    initial_state_type: Literal["backward", "both", "mean", "copy"] | None = None
     feature_vocab_size: int | None = None
     feature_values: dict[str, list[str]] | None = None
     feature_mode: Literal["attend", "add"] = "attend"
@@ -392,7 +393,15 @@ class BahdanauConfig(PreTrainedConfig):
                     raise ValueError(f"`{name}` ({token_id}) is outside the vocabulary of {size} tokens.")
 
     def check_decoder(self):
-        """Raises `ValueError` where a decoder alone would need the family's own encoder."""
+        """Raises `ValueError` where a decoder, or its first state, would need another encoder."""
+        if self.first_state_type == "copy":
+            layers, sizes = (self.encoder_layers, self.decoder_layers), (self.encoder_output_size, self.hidden_size)
+            if not self.is_encoder_decoder or layers[0] != layers[1] or sizes[0] != sizes[1]:
+                raise ValueError(
+                    "`initial_state_type='copy'` needs an encoder and a decoder with as many layers of the same size; "
+                    f"got `encoder_layers={layers[0]}` of {sizes[0]} units (both directions) and "
+                    f"`decoder_layers={layers[1]}` of `hidden_size={sizes[1]}`."
+                )
         if self.is_encoder_decoder:
             if self.cross_attention_hidden_size is not None:
                 raise ValueError(
@@ -526,7 +535,7 @@ class BahdanauConfig(PreTrainedConfig):
         return self.attention_type != "none" and (self.is_encoder_decoder or self.add_cross_attention)
 
     @property
-    def first_state_type(self) -> Literal["backward", "both", "mean"]:
+    def first_state_type(self) -> Literal["backward", "both", "mean", "copy"]:
         """`initial_state_type`, or its default."""
         return self.initial_state_type or ("backward" if self.is_encoder_decoder else "mean")
 

@@ -76,8 +76,8 @@ class BahdanauDecoder(BahdanauPreTrainedModel):
         final_size = config.encoder_output_size
         if final_size and config.first_state_type == "backward":
             final_size = config.encoder_state_size
-        self.initial_state = None  # without a source: zeros
-        if final_size:
+        self.initial_state = None  # copied, or without a source: zeros
+        if final_size and config.first_state_type != "copy":
             self.initial_state = nn.Linear(final_size, sum(self.state_sizes), bias=config.use_bias)
         self.counts_steps = config.local_attention == "monotonic"
         if self.counts_steps:
@@ -104,11 +104,15 @@ class BahdanauDecoder(BahdanauPreTrainedModel):
         check_mask(names[2], attention_mask, annotations)
 
     def final_states(
-        self, annotations: torch.Tensor, attention_mask: torch.Tensor | None = None, num_targets: int = 1
+        self,
+        annotations: torch.Tensor,
+        attention_mask: torch.Tensor | None = None,
+        num_targets: int = 1,
+        last_states: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """
         The final state of each direction of the encoder, [fwd_S; bwd_1], or the mean of its states. (B, S, D) to
-        (B * num_targets, D).
+        (B * num_targets, D). With `initial_state_type="copy"`, followed by the `last_states` of the encoder's layers.
         """
         batch_size, length, _ = annotations.shape
         if self.config.first_state_type == "mean":
@@ -126,6 +130,13 @@ class BahdanauDecoder(BahdanauPreTrainedModel):
         rows = torch.arange(batch_size, device=annotations.device)
         size = self.config.encoder_state_size
         states = torch.cat([annotations[rows, last, :size], annotations[rows, first, size:]], dim=-1)
+        if self.config.first_state_type == "copy":
+            if last_states is None:
+                raise ValueError(
+                    "`initial_state_type='copy'` needs the `last_states` of the encoder: pass the encoder's complete "
+                    "output as `encoder_outputs`."
+                )
+            states = torch.cat([states, last_states], dim=-1)
         return states.repeat_interleave(num_targets, dim=0)
 
     @can_return_tuple
@@ -143,6 +154,7 @@ class BahdanauDecoder(BahdanauPreTrainedModel):
         lengths: torch.Tensor | None = None,
         past_key_values: Cache | None = None,
         feature_ids: torch.Tensor | None = None,
+        encoder_last_states: torch.Tensor | None = None,
         **kwargs: object,
     ) -> BahdanauDecoderOutput:
         r"""
@@ -151,6 +163,8 @@ class BahdanauDecoder(BahdanauPreTrainedModel):
         lengths (`torch.Tensor` of shape `(batch_size,)`, on the CPU, *optional*):
             The number of tokens of each row whose outputs are needed, at least 1. The fast path leaves out what
             follows.
+        encoder_last_states (`torch.Tensor`, *optional*):
+            For `config.initial_state_type="copy"`: the `last_states` of the encoder's output.
         """
         if (input_ids is None) == (inputs_embeds is None):
             raise ValueError("You must specify exactly one of `decoder_input_ids` or `decoder_inputs_embeds`.")
@@ -187,7 +201,7 @@ class BahdanauDecoder(BahdanauPreTrainedModel):
         num_targets = inputs_embeds.shape[0] // annotations.shape[0]
         final_states = annotations.new_empty(0, 1)  # later steps with attention do not read it
         if is_first or not self.has_attention:
-            final_states = self.final_states(annotations, encoder_attention_mask, num_targets)
+            final_states = self.final_states(annotations, encoder_attention_mask, num_targets, encoder_last_states)
         annotations, mask = self.append_features(annotations, encoder_attention_mask, feature_ids)
         if is_first:
             keys, states = self.project_keys(annotations), self.initial_states(final_states)
@@ -216,11 +230,13 @@ class BahdanauDecoder(BahdanauPreTrainedModel):
 
     def initial_states(self, final_states: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """
-        s_0 = tanh(W_s bwd_1), or of fwd_S for one direction, of both, or of the mean, of each layer; zeros without a
-        source. The first step is fed zeros.
+        s_0 = tanh(W_s bwd_1), or of fwd_S for one direction, of both, or of the mean, of each layer; or the encoder's
+        states; zeros without a source. The first step is fed zeros.
         """
         sizes = self.state_sizes[: self.config.decoder_layers]
-        if self.initial_state is None:
+        if self.config.first_state_type == "copy":
+            states = final_states[:, self.config.encoder_output_size :].split(sizes, dim=-1)
+        elif self.initial_state is None:
             states = final_states.new_zeros(final_states.shape[0], sum(sizes)).split(sizes, dim=-1)
         else:
             final_state = final_states[:, -self.initial_state.in_features :]
@@ -251,9 +267,10 @@ class BahdanauDecoder(BahdanauPreTrainedModel):
         mask: torch.Tensor | None,
         num_targets: int,
         feature_ids: torch.Tensor | None = None,
+        last_states: torch.Tensor | None = None,
     ) -> EncoderMemory:
         """What all steps read of sources with `num_targets` targets each."""
-        final_states = self.final_states(annotations, mask, num_targets)
+        final_states = self.final_states(annotations, mask, num_targets, last_states)
         annotations, mask = self.append_features(annotations, mask, feature_ids)
         return EncoderMemory(annotations, mask, self.project_keys(annotations), final_states)
 
@@ -286,7 +303,7 @@ class BahdanauDecoder(BahdanauPreTrainedModel):
     ) -> DecoderStates:
         """Layer by layer, each over the complete target."""
         first_query = states[self.config.decoder_layers - 1][:, None, : self.config.hidden_size]
-        contexts = memory.final_states.unsqueeze(1).expand(-1, embeds.shape[1], -1)  # (B, T, D), without attention
+        contexts = memory.fixed_context().expand(-1, embeds.shape[1], -1)  # (B, T, D), without attention
         hidden_states, weights, all_hidden_states = embeds, None, []
         if not self.has_attention and self.config.attention_query == "previous":
             hidden_states = torch.cat([embeds, contexts], dim=-1)
@@ -323,7 +340,7 @@ class BahdanauDecoder(BahdanauPreTrainedModel):
     ) -> DecoderStates:
         """Step by step, each input concatenated with the last step's readout (Luong et al. 2015, section 3.3)."""
         steps = []
-        context, weights = None if self.has_attention else memory.final_states.unsqueeze(1), None
+        context, weights = None if self.has_attention else memory.fixed_context(), None
         states, feed = list(states[:-1]), states[-1]
         for step in range(embeds.shape[1]):
             embed = embeds[:, step : step + 1]

@@ -6,6 +6,8 @@ The encoder of the Bahdanau model: from tokens to annotations.
 Symbols and shapes are those of `layers_bahdanau`.
 """
 
+from dataclasses import dataclass
+
 import torch
 from torch import nn
 from transformers.modeling_outputs import BaseModelOutput
@@ -15,6 +17,19 @@ from .base_bahdanau import BahdanauPreTrainedModel, check_ids, check_mask
 from .configuration_bahdanau import BahdanauConfig
 from .features_bahdanau import check_features
 from .layers_bahdanau import BahdanauEncoderLayer, padding_last_orders
+
+
+@dataclass
+class BahdanauEncoderOutput(BaseModelOutput):
+    """
+    The annotations, and what the decoder's first state is a copy of.
+
+    Args:
+        last_states (`torch.FloatTensor` of shape `(batch_size, size of the decoder's state)`, *optional*):
+            For `config.initial_state_type="copy"`: the last state of each layer.
+    """
+
+    last_states: torch.Tensor | None = None
 
 
 class BahdanauEncoder(BahdanauPreTrainedModel):
@@ -43,7 +58,7 @@ class BahdanauEncoder(BahdanauPreTrainedModel):
         output_hidden_states: bool | None = None,
         feature_ids: torch.Tensor | None = None,
         **kwargs: object,
-    ) -> BaseModelOutput:
+    ) -> BahdanauEncoderOutput:
         if (input_ids is None) == (inputs_embeds is None):
             raise ValueError("You must specify exactly one of `input_ids` or `inputs_embeds`.")
         if inputs_embeds is None:
@@ -63,19 +78,25 @@ class BahdanauEncoder(BahdanauPreTrainedModel):
             check_features(self.config, feature_ids, len(inputs_embeds))
             check_ids("feature_ids", feature_ids, self.feature_embedding.num_embeddings)
             inputs_embeds = inputs_embeds + self.feature_embedding(feature_ids).sum(dim=1, keepdim=True)
-        orders = None if attention_mask is None else padding_last_orders(attention_mask)
+        orders = lengths = None
+        if attention_mask is not None:
+            orders = padding_last_orders(attention_mask)
+            lengths = (attention_mask != 0).sum(dim=1) if self.config.first_state_type == "copy" else None
 
         hidden_states = self.dropout(inputs_embeds)  # (B, S, E)
-        all_hidden_states = (hidden_states,)
+        all_hidden_states, last_states = (hidden_states,), ()
         for layer in self.layers:
-            hidden_states = layer(hidden_states, orders)  # (B, S, D)
+            hidden_states, last = layer(hidden_states, orders, lengths)  # (B, S, D)
+            last_states += (last,)
             if attention_mask is not None:
                 hidden_states = hidden_states * (attention_mask != 0).unsqueeze(-1).to(hidden_states.dtype)
             hidden_states = self.dropout(hidden_states)
             all_hidden_states += (hidden_states,)
-        return BaseModelOutput(
-            last_hidden_state=hidden_states, hidden_states=all_hidden_states if output_hidden_states else None
+        return BahdanauEncoderOutput(
+            last_hidden_state=hidden_states,
+            hidden_states=all_hidden_states if output_hidden_states else None,
+            last_states=torch.cat(last_states, dim=-1) if self.config.first_state_type == "copy" else None,
         )
 
 
-__all__ = ["BahdanauEncoder"]
+__all__ = ["BahdanauEncoder", "BahdanauEncoderOutput"]

@@ -199,10 +199,11 @@ class DecodingStep:
         num_targets: int,
         copied_ids: torch.Tensor | None = None,
         feature_ids: torch.Tensor | None = None,
+        last_states: torch.Tensor | None = None,
     ):
         self.copied_ids = copied_ids
         self.decoder, self.lm_head = model.model.decoder, model.lm_head
-        self.memory = self.decoder.remember(annotations, mask, num_targets, feature_ids)
+        self.memory = self.decoder.remember(annotations, mask, num_targets, feature_ids, last_states)
 
     def initial_state(self) -> torch.Tensor:
         return torch.cat(self.decoder.initial_states(self.memory.final_states), dim=-1)
@@ -258,6 +259,7 @@ class FusedDecodingStep:
         num_targets: int,
         copied_ids: torch.Tensor | None = None,
         feature_ids: torch.Tensor | None = None,
+        last_states: torch.Tensor | None = None,
     ):
         decoder, layer, readout = model.model.decoder, model.model.decoder.layers[0], model.model.decoder.readout
         assert isinstance(layer, BahdanauDecoderLayer)  # as `can_fuse_step` checks
@@ -276,7 +278,8 @@ class FusedDecodingStep:
         if decoder.copy_gate is not None:
             self.copy_gate = packed(decoder.copy_gate.proj)
         self.score = layer.attention.score.weight[0].to(torch.promote_types(dtype, torch.float32))
-        annotations, mask, keys, final_states = decoder.remember(annotations, mask, num_targets, feature_ids)
+        sources = decoder.remember(annotations, mask, num_targets, feature_ids, last_states)
+        annotations, mask, keys, final_states = sources
         keys = keys.to(self.score.dtype)
         self.exp_keys = torch.exp(keys.clamp_(-MAX_EXPONENT, MAX_EXPONENT).mul_(2)).unsqueeze(1)  # (n, 1, S, A)
         self.annotations, self.mask = annotations.to(dtype), None if mask is None else (mask == 0).unsqueeze(1)
@@ -522,7 +525,8 @@ class BahdanauGenerationMixin(GenerationMixin):
         step_class = FusedDecodingStep if can_fuse_step(self) else DecodingStep
         step_class = HardDecodingStep if self.config.hard_attention else step_class
         num_targets, features = len(input_ids) // len(annotations), kwargs.get("feature_ids")
-        return step_class(self, annotations, mask, num_targets, copied_ids, features)
+        last_states = getattr(kwargs.get("encoder_outputs"), "last_states", None)
+        return step_class(self, annotations, mask, num_targets, copied_ids, features, last_states)
 
 
 def special_tokens(generation_config: GenerationConfig) -> tuple[torch.Tensor | None, torch.Tensor | None]:

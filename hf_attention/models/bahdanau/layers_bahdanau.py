@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import torch
 from torch import nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 from .attention_bahdanau import BahdanauAttention, BahdanauLinear
@@ -114,6 +115,21 @@ class BahdanauRNN(nn.Module):
             outputs.append(state[:, : self.hidden_size])
         return torch.stack(outputs, dim=1), state
 
+    def run_rows(self, inputs: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """
+        Rows of any length, padded on the right, (B, T, input_size) and (B) to the hidden states, (B, T, H), and each
+        row's state after its last step, (B, state_size).
+        """
+        lengths = lengths.clamp_min(1)
+        if self.config.cell_type != "lstm":
+            outputs, _ = self(inputs)
+            return outputs, outputs[torch.arange(len(outputs), device=outputs.device), lengths - 1]
+        # the memory of a step is not among the outputs
+        rows = pack_padded_sequence(inputs, lengths.cpu(), batch_first=True, enforce_sorted=False)
+        outputs, state = self.unit(rows)
+        outputs, _ = pad_packed_sequence(outputs, batch_first=True, total_length=inputs.shape[1])
+        return outputs, torch.cat(state, dim=-1).squeeze(0)
+
     def _run_unit(self, inputs: torch.Tensor, state: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         state = state.to(inputs.dtype).unsqueeze(0)
         # cuDNN's units have no second derivatives
@@ -175,21 +191,29 @@ class BahdanauEncoderLayer(GradientCheckpointingLayer):
             self.backward_rnn = BahdanauRNN(config, input_size, config.encoder_state_size)
 
     def forward(
-        self, hidden_states: torch.Tensor, orders: tuple[torch.Tensor, torch.Tensor] | None = None
-    ) -> torch.Tensor:
-        """(B, S, E or D) to (B, S, D); `orders` from [`padding_last_orders`], `None` for rows without padding."""
-        if orders is None:
-            states, _ = self.forward_rnn(hidden_states)
-            if not hasattr(self, "backward_rnn"):
-                return states
-            backward_states, _ = self.backward_rnn(hidden_states.flip(1))
-            return torch.cat([states, backward_states.flip(1)], dim=-1)
+        self,
+        hidden_states: torch.Tensor,
+        orders: tuple[torch.Tensor, torch.Tensor] | None = None,
+        lengths: torch.Tensor | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """
+        (B, S, E or D) to the states, (B, S, D), and the last state of both directions, (B, D), followed by an LSTM's
+        memories. `orders` are from [`padding_last_orders`], `None` for rows without padding. With padding the last
+        state needs `lengths`, (B).
+        """
         rnns = [self.forward_rnn, self.backward_rnn] if hasattr(self, "backward_rnn") else [self.forward_rnn]
-        directions = []
-        for rnn, order in zip(rnns, orders):
-            states, _ = rnn(reorder(hidden_states, order))
-            directions.append(reorder(states, invert_permutation(order)))
-        return torch.cat(directions, dim=-1)
+        directions, last_states = [], []
+        for index, rnn in enumerate(rnns):
+            if orders is None:
+                states, last = rnn(hidden_states.flip(1) if index else hidden_states)
+                states = states.flip(1) if index else states
+            else:
+                inputs = reorder(hidden_states, orders[index])
+                states, last = rnn(inputs) if lengths is None else rnn.run_rows(inputs, lengths)
+                states = reorder(states, invert_permutation(orders[index]))
+            directions.append(states)
+            last_states.append(last.unflatten(-1, (-1, rnn.hidden_size)))
+        return torch.cat(directions, dim=-1), torch.cat(last_states, dim=-1).flatten(1)
 
 
 class BahdanauDecoderLayer(GradientCheckpointingLayer):
@@ -250,6 +274,10 @@ class EncoderMemory(NamedTuple):
     mask: torch.Tensor | None  # (B, S)
     keys: torch.Tensor  # U_a h_j, (B, S, A)
     final_states: torch.Tensor  # for each target; without attention every step reads them, else the first
+
+    def fixed_context(self) -> torch.Tensor:
+        """The context of every step without attention, (B * num_targets, 1, D)."""
+        return self.final_states[:, None, : self.annotations.shape[2]]
 
 
 def padding_last_orders(mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

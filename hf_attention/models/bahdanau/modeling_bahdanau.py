@@ -124,6 +124,7 @@ class BahdanauModel(BahdanauPreTrainedModel):
             use_cache=use_cache,
             lengths=decoder_lengths,
             feature_ids=feature_ids,
+            encoder_last_states=getattr(encoder_outputs, "last_states", None),
             return_dict=True,
             **kwargs,
         )
@@ -270,7 +271,7 @@ class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, BahdanauGenerati
                     **kwargs,
                 )
             decoder_input_ids = self.sample_decoder_inputs(
-                decoder_input_ids, encoder_outputs[0], attention_mask, encoder_input_ids, feature_ids
+                decoder_input_ids, encoder_outputs, attention_mask, encoder_input_ids, feature_ids
             )
 
         if skip_logits is None:
@@ -389,7 +390,7 @@ class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, BahdanauGenerati
     def sample_decoder_inputs(
         self,
         decoder_input_ids: torch.Tensor,
-        encoder_hidden_states: torch.Tensor,
+        encoder_outputs: tuple[torch.Tensor] | BaseModelOutput,
         attention_mask: torch.Tensor | None = None,
         encoder_input_ids: torch.Tensor | None = None,
         feature_ids: torch.Tensor | None = None,
@@ -405,16 +406,17 @@ class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, BahdanauGenerati
         for step in range(1, decoder_input_ids.shape[1]):
             outputs = self.model.decoder(
                 input_ids=mixed[-1].unsqueeze(1),
-                encoder_hidden_states=encoder_hidden_states,
+                encoder_hidden_states=encoder_outputs[0],
                 encoder_attention_mask=attention_mask,
                 cache=cache,
                 use_cache=True,
                 output_attentions=self.config.copy_mechanism,
                 feature_ids=feature_ids,
+                encoder_last_states=getattr(encoder_outputs, "last_states", None),
                 return_dict=True,
             )
             cache = getattr(outputs, CACHE_NAME)
-            logits = self.compute_logits(outputs, encoder_input_ids, encoder_hidden_states.shape[1])
+            logits = self.compute_logits(outputs, encoder_input_ids, encoder_outputs[0].shape[1])
             predicted = logits[:, -1].argmax(dim=-1)
             is_replaced = torch.rand(predicted.shape, device=predicted.device)
             is_replaced = is_replaced < self.config.scheduled_sampling_probability

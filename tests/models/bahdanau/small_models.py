@@ -50,6 +50,8 @@ KINDS = [
     {"cell_type": "rnn", "attention_query": "current", "attention_type": "general", "readout_type": "tanh"},
     {"attention_query": "current", "input_feeding": True, "readout_type": "tanh", "decoder_layers": 2},
     {"attention_type": "none"},
+    {"cell_type": "lstm", "initial_state_type": "copy", "encoder_hidden_size": 3}
+    | {"encoder_layers": 2, "decoder_layers": 2},
     {"attention_type": "none", "attention_query": "current", "readout_type": "linear", "cell_type": "lstm"},
     {"num_attention_heads": 2, "attention_size": 8, "attention_function": "entmax15"},
     {"attention_query": "current", "hard_attention": "monotonic"},

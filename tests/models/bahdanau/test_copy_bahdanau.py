@@ -179,7 +179,7 @@ def test_smoothing_and_scheduled_sampling_read_the_mixture():
     torch.testing.assert_close(outputs.loss, flat)
     decoder_input_ids = model.prepare_decoder_input_ids_from_labels(labels)
     annotations = model.get_encoder()(batch["input_ids"], attention_mask=batch["attention_mask"])[0]
-    mixed = model.sample_decoder_inputs(decoder_input_ids, annotations, batch["attention_mask"], batch["input_ids"])
+    mixed = model.sample_decoder_inputs(decoder_input_ids, (annotations,), batch["attention_mask"], batch["input_ids"])
     greedy = model.eval().generate(**sources(), max_new_tokens=3, eos_token_id=None)
     assert torch.equal(mixed, greedy[:, :4])  # always its own prediction
 

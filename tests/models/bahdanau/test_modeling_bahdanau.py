@@ -61,6 +61,27 @@ def test_the_decoder_starts_from_both_directions(bidirectional):
     assert torch.equal(found, model.generate(**inputs, num_beams=3, max_length=6))
 
 
+@pytest.mark.parametrize("options", [{"cell_type": "lstm"}, {}, {"reset_after": False}, {"attention_type": "none"}])
+@torch.no_grad()
+def test_the_decoder_starts_from_copies_of_the_encoders_states(options):
+    """The states and memories of all layers, after the last token of rows that are padded on any side."""
+    layers = {"encoder_layers": 2, "decoder_layers": 2, "encoder_hidden_size": 3, "initial_state_type": "copy"}
+    model, batch = make_model(dtype=torch.float64, **layers, **options), make_batch()
+    outputs = model(**batch)
+    for row, mask in enumerate(batch["attention_mask"].bool()):
+        source = batch["input_ids"][row, mask][None]
+        encoded = model.model.encoder(source)
+        assert encoded.last_states.shape == (1, sum(model.model.decoder.state_sizes))
+        alone = model(encoder_outputs=encoded, labels=batch["labels"][row : row + 1])
+        torch.testing.assert_close(outputs.logits[row], alone.logits[0])
+    inputs = {name: batch[name] for name in ("input_ids", "attention_mask")}
+    predicted = model.generate(**inputs, num_beams=3, max_length=6)
+    model.config.fused = False
+    assert torch.equal(predicted, model.generate(**inputs, num_beams=3, max_length=6))
+    with pytest.raises(ValueError, match="needs the `last_states` of the encoder"):
+        model(encoder_outputs=(encoded[0],), labels=batch["labels"][2:])
+
+
 NOTES = [
     (
         [[0.990, 0.099, 0.099]],
@@ -224,7 +245,7 @@ def test_scheduled_sampling():
     model, batch = make_model(scheduled_sampling_probability=1.0), make_batch()
     decoder_input_ids = model.prepare_decoder_input_ids_from_labels(batch["labels"])
     encoder_outputs = model.get_encoder()(batch["input_ids"], attention_mask=batch["attention_mask"])
-    mixed = model.sample_decoder_inputs(decoder_input_ids, encoder_outputs[0], batch["attention_mask"])
+    mixed = model.sample_decoder_inputs(decoder_input_ids, encoder_outputs, batch["attention_mask"])
     # always its own guess: greedy decoding
     greedy = model.generate(
         batch["input_ids"], attention_mask=batch["attention_mask"], max_new_tokens=3, eos_token_id=None
@@ -374,7 +395,7 @@ def test_the_share_of_guesses_that_are_read():
     model = make_model(vocab_size=200, scheduled_sampling_probability=0.3)
     torch.manual_seed(0)
     ids = torch.randint(3, 200, (40, 30))
-    mixed = model.sample_decoder_inputs(ids, torch.randn(40, 4, 12))
+    mixed = model.sample_decoder_inputs(ids, (torch.randn(40, 4, 12),))
     assert (mixed != ids)[:, 1:].float().mean().item() == pytest.approx(0.3, abs=0.05)
 
 
