@@ -135,19 +135,33 @@ def convert_joeynmt_vocabulary(tokens: list[str], level: str) -> PreTrainedToken
     """
     if level not in ("word", "char"):
         raise ValueError(f"`level` must be 'word' or 'char', got {level!r}: its tokenizer has a file of its own.")
-    tokenizer = Tokenizer(WordLevel({token: index for index, token in enumerate(tokens)}, unk_token=tokens[UNK]))
-    if level == "word":
-        tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    else:
-        tokenizer.normalizer = normalizers.Replace(" ", "▁")  # as JoeyNMT's
-        tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex("."), "isolated")
-        tokenizer.decoder = decoders.Sequence([decoders.Fuse(), decoders.Replace("▁", " ")])
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single=f"$A {tokens[EOS]}", special_tokens=[(tokens[EOS], EOS)]
-    )
-    names = {"unk_token": tokens[UNK], "pad_token": tokens[PAD], "bos_token": tokens[BOS], "eos_token": tokens[EOS]}
+    unk, pad, bos, eos = tokens[: EOS + 1]
+    tokenizer = word_level_tokenizer(tokens, unk, pad, bos, eos)
+    if level == "char":
+        backend = tokenizer.backend_tokenizer
+        backend.normalizer = normalizers.Replace(" ", "▁")  # as JoeyNMT's
+        backend.pre_tokenizer = pre_tokenizers.Split(Regex("."), "isolated")
+        backend.decoder = decoders.Sequence([decoders.Fuse(), decoders.Replace("▁", " ")])
+    return tokenizer
+
+
+def word_level_tokenizer(
+    tokens: list[str], unk: str, pad: str, bos: str, eos: str, adds_eos: bool = True
+) -> PreTrainedTokenizerFast:
+    """Returns a tokenizer of words with spaces between them, whose ids are the places in the list of `tokens`."""
+    ids = {token: index for index, token in enumerate(tokens)}
+    tokenizer = Tokenizer(WordLevel(ids, unk_token=unk))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    if adds_eos:
+        tokenizer.post_processor = processors.TemplateProcessing(single=f"$A {eos}", special_tokens=[(eos, ids[eos])])
     return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, **names, padding_side="right", clean_up_tokenization_spaces=False
+        tokenizer_object=tokenizer,
+        unk_token=unk,
+        pad_token=pad,
+        bos_token=bos,
+        eos_token=eos,
+        padding_side="right",
+        clean_up_tokenization_spaces=False,
     )
 
 
