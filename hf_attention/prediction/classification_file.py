@@ -5,16 +5,20 @@
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
+from datasets import Dataset
+from transformers import BaseImageProcessor, PreTrainedModel
 from transformers.utils import logging
 
 from ..data.pair_files import READERS
 from .files_to_classify import ImageFile
-from .image_classifier import Classification
+from .image_classifier import Classification, ImageClassifier
 from .table_file import STANDARD, TableFile
 
 
 logger = logging.get_logger(__name__)
 
+ROWS = 1024  # read from a data set and then written
+TOP = 5  # classes per image
 FILE, TRUE, ERROR = "file", "true", "error"
 
 
@@ -72,4 +76,27 @@ class ClassificationFile(TableFile):
             logger.warning(f"{self.num_errors} of {self.num_rows} images could not be read: see the column `{ERROR}`.")
 
 
-__all__ = ["ClassificationFile"]
+def write_classifications(
+    file: str, model: PreTrainedModel, image_processor: BaseImageProcessor, rows: Dataset, mirrors: bool = False
+) -> None:
+    """
+    Classifies the rows of a data set and writes them to a table, in which an image without a file has its number.
+
+    Args:
+        file (`str`): its name; it is replaced if it exists.
+        rows (`Dataset`): with the columns `image`, not decoded, and `label`, the model's classes.
+        mirrors (`bool`, *optional*, defaults to `False`): see [`ImageClassifier`].
+    """
+    classifier = ImageClassifier(model, image_processor, mirrors=mirrors)
+    table = ClassificationFile(file, classifier.columns(TOP), has_true=True, overwrite=True)
+    for start in range(0, len(rows), ROWS):
+        chunk = rows[start : start + ROWS]
+        files = [
+            ImageFile(cell["path"] or str(start + index), classifier.names[label])
+            for index, (cell, label) in enumerate(zip(chunk["image"], chunk["label"]))
+        ]
+        table.write(files, classifier.classify(chunk["image"], TOP))
+    table.finish()
+
+
+__all__ = ["ClassificationFile", "write_classifications"]

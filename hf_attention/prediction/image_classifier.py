@@ -2,7 +2,7 @@
 
 """Classifies the images of files, with any image classifier; a file that cannot be read does not stop the others."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +15,9 @@ from ..data.image_utils import MODES, class_names
 from ..data.images import open_image
 from ..interpret.model_loading import load_image_processor, load_model
 from ..interpret.model_modes import eval_mode
+
+
+ImageInput = str | dict | Image.Image
 
 
 @dataclass
@@ -43,6 +46,7 @@ class ImageClassifier:
         model (`PreTrainedModel`): the model.
         image_processor (`BaseImageProcessor`): of the model.
         batch_size (`int`, *optional*, defaults to 64): images per forward pass.
+        mirrors (`bool`, *optional*, defaults to `False`): average logits with those of the mirror image.
 
     Example:
 
@@ -59,10 +63,12 @@ class ImageClassifier:
     ```
     """
 
-    def __init__(self, model: PreTrainedModel, image_processor: BaseImageProcessor, batch_size: int = 64) -> None:
+    def __init__(
+        self, model: PreTrainedModel, image_processor: BaseImageProcessor, batch_size: int = 64, mirrors: bool = False
+    ) -> None:
         if batch_size < 1:
             raise ValueError(f"`batch_size` must be at least 1, got {batch_size}.")
-        self.model, self.image_processor, self.batch_size = model, image_processor, batch_size
+        self.model, self.image_processor, self.batch_size, self.mirrors = model, image_processor, batch_size, mirrors
         self.names = class_names(model.config)
         self.problem_type = getattr(model.config, "problem_type", None)
         self.mode = MODES.get(getattr(model.config, "num_channels", 3), "RGB")
@@ -98,7 +104,7 @@ class ImageClassifier:
 
     def classify(
         self,
-        images: list[str] | list[Image.Image],
+        images: Sequence[ImageInput],
         top_k: int = 5,
         progress: Callable[[int], object] | None = None,
     ) -> list[Classification]:
@@ -106,7 +112,8 @@ class ImageClassifier:
         Classifies images in batches.
 
         Args:
-            images (`list[str]` or `list[PIL.Image.Image]`): files or images. EXIF rotation of files is applied.
+            images (`Sequence`):
+                Files, images, or cells of a column `Image(decode=False)`. EXIF rotation of files is applied.
             top_k (`int`, *optional*, defaults to 5): classes per image; all of them if there are fewer.
             progress (`Callable`, *optional*): called with the number of images classified since the last call.
 
@@ -124,11 +131,13 @@ class ImageClassifier:
                     progress(len(inputs))
         return results
 
-    def process(self, image: str | Image.Image) -> torch.Tensor | str:
+    def process(self, image: ImageInput) -> torch.Tensor | str:
         """Returns the model's input (C, height, width), or why there is none."""
         try:
             if isinstance(image, str):
-                image = open_image({"bytes": None, "path": image}, mode=self.mode)
+                image = {"bytes": None, "path": image}
+            if isinstance(image, dict):
+                image = open_image(image, mode=self.mode)
             return self.image_processor(image, return_tensors="pt")["pixel_values"][0]
         except (ValueError, OSError) as error:
             return " ".join(str(error).split())
@@ -150,7 +159,11 @@ class ImageClassifier:
     def score(self, pixel_values: torch.Tensor) -> torch.Tensor:
         """Returns the probabilities of all classes, (B, C, height, width) to (B, num_labels), on the CPU."""
         with eval_mode(self.model), torch.no_grad():
-            logits = self.model(pixel_values=pixel_values.to(self.model.device, self.model.dtype)).logits.float().cpu()
+            pixel_values = pixel_values.to(self.model.device, self.model.dtype)
+            logits = self.model(pixel_values=pixel_values).logits.float()
+            if self.mirrors:
+                logits = (logits + self.model(pixel_values=pixel_values.flip(-1)).logits.float()) / 2
+        logits = logits.cpu()
         if self.problem_type == "regression":
             return logits
         return logits.sigmoid() if self.problem_type == "multi_label_classification" else logits.softmax(dim=-1)

@@ -32,13 +32,14 @@ from ..interpret.model_loading import load_model
 from ..interpret.samples import choose_samples
 from ..interpret.views import plot_attention
 from ..models.compact_vit import CompactVitConfig
+from ..prediction.classification_file import write_classifications
 from .arguments import ImageDataArguments, ImageModelArguments, ImageTrainingArguments, describe_options
 from .command_line import parse_overrides
 from .image_inputs import make_augmentation, make_image_processor, make_train_transform, with_statistics
 from .image_scores import METRICS, PREDICTIONS, measure_coverage, score_classes
 from .image_trainer import ImageClassificationTrainer, check_loss
 from .interruption import catch_signals
-from .output_folder import OutputFolder
+from .output_folder import IMAGE_PREDICTIONS, OutputFolder
 from .run_checks import rehearse
 from .sharding import full_model
 from .splits import Splits, check_has_train, check_streaming, describe_sizes, in_memory, read_evaluation_splits, sample
@@ -280,6 +281,8 @@ def train_image_classification(
         if trainer.is_world_process_zero():
             coverage = measure_coverage(full, image_processor, in_memory(data["test"]))
             metrics |= {f"test_{name}": value for name, value in coverage.items()}
+            table = os.path.join(str(training_args.output_dir), IMAGE_PREDICTIONS)
+            write_classifications(table, full, image_processor, in_memory(data["test"]), trainer.mirrors)
         folder.report(trainer, "test", metrics)
     classes = {}
     if output is not None:

@@ -41,9 +41,10 @@ from .run_checks import check_trained
 
 logger = logging.get_logger(__name__)
 
-PREDICTIONS = "predictions.tsv"
+PREDICTIONS, IMAGE_PREDICTIONS = "predictions.tsv", "predictions.csv"
 RUN_FILES = (
     PREDICTIONS,
+    IMAGE_PREDICTIONS,
     "all_results.json",
     "train_results.json",
     "eval_results.json",

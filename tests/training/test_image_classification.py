@@ -1,5 +1,6 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
+import csv
 import json
 import os
 import shutil
@@ -76,6 +77,15 @@ def test_the_reported_accuracy_is_that_of_the_saved_model(small_vision_run):
             logits = model(**processor(open_image(row["image"]), return_tensors="pt")).logits
         hits += model.config.id2label[int(logits.argmax())] == str(row["label"])
     assert hits / 60 == pytest.approx(results["test_accuracy"])
+
+
+def test_the_predictions_of_the_test_split_are_in_the_folder(small_vision_run):
+    folder, results = small_vision_run
+    rows = list(csv.DictReader((folder / "predictions.csv").read_text().splitlines()))
+    assert [row["file"] for row in rows] == [str(number) for number in range(len(rows))]  # digits have no files
+    accuracy = sum(row["label_1"] == row["true"] for row in rows) / len(rows)
+    assert accuracy == pytest.approx(results["test_accuracy"])
+    assert 0 < float(rows[0]["probability_5"]) <= float(rows[0]["probability_1"]) < 1
 
 
 def test_the_pipeline_accepts_paths_images_and_batches(small_vision_run, tmp_path):
