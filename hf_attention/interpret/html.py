@@ -26,7 +26,7 @@ STYLE = """
 .alignment caption {text-align: start}
 .alignment td, .alignment th {padding: .15rem .3rem !important; text-align: center; font-weight: normal}
 .alignment td {border: 1px solid rgba(128, 128, 128, .2) !important}
-.alignment th, .alignment tr, .alignment tr:first-child td {border: 0 !important; white-space: pre}
+.alignment th, .alignment tr, {border: 0 !important; white-space: pre}
 .alignment .scale {font-size: .8rem}
 .alignment .scale i {display: inline-block; width: 6rem; height: .8rem; border: 1px solid rgba(128, 128, 128, .4)}
 .alignment .scale .even {width: .8rem}
@@ -81,7 +81,7 @@ def alignment_to_html(alignment: Alignment) -> str:
         f'<p dir="{text_direction(alignment.source)}"><b dir="ltr">source (read)</b>{sources}</p>'
         f'<p dir="{text_direction(alignment.target)}"><b dir="ltr">target (written)</b>{targets}</p>'
         f'<div class="wide"><table><caption>columns: source (read), rows: target (written)</caption>'
-        f"<tr><td></td>{head}</tr>{rows}</table></div>"
+        f"<tr><th></th>{head}</tr>{rows}</table></div>"
         f'<p class="scale">0 <i style="background: linear-gradient(to right, {shade(0)}, {shade(1)})"></i> 1, '
         f'even: {even:.2f} <i class="even" style="background: {shade(even)}"></i></p></div>'
     )
