@@ -352,7 +352,15 @@ def write_card(
 def describe_regularization(args: ImageDataArguments, training_args: ImageTrainingArguments) -> dict[str, object]:
     """Returns the non-default options of augmentation and EMA, and label smoothing."""
     defaults = ImageDataArguments()
-    names = ("crop_scale", "rotation_degrees", "crop_padding", "horizontal_flip", "randaugment_ops", "random_erasing")
+    names = (
+        "crop_mode",
+        "crop_scale",
+        "rotation_degrees",
+        "crop_padding",
+        "horizontal_flip",
+        "randaugment_ops",
+        "random_erasing",
+    )
     names += ("mixup_alpha", "cutmix_alpha", "mix_epochs")
     options = {name: getattr(args, name) for name in names if getattr(args, name) != getattr(defaults, name)}
     if args.randaugment_ops:

@@ -25,6 +25,7 @@ EPOCHS = (10, 100)  # fewest and most
 VALIDATION_SHARE, MOST_VALIDATION = 0.1, 0.25  # usual and greatest share of the images to validate on
 OWN_PROCESSOR = ("attention_cnn", "compact_vit", "recurrent_attention")
 LEARNING_RATES = {"attention_cnn": 4e-3, "compact_vit": 1e-3}
+FINE_TUNING_LEARNING_RATE, FROZEN_LEARNING_RATE = 5e-5, 5e-3  # the first is transformers' own
 
 
 def choose_options(
@@ -110,7 +111,8 @@ def new_model_options(model_args: ImageModelArguments, summary: ImageSummary, gi
 
 
 def fine_tuning_options(model_args: ImageModelArguments, summary: ImageSummary) -> dict:
-    """Returns the views of images that suit the image processor of the model to fine-tune."""
+    """Returns the learning rate, and the views of images that suit the image processor of the model to fine-tune."""
+    learning_rate = FROZEN_LEARNING_RATE if model_args.freeze else FINE_TUNING_LEARNING_RATE
     try:
         image_processor = load_image_processor(
             str(model_args.model_name_or_path),
@@ -120,7 +122,8 @@ def fine_tuning_options(model_args: ImageModelArguments, summary: ImageSummary) 
     except (OSError, ValueError):  # which the recipe raises, after the errors of the model
         return {}
     size = processed_size(image_processor)
-    return view_options(summary, size.get("height") is not None and size["height"] == size["width"])
+    is_square = size.get("height") is not None and size["height"] == size["width"]
+    return {"learning_rate": learning_rate, **view_options(summary, is_square)}
 
 
 def view_options(summary: ImageSummary, has_square_size: bool) -> dict:
