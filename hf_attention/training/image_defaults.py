@@ -5,7 +5,7 @@
 import os
 import re
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import fields, replace
 
 from transformers import CONFIG_MAPPING, AutoConfig
 from transformers.utils import logging
@@ -14,7 +14,7 @@ from ..data.image_summary import ImageSummary, summarize_images
 from ..data.image_utils import processed_size
 from ..interpret.model_loading import load_image_processor
 from ..models.attention_cnn import AttentionCnnConfig
-from .arguments import ImageDataArguments, ImageModelArguments, ImageTrainingArguments
+from .arguments import IMAGE_ARGUMENTS, ImageDataArguments, ImageModelArguments, ImageTrainingArguments
 from .image_classification import load_data
 from .splits import in_memory
 
@@ -53,7 +53,8 @@ def choose_options(
     finally:
         logging.set_verbosity(verbosity)
     summary = summarize_images(in_memory(data["train"]))
-    given = set(given)
+    # argparse takes the beginning of a name too
+    given = {name for name in known_options() if any(name.startswith(start) for start in given)}
     if model_args.model_name_or_path is None:
         options = new_model_options(model_args, summary, given)
     else:
@@ -64,8 +65,8 @@ def choose_options(
     share = data_args.validation_share if "validation_share" in given else options["validation_share"]
     if "validation" in data or share > 0:
         options |= {"eval_strategy": "steps", "eval_steps": 0.1}
-    is_given = {name for name in options for start in given if name.startswith(start)} - {"config_overrides"}
-    options = {name: value for name, value in options.items() if name not in is_given}
+    given -= {"config_overrides"}  # which have the given ones
+    options = {name: value for name, value in options.items() if name not in given}
     if os.environ.get("RANK", "0") == "0":
         print(f"{summary.describe()}. Chosen for them; the command line can set each:")
         for name, value in options.items():
@@ -76,15 +77,18 @@ def choose_options(
 
 def new_model_options(model_args: ImageModelArguments, summary: ImageSummary, given: set[str]) -> dict:
     """Returns the options of a new model, its image processor, and the views of images that suit both."""
-    own = dict(pair.split("=", 1) for pair in split_overrides(model_args.config_overrides) if "=" in pair)
+    pairs = re.split(r",(?![^\[]*\])", model_args.config_overrides or "")  # not at commas inside a list
+    own = {name.strip(): value.strip() for name, _, value in (pair.partition("=") for pair in pairs if pair.strip())}
     model_type = model_args.model_type
     if not {"model_type", "preset"} & given and own.keys() <= AttentionCnnConfig().to_dict().keys():
         model_type = "attention_cnn"
     shorter = min(summary.width, summary.height)
     size = next((size for size in SIZES if size >= shorter), SIZES[-1])
-    if match := re.fullmatch(r"\d+", own.get("image_size", "").strip()):
-        size = int(match[0])
-    channels = int(own.get("num_channels", 1 if summary.is_gray else 3))
+    channels = 1 if summary.is_gray else 3
+    if own.get("image_size", "").isdecimal():
+        size = int(own["image_size"])
+    if own.get("num_channels", "").isdecimal():
+        channels = int(own["num_channels"])
     overrides: dict = {"image_size": size, "num_channels": channels}
     if model_type == "attention_cnn":
         # the first stage has 32 or 24 positions a side
@@ -95,11 +99,10 @@ def new_model_options(model_args: ImageModelArguments, summary: ImageSummary, gi
         if isinstance(getattr(config, "patch_size", None), int):
             overrides["patch_size"] = max(size // 8, 1)
         overrides = {name: value for name, value in overrides.items() if hasattr(config, name)}
-    has_size = "image_size" in overrides
+    has_size = "image_size" in overrides and "[" not in own.get("image_size", "")  # height and width may differ
     pads = summary.has_even_edges and model_type in OWN_PROCESSOR
-    chosen = {name: str(value).replace(" ", "") for name, value in overrides.items()}
-    options: dict = {"model_type": model_type}
-    options["config_overrides"] = ",".join(f"{name}={value}" for name, value in {**chosen, **own}.items())
+    chosen = [f"{name}={value}".replace(" ", "") for name, value in overrides.items() if name not in own]
+    options: dict = {"model_type": model_type, "config_overrides": ",".join([*chosen, *filter(None, pairs)])}
     if channels == len(summary.mean):
         options |= {"image_mean": list(summary.mean), "image_std": list(summary.std)}
     elif channels == 3:
@@ -150,13 +153,12 @@ def training_options(summary: ImageSummary, time_limit: float | None) -> dict:
     if time_limit is None:
         options["num_train_epochs"] = min(max(round(PASSES / count), EPOCHS[0]), EPOCHS[1])
     options |= {"lr_scheduler_type": "cosine", "warmup_steps": 0.05, "weight_decay": 0.05}
-    options |= {"label_smoothing_factor": 0.1, "max_grad_norm": 1.0}
+    options |= {"label_smoothing_factor": 0.1}
     return options | {"save_steps": 0.1, "save_total_limit": 1, "logging_steps": 0.02}
 
 
-def split_overrides(overrides: str | None) -> list[str]:
-    """Splits `a=1,b=[2,3]` at the commas outside lists."""
-    return [pair.strip() for pair in re.split(r",(?![^\[]*\])", overrides or "") if pair.strip()]
+def known_options() -> set[str]:
+    return {item.name for arguments in IMAGE_ARGUMENTS for item in fields(arguments)}
 
 
 __all__ = ["choose_options"]

@@ -101,6 +101,14 @@ def test_a_family_that_is_named_or_implied_is_kept(photos):
     assert (data.crop_mode, data.crop_scale) == (None, None)
 
 
+def test_invalid_overrides_reach_the_check_of_the_model(photos):
+    model, data, _ = options("--train_file", photos, "--config_overrides", "image_size,num_channels=x")
+    assert model.config_overrides.endswith(",image_size,num_channels=x")
+    model, data, _ = options("--train_file", photos, "--config_overrides", "image_size=[32,48]")
+    assert "image_size=[32,48]" in model.config_overrides
+    assert (data.crop_mode, data.crop_scale) == (None, None)
+
+
 def test_nothing_is_chosen_for_embedded_data_streams_and_evaluation(photos):
     for arguments in ([], ["--train_file", photos, "--streaming", "--max_steps", "2"]):
         model, data, _ = options(*arguments)
