@@ -52,7 +52,9 @@ def test_import_adds_little_to_one_modeling_file_of_transformers():
     assert not {"babel", "datasets", "evaluate", "gradio", "kornia", "matplotlib", "sklearn"} & set(added)
 
 
-@pytest.mark.parametrize("package", ["hf_attention.hub", "hf_attention.interpret", "hf_attention.metrics"])
+@pytest.mark.parametrize(
+    "package", ["hf_attention.faithfulness", "hf_attention.hub", "hf_attention.interpret", "hf_attention.metrics"]
+)
 def test_lazy_packages_export_what_their_modules_do(package):
     package = importlib.import_module(package)
     folder = Path(package.__file__).parent

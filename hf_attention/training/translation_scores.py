@@ -12,6 +12,7 @@ from sacrebleu import BLEU
 from transformers import EvalPrediction, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.trainer_utils import EvalLoopOutput, PredictionOutput
 
+from ..faithfulness.text import link_spans
 from ..interpret.alignments import align, has_text
 from ..metrics import AlignmentError, Bleu, ChrF, ErrorRate, ExactMatch
 from ..metrics.checks import as_list
@@ -168,17 +169,11 @@ def alignment_error(
     for alignment, source, target, spans in zip(alignments, data["source"], data["target"], data["alignment"]):
         source_offsets = tokenizer(source, return_offsets_mapping=True)["offset_mapping"]
         target_offsets = (target_tokenizer or tokenizer)(target, return_offsets_mapping=True)["offset_mapping"]
-        possible = [
-            [target_index, source_index]
-            for target_start, target_end, source_start, source_end in spans
-            for target_index, (start, end) in enumerate(target_offsets)
-            if start < target_end and end > target_start
-            for source_index, (left, right) in enumerate(source_offsets)
-            if left < source_end and right > source_start
-        ]
-        aligned = {target_index for target_index, _ in possible}
+        possible = link_spans(spans, source_offsets, target_offsets)
+        aligned = [index for index, places in enumerate(possible) if places]
         weights = alignment.weights[:, : len(source_offsets)]  # without features
-        predictions.append([[index, int(weights[index].argmax())] for index in sorted(aligned)])
-        references.append({"sure": [], "possible": possible})
+        predictions.append([[index, int(weights[index].argmax())] for index in aligned])
+        links = [[index, place] for index in aligned for place in sorted(possible[index])]
+        references.append({"sure": [], "possible": links})
     scores = AlignmentError().compute(predictions=predictions, references=references) or {}
     return scores["alignment_error"]
