@@ -175,6 +175,12 @@ class BahdanauConfig(PreTrainedConfig):
         source_to_target_ids (`list[int]`, *optional*):
             For `copy_mechanism` with separate vocabularies: the target id of each source id, -1 for one that the
             target does not have, which is never copied. Ids beyond the end of the list have none.
+        annotation_window (`int`, *optional*):
+            For attention that is faithful by construction: annotation h_j is a convolution of the tokens j - w to
+            j + w, instead of a recurrent state, and the decoder's first state does not read the source. A token
+            that is more than w positions away from each weight above 0 then has no influence. Take
+            `attention_function="sparsemax"`, whose weights can be 0, and `attention_query="current"`, with which each
+            step depends on its own weights alone (without `input_feeding`).
         initial_state_type (`str`, *optional*):
             What the decoder's first state is computed from: `"backward"`, the final state of a bidirectional encoder's
             backward direction (Bahdanau et al. 2014, appendix A.2.2), the default; `"both"`, the final states of both
@@ -269,6 +275,7 @@ class BahdanauConfig(PreTrainedConfig):
     readout_type: Literal["maxout", "tanh", "linear"] = "maxout"
     copy_mechanism: bool = False
     source_to_target_ids: list[int] | None = None
+    annotation_window: int | None = None
     initial_state_type: Literal["backward", "both", "mean", "copy"] | None = None
     feature_vocab_size: int | None = None
     feature_values: dict[str, list[str]] | None = None
@@ -361,6 +368,7 @@ class BahdanauConfig(PreTrainedConfig):
                 f"and `hard_attention={self.hard_attention!r}`."
             )
         self.check_decoder()
+        self.check_window()
         self.check_hard_attention()
         self.check_copying()
         self.check_features()
@@ -432,6 +440,25 @@ class BahdanauConfig(PreTrainedConfig):
                 f"{directions * self.encoder_state_size} (`encoder_hidden_size` in each direction), but those of this "
                 f"encoder are of size {self.encoder_output_size}. Take 'mean'."
             )
+
+    def check_window(self):
+        """Raises `ValueError` where annotations with a window would not be read, or would grow beyond it."""
+        check_range(self, ("annotation_window",), 0, MAX_SIZE)
+        if self.annotation_window is None:
+            return
+        needed = {
+            "attention_type": self.attention_type != "none",
+            "encoder_layers": self.encoder_layers == 1,
+            "initial_state_type": self.initial_state_type in (None, "backward"),
+            "is_decoder": self.is_encoder_decoder,
+        }
+        for name, is_met in needed.items():
+            if not is_met:
+                raise ValueError(
+                    f"`annotation_window={self.annotation_window}` is for attention to one layer of annotations, "
+                    "with a first state that does not read them: it needs an `attention_type`, `encoder_layers=1` and "
+                    f"the default `initial_state_type`; got `{name}={getattr(self, name)!r}`."
+                )
 
     def check_hard_attention(self):
         """Raises `ValueError` where the decoder's state would depend on the alignment, or have none."""

@@ -111,10 +111,13 @@ class BahdanauDecoder(BahdanauPreTrainedModel):
         last_states: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """
-        The final state of each direction of the encoder, [fwd_S; bwd_1], or the mean of its states. (B, S, D) to
+        The final state of each direction of the encoder, [fwd_S; bwd_1], or the mean of its states; zeros with
+        `config.annotation_window`, so that the first state does not read the source. (B, S, D) to
         (B * num_targets, D). With `initial_state_type="copy"`, followed by the `last_states` of the encoder's layers.
         """
         batch_size, length, _ = annotations.shape
+        if self.config.annotation_window is not None:
+            return torch.zeros_like(annotations[:, 0]).repeat_interleave(num_targets, dim=0)
         if self.config.first_state_type == "mean":
             if attention_mask is None:
                 return annotations.mean(dim=1).repeat_interleave(num_targets, dim=0)

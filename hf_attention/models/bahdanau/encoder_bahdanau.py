@@ -17,6 +17,7 @@ from .base_bahdanau import BahdanauPreTrainedModel, check_ids, check_mask
 from .configuration_bahdanau import BahdanauConfig
 from .features_bahdanau import check_features
 from .layers_bahdanau import BahdanauEncoderLayer, padding_last_orders
+from .window_bahdanau import BahdanauWindowEncoderLayer
 
 
 @dataclass
@@ -33,7 +34,7 @@ class BahdanauEncoderOutput(BaseModelOutput):
 
 
 class BahdanauEncoder(BahdanauPreTrainedModel):
-    """Bidirectional recurrent encoder (section 3.2): tokens to annotations h_j."""
+    """Bidirectional recurrent encoder (section 3.2), or a convolution: tokens to annotations h_j."""
 
     def __init__(self, config: BahdanauConfig):
         super().__init__(config)
@@ -41,8 +42,9 @@ class BahdanauEncoder(BahdanauPreTrainedModel):
         self.feature_embedding = None
         if config.feature_vocab_size is not None and config.feature_mode == "add":
             self.feature_embedding = nn.Embedding(config.feature_vocab_size, config.embedding_size, padding_idx=0)
+        layer_class = BahdanauEncoderLayer if config.annotation_window is None else BahdanauWindowEncoderLayer
         self.layers = nn.ModuleList(
-            BahdanauEncoderLayer(config, config.encoder_output_size if layer else config.embedding_size)
+            layer_class(config, config.encoder_output_size if layer else config.embedding_size)
             for layer in range(config.encoder_layers)
         )
         self.dropout = nn.Dropout(config.dropout)
@@ -84,6 +86,8 @@ class BahdanauEncoder(BahdanauPreTrainedModel):
             lengths = (attention_mask != 0).sum(dim=1) if self.config.first_state_type == "copy" else None
 
         hidden_states = self.dropout(inputs_embeds)  # (B, S, E)
+        if attention_mask is not None and self.config.annotation_window is not None:
+            hidden_states = hidden_states * (attention_mask != 0).unsqueeze(-1).to(hidden_states.dtype)
         all_hidden_states, last_states = (hidden_states,), ()
         for layer in self.layers:
             hidden_states, last = layer(hidden_states, orders, lengths)  # (B, S, D)
