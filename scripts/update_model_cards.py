@@ -22,7 +22,7 @@ from hf_attention._command_line import add_debug_option, errors_in_one_line
 
 FOLDERS = ["outputs/bahdanau-dates", "outputs/compact-vit-digits"]
 FILES = ["README.md", "all_results.json", "generation_config.json", "preprocessor_config.json"]
-FILES += ["tokenizer.json", "tokenizer_config.json"]
+FILES += ["tokenizer.json", "tokenizer_config.json", "faithfulness.json"]
 
 
 def copy_model(source: Path, target: Path) -> None:

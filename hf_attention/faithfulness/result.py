@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 
+RESULT_FILE = "faithfulness.json"  # in a model's folder
 CONTROLS = ("random", "centre blob", "leave-one-out")  # maps that are compared with, not tested
 # measure -> its heading, and whether high is good (1) or low (-1)
 MEASURES = {

@@ -17,11 +17,11 @@ from transformers import PreTrainedModel, TrainingArguments
 from .. import __version__
 from ..interpret.color_scale import DPI
 from .card_merge import stamp_card, update_card
+from .faithfulness_section import CARD, add_faithfulness
 from .folder import read_text, write_text
 
 
 TEMPLATES = Path(__file__).parent / "templates"
-CARD = "README.md"
 CURVES = "assets/curves.png"
 EVAL_RESULTS = ".eval_results/test.yaml"
 
@@ -175,8 +175,8 @@ def write_card(
         citation=CITATIONS.get(model.config.model_type, ""),
         **fields,
     )
-    text = update_card(read_text(folder / CARD), stamp_card(card))
-    write_text(folder / CARD, text)
+    write_text(folder / CARD, update_card(read_text(folder / CARD), stamp_card(card)))
+    add_faithfulness(folder)
     results_file = folder / EVAL_RESULTS
     results_file.unlink(missing_ok=True)
     if facts.dataset is not None and facts.split == "test":
@@ -184,7 +184,7 @@ def write_card(
             EvalResultEntry(facts.dataset, METRICS[key][2], value=round(value, 6)) for key, value in metrics.items()
         ]
         write_text(results_file, yaml.safe_dump(eval_result_entries_to_yaml(entries), sort_keys=False))
-    return ModelCard(text)
+    return ModelCard(read_text(folder / CARD) or "")
 
 
 def describe_training(training_args: TrainingArguments, results: dict, state: dict) -> list[tuple[str, str]]:

@@ -23,6 +23,7 @@ from transformers.utils import (
     logging,
 )
 
+from ..faithfulness.result import RESULT_FILE
 from ..interpret.model_loading import check_json_files, is_finite, load_config, load_model, shorten
 
 
@@ -62,6 +63,7 @@ SHARED = (
     ".eval_results/*.yaml",
     TRAINING_ARGS,
     "all_results.json",
+    RESULT_FILE,
     "onnx/*.onnx",
     "onnx/*.json",
     f"onnx/{ONNX_TRANSLATOR}",

@@ -20,6 +20,7 @@ from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import HubStrategy
 from transformers.utils import CONFIG_NAME, logging
 
+from ..faithfulness.result import RESULT_FILE
 from ..hub.card import CARD, EVAL_RESULTS
 from ..hub.card_merge import read_card
 from ..hub.folder import TRAINING_ARGS, find_pickles, read_text, write_text
@@ -46,6 +47,7 @@ RUN_FILES = (
     PREDICTIONS,
     IMAGE_PREDICTIONS,
     "all_results.json",
+    RESULT_FILE,
     "train_results.json",
     "eval_results.json",
     "test_results.json",
