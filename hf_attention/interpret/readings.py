@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 from transformers import BaseImageProcessor, PreTrainedTokenizerBase, VisionEncoderDecoderModel
 
+from .color_scale import ColorScale
 from .fonts import find_fonts, readable_token
 from .image_attention import apply_exif_orientation, crop_like_processor, find_grid
 from .model_modes import eager_attention, eval_mode
@@ -85,7 +86,8 @@ def read(
                 ids = tokenizer.pad({"input_ids": ids}, padding_side="right", return_tensors="pt")["input_ids"]
             ids = ids.to(model.device)
             inputs = model.prepare_decoder_input_ids_from_labels(ids)
-            outputs = model(pixel_values=pixel_values, decoder_input_ids=inputs, output_attentions=True)
+            states = model.encoder(pixel_values=pixel_values)  # whose own attention is not needed
+            outputs = model(encoder_outputs=states, decoder_input_ids=inputs, output_attentions=True)
         if not outputs.cross_attentions or outputs.cross_attentions[0] is None:
             raise ValueError(
                 f"{type(model).__name__} returned no `cross_attentions`: its decoder does not attend to the image."
@@ -114,14 +116,17 @@ def plot_reading(reading: Reading, width: float = 6.0) -> Figure:
     panels += zip(map(readable_token, reading.tokens), reading.maps, reading.centres())
     columns = max(1, min(len(panels), round(4 * reading.image.height / reading.image.width)))
     lines = -(-len(panels) // columns)
-    height = width / columns * (reading.image.height / reading.image.width + 0.12) * lines
+    height = (width / columns * reading.image.height / reading.image.width + 0.25) * lines
+    scale = ColorScale.fit(list(reading.maps))
     figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.subplots(lines, columns, squeeze=False).ravel()
     for ax in axes:
         ax.set_axis_off()
     for ax, (title, values, centre) in zip(axes, panels):
         extent = (0, reading.image.width, reading.image.height, 0)
-        shown = np.asarray(reading.image.convert("RGB") if values is None else overlay(reading.image, values))
+        shown = np.asarray(
+            reading.image.convert("RGB") if values is None else overlay(reading.image, values, scale=scale)
+        )
         ax.imshow(shown, extent=extent)
         if centre is not None:
             ax.plot(*centre, marker="o", color="white", markeredgecolor="black")
@@ -133,8 +138,10 @@ def render_reading(reading: Reading, width: int = 40) -> Table:
     """Returns a table for `rich.print`: the image, then each token and its map."""
     table = Table(show_header=False, box=None, padding=(0, 1))
     table.add_row("", render_image(reading.image, width=width))
+    scale = ColorScale.fit(list(reading.maps))
     for token, values in zip(reading.tokens, reading.maps):
-        table.add_row(Text(readable_token(token), style="bold"), render_image(reading.image, values, width=width))
+        picture = render_image(reading.image, values, width=width, scale=scale)
+        table.add_row(Text(readable_token(token), style="bold"), picture)
     return table
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 from rich.console import Console
-from transformers import BertConfig, BertLMHeadModel, VisionEncoderDecoderModel, ViTConfig, ViTModel
+from transformers import TrOCRConfig, TrOCRForCausalLM, VisionEncoderDecoderModel, ViTConfig, ViTModel
 from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
 from hf_attention import (
@@ -39,7 +39,8 @@ def make_reader(kind):
         processor = CompactVitImageProcessorPil(size={"height": 8, "width": 24}, num_channels=1)
     else:
         encoder = ViTModel(ViTConfig(image_size=(8, 24), patch_size=4, num_channels=3, **sizes))
-        decoder = BertLMHeadModel(BertConfig(**sizes, **options))
+        layers = {"d_model": 16, "decoder_layers": 1, "decoder_attention_heads": 2, "decoder_ffn_dim": 16}
+        decoder = TrOCRForCausalLM(TrOCRConfig(**layers, **options))
         processor = ViTImageProcessorPil(size={"height": 8, "width": 24})
     model = VisionEncoderDecoderModel(encoder=encoder, decoder=decoder).eval()
     model.config.update(IDS)
@@ -47,7 +48,7 @@ def make_reader(kind):
     return model, processor
 
 
-@pytest.mark.parametrize("kind, grid", [("compact_vit", (4, 12)), ("bert", (2, 6))])
+@pytest.mark.parametrize("kind, grid", [("compact_vit", (4, 12)), ("trocr", (2, 6))])
 def test_maps_are_the_cross_attention_of_the_text(kind, grid):
     model, processor = make_reader(kind)
     images = [image if kind == "compact_vit" else image.convert("RGB") for image in IMAGES]

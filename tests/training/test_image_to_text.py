@@ -84,7 +84,7 @@ def test_it_is_published_as_it_was_saved(small_run, hub):
 
 
 def test_texts_of_images_in_a_folder_by_models_of_transformers(tmp_path):
-    """A trained ViT encodes, a new BERT decodes; tokens are words, and the images have colors."""
+    """A trained ViT encodes, a new TrOCR decodes; tokens are words, and the images have colors."""
     sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
     ViTModel(ViTConfig(image_size=16, patch_size=8, **sizes)).save_pretrained(tmp_path / "encoder")
     ViTImageProcessorPil(size={"height": 16, "width": 16}).save_pretrained(tmp_path / "encoder")
@@ -98,15 +98,15 @@ def test_texts_of_images_in_a_folder_by_models_of_transformers(tmp_path):
             Image.fromarray(random.integers(*levels, (9, 12, 3), dtype=np.uint8)).save(folder / f"{number}.png")
             lines.append(json.dumps({"file_name": f"{number}.png", "text": f"a {name} image"}))
         (folder / "metadata.jsonl").write_text("\n".join(lines))
-    overrides = ",".join(f"{name}={value}" for name, value in sizes.items())
+    overrides = "d_model=16,decoder_layers=1,decoder_attention_heads=2,decoder_ffn_dim=16"
     results = train(
         ["--dataset_name", str(tmp_path / "images"), "--encoder_name_or_path", str(tmp_path / "encoder")]
-        + ["--decoder_type", "bert", "--decoder_overrides", overrides, "--tokenizer_type", "word"]
+        + ["--decoder_type", "trocr", "--decoder_overrides", overrides, "--tokenizer_type", "word"]
         + ["--num_train_epochs", "60", "--learning_rate", "1e-2", "--output_dir", str(tmp_path / "run"), *SMALL]
     )
     assert results["test_exact_match"] == 1.0 and "test_pointing" not in results
     card = Path(tmp_path / "run" / "README.md").read_text("utf-8")
-    assert "A vit encoder and a bert decoder" in card and "assets/reading.png" in card
+    assert "A vit encoder and a trocr decoder" in card and "assets/reading.png" in card
 
 
 def test_pointing_is_of_the_tokens_before_the_end():
