@@ -4,7 +4,6 @@
 
 import difflib
 import os
-from collections.abc import Iterable
 from dataclasses import fields
 from typing import Any, Literal
 
@@ -13,11 +12,11 @@ from huggingface_hub.dataclasses import strict
 from transformers import PreTrainedConfig
 from transformers.utils import logging
 
+from .checks_bahdanau import check_architecture
+
 
 logger = logging.get_logger(__name__)
 
-MAX_SIZE = 2**31 - 1
-MAX_LAYERS = 10_000  # more would not fail, but keep Python busy for hours
 MAX_LABELS = 1_000_000  # each has a name in the config
 
 
@@ -320,221 +319,7 @@ class BahdanauConfig(PreTrainedConfig):
 
     def validate_architecture(self):
         """Part of `@strict`-powered validation. Raises `ValueError` where options do not fit each other."""
-        sizes = ("vocab_size", "encoder_vocab_size", "embedding_size", "hidden_size", "encoder_hidden_size")
-        check_range(self, (*sizes, "attention_size", "maxout_size"), 1, MAX_SIZE)
-        check_range(self, ("num_attention_heads", "max_jump", "local_window"), 1, MAX_SIZE)
-        check_range(self, ("encoder_layers", "decoder_layers"), 1, MAX_LAYERS)
-        check_range(self, ("initializer_range", "attention_initializer_range"), 0, MAX_SIZE)
-        check_range(self, ("cross_attention_hidden_size",), 1, MAX_SIZE)
-        for name in ("dropout", "scheduled_sampling_probability"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"`{name}` is a probability between 0 and 1, got {getattr(self, name)}.")
-        is_bare = self.attends_to_source and self.attention_type in ("dot", "scaled_dot")
-        if is_bare and self.encoder_output_size != self.hidden_size:
-            name = "encoder_hidden_size" if self.is_encoder_decoder else "cross_attention_hidden_size"
-            directions = " in two directions" if self.is_encoder_decoder and self.bidirectional else ""
-            raise ValueError(
-                f"`attention_type={self.attention_type!r}` compares s_i with h_j directly, so the encoder's states "
-                f"({self.encoder_output_size}, from `{name}={getattr(self, name)}`{directions}) must be of "
-                f"`hidden_size` ({self.hidden_size}). Change `{name}`, or take `attention_type='general'`."
-            )
-        heads = self.num_attention_heads
-        if heads > 1 and self.attention_type != "additive":
-            raise ValueError(
-                f"`num_attention_heads={heads}` needs `attention_type='additive'`, got {self.attention_type!r}."
-            )
-        for name in ("attention_size", "encoder_output_size"):
-            if getattr(self, name) % heads:
-                origin = "" if name == "attention_size" else ", the encoder's states of all directions"
-                raise ValueError(
-                    f"`num_attention_heads` ({heads}) must divide `{name}` ({getattr(self, name)}{origin})."
-                )
-        if self.attention_function != "softmax" and self.attention_type == "none":
-            raise ValueError(
-                f"`attention_function={self.attention_function!r}` has no effect with `attention_type='none'`."
-            )
-        if self.input_feeding and (self.attention_query != "current" or self.readout_type == "linear"):
-            raise ValueError(
-                "`input_feeding=True` feeds the readout vector of one step to the next, so it needs "
-                "`attention_query='current'` and `readout_type='tanh'` or `'maxout'`; got "
-                f"`attention_query={self.attention_query!r}` and `readout_type={self.readout_type!r}`."
-            )
-        if self.local_attention is not None and (
-            self.attention_query != "current" or self.attention_type == "none" or self.hard_attention is not None
-        ):
-            raise ValueError(
-                f"`local_attention={self.local_attention!r}` is for `attention_query='current'` with soft "
-                f"attention; got `attention_query={self.attention_query!r}`, `attention_type={self.attention_type!r}` "
-                f"and `hard_attention={self.hard_attention!r}`."
-            )
-        self.check_decoder()
-        self.check_window()
-        self.check_hard_attention()
-        self.check_copying()
-        self.check_features()
-        if self.share_encoder_decoder_embeddings and not self.tie_word_embeddings:
-            raise ValueError(
-                "`share_encoder_decoder_embeddings=True` needs `tie_word_embeddings=True`, which says that weights "
-                "are shared. To leave the output projection out, set `tie_lm_head=False`."
-            )
-        if self.tie_word_embeddings != self.ties_lm_head and not self.share_encoder_decoder_embeddings:
-            raise ValueError(
-                f"`tie_lm_head={self.tie_lm_head}` contradicts `tie_word_embeddings={self.tie_word_embeddings}`. They "
-                "can differ only with `share_encoder_decoder_embeddings=True`."
-            )
-        if self.ties_lm_head and self.readout_size != self.embedding_size:
-            raise ValueError(
-                f"`tie_word_embeddings=True` needs `embedding_size` ({self.embedding_size}) to be the readout's size "
-                f"({self.readout_size} for `readout_type={self.readout_type!r}`)."
-            )
-        if self.share_encoder_decoder_embeddings and self.encoder_vocab_size not in (None, self.vocab_size):
-            raise ValueError(
-                f"`share_encoder_decoder_embeddings=True` needs one vocabulary, but `encoder_vocab_size` is "
-                f"{self.encoder_vocab_size} and `vocab_size` {self.vocab_size}."
-            )
-        for name in ("pad_token_id", "bos_token_id", "eos_token_id", "decoder_start_token_id"):
-            value = getattr(self, name)
-            for token_id in value if isinstance(value, list) else [value]:
-                size = min(self.vocab_size, self.encoder_vocab_size or self.vocab_size)
-                size = size if name == "pad_token_id" else self.vocab_size  # the pad is in both tables
-                if token_id is not None and not 0 <= token_id < size:
-                    raise ValueError(f"`{name}` ({token_id}) is outside the vocabulary of {size} tokens.")
-
-    def check_decoder(self):
-        """Raises `ValueError` where a decoder, or its first state, would need another encoder."""
-        if self.first_state_type == "copy":
-            layers, sizes = (self.encoder_layers, self.decoder_layers), (self.encoder_output_size, self.hidden_size)
-            if not self.is_encoder_decoder or layers[0] != layers[1] or sizes[0] != sizes[1]:
-                raise ValueError(
-                    "`initial_state_type='copy'` needs an encoder and a decoder with as many layers of the same size; "
-                    f"got `encoder_layers={layers[0]}` of {sizes[0]} units (both directions) and "
-                    f"`decoder_layers={layers[1]}` of `hidden_size={sizes[1]}`."
-                )
-        if self.is_encoder_decoder:
-            if self.cross_attention_hidden_size is not None:
-                raise ValueError(
-                    "`cross_attention_hidden_size` is for a decoder alone (`is_decoder=True`), got "
-                    f"{self.cross_attention_hidden_size}. The size of this model's encoder is `encoder_hidden_size`."
-                )
-            return
-        if not self.is_decoder:
-            raise ValueError("`is_encoder_decoder=False` needs `is_decoder=True`: an encoder alone is not supported.")
-        own = ("copy_mechanism", "hard_attention", "feature_vocab_size", "scheduled_sampling_probability")
-        own += ("encoder_vocab_size", "share_encoder_decoder_embeddings")
-        if wrong := [name for name in own if getattr(self, name)]:
-            raise ValueError(
-                f"`{wrong[0]}={getattr(self, wrong[0])!r}` needs the model's own encoder, but `is_decoder=True` makes "
-                "a decoder alone. Leave it out."
-            )
-        if self.cross_attention_hidden_size is not None and not self.add_cross_attention:
-            raise ValueError(
-                f"`cross_attention_hidden_size={self.cross_attention_hidden_size}` has no effect without "
-                "`add_cross_attention=True`."
-            )
-        if self.local_attention is not None and not self.attends_to_source:
-            raise ValueError(f"`local_attention={self.local_attention!r}` needs `add_cross_attention=True`.")
-        directions = 2 if self.bidirectional else 1
-        if self.first_state_type != "mean" and self.encoder_output_size != directions * self.encoder_state_size:
-            raise ValueError(
-                f"`initial_state_type={self.initial_state_type!r}` needs the states of a recurrent encoder, of size "
-                f"{directions * self.encoder_state_size} (`encoder_hidden_size` in each direction), but those of this "
-                f"encoder are of size {self.encoder_output_size}. Take 'mean'."
-            )
-
-    def check_window(self):
-        """Raises `ValueError` where annotations with a window would not be read, or would grow beyond it."""
-        check_range(self, ("annotation_window",), 0, MAX_SIZE)
-        if self.annotation_window is None:
-            return
-        needed = {
-            "attention_type": self.attention_type != "none",
-            "encoder_layers": self.encoder_layers == 1,
-            "initial_state_type": self.initial_state_type in (None, "backward"),
-            "is_decoder": self.is_encoder_decoder,
-        }
-        for name, is_met in needed.items():
-            if not is_met:
-                raise ValueError(
-                    f"`annotation_window={self.annotation_window}` is for attention to one layer of annotations, "
-                    "with a first state that does not read them: it needs an `attention_type`, `encoder_layers=1` and "
-                    f"the default `initial_state_type`; got `{name}={getattr(self, name)!r}`."
-                )
-
-    def check_hard_attention(self):
-        """Raises `ValueError` where the decoder's state would depend on the alignment, or have none."""
-        if self.max_jump is not None and self.hard_attention != "monotonic":
-            raise ValueError(
-                f"`max_jump={self.max_jump}` is for `hard_attention='monotonic'`, got {self.hard_attention!r}."
-            )
-        if self.hard_attention is None:
-            return
-        needed = {
-            "attention_query": self.attention_query == "current",
-            "input_feeding": not self.input_feeding,
-            "readout_type": self.readout_type != "linear",
-            "attention_type": self.attention_type != "none",
-            "num_attention_heads": self.num_attention_heads == 1,
-            "copy_mechanism": not self.copy_mechanism,
-            "scheduled_sampling_probability": self.scheduled_sampling_probability == 0,
-        }
-        for name, is_met in needed.items():
-            if not is_met:
-                raise ValueError(
-                    f"`hard_attention={self.hard_attention!r}` sums over alignments that the decoder's state must not "
-                    "depend on: it needs `attention_query='current'`, one head, `readout_type` 'maxout' or 'tanh', "
-                    "and no `input_feeding`, `copy_mechanism` or scheduled sampling; got "
-                    f"`{name}={getattr(self, name)!r}`."
-                )
-
-    def check_copying(self):
-        """Raises `ValueError` where the copy mechanism lacks attention, or the ids of what it copies."""
-        ids = self.source_to_target_ids
-        if self.copy_mechanism and self.attention_type == "none":
-            raise ValueError(
-                "`copy_mechanism=True` copies what the attention points to, but `attention_type` is 'none'."
-            )
-        if ids is not None and not (self.copy_mechanism and self.encoder_vocab_size):
-            raise ValueError(
-                "`source_to_target_ids` is for `copy_mechanism=True` with separate vocabularies "
-                f"(`encoder_vocab_size`); got `copy_mechanism={self.copy_mechanism}` and "
-                f"`encoder_vocab_size={self.encoder_vocab_size}`."
-            )
-        if self.copy_mechanism and self.encoder_vocab_size and ids is None:
-            raise ValueError(
-                "`copy_mechanism=True` with separate vocabularies (`encoder_vocab_size`) needs "
-                "`source_to_target_ids`: the target id of each source id, -1 for none."
-            )
-        if ids is not None and len(ids) > self.source_vocab_size:
-            raise ValueError(
-                f"`source_to_target_ids` has {len(ids)} items, but the source's vocabulary {self.source_vocab_size} "
-                "tokens."
-            )
-        if wrong := [token_id for token_id in ids or [] if not -1 <= token_id < self.vocab_size]:
-            raise ValueError(
-                f"`source_to_target_ids` holds {wrong[0]}, which is outside the target's vocabulary of "
-                f"{self.vocab_size} tokens; -1 stands for no token."
-            )
-
-    def check_features(self):
-        """Raises `ValueError` for features without attention or a separator, or for names that do not fit."""
-        check_range(self, ("feature_vocab_size",), 2, MAX_SIZE)
-        if not self.feature_separator:
-            raise ValueError("`feature_separator` is empty: it must be one character or more, such as ';'.")
-        if self.feature_values is not None and self.feature_vocab_size != self.count_features():
-            raise ValueError(
-                f"`feature_vocab_size` is {self.feature_vocab_size}, but `feature_values` with the padding has "
-                f"{self.count_features()}."
-            )
-        for column, values in (self.feature_values or {}).items():
-            if len(set(values)) < len(values):
-                raise ValueError(f"`feature_values` has a value of {column!r} twice: {values}.")
-        if self.attends_to_features and (self.attention_type == "none" or self.hard_attention or self.local_attention):
-            names = [name for name in ("hard_attention", "local_attention") if getattr(self, name)]
-            name = next(iter(names), "attention_type")
-            raise ValueError(
-                "`feature_mode='attend'` needs soft attention to the complete source, but "
-                f"`{name}` is {getattr(self, name)!r}: set `feature_mode='add'`."
-            )
+        check_architecture(self)
 
     def count_features(self) -> int:
         return 1 + sum(map(len, (self.feature_values or {}).values()))
@@ -652,16 +437,6 @@ def warn_of_unknown_options(config: PreTrainedConfig, kwargs: dict[str, Any]) ->
             matches = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
             hint = f"; did you mean `{matches[0]}`?" if matches else "."
             logger.warning_once(f"`{name}` is not an option of {type(config).__name__} and has no effect{hint}")
-
-
-def check_range(config: PreTrainedConfig, names: Iterable[str], low: float, high: float) -> None:
-    """Raises `ValueError` for an option, or an item of a list, outside the range. NaN is outside any range."""
-    for name in names:
-        value = getattr(config, name)
-        for item in value if isinstance(value, (list, tuple)) else [value]:
-            if item is not None and not low <= item <= high:
-                bound = f"at most {high}" if item > high else f"at least {low}"
-                raise ValueError(f"`{name}` must be {bound}, got {value}.")
 
 
 __all__ = ["BahdanauConfig"]
