@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from gradio.data_classes import ImageData
 from gradio.utils import get_upload_folder
-from PIL import Image, ImageOps
+from PIL import Image, ImageDraw, ImageOps
 from transformers import (
     AutoModelForImageClassification,
     AutoModelForSeq2SeqLM,
@@ -28,8 +28,10 @@ from transformers.utils import logging
 
 from ..data.image_utils import MODES, class_names, convert_mode
 from .alignments import align, encode_features, has_text, ids_to_text
+from .classifier_maps import SCALE, make_scale
 from .html import alignment_to_html
-from .image_attention import ImageAttention, apply_exif_orientation, attention_maps
+from .image_attention import ImageAttention, apply_exif_orientation, attention_maps, crop_like_processor
+from .input_gradients import saliency
 from .model_loading import find_target_tokenizer, load_config, load_image_processor, load_model, load_tokenizer
 from .model_modes import eval_mode
 from .overlays import overlay
@@ -43,20 +45,37 @@ MAX_CHARACTERS = 1000  # the alignment grows with their square
 MAX_CELLS = 50_000  # of an alignment that is shown
 MAX_BYTES, MAX_PIXELS, MAX_RATIO = 20 << 20, 64_000_000, 100  # of an image, and of its sides
 SIDE = 1024  # pixels of the longer side of an image, as it is shown and given to the model
+HINT = (
+    "Hover over a token of the source or the target to see what it is aligned with. Clicking it, or Tab, keeps it "
+    "highlighted."
+)
+POSITION_HINT = "Click a position in one of the maps, or type its row and column, to see what it attended to."
+STEPS = 16  # of the integral of the gradients
 QUEUE = 200  # requests that may wait
 HOUR = 3600  # seconds after which uploads and what was computed from them are removed
 FONTS = {"font": ["system-ui", "sans-serif"], "font_mono": ["ui-monospace", "monospace"]}  # no downloads
-# scores by class, files of maps (head, rollout, sequence pool), and their source
-Classification = tuple[dict[str, float], str | None, str | None, str | None, ImageAttention | None]
+# contrasts of at least 4.5 : 1
+COLORS = {f"button_primary_background_fill{mode}": "*primary_700" for mode in ("", "_hover", "_dark", "_hover_dark")}
+COLORS |= {"color_accent": "*primary_600", "block_label_text_color": "*neutral_600"}
+COLORS |= {"block_title_text_color": "*neutral_600", "input_placeholder_color": "*neutral_600"}
+COLORS |= {f"{part}_dark": "*neutral_300" for part in ("block_label_text_color", "block_title_text_color")}
+STYLE = """
+.min_value, .max_value, .or {color: inherit !important}
+.tab-container button.selected {color: var(--primary-700) !important}
+.dark .tab-container button.selected {color: var(--primary-300) !important}
+"""
+# scores by class, files of maps (head, rollout, sequence pool, gradients), and their source
+Classification = tuple[dict[str, float], str | None, str | None, str | None, str | None, ImageAttention | None]
 
 
 def launch_app(
     model_names: list[str], texts: list[str] | None = None, images: list[Image.Image] | None = None, **options: Any
 ) -> Any:
     """Builds and serves the app. `options` go to `gradio.Blocks.launch`, whose result is returned."""
-    theme = gr.themes.Default(font=FONTS["font"], font_mono=FONTS["font_mono"])
+    theme = gr.themes.Default(primary_hue="blue", font=FONTS["font"], font_mono=FONTS["font_mono"]).set(**COLORS)
     app = build_app(model_names, texts, images).queue(max_size=QUEUE)
-    return app.launch(**{"theme": theme, "footer_links": [], "max_file_size": MAX_BYTES, **options})
+    options = {"theme": theme, "css": STYLE, "footer_links": [], "max_file_size": MAX_BYTES, **options}
+    return app.launch(**options)
 
 
 def read_upload(payload: ImageData | None) -> Image.Image | None:
@@ -197,21 +216,28 @@ def add_translation(name: str, texts: list[str], api_name: str) -> None:
             ids = cast(GenerationMixin, model).generate(**inputs, **options)
         return ids_to_text(target_tokenizer, ids[0]), "<p>This model has no attention.</p>"
 
-    with gr.Tab("Translate"):
-        gr.Markdown(f"`{name}`")
-        text = gr.Textbox(label="Source", lines=2, value=texts[0] if texts else None)
-        if texts:
-            gr.Examples([[example] for example in texts], [text])
+    def add_panel(example: str | None, **event: Any) -> gr.Textbox:
+        """A source, its translation and their alignment."""
+        text = gr.Textbox(label="Source", lines=2, value=example)
         fields = [gr.Textbox(label=column, info="Features of the source") for column in columns]
         beams = model.generation_config.num_beams or 1
         num_beams = gr.Slider(1, max(10, beams), value=beams, step=1, label="Beams")
         button = gr.Button("Translate", variant="primary")
         translation = gr.Textbox(label="Target", interactive=False)
-        gr.Markdown("Hover over a target token, or focus it with Tab, to see its source.", visible=has_attention)
+        gr.Markdown(HINT, visible=has_attention)
         alignment_view = gr.HTML()
-        inputs = [text, num_beams, *fields]
-        button.click(translate, inputs, [translation, alignment_view], api_name=api_name)
-        text.submit(translate, inputs, [translation, alignment_view], api_visibility="private")
+        inputs, outputs = [text, num_beams, *fields], [translation, alignment_view]
+        button.click(translate, inputs, outputs, **event)
+        text.submit(translate, inputs, outputs, api_visibility="private")
+        return text
+
+    with gr.Tab("Translate"):
+        gr.Markdown(f"`{name}`")
+        text = add_panel(texts[0] if texts else None, api_name=api_name)
+        if texts:
+            gr.Examples([[example] for example in texts], [text])
+        with gr.Accordion("Compare with another source", open=False):
+            add_panel(None, api_visibility="private")
 
 
 def add_classification(name: str, images: list[Image.Image], api_name: str) -> None:
@@ -227,12 +253,14 @@ def add_classification(name: str, images: list[Image.Image], api_name: str) -> N
             raise gr.Error("Upload an image or choose an example.")
         check_size(*image.size)
         image = convert_mode(apply_exif_orientation([image])[0], mode)
+        (pixels,) = saliency(model, processor, [image], method="integrated_gradients", steps=STEPS)
+        gradients = save_picture(overlay(crop_like_processor(image, processor), pixels))
         try:
             attention = attention_maps(model, processor, [image])[0]
         except ValueError:  # the model has no attention maps
             with eval_mode(model), torch.no_grad():
                 logits = model(**processor(image, return_tensors="pt")).logits
-            return name_classes(logits[0].softmax(dim=-1)), None, None, None, None
+            return name_classes(logits[0].softmax(dim=-1)), None, None, None, gradients, None
         scores = name_classes([] if attention.probabilities is None else attention.probabilities)
         pool = None if attention.pooling_weights is None else show(attention, attention.pooling_map())
         return (
@@ -240,6 +268,7 @@ def add_classification(name: str, images: list[Image.Image], api_name: str) -> N
             show_head(attention, layer, head),
             show(attention, attention.rollout()),
             pool,
+            gradients,
             attention,
         )
 
@@ -247,7 +276,7 @@ def add_classification(name: str, images: list[Image.Image], api_name: str) -> N
         return {label: float(value) for label, value in zip(class_names(model.config), probabilities)}
 
     def show(attention: ImageAttention, weights: np.ndarray) -> str:
-        return save_picture(overlay(attention.image, weights))
+        return save_picture(overlay(attention.image, weights * attention.num_tokens, scale=SCALE))
 
     @errors_for_users()
     def show_head(attention: ImageAttention | None, layer: str, head: str) -> str | None:
@@ -256,29 +285,86 @@ def add_classification(name: str, images: list[Image.Image], api_name: str) -> N
         index = None if head == MEAN else int(head.removeprefix("head ")) - 1
         return show(attention, attention.head_map(int(layer.removeprefix("layer ")) - 1, index))
 
-    with gr.Tab("Classify"):
-        gr.Markdown(f"`{name}`")
+    @errors_for_users()
+    def show_position(attention: ImageAttention | None, layer: str, row: float, column: float) -> str | None:
+        if attention is None:
+            return None
+        rows, columns = attention.grid
+        place = (min(int(row), rows) - 1, min(int(column), columns) - 1)
+        weights = attention.weights(int(layer.removeprefix("layer ")) - 1)
+        values = weights[attention.num_prefix_tokens + place[0] * columns + place[1]]
+        return mark(show(attention, attention.on_grid(values)), place, attention.grid)
+
+    def find_position(attention: ImageAttention | None, event: gr.SelectData) -> tuple[int, int]:
+        """The row and column, from 1, of the position that was clicked in a map of the image."""
+        if attention is None:
+            return 1, 1
+        size = overlay(attention.image, np.zeros((1, 1))).size
+        (x, y), (rows, columns) = event.index, attention.grid
+        return min(y * rows // size[1], rows - 1) + 1, min(x * columns // size[0], columns - 1) + 1
+
+    layer_names = [f"layer {layer + 1}" for layer in range(layers)]
+    head_names = [MEAN, *(f"head {head + 1}" for head in range(heads))]
+
+    def add_panel(examples: list[Image.Image], **event: Any) -> None:
+        """An image, its classes and its maps."""
         with gr.Row():
             with gr.Column():
-                image = gr.Image(type="pil", image_mode=None, label="Image", height=280)
+                image = gr.Image(
+                    type="pil", image_mode=None, label="Image", height=280, alt_text="The image to classify"
+                )
                 vars(image)["preprocess"] = read_upload
                 button = gr.Button("Classify", variant="primary")
-                if images:
-                    gr.Examples([[example] for example in images], [image])
+                if examples:
+                    gr.Examples([[example] for example in examples], [image])
             scores = gr.Label(num_top_classes=5, label="Class")
+        with gr.Row():
+            gradients = add_map("For (red), against (blue)", "Integrated gradients: for the class (red) or against it")
+            rollout = add_map("Attention rollout", "Attention rollout through all layers", bool(layers))
+            pool = add_map("Sequence pool", visible=bool(layers))
         with gr.Row(visible=bool(layers)):
-            names = [f"layer {layer + 1}" for layer in range(layers)]
-            layer = gr.Dropdown(names, value=names[-1] if names else None, label="Layer")
-            names = [MEAN, *(f"head {head + 1}" for head in range(heads))]
-            head = gr.Dropdown(names, value=MEAN, label="Head")
+            layer = gr.Dropdown(layer_names, value=layer_names[-1] if layer_names else None, label="Layer")
+            head = gr.Dropdown(head_names, value=MEAN, label="Head")
+            row = gr.Number(1, label="Row of the position", minimum=1, precision=0)
+            column = gr.Number(1, label="Column of the position", minimum=1, precision=0)
+        gr.Markdown(POSITION_HINT, visible=bool(layers))
         with gr.Row(visible=bool(layers)):
-            head_map = gr.Image(label="Attention through this head", interactive=False, height=260)
-            rollout = gr.Image(label="Attention rollout through all layers", interactive=False, height=260)
-            pool = gr.Image(label="Sequence pool", interactive=False, height=260)
+            head_map = add_map("Attention through this head")
+            position = add_map("Attention of the position, mean of the heads")
+        gr.HTML(make_scale())
         attention = gr.State(time_to_live=HOUR)
-        button.click(classify, [image, layer, head], [scores, head_map, rollout, pool, attention], api_name=api_name)
+        outputs = [scores, head_map, rollout, pool, gradients, attention]
+        place = [attention, layer, row, column]
+        shown = button.click(classify, [image, layer, head], outputs, **event)
+        shown.then(show_position, place, position, api_visibility="private")
         for control in (layer, head):
             control.change(show_head, [attention, layer, head], head_map, api_visibility="private")
+        for control in (layer, row, column):
+            control.change(show_position, place, position, api_visibility="private")
+        for picture in (gradients, rollout, pool, head_map, position):
+            picture.select(find_position, attention, [row, column], api_visibility="private")
+
+    with gr.Tab("Classify"):
+        gr.Markdown(f"`{name}`")
+        add_panel(images, api_name=api_name)
+        with gr.Accordion("Compare with another image", open=False):
+            add_panel([], api_visibility="private")
+
+
+def add_map(label: str, description: str = "", visible: bool = True) -> gr.Image:
+    return gr.Image(label=label, alt_text=description or label, interactive=False, height=260, visible=visible)
+
+
+def mark(file: str, place: tuple[int, int], grid: tuple[int, int]) -> str:
+    """Draws a frame around a position of a grid into a picture."""
+    with Image.open(file) as picture:
+        marked = picture.convert("RGB")
+    (row, column), (rows, columns), (width, height) = place, grid, marked.size
+    corners = [column * width // columns, row * height // rows]
+    corners += [(column + 1) * width // columns - 1, (row + 1) * height // rows - 1]
+    ImageDraw.Draw(marked).rectangle(corners, outline="black", width=4)
+    ImageDraw.Draw(marked).rectangle(corners, outline="cyan", width=2)
+    return save_picture(marked)
 
 
 __all__ = ["build_app", "launch_app"]

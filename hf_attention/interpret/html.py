@@ -13,10 +13,12 @@ from .fonts import readable_token
 
 
 MIN_WEIGHT = 0.01  # lower weights are invisible
+BLACK_TEXT = 0.87  # higher weights are too bright for white text, of a dark page
 STYLE = """
 .alignment {font: 1.1rem/2 system-ui, sans-serif}
 .alignment p {margin: .3rem 0}
-.alignment b {display: inline-block; min-width: 8rem; font-size: .8rem; font-weight: normal; unicode-bidi: isolate}
+.alignment b {display: inline-block; min-width: 8rem; font-size: .8rem; font-weight: normal; unicode-bidi: isolate;
+  margin-inline-end: .5rem}
 .alignment .s, .alignment .t {padding: .15rem .2rem; border-radius: .2rem; white-space: pre-wrap; cursor: pointer}
 .alignment .s {border-bottom: 2px dotted rgb(66, 133, 244)}
 .alignment .t {border-bottom: 2px solid rgb(66, 133, 244)}
@@ -26,7 +28,7 @@ STYLE = """
 .alignment caption {text-align: start}
 .alignment td, .alignment th {padding: .15rem .3rem !important; text-align: center; font-weight: normal}
 .alignment td {border: 1px solid rgba(128, 128, 128, .2) !important}
-.alignment th, .alignment tr, {border: 0 !important; white-space: pre}
+.alignment :is(table, tr, th) {border: 0 !important; white-space: pre}
 .alignment .scale {font-size: .8rem}
 .alignment .scale i {display: inline-block; width: 6rem; height: .8rem; border: 1px solid rgba(128, 128, 128, .4)}
 .alignment .scale .even {width: .8rem}
@@ -94,7 +96,7 @@ def shade(weight: float) -> str:
 
 def highlight(weight: float) -> str:
     """The style of a token with a weight, whose text stays legible."""
-    return f"background: {shade(weight)}" + ("; color: black" if weight > 0.5 else "")
+    return f"background: {shade(weight)}" + ("; color: black" if weight > BLACK_TEXT else "")
 
 
 def token_to_html(token: str) -> str:

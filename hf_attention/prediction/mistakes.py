@@ -9,12 +9,10 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
-import numpy as np
-from matplotlib.colors import to_hex
 from PIL import Image
 
 from ..data.images import open_image
-from ..interpret.classifier_maps import SCALE, ImageMap, image_maps
+from ..interpret.classifier_maps import ImageMap, image_maps, make_scale
 from .files_to_classify import ImageFile
 from .image_classifier import Classification, ImageClassifier
 
@@ -74,7 +72,7 @@ class WorstMistakes:
             f"<title>Worst mistakes</title><style>{STYLE}</style></head><body><h1>Worst mistakes</h1>"
             f"<p><bdi>{escape(model_name)}</bdi> is right on {right} of {self.num_images} images ({share}). It made "
             f"{self.num_mistakes} mistakes{shown}; those of which it was most certain come first.</p>"
-            f"{make_legend(maps[0].what) if maps else ''}<ul>{items}</ul></body></html>\n"
+            f"{describe(maps[0].what) if maps else ''}<ul>{items}</ul></body></html>\n"
         )
 
     @staticmethod
@@ -105,20 +103,10 @@ def draw(picture: Image.Image, alt: str) -> str:
     return f'<img src="data:image/webp;base64,{content}" alt="{escape(alt)}" width="{width}" height="{height}">'
 
 
-def make_legend(what: str) -> str:
-    """A color bar on which the value of an even map is marked."""
-    colors = map(to_hex, SCALE.colors(np.linspace(0, SCALE.high, 17)[None])[0] / 255)
-    stops = "".join(f'<stop offset="{index / 16}" stop-color="{color}"/>' for index, color in enumerate(colors))
-    names = {0: "0", 1: "1: even", SCALE.high: f"{SCALE.high:g} or more"}
-    ticks = "".join(
-        f'<path d="M{x} 0V24" stroke="currentColor"/><text x="{x}" y="42" text-anchor="middle">{name}</text>'
-        for x, name in ((60 + 320 * value / SCALE.high, name) for value, name in names.items())
-    )
+def describe(what: str) -> str:
     return (
         f"<p>Next to each image: {escape(what)}, in multiples of an even map, in which all positions are equal.</p>"
-        '<svg viewBox="0 0 440 50" width="440" role="img" fill="currentColor" aria-label="Color scale: 0 is dark, 1 '
-        f'is an even map, {SCALE.high:g} or more is bright"><linearGradient id="scale">{stops}</linearGradient>'
-        f'<rect x="60" y="0" width="320" height="18" fill="url(#scale)"/>{ticks}</svg>'
+        f"{make_scale()}"
     )
 
 

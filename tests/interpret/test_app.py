@@ -7,6 +7,7 @@ import tempfile
 
 import httpx
 import pytest
+from gradio import SelectData
 from gradio_client import Client, handle_file
 from PIL import Image
 from playwright.sync_api import sync_playwright
@@ -21,10 +22,32 @@ from transformers import (
     ViTImageProcessorPil,
 )
 
-from hf_attention.interpret import align, build_app, launch_app
+from hf_attention.interpret import align, build_app, launch_app, overlay, position_map
+from hf_attention.interpret.classifier_maps import SCALE
 
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+# texts that are shown with a contrast below 4.5 : 1 (WCAG 2.1), as [text, color, background, contrast]
+LOW_CONTRASTS = """() => {
+    const parse = color => (color.match(/[\\d.]+/g) || []).map(Number);
+    const light = ([r, g, b]) => [r, g, b].map(value => value / 255)
+        .map(share => share <= 0.03928 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4)
+        .reduce((sum, share, index) => sum + share * [0.2126, 0.7152, 0.0722][index], 0);
+    const low = [];
+    for (const element of document.querySelectorAll("body *")) {
+        const text = [...element.childNodes].map(node => node.nodeType === 3 ? node.data.trim() : "").join("");
+        if (!text || !element.checkVisibility({opacityProperty: true, visibilityProperty: true})) continue;
+        let behind = element;
+        while (behind && parse(getComputedStyle(behind).backgroundColor)[3] === 0) behind = behind.parentElement;
+        const colors = [getComputedStyle(element).color, getComputedStyle(behind || document.body).backgroundColor];
+        const [first, second] = colors.map(color => light(parse(color))).sort((one, other) => other - one);
+        const contrast = (first + 0.05) / (second + 0.05);
+        if (contrast < 4.5) low.push([text, ...colors, contrast]);
+    }
+    return low;
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -105,9 +128,26 @@ def test_models_with_one_layer_or_without_attention(tmp_path):
         app = build_app([str(tmp_path / name)])
         classify = next(function.fn for function in app.fns.values() if function.api_name == "classify")
         for mode in ("RGB", "RGBA", "L", "P", "LA", "CMYK"):
-            scores, *maps, _ = classify(Image.new(mode, (20, 10)), "layer 1", "head 1")
+            scores, *maps, gradients, _ = classify(Image.new(mode, (20, 10)), "layer 1", "head 1")
             assert sum(scores.values()) == pytest.approx(1, abs=1e-4)
             assert [picture is not None for picture in maps] == ([True, True, False] if name == "vit" else [False] * 3)
+            assert Image.open(gradients).size == (460, 230)
+
+
+def test_the_attention_of_a_position(small_vision_run):
+    app = build_app([str(small_vision_run[0])])
+    functions = {getattr(function.fn, "__name__", ""): function.fn for function in app.fns.values()}
+    attention = functions["classify"](Image.effect_noise((8, 8), 60), "layer 1", "head 1")[-1]
+    rows, columns = attention.grid
+    clicked = SelectData(None, {"index": [223, 0], "value": None})  # the upper right corner of 224 x 224 pixels
+    assert functions["find_position"](attention, clicked) == (1, columns)
+    shown = Image.open(functions["show_position"](attention, "layer 1", 1, columns)).convert("RGB")
+    values = position_map(attention, (7, 0), layer=0) * attention.num_tokens
+    expected = overlay(attention.image, values, scale=SCALE)
+    middle = tuple(side // 2 for side in expected.size)
+    assert shown.getpixel(middle) == pytest.approx(expected.getpixel(middle), abs=24)  # WebP is lossy
+    assert shown.getpixel((222, 2))[2] > 150  # the frame around the position is cyan
+    assert functions["show_position"](None, "layer 1", 1, 1) is None
 
 
 @pytest.mark.browser
@@ -133,17 +173,48 @@ def test_in_a_browser(app, tmp_path):
         assert page.evaluate(colour.format(best)) == unfocused
         token.focus()  # with the keyboard
         assert page.evaluate(colour.format(best)) != unfocused
+        page.locator(f".alignment .s{best}").click()  # and in the other direction
+        page.mouse.move(0, 0)
+        target = "getComputedStyle(document.querySelector('.alignment .t0')).backgroundColor"
+        assert page.evaluate(target) != "rgba(0, 0, 0, 0)"
+
+        page.get_by_text("Compare with another source").click()
+        page.get_by_label("Source").nth(1).fill("5. März 2006")
+        page.get_by_role("button", name="Translate", exact=True).nth(1).click()
+        page.wait_for_function("document.querySelectorAll('.alignment').length == 2")
 
         page.get_by_role("tab", name="Classify").click()
         page.locator(".gallery-item:visible").first.click()
         page.get_by_role("button", name="Classify", exact=True).click()
-        page.wait_for_function("document.querySelectorAll('.image-container img, .image-frame img').length >= 4")
+        page.wait_for_function("document.querySelectorAll('.image-container img, .image-frame img').length >= 6")
         pictures = "[...document.querySelectorAll('.image-container img, .image-frame img')].map(image => image.src)"
         before = page.evaluate(pictures)
         page.get_by_label("Head", exact=True).click()
         page.get_by_role("option", name="head 2").click()
         page.wait_for_function(f"JSON.stringify({pictures}) != JSON.stringify({before})")
         after = page.evaluate(pictures)
-        assert [old == new for old, new in zip(before, after)] == [True, False, True, True]
+        assert [old == new for old, new in zip(before, after)] == [True, True, True, True, False, True]
+        alternatives = (
+            "[...document.querySelectorAll('.image-container img, .image-frame img')].map(image => image.alt)"
+        )
+        assert all(page.evaluate(alternatives))
+
+        page.get_by_alt_text("Attention rollout through all layers").first.click(position={"x": 5, "y": 200})
+        page.wait_for_function(f"{pictures}[5] != {after}[5]")
+        assert page.get_by_label("Column of the position", exact=True).first.input_value() == "1"
+        by_mouse = page.evaluate(pictures)[5]
+        page.get_by_label("Row of the position", exact=True).first.fill("2")  # with the keyboard
+        page.keyboard.press("Tab")
+        page.wait_for_function(f"{pictures}[5] != '{by_mouse}'")
+
+        for scheme in ("light", "dark"):
+            page.goto(f"{app}?__theme={scheme}")
+            page.get_by_role("button", name="Translate", exact=True).first.wait_for()
+            for tab in ("Translate", "Classify"):
+                page.get_by_role("tab", name=tab).click()
+                page.wait_for_timeout(500)  # of transitions of colors
+                assert page.evaluate(LOW_CONTRASTS) == []
+        page.set_viewport_size({"width": 360, "height": 740})  # of a phone
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
         page.screenshot(path=tmp_path / "app.png")
     assert all("//127.0.0.1" in url for url in requests)

@@ -5,6 +5,7 @@ import re
 import numpy as np
 
 from hf_attention.interpret import Alignment, alignment_to_html
+from hf_attention.interpret.html import highlight
 
 
 def make(weights, source=("<b>", "▁a"), target=("x", "</s>")) -> Alignment:
@@ -53,9 +54,10 @@ def ratio(first, second):
 def test_highlighted_tokens_are_legible():
     blue, focused = (66, 133, 244), (26, 86, 196)
     assert ratio((255, 255, 255), focused) > 4.5
-    for weight in np.linspace(0, 1, 21):
-        background = np.multiply(blue, weight) + (1 - weight) * 255
-        assert ratio((0, 0, 0), background) > 4.5
+    for page, text in ((255, (0, 0, 0)), (0, (255, 255, 255))):
+        for weight in np.linspace(0, 1, 101):
+            background = np.multiply(blue, weight) + (1 - weight) * page
+            assert ratio((0, 0, 0) if "color: black" in highlight(weight) else text, background) > 4.5
 
 
 def test_markup_in_tokens_is_escaped():
