@@ -208,8 +208,13 @@ def describe_options(model: PreTrainedModel) -> list[tuple[str, object]]:
     """Returns the options of the config that define the model, without those of its files and of how it is run."""
     hidden = {"transformers_version", "dtype", "architectures", "auto_map", "custom_pipelines", "_name_or_path"}
     hidden |= {"id2label", "label2id", "problem_type", "use_cache", "fused", "source_to_target_ids"}
-    options = model.config.to_diff_dict().items()
-    return [(name, value) for name, value in options if name not in hidden and value is not None]
+    parts = {f"{name}.": getattr(model.config, name) for name in model.config.sub_configs} or {"": model.config}
+    return [
+        (f"{part}{name}", value)
+        for part, config in parts.items()
+        for name, value in config.to_diff_dict().items()
+        if name not in hidden and value is not None
+    ]
 
 
 def describe_versions() -> str:

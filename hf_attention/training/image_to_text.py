@@ -14,6 +14,7 @@ from transformers import (
     AutoModelForCausalLM,
     BaseImageProcessor,
     EarlyStoppingCallback,
+    PreTrainedConfig,
     PreTrainedTokenizerBase,
     TrainerCallback,
     VisionEncoderDecoderModel,
@@ -135,12 +136,13 @@ def make_model(
     return model
 
 
-def make_encoder_config(model_args: ImageTextModelArguments):
+def make_encoder_config(model_args: ImageTextModelArguments) -> PreTrainedConfig:
+    """Returns the config of a new encoder, of which the decoder reads the tokens, and no pooled vector."""
     if model_args.encoder_type == "compact_vit":
-        make = partial(CompactVitConfig.from_preset, "cct_2_3x2")
+        make = partial(CompactVitConfig.from_preset, "cct_2_3x2", pooling_type="mean")
     else:
         make = partial(AutoConfig.for_model, model_args.encoder_type)
-    return make(**parse_overrides(make(), model_args.encoder_overrides, from_data=[]))
+    return make(**parse_overrides(make(), model_args.encoder_overrides, from_data=["pooling_type"]))
 
 
 def measure_pointing(readings: list[Reading], rows: Dataset) -> dict[str, float]:

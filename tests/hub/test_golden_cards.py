@@ -16,23 +16,34 @@ import pytest
 from datasets import Dataset, DatasetDict
 from huggingface_hub import ModelCard, get_session
 from matplotlib.figure import Figure
+from PIL import Image
+from transformers import VisionEncoderDecoderModel
 
 import hf_attention.hub.card as writer
 from hf_attention import (
     BahdanauConfig,
+    BahdanauForCausalLM,
     BahdanauForConditionalGeneration,
     CompactVitConfig,
     CompactVitForImageClassification,
+    CompactVitModel,
 )
 from hf_attention.hub import (
     ImageCardFacts,
+    ImageTextCardFacts,
     TranslationCardFacts,
     write_dates_dataset,
     write_image_classification_card,
+    write_image_text_card,
     write_translation_card,
 )
+from hf_attention.interpret import Reading
 from hf_attention.interpret.views import View
-from hf_attention.training.arguments import ImageTrainingArguments, TranslationTrainingArguments
+from hf_attention.training.arguments import (
+    ImageTextTrainingArguments,
+    ImageTrainingArguments,
+    TranslationTrainingArguments,
+)
 from hf_attention.training.image_scores import score_classes
 
 
@@ -140,6 +151,30 @@ def test_an_image_classification_card(hub, folder):
     compare(folder, "image_classification_card.md")
     check_by_the_hub(hub, folder, "model")
     assert not (folder / ".eval_results").exists()  # the data is not on the Hub
+
+
+def test_an_image_to_text_card(hub, folder):
+    results = json.loads((folder / "all_results.json").read_text())
+    results |= {"test_character_error_rate": 0.0191, "test_pointing": 0.996, "test_pointing_by_chance": 0.125}
+    (folder / "all_results.json").write_text(json.dumps(results))
+    encoder = CompactVitModel(CompactVitConfig.from_preset("cct_2_3x2"))
+    options = {"is_decoder": True, "add_cross_attention": True, "cross_attention_hidden_size": 128}
+    decoder = BahdanauForCausalLM(BahdanauConfig.from_preset("tiny", vocab_size=40, **options))
+    write_image_text_card(
+        str(folder),
+        VisionEncoderDecoderModel(encoder=encoder, decoder=decoder),
+        ImageTextTrainingArguments(output_dir=str(folder), learning_rate=1e-3),
+        ImageTextCardFacts(
+            readings=[Reading(Image.new("L", (40, 8)), "12", ["1", "2", "</s>"], np.ones((3, 2, 10)))],
+            data_name="lines",
+            data_description="train 10, test 5 images.",
+            test_size=5,
+            num_beams=5,
+        ),
+    )
+    compare(folder, "image_text_card.md")
+    check_by_the_hub(hub, folder, "model")
+    assert (folder / "assets" / "reading.png").is_file()
 
 
 def test_the_card_of_the_dates(hub, tmp_path, monkeypatch):
