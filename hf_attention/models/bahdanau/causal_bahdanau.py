@@ -20,6 +20,7 @@ from .base_bahdanau import BahdanauPreTrainedModel, check_ids
 from .cache_bahdanau import CACHE_NAME
 from .configuration_bahdanau import BahdanauConfig
 from .decoder_bahdanau import BahdanauDecoder
+from .fused_bahdanau import is_transforming
 from .generation_bahdanau import BahdanauGenerationMixin
 from .loss_bahdanau import can_fuse_loss, fused_loss, target_lengths
 
@@ -118,16 +119,19 @@ class BahdanauForCausalLM(BahdanauPreTrainedModel, BahdanauGenerationMixin):
                 "`encoder_hidden_states` are given, but this model has no cross attention. Create it with "
                 "`add_cross_attention=True`."
             )
-        lengths, fuses_loss = None, False
+        targets, lengths, fuses_loss = None, None, False
         if labels is not None:
             known = labels.masked_fill(labels == -100, 0) if labels.device.type == "cpu" else labels
             check_ids("labels", known, self.config.vocab_size)
             use_cache = False
             targets = nn.functional.pad(labels[:, 1:], (0, 1), value=-100)  # of each step; the last has none
             fuses_loss = (self.training if skip_logits is None else skip_logits) and can_fuse_loss(self)
+        # the states of tokens do not depend on the padding after them, which collators mask nevertheless
+        if (labels is not None or self.training) and attention_mask is not None and is_after_tokens(attention_mask):
+            attention_mask = None
+        if targets is not None and fuses_loss and attention_mask is None and self.config.encoder_output_size:
             flags = ("output_attentions", "output_hidden_states")
-            shows = any(kwargs.get(flag, getattr(self.config, flag)) for flag in flags)
-            if fuses_loss and attention_mask is None and self.config.encoder_output_size and not shows:
+            if not any(kwargs.get(flag, getattr(self.config, flag)) for flag in flags):
                 lengths = target_lengths(targets)
         outputs = self.model(
             input_ids=input_ids,
@@ -147,7 +151,7 @@ class BahdanauForCausalLM(BahdanauPreTrainedModel, BahdanauGenerationMixin):
                 f"`labels` of shape {tuple(labels.shape)} do not fit inputs of shape {tuple(readout.shape[:2])}: give "
                 "a label, or -100, for every token."
             )
-        if labels is not None and fuses_loss:
+        if targets is not None and fuses_loss:
             loss = fused_loss(self.lm_head, readout, targets, num_items_in_batch=kwargs.get("num_items_in_batch"))
         else:
             logits = self.lm_head(readout)  # (B, T, vocab)
@@ -180,6 +184,13 @@ class BahdanauForCausalLM(BahdanauPreTrainedModel, BahdanauGenerationMixin):
             return False  # the searches read a prompt of tokens without padding
         call = (input_ids, logits_processor, stopping_criteria, generation_config)
         return super().can_search(*call, kwargs)  # ty: ignore[invalid-argument-type] (its `self`)
+
+
+def is_after_tokens(mask: torch.Tensor) -> bool:
+    """Whether the padding of all rows is on the right; (B, T)."""
+    if torch.compiler.is_compiling() or is_transforming() or mask.dim() != 2:
+        return False
+    return bool((mask[:, 1:] <= mask[:, :-1]).all())
 
 
 def as_decoder(config: BahdanauConfig) -> BahdanauConfig:

@@ -20,9 +20,11 @@ from transformers import (
 
 from hf_attention import BahdanauConfig, BahdanauForCausalLM, BahdanauModel, CompactVitConfig, CompactVitModel
 from hf_attention.models.bahdanau.cache_bahdanau import CACHE_NAME
+from hf_attention.models.bahdanau.decoder_bahdanau import BahdanauDecoder
 
 
-SOFT = [options for options in KINDS if "hard_attention" not in options]
+# without those that need the family's own encoder
+SOFT = [options for options in KINDS if "hard_attention" not in options and "copy" not in options.values()]
 DECODER = {"is_decoder": True, "is_encoder_decoder": False, "add_cross_attention": True}
 IDS = torch.tensor([[1, 5, 9, 4], [1, 7, 3, 16], [1, 12, 12, 8]])
 
@@ -151,6 +153,30 @@ def test_the_loss_without_logits_is_the_same(options):
         torch.testing.assert_close(outputs.loss, expected.loss)
         gradients = [torch.autograd.grad(given.loss, list(model.parameters())) for given in (outputs, expected)]
         torch.testing.assert_close(*gradients)
+
+
+@pytest.mark.parametrize("options", [{}, {"add_cross_attention": False}], ids=name_of)
+@pytest.mark.parametrize("is_first", [False, True])
+def test_masked_padding_has_no_influence_on_the_loss(options, is_first, monkeypatch):
+    """After the tokens no mask is needed, so no step is computed alone."""
+    model, source = make_decoder(**options).train(), {} if "add_cross_attention" in options else make_source()
+    mask = torch.tensor([[1, 1, 1, 1], [1, 1, 0, 0], [1, 1, 1, 0]])
+    mask = mask.flip(1) if is_first else mask
+    ids, labels = IDS.masked_fill(mask == 0, 0), IDS.masked_fill(mask == 0, -100)
+    labels[torch.arange(3), mask.argmax(dim=1)] = -100  # nothing comes before the first token
+    masks, run = [], BahdanauDecoder.run_layers
+    monkeypatch.setattr(BahdanauDecoder, "run_layers", lambda *args: masks.append(args[4]) or run(*args))
+    loss = model(ids, attention_mask=mask, labels=labels, **source).loss
+    assert (masks[0] is None) == (not is_first)
+    total = 0.0
+    for row in range(3):
+        kept = IDS[row : row + 1, mask[row] > 0]
+        one = {name: value[row : row + 1] for name, value in source.items()}
+        total += model(kept, labels=kept, **one, num_items_in_batch=1).loss
+    expected = total / (labels != -100).sum()
+    torch.testing.assert_close(loss, expected)
+    gradients = [torch.autograd.grad(value, list(model.parameters())) for value in (loss, expected)]
+    torch.testing.assert_close(*gradients)
 
 
 def vision_inputs():
@@ -327,7 +353,14 @@ def test_a_language_model_has_no_source():
         make_decoder(add_cross_attention=False)(IDS, **make_source())
 
 
-def test_the_decoder_of_a_model_that_needs_its_encoder_is_refused(tmp_path):
-    make_model(copy_mechanism=True).save_pretrained(tmp_path)
-    with pytest.raises(ValueError, match="`copy_mechanism=True` needs the model's own encoder"):
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"copy_mechanism": True}, "`copy_mechanism=True` needs the model's own encoder"),
+        ({"initial_state_type": "copy", "encoder_hidden_size": 3}, "`initial_state_type='copy'` needs an encoder"),
+    ],
+)
+def test_the_decoder_of_a_model_that_needs_its_encoder_is_refused(tmp_path, options, message):
+    make_model(**options).save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match=message):
         BahdanauForCausalLM.from_pretrained(tmp_path)
