@@ -208,7 +208,8 @@ def describe_options(model: PreTrainedModel) -> list[tuple[str, object]]:
     """Returns the options of the config that define the model, without those of its files and of how it is run."""
     hidden = {"transformers_version", "dtype", "architectures", "auto_map", "custom_pipelines", "_name_or_path"}
     hidden |= {"id2label", "label2id", "problem_type", "use_cache", "fused", "source_to_target_ids"}
-    parts = {f"{name}.": getattr(model.config, name) for name in model.config.sub_configs} or {"": model.config}
+    names = sorted(model.config.sub_configs, reverse=True)  # the encoder first
+    parts = {f"{name}.": getattr(model.config, name) for name in names} or {"": model.config}
     return [
         (f"{part}{name}", value)
         for part, config in parts.items()
