@@ -36,6 +36,7 @@ PASSED_ON = {
     "scripts/demo_vision.py": "scripts/train_image_classification.py",
     "scripts/demo_read.py": "scripts/train_image_to_text.py",
     "scripts/benchmarks/compare_lineage.py": "scripts/train_image_classification.py",
+    "scripts/benchmarks/benchmark_photos.py": "scripts/train_image_classification.py",
     "scripts/benchmarks/benchmark_learning.py": "scripts/train_translation.py",
 }
 
