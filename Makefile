@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
 # The oldest supported versions. transformers 5.17 needs huggingface_hub<2, datasets 5.2 needs huggingface_hub>=1.31.
-OLDEST := torch==2.11.0 transformers==5.17.0 datasets==5.2.0 huggingface_hub==1.31.0 tokenizers==0.23.1 accelerate==1.3.0
+OLDEST := torch==2.11.0 transformers==5.17.0 datasets==5.2.0 huggingface_hub==1.31.0 tokenizers==0.23.1 accelerate==1.3.0 matplotlib==3.11.0
 
 export TOKENIZERS_PARALLELISM := false
 

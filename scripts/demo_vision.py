@@ -42,7 +42,7 @@ def demo() -> None:
         table.add_row(*(render_image(item.image, values) for values in views.values()))
         rich.print(table)
         overlay(item.image, item.rollout()).save(Path(options.output_dir, "assets", f"rollout-{number}.png"))
-        overlay(item.image, abs(pixels)).save(Path(options.output_dir, "assets", f"integrated-gradients-{number}.png"))
+        overlay(item.image, pixels).save(Path(options.output_dir, "assets", f"integrated-gradients-{number}.png"))
 
     prediction = pipeline("image-classification", model=options.output_dir)(images[0], top_k=1)[0]
     table = Table(title="\non digits it has not seen")
