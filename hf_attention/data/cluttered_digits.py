@@ -120,11 +120,11 @@ def place(
     size, angle = size * digit_size, angle * math.pi / 180
     # only a tile around the digit is sampled; the canvas has a margin for tiles that reach beyond it
     side = math.ceil(digit_size * scale[1] * math.sqrt(2)) + 2
-    centres = [(canvas_size + place * (canvas_size - size)) / 2 for place in (column, row)]  # (B, 1), in pixels
-    lefts, tops = ((centre - side / 2).floor() for centre in centres)
+    centers = [(canvas_size + place * (canvas_size - size)) / 2 for place in (column, row)]  # (B, 1), in pixels
+    lefts, tops = ((center - side / 2).floor() for center in centers)
     offsets = torch.arange(side)
-    x = (lefts + offsets + 0.5 - centres[0]).unsqueeze(1)  # (B, 1, side)
-    y = (tops + offsets + 0.5 - centres[1]).unsqueeze(2)  # (B, side, 1)
+    x = (lefts + offsets + 0.5 - centers[0]).unsqueeze(1)  # (B, 1, side)
+    y = (tops + offsets + 0.5 - centers[1]).unsqueeze(2)  # (B, side, 1)
     cos, sin = torch.cos(angle).unsqueeze(2), torch.sin(angle).unsqueeze(2)
     grid = torch.stack([cos * x + sin * y, cos * y - sin * x], dim=-1) * (2 / size).view(count, 1, 1, 1)
     tiles = nn.functional.grid_sample(digits.unsqueeze(1), grid, align_corners=False).squeeze(1)

@@ -31,7 +31,7 @@ EMBEDDED_IMAGES = {
     "digits": EmbeddedImages(
         load_digits,
         "scikit-learn's digits: the test part of the UCI data set of Alpaydin and Kaynak (1998), handwritten by 13 "
-        "people, 8 x 8 pixels with 17 grey levels; stratified splits: ",
+        "people, 8 x 8 pixels with 17 gray levels; stratified splits: ",
         "It recognizes digits that fill an 8 x 8 image, light on dark. The same people wrote the digits of all "
         "splits, so expect lower accuracy on other handwriting.",
     ),

@@ -1,6 +1,6 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
-"""What a set of labelled images looks like: how many, of which sizes, in color or gray, with even edges or not."""
+"""What a set of labeled images looks like: how many, of which sizes, in color or gray, with even edges or not."""
 
 import statistics
 from collections import Counter

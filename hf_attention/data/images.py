@@ -120,7 +120,7 @@ def load_images(
         if os.path.isdir(dataset_name) and not streaming:
             warn_of_unread_images(dataset_name, image_paths(dataset))
     names: list[str] | None = None
-    labelled = {}
+    labeled = {}
     for split, rows in dataset.items():
         split = str(split)
         if split not in SPLITS:
@@ -133,12 +133,12 @@ def load_images(
         if labels is None:
             logger.warning(f"Skipping the split {split!r}: it is not one of {', '.join(SPLITS)}, or has no labels.")
             continue
-        labelled[split] = labels
+        labeled[split] = labels
         split_names = label_names(labels)
         if names is not None and split_names != names:
             raise ValueError(f"The splits have different classes: {names}, but {split} has {split_names}.")
         names = split_names
-    return combine_splits(labelled)
+    return combine_splits(labeled)
 
 
 def image_paths(dataset: DatasetDict) -> set[str]:

@@ -180,7 +180,7 @@ def window_map(examples: list[ImageExample], processor: BaseImageProcessor) -> l
     return results
 
 
-def centre_blob(examples: list[ImageExample], processor: BaseImageProcessor) -> list[np.ndarray]:
+def center_blob(examples: list[ImageExample], processor: BaseImageProcessor) -> list[np.ndarray]:
     """A Gaussian in the middle of the image, a quarter of its sides wide: what needs no model to say."""
     results = []
     for example in examples:
@@ -218,7 +218,7 @@ IMAGE_MAPS: dict[str, ImageMap] = {
     "windows": window_map,
     "gradient": gradient,
     "integrated gradients": integrated_gradients,
-    "centre blob": centre_blob,
+    "center blob": center_blob,
 }
 
 __all__ = ["token_evidence"]

@@ -163,9 +163,9 @@ def rank_correlation(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     correlations = []
     for left, right in zip(first, second):
         ranks = [mean_ranks(values) for values in (left, right)]
-        centred = [values - values.mean() for values in ranks]
-        norm = np.sqrt((centred[0] ** 2).sum() * (centred[1] ** 2).sum())
-        correlations.append((centred[0] * centred[1]).sum() / norm if norm > 0 else 0.0)
+        centered = [values - values.mean() for values in ranks]
+        norm = np.sqrt((centered[0] ** 2).sum() * (centered[1] ** 2).sum())
+        correlations.append((centered[0] * centered[1]).sum() / norm if norm > 0 else 0.0)
     return np.array(correlations)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 
 RESULT_FILE = "faithfulness.json"  # in a model's folder
-CONTROLS = ("random", "centre blob", "leave-one-out")  # maps that are compared with, not tested
+CONTROLS = ("random", "center blob", "leave-one-out")  # maps that are compared with, not tested
 # measure -> its heading, and whether high is good (1) or low (-1)
 MEASURES = {
     "alignment_error": ("alignment error", -1),
@@ -89,12 +89,12 @@ class Faithfulness:
 
     def beats_controls(self, method: str, errors: float = 2.0) -> bool:
         """
-        Whether a map's insertion minus deletion is above that of random order and, for images, of the centre blob by
+        Whether a map's insertion minus deletion is above that of random order and, for images, of the center blob by
         `errors` standard errors (of the difference, as if they were independent), under every baseline.
         """
         for baseline in self.baselines:
             own = self.scores[method][f"{HEADLINE}_{baseline}"]
-            for control in ("random", "centre blob"):
+            for control in ("random", "center blob"):
                 if control in self.scores:
                     other = self.scores[control][f"{HEADLINE}_{baseline}"]
                     if own.mean - other.mean <= errors * np.hypot(own.standard_error, other.standard_error):

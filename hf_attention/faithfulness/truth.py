@@ -51,7 +51,7 @@ def coverage(example: ImageExample, weights: np.ndarray) -> float | None:
 
 
 def box_mask(example: ImageExample) -> np.ndarray | None:
-    """Which pixels of the model's input have their centre in the object's box: (height, width)."""
+    """Which pixels of the model's input have their center in the object's box: (height, width)."""
     if example.box is None:
         return None
     left, top, right, bottom = example.box

@@ -41,8 +41,8 @@ METRICS = {
     "macro_f1": ("macro F1", ".4f", "f1"),
     "coverage": ("coverage of the object", ".4f", "coverage"),
     "coverage_by_chance": ("coverage by chance", ".4f", "coverage_by_chance"),
-    "pointing": ("centre of attention in the box of the character", ".4f", "pointing"),
-    "pointing_by_chance": ("centre in the box of the next character", ".4f", "pointing_by_chance"),
+    "pointing": ("center of attention in the box of the character", ".4f", "pointing"),
+    "pointing_by_chance": ("center in the box of the next character", ".4f", "pointing_by_chance"),
 }
 HYPERPARAMETERS = (
     "learning_rate",

@@ -55,7 +55,7 @@ def check_code(folder: str | Path, trust_remote_code: bool) -> None:
 
 def read_code(file: Path) -> list[bytes]:
     """
-    Returns the lines of a file without the comments at its top: a licence header says nothing about the code.
+    Returns the lines of a file without the comments at its top: a license header says nothing about the code.
 
     An encoding declared there can turn later comments into code, so those files are returned in full.
     """

@@ -134,14 +134,14 @@ def plot_windows(items: list[ImageWindows], cell: float = 1.5, labels: list[str]
         overview, details = part.subfigures(1, 2, width_ratios=[2, columns])
         ax = overview.subplots()
         ax.imshow(np.asarray(convert_mode(item.image, "RGB")))
-        centres = item.corners().mean(axis=1)
+        centers = item.corners().mean(axis=1)
         if steps > 1:
-            ax.plot(*centres.T, color="white", linewidth=1, linestyle=":")
+            ax.plot(*centers.T, color="white", linewidth=1, linestyle=":")
         for step, (color, corners) in enumerate(zip(colors, item.corners())):
             ax.add_patch(Polygon(corners, fill=False, edgecolor=color, linewidth=2))
             if steps > 1:
                 badge = {"boxstyle": "circle,pad=0.2", "facecolor": color, "edgecolor": "none"}
-                ax.text(*centres[step], str(step + 1), color="black", fontsize=7, ha="center", va="center", bbox=badge)
+                ax.text(*centers[step], str(step + 1), color="black", fontsize=7, ha="center", va="center", bbox=badge)
             else:  # the upper edge shows how the window is rotated
                 ax.plot(*corners[:2].T, color="red", linewidth=3)
         ax.set(xlim=(-0.5, item.image.width - 0.5), ylim=(item.image.height - 0.5, -0.5))

@@ -40,8 +40,8 @@ class Reading:
     tokens: list[str]
     maps: np.ndarray
 
-    def centres(self) -> np.ndarray:
-        """Returns the centre of attention of each token, the mean position by weight: x, y in pixels, (T, 2)."""
+    def centers(self) -> np.ndarray:
+        """Returns the center of attention of each token, the mean position by weight: x, y in pixels, (T, 2)."""
         rows, columns = self.maps.shape[1:]
         total = self.maps.sum(axis=(1, 2)).clip(1e-12)
         x = self.maps.sum(axis=1) @ (np.arange(columns) + 0.5) / columns
@@ -111,9 +111,9 @@ def read(
 
 
 def plot_reading(reading: Reading, width: float = 6.0) -> Figure:
-    """Plots the image, and below it the map of each token over it, with its centre. `width` is in inches."""
+    """Plots the image, and below it the map of each token over it, with its center. `width` is in inches."""
     panels = [(reading.text, None, None)]
-    panels += zip(map(readable_token, reading.tokens), reading.maps, reading.centres())
+    panels += zip(map(readable_token, reading.tokens), reading.maps, reading.centers())
     columns = max(1, min(len(panels), round(4 * reading.image.height / reading.image.width)))
     lines = -(-len(panels) // columns)
     height = (width / columns * reading.image.height / reading.image.width + 0.25) * lines
@@ -122,14 +122,14 @@ def plot_reading(reading: Reading, width: float = 6.0) -> Figure:
     axes = figure.subplots(lines, columns, squeeze=False).ravel()
     for ax in axes:
         ax.set_axis_off()
-    for ax, (title, values, centre) in zip(axes, panels):
+    for ax, (title, values, center) in zip(axes, panels):
         extent = (0, reading.image.width, reading.image.height, 0)
         shown = np.asarray(
             reading.image.convert("RGB") if values is None else overlay(reading.image, values, scale=scale)
         )
         ax.imshow(shown, extent=extent)
-        if centre is not None:
-            ax.plot(*centre, marker="o", color="white", markeredgecolor="black")
+        if center is not None:
+            ax.plot(*center, marker="o", color="white", markeredgecolor="black")
         ax.set_title(title, fontsize=8, fontfamily=find_fonts(title), parse_math=False)
     return figure
 

@@ -61,7 +61,7 @@ class EnsembleEncoder(nn.Module):
 class EnsembleForSeq2SeqLM(PreTrainedModel, GenerationMixin):
     """
     An ensemble of encoder-decoders with the same vocabulary. Its logits are the mean of the members'
-    log-probabilities, (B, T, V), so `generate` searches in their normalised geometric mean, with greedy search, beams
+    log-probabilities, (B, T, V), so `generate` searches in their normalized geometric mean, with greedy search, beams
     or sampling. It is not saved as one model: its members are.
 
     Args:

@@ -153,7 +153,7 @@ def measure_pointing(readings: list[Reading], rows: Dataset) -> dict[str, float]
     points, boxes = [], []
     for reading, row in zip(readings, rows if "boxes" in rows.column_names else []):
         if len(reading.tokens) - 1 == len(row["boxes"]):  # the last one ends the text
-            points += reading.centres()[:-1].tolist()
+            points += reading.centers()[:-1].tolist()
             boxes += row["boxes"]
     return (Pointing().compute(predictions=points, references=boxes) or {}) if points else {}
 

@@ -62,10 +62,10 @@ def test_a_digit_is_placed_by_the_map():
     for index, digit in enumerate(digits):
         side = float(size[index]) * 10
         turn = np.deg2rad(float(angle[index]))
-        centre = np.array([float(column[index]), float(row[index])]) * (20 - side) / 2 + 10
+        center = np.array([float(column[index]), float(row[index])]) * (20 - side) / 2 + 10
         for y in range(20):
             for x in range(20):
-                away = np.array([x + 0.5, y + 0.5]) - centre
+                away = np.array([x + 0.5, y + 0.5]) - center
                 u = (np.cos(turn) * away[0] + np.sin(turn) * away[1]) * 8 / side + 4 - 0.5
                 v = (-np.sin(turn) * away[0] + np.cos(turn) * away[1]) * 8 / side + 4 - 0.5
                 total = 0.0

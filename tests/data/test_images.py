@@ -169,20 +169,20 @@ def test_unusable_data_is_named_in_the_error(tmp_path):
     (tmp_path / "flat").mkdir()
     Image.new("RGB", (4, 4)).save(tmp_path / "flat" / "a.png")
     (tmp_path / "a.txt").write_text("")
-    unlabelled = parquet(tmp_path / "unlabelled.parquet", [0, -1], ClassLabel(names=["x"]))
+    unlabeled = parquet(tmp_path / "unlabeled.parquet", [0, -1], ClassLabel(names=["x"]))
     nulls = parquet(tmp_path / "nulls.parquet", ["x", None, "y"], Value("string"))
     for files, error, message in (
         ({"train": str(tmp_path / "gone")}, FileNotFoundError, "no file or folder"),
         ({"train": str(tmp_path / "flat")}, ValueError, "has no sub-folders"),
         ({"train": str(tmp_path / "a.txt")}, ValueError, "pass a folder of images, a parquet file, or a table"),
-        ({"train": unlabelled, "test": str(tmp_path / "flat")}, ValueError, "Pass folders for all splits"),
-        ({"test": unlabelled}, ValueError, "1 of 2 images of test have no label"),
+        ({"train": unlabeled, "test": str(tmp_path / "flat")}, ValueError, "Pass folders for all splits"),
+        ({"test": unlabeled}, ValueError, "1 of 2 images of test have no label"),
         ({"train": nulls}, ValueError, "1 of 3 images of train have no label"),
     ):
         with pytest.raises(error, match=message):
             load_images(data_files=files)
     with pytest.raises(ValueError, match="`label_column`: train has no column 'kind'; it has image, label"):
-        load_images(data_files={"train": unlabelled}, label_column="kind")
+        load_images(data_files={"train": unlabeled}, label_column="kind")
     with pytest.raises(ValueError, match="Pass a dataset"):
         load_images()
 

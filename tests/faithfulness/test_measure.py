@@ -42,7 +42,7 @@ def test_images(make):
     images = Dataset.from_list([{"image": image, "box": box} for image, box in zip(make_images(), boxes)])
     result = measure_faithfulness(model, make_processor(), images, other_models=[model])
     assert result.kind == "image"
-    assert {"integrated gradients", "random", "centre blob", "leave-one-out"} <= set(result.scores)
+    assert {"integrated gradients", "random", "center blob", "leave-one-out"} <= set(result.scores)
     assert set(result.scores["gradient"]) >= {"pointing", "coverage", "randomized", "seeds", "saco_blur", "saco_mean"}
     if not isinstance(model, LinearClassifier):  # whose gradient is 0 for class 0
         assert result.scores["gradient"]["seeds"].mean == pytest.approx(1)
@@ -97,14 +97,14 @@ def make_result(**means):
 
 
 def test_verdict_names_the_best_map_and_those_that_fail():
-    result = make_result(gradient=0.2, rollout=0.11, pool=0.4, centre_blob=0.1, random=0.0)
+    result = make_result(gradient=0.2, rollout=0.11, pool=0.4, center_blob=0.1, random=0.0)
     assert result.best == "pool"
     assert result.verdict().startswith("The best map is *pool*")
     assert result.verdict().endswith("These do not: rollout.")
 
 
 def test_verdict_is_a_caution_where_nothing_beats_the_controls():
-    result = make_result(gradient=0.12, rollout=0.0, centre_blob=0.1, random=0.0)
+    result = make_result(gradient=0.12, rollout=0.0, center_blob=0.1, random=0.0)
     assert result.verdict().startswith("Caution: ")
 
 

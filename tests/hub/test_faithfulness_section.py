@@ -12,7 +12,7 @@ GENERATED = "---\nlicense: mit\n---\n\n# a\n\nA model.\n\n## How to use it\n\nSo
 
 
 def make_result(pool):
-    row = {"gradient": 0.3, "sequence pool": pool, "random": 0.0, "centre blob": 0.2}
+    row = {"gradient": 0.3, "sequence pool": pool, "random": 0.0, "center blob": 0.2}
     scores = {
         name: {f"insertion_minus_deletion_{part}": Score(value, 0.01, 9) for part in ("blur", "mean")}
         for name, value in row.items()
@@ -36,7 +36,7 @@ def test_the_section_follows_how_to_use_the_model_and_has_the_worst_map_too(fold
     assert [heading for heading, _ in sections(folder)] == ["", "How to use it", HEADING, "Training"]
     text = sections(folder)[HEADING, 0]
     assert "The best map is *gradient*" in text and "These do not: sequence pool." in text
-    assert "| sequence pool | 0.100 ± 0.010 |" in text and "| (centre blob) |" in text
+    assert "| sequence pool | 0.100 ± 0.010 |" in text and "| (center blob) |" in text
 
 
 def test_it_is_regenerated_and_no_other_section_changes(folder):

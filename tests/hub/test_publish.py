@@ -416,7 +416,7 @@ def test_a_public_repository_is_not_used_for_a_private_model(hub, folder, unchec
         publish_model(str(folder), "alice/small", private=True)
 
 
-def test_code_may_have_another_licence_header(folder):
+def test_code_may_have_another_license_header(folder):
     code = folder / "layers_bahdanau.py"
     header, rest = code.read_text().split("\n", 1)
     assert header.startswith("#")
@@ -429,7 +429,7 @@ def test_code_may_have_another_licence_header(folder):
     ["# a comment\rimport os\n", "# coding: unicode_escape\n# a comment\\nimport os\n", "\ufeffimport os\n"],
     ids=["carriage return", "encoding", "byte order mark"],
 )
-def test_code_in_a_licence_header_is_foreign(folder, header):
+def test_code_in_a_license_header_is_foreign(folder, header):
     code = folder / "layers_bahdanau.py"
     code.write_bytes(header.encode() + code.read_bytes())
     with pytest.raises(ValueError, match=r"layers_bahdanau.py. Review it"):

@@ -162,17 +162,17 @@ def test_in_a_browser(app, tmp_path):
         page.get_by_role("button", name="Translate", exact=True).click()
         token = page.locator(".alignment .t0")
         token.wait_for()
-        colour = "getComputedStyle(document.querySelector('.alignment .s{}')).backgroundColor"
+        color = "getComputedStyle(document.querySelector('.alignment .s{}')).backgroundColor"
         best = max(
             range(5), key=lambda column: float(page.locator(".alignment td").nth(column).get_attribute("title"))
         )
-        unfocused = page.evaluate(colour.format(best))
+        unfocused = page.evaluate(color.format(best))
         token.hover()
-        assert page.evaluate(colour.format(best)) != unfocused == "rgba(0, 0, 0, 0)"
+        assert page.evaluate(color.format(best)) != unfocused == "rgba(0, 0, 0, 0)"
         page.mouse.move(0, 0)
-        assert page.evaluate(colour.format(best)) == unfocused
+        assert page.evaluate(color.format(best)) == unfocused
         token.focus()  # with the keyboard
-        assert page.evaluate(colour.format(best)) != unfocused
+        assert page.evaluate(color.format(best)) != unfocused
         page.locator(f".alignment .s{best}").click()  # and in the other direction
         page.mouse.move(0, 0)
         target = "getComputedStyle(document.querySelector('.alignment .t0')).backgroundColor"

@@ -36,7 +36,7 @@ def test_equal_values_have_equal_colors_in_all_maps():
     assert (scale.colors(low)[0, 1] != scale.colors(high)[0, 1]).any()
 
 
-def test_signed_maps_are_centred_on_zero():
+def test_signed_maps_are_centered_on_zero():
     scale = ColorScale.fit([np.array([-1.0, 0.0, 3.0])])
     assert (scale.low, scale.high, scale.even) == (-3, 3, None)
     below, middle, above = scale.colors(np.array([[-2.0, 0.0, 2.0]]))[0].astype(int)

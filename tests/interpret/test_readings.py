@@ -74,13 +74,13 @@ def test_it_reads_what_the_model_generates():
     assert all(len(reading.tokens) == len(reading.maps) <= 5 for reading in readings)
 
 
-def test_the_centre_of_attention_is_the_mean_position():
+def test_the_center_of_attention_is_the_mean_position():
     maps = np.zeros((3, 2, 6))
     maps[0, 1, 0] = 0.5  # the rest is on other tokens
     maps[1, :, 2] = 0.5
     maps[2] = 1 / 12
     reading = Reading(Image.new("L", (24, 8)), "12", ["1", "2", "</s>"], maps)
-    np.testing.assert_allclose(reading.centres(), [[2, 6], [10, 4], [12, 4]])
+    np.testing.assert_allclose(reading.centers(), [[2, 6], [10, 4], [12, 4]])
 
 
 def test_pictures_of_a_reading():

@@ -40,7 +40,7 @@ def search_greedily(models, batch, steps):
 
 @torch.no_grad()
 @pytest.mark.parametrize("kinds", PAIRS)
-def test_greedy_search_maximises_the_mean_log_probability(make_ensemble, batch, kinds):
+def test_greedy_search_maximizes_the_mean_log_probability(make_ensemble, batch, kinds):
     ensemble = make_ensemble(kinds)
     expected = search_greedily(ensemble.models, batch, 11)
     assert ensemble.generate(**batch).tolist() == expected.tolist()

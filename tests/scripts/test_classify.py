@@ -57,7 +57,7 @@ def probabilities(file):
     return np.exp(logits) / np.exp(logits).sum()
 
 
-def test_a_labelled_folder(folder, tmp_path, caplog):
+def test_a_labeled_folder(folder, tmp_path, caplog):
     output = tmp_path / "out.csv"
     classify([MODEL, str(folder), "--output_file", str(output), "--top_k", "2", "--batch_size", "3"])
     rows = {row["file"]: row for row in read(output)}

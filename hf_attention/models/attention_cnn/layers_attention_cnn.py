@@ -64,7 +64,7 @@ class AttentionCnnNonLocal(nn.Module):
         else:
             query, key = self.theta(hidden_states).flatten(2), self.phi(hidden_states).flatten(2)  # (B, C / 2, N)
         if self.pairwise_function == "concatenation":
-            # w_f [theta_i, phi_j] is the sum of a term for i and a term for j (w_f may be quantised, so it is called)
+            # w_f [theta_i, phi_j] is the sum of a term for i and a term for j (w_f may be quantized, so it is called)
             zeros = torch.zeros_like(query)
             query_scores = self.w_f(torch.cat([query, zeros], dim=1).transpose(1, 2))  # (B, N, 1)
             key_scores = self.w_f(torch.cat([zeros, key], dim=1).transpose(1, 2))
@@ -82,7 +82,7 @@ class AttentionCnnNonLocal(nn.Module):
 
 
 class AttentionCnnTheta(nn.Linear):
-    """The last layer of the localization network, which is initialized to 0. (A quantised layer may replace it.)"""
+    """The last layer of the localization network, which is initialized to 0. (A quantized layer may replace it.)"""
 
 
 def make_theta(outputs: torch.Tensor) -> torch.Tensor:

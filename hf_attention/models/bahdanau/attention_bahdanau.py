@@ -18,7 +18,7 @@ from .sparse_bahdanau import entmax15, sparsemax
 class BahdanauLinear(nn.Linear):
     """
     An `nn.Linear` tagged with its role, which selects its initial distribution: `gates` W, `recurrent` U, `alignment`
-    W_a and U_a, `score` v_a. (transformers initialises custom code leaf by leaf.)
+    W_a and U_a, `score` v_a. (transformers initializes custom code leaf by leaf.)
     """
 
     def __init__(self, in_features: int, out_features: int, bias: bool, init_role: str):
@@ -98,7 +98,7 @@ class BahdanauAttention(nn.Module):
         if self.attention_type == "additive":
             query = self.query_proj(query)  # (B, T, A)
             hidden = torch.tanh(query.unsqueeze(2) + keys.unsqueeze(1)).unflatten(-1, (self.num_heads, -1))
-            # each head's score of each head's units, of which its own is kept: quantised and adapted linear maps can
+            # each head's score of each head's units, of which its own is kept: quantized and adapted linear maps can
             # do no more, and may expect a matrix
             scores = self.score(hidden.flatten(0, 3)).view(*hidden.shape[:-1], self.num_heads)
             return scores.diagonal(dim1=-2, dim2=-1).transpose(2, 3)

@@ -144,7 +144,7 @@ class BahdanauPreTrainedModel(PreTrainedModel):
 
 
 def check_ids(name: str, ids: torch.Tensor | None, vocab_size: int):
-    """Raises `ValueError` for ids outside the vocabulary, on CPU, where reading them costs no synchronisation."""
+    """Raises `ValueError` for ids outside the vocabulary, on CPU, where reading them costs no synchronization."""
     if ids is not None and ids.dim() != 2:
         raise ValueError(f"`{name}` must be of shape (batch, length), got {tuple(ids.shape)}.")
     if ids is not None and ids.dtype not in (torch.long, torch.int):

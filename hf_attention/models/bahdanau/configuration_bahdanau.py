@@ -56,7 +56,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "initializer_range": 0.06,
         "attention_initializer_range": 0.06,
     },
-    # characters: dates, text normalisation, transliteration
+    # characters: dates, text normalization, transliteration
     "tiny": {
         "embedding_size": 64,
         "hidden_size": 128,
@@ -158,7 +158,7 @@ class BahdanauConfig(PreTrainedConfig):
             (local-m), around position t at step t, or `"predictive"` (local-p), around a predicted position, with
             weights that decrease away from it. Needs `attention_query="current"`.
         local_window (`int`, *optional*, defaults to 10):
-            The window's size D to each side of its centre (`local_attention`).
+            The window's size D to each side of its center (`local_attention`).
         attention_query (`str`, *optional*, defaults to `"previous"`):
             `"previous"`: attend with s_{i-1}, then step (Bahdanau). `"current"`: step, then attend with s_i (Luong).
         input_feeding (`bool`, *optional*, defaults to `False`):

@@ -50,7 +50,7 @@ class BahdanauFusedDecoderLayer(BahdanauDecoderLayer):
 def supports(layer: BahdanauDecoderLayer, inputs: torch.Tensor, mask: torch.Tensor | None) -> bool:
     """
     Whether [`run`] computes what the layer's plain loop does: a cuDNN-style GRU under additive attention with softmax
-    over more than one step, without a mask of the target, its parts unmodified (no LoRA, no hooks, no quantised
+    over more than one step, without a mask of the target, its parts unmodified (no LoRA, no hooks, no quantized
     weights), and not while a graph is exported.
     """
     if mask is not None or (layer.attention.attention_type, layer.attention.attention_function) != (
@@ -321,7 +321,7 @@ def is_unmodified_linear(linear: nn.Module) -> bool:
 
 
 def is_plain(weight: torch.Tensor | nn.Module) -> bool:
-    """Whether any operation may read a weight, unlike one of a sub-class (quantised, distributed) or a sparse one."""
+    """Whether any operation may read a weight, unlike one of a sub-class (quantized, distributed) or a sparse one."""
     if not isinstance(weight, torch.Tensor) or type(weight) not in (nn.Parameter, torch.Tensor):
         return False
     return weight.layout == torch.strided

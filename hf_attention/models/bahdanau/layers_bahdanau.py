@@ -135,7 +135,7 @@ class BahdanauRNN(nn.Module):
         # cuDNN's units have no second derivatives
         uses_cudnn = self.config.fused or inputs.device.type != "cuda"
         with nullcontext() if uses_cudnn else torch.backends.cudnn.flags(enabled=False):
-            if self.config.cell_type == "lstm":  # a quantised unit is no longer an `nn.LSTM`
+            if self.config.cell_type == "lstm":  # a quantized unit is no longer an `nn.LSTM`
                 hidden, memory = state.chunk(2, dim=-1)
                 outputs, state = self.unit(inputs, (hidden.contiguous(), memory.contiguous()))
                 return outputs, torch.cat(state, dim=-1).squeeze(0)

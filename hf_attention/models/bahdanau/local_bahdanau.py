@@ -51,13 +51,13 @@ class BahdanauLocalAttention(BahdanauAttention):
         if self.is_predictive:
             score = self.position_score(torch.tanh(self.position_proj(query))).squeeze(-1)
             score = score.to(torch.promote_types(score.dtype, torch.float32))
-            centres = num_tokens * score.sigmoid()  # p_t, (n, Q)
+            centers = num_tokens * score.sigmoid()  # p_t, (n, Q)
         else:
             assert steps is not None
-            centres = torch.minimum(steps.reshape(sources, -1), (num_tokens - 1).clamp_min(0).to(steps.dtype))
+            centers = torch.minimum(steps.reshape(sources, -1), (num_tokens - 1).clamp_min(0).to(steps.dtype))
         offsets = torch.arange(-self.window, self.window + 1, device=keys.device)
-        positions = centres.detach().round().long().unsqueeze(-1) + offsets  # (n, Q, W)
-        distances = positions - centres.unsqueeze(-1)
+        positions = centers.detach().round().long().unsqueeze(-1) + offsets  # (n, Q, W)
+        distances = positions - centers.unsqueeze(-1)
         is_inside = (positions >= 0) & (positions < num_tokens.unsqueeze(-1)) & (distances.abs() <= self.window)
         positions = (positions + first.unsqueeze(-1)).clamp(0, source_length - 1)
 

@@ -112,7 +112,7 @@ def fused_loss(
     ignore_index: int = -100,
 ) -> torch.Tensor:
     """The loss of the readouts t_i, (B, T, R), that `ForCausalLMLoss` computes from their logits."""
-    if readout.device.type == "cpu":  # elsewhere selecting costs a synchronisation
+    if readout.device.type == "cpu":  # elsewhere selecting costs a synchronization
         positions = (labels.flatten() != ignore_index).nonzero()[:, 0]
         readout, labels = readout.flatten(0, 1).index_select(0, positions), labels.flatten()[positions]
     total = LinearCrossEntropy.apply(
@@ -157,7 +157,7 @@ def mean_loss(
 
 
 def target_lengths(labels: torch.Tensor) -> torch.Tensor | None:
-    """The length of each target, at least 1, on CPU, where reading it costs no synchronisation. (B, T) to (B)."""
+    """The length of each target, at least 1, on CPU, where reading it costs no synchronization. (B, T) to (B)."""
     if labels.device.type != "cpu" or torch.compiler.is_compiling():
         return None
     positions = torch.arange(1, labels.shape[1] + 1)

@@ -251,7 +251,7 @@ class CompactVitForImageClassification(CompactVitPreTrainedModel):
 class CompactVitForMaskedImageModeling(CompactVitPreTrainedModel):
     """
     Predicts the pixels of masked tokens (SimMIM, Xie et al. 2021, arXiv 2111.09886). The convolutions of a `"conv"`
-    tokenizer overlap, so part of a masked token is visible in its neighbours.
+    tokenizer overlap, so part of a masked token is visible in its neighbors.
     """
 
     _auto_class = "AutoModelForMaskedImageModeling"

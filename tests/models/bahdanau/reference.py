@@ -132,7 +132,7 @@ class Reference:
         return torch.stack([max(t[2 * j], t[2 * j + 1]) for j in range(len(t) // 2)])
 
     def copy(self, logits, s, y, c, weights, source_ids):
-        """Log-probabilities of the pointer-generator (See et al. 2017, equations 8 and 9), normalised."""
+        """Log-probabilities of the pointer-generator (See et al. 2017, equations 8 and 9), normalized."""
         generate = torch.sigmoid(self.linear("model.decoder.copy_gate.proj", torch.cat([c, s, y]))[0])
         exponentials = [math.exp(logit) for logit in logits]
         probabilities = [generate * exponential / sum(exponentials) for exponential in exponentials]

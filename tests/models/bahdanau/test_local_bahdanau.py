@@ -30,11 +30,11 @@ class LocalReference(Reference):
     def attend(self, name, s, annotations):
         self.step += 1
         config, heads, size = self.config, self.config.num_attention_heads, len(annotations)
-        centre = float(min(self.step, size - 1))
+        center = float(min(self.step, size - 1))
         if config.local_attention == "predictive":
             hidden = torch.tanh(self.linear(f"{name}.position_proj", s))
-            centre = size / (1 + math.exp(-float(self.linear(f"{name}.position_score", hidden)[0])))
-        window = [j for j in range(size) if abs(j - centre) <= config.local_window]
+            center = size / (1 + math.exp(-float(self.linear(f"{name}.position_score", hidden)[0])))
+        window = [j for j in range(size) if abs(j - center) <= config.local_window]
         scores = self.scores(name, s, [annotations[j] for j in window])
         weights = []
         for head in zip(*scores):
@@ -42,7 +42,7 @@ class LocalReference(Reference):
             for j, weight in zip(window, self.distribute(head)):
                 is_predictive = config.local_attention == "predictive"
                 deviation = config.local_window / 2
-                row[j] = weight * (math.exp(-((j - centre) ** 2) / (2 * deviation**2)) if is_predictive else 1.0)
+                row[j] = weight * (math.exp(-((j - center) ** 2) / (2 * deviation**2)) if is_predictive else 1.0)
             weights.append(row)
         contexts = [sum(weight * h for weight, h in zip(row, annotations)) for row in weights]
         if heads == 1:

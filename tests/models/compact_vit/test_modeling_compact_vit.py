@@ -90,9 +90,9 @@ def cubic(old, new):
     """The weights (new, old) of cubic interpolation: Keys 1981 with a = -0.75, edge values repeated."""
     weights = torch.zeros(new, old)
     for place in range(new):
-        centre = (place + 0.5) * old / new - 0.5
-        for near in range(math.floor(centre) - 1, math.floor(centre) + 3):
-            x = abs(centre - near)
+        center = (place + 0.5) * old / new - 0.5
+        for near in range(math.floor(center) - 1, math.floor(center) + 3):
+            x = abs(center - near)
             weight = 1.25 * x**3 - 2.25 * x**2 + 1 if x <= 1 else -0.75 * (x**3 - 5 * x**2 + 8 * x - 4)
             weights[place, min(max(near, 0), old - 1)] += weight
     return weights

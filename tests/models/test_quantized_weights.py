@@ -1,6 +1,6 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
-"""Quantised weights in every family: weights that only linear maps may read, and quantised modules."""
+"""Quantized weights in every family: weights that only linear maps may read, and quantized modules."""
 
 import sys
 from pathlib import Path
@@ -40,7 +40,7 @@ class LinearOnlyWeight(torch.Tensor):
     def __torch_dispatch__(cls, function, types, args=(), kwargs=None):
         if function is torch.ops.aten.detach.default:
             return cls(args[0].integers * args[0].scale)
-        raise NotImplementedError(f"{function} of a quantised weight")
+        raise NotImplementedError(f"{function} of a quantized weight")
 
 
 def linear_only(model):
@@ -52,7 +52,7 @@ def linear_only(model):
 
 def dynamic(model):
     if torch.backends.quantized.engine == "none":
-        pytest.skip("this build of torch has no quantised modules")
+        pytest.skip("this build of torch has no quantized modules")
     return torch.ao.quantization.quantize_dynamic(model, {nn.Linear, nn.GRU, nn.LSTM}, dtype=torch.qint8)
 
 
@@ -75,9 +75,9 @@ def bitsandbytes(model):
         for name, linear in list(parent.named_children()):
             if isinstance(linear, nn.Linear):
                 sizes = (linear.in_features, linear.out_features, linear.bias is not None)
-                quantised = bitsandbytes.nn.Linear8bitLt(*sizes, has_fp16_weights=False)
-                quantised.load_state_dict(linear.state_dict())
-                setattr(parent, name, quantised.to("cpu"))
+                quantized = bitsandbytes.nn.Linear8bitLt(*sizes, has_fp16_weights=False)
+                quantized.load_state_dict(linear.state_dict())
+                setattr(parent, name, quantized.to("cpu"))
     return model
 
 
@@ -87,33 +87,33 @@ METHODS = [linear_only, dynamic, torchao, quanto, bitsandbytes]
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("options", [*KINDS, {"tie_word_embeddings": True, "maxout_size": 5}], ids=name_of)
 @torch.no_grad()
-def test_translation_models_take_quantised_weights(options, method):
+def test_translation_models_take_quantized_weights(options, method):
     model, batch = make_model(initializer_range=0.2, **options), make_batch()
     before = model(**batch)
-    quantised = method(model).eval()
-    outputs = quantised(**batch)
+    quantized = method(model).eval()
+    outputs = quantized(**batch)
     torch.testing.assert_close(outputs.logits, before.logits, rtol=0.1, atol=0.3)
     assert torch.isfinite(outputs.loss)
-    assert torch.isfinite(quantised.train()(**batch).loss)
+    assert torch.isfinite(quantized.train()(**batch).loss)
     inputs = {name: batch[name] for name in ("input_ids", "attention_mask")}
     for num_beams in (1, 3):
         searches = {"max_new_tokens": 4, "num_beams": num_beams, "do_sample": False}
-        quantised.eval().config.fused = True
-        tokens = quantised.generate(**inputs, **searches)
-        quantised.config.fused = False
-        assert torch.equal(tokens, quantised.generate(**inputs, **searches))
+        quantized.eval().config.fused = True
+        tokens = quantized.generate(**inputs, **searches)
+        quantized.config.fused = False
+        assert torch.equal(tokens, quantized.generate(**inputs, **searches))
 
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("name", CLASSIFIERS)
 @torch.no_grad()
-def test_image_classifiers_take_quantised_weights(name, method):
+def test_image_classifiers_take_quantized_weights(name, method):
     options = {"pairwise_function": "concatenation"} if name == "attention_cnn" else {}
     model, images = make_classifier(name, **options)
     before = model(images).logits
-    quantised = method(model).eval()
-    torch.testing.assert_close(quantised(images).logits, before, rtol=0.1, atol=0.1)
-    assert torch.isfinite(quantised.train()(images, labels=torch.tensor([0, 1, 2])).loss)
+    quantized = method(model).eval()
+    torch.testing.assert_close(quantized(images).logits, before, rtol=0.1, atol=0.1)
+    assert torch.isfinite(quantized.train()(images, labels=torch.tensor([0, 1, 2])).loss)
 
 
 def test_only_plain_weights_are_read_by_the_fast_paths():
