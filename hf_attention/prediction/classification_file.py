@@ -84,7 +84,9 @@ def write_classifications(
 
     Args:
         file (`str`): its name; it is replaced if it exists.
-        rows (`Dataset`): with the columns `image`, not decoded, and `label`, the model's classes.
+        rows (`Dataset`):
+            With the columns `image`, not decoded, and `label`, the model's classes. The column `true` has several
+            labels, or numbers, of an image with semicolons between them.
         mirrors (`bool`, *optional*, defaults to `False`): see [`ImageClassifier`].
     """
     classifier = ImageClassifier(model, image_processor, mirrors=mirrors)
@@ -92,11 +94,19 @@ def write_classifications(
     for start in range(0, len(rows), ROWS):
         chunk = rows[start : start + ROWS]
         files = [
-            ImageFile(cell["path"] or str(start + index), classifier.names[label])
+            ImageFile(cell["path"] or str(start + index), describe_label(label, classifier))
             for index, (cell, label) in enumerate(zip(chunk["image"], chunk["label"]))
         ]
         table.write(files, classifier.classify(chunk["image"], TOP))
     table.finish()
+
+
+def describe_label(label: int | dict[str, float], classifier: ImageClassifier) -> str:
+    if not isinstance(label, dict):
+        return classifier.names[label]
+    if classifier.problem_type == "regression":
+        return ";".join(f"{value:g}" for value in label.values())
+    return ";".join(name for name, value in label.items() if value)
 
 
 __all__ = ["ClassificationFile", "write_classifications"]

@@ -316,7 +316,7 @@ def write_card(
     """Writes the card, with the metrics of `split` (`test`, or else `validation`), or with none."""
     mode = MODES[getattr(model.config, "num_channels", 3)]
     rows, labels = sample(data[split or "train"], CARD_IMAGES), None
-    if split is not None and output is not None:
+    if split is not None and output is not None and not data_args.has_targets:  # which have no mistakes to choose
         references, known = np.asarray(output.label_ids).tolist(), in_memory(data[split])
         predictions = np.asarray(output.predictions).reshape(len(references), -1)[:, 0].tolist()
         rows = [known[index] for index in choose_samples(references, predictions, CARD_ROWS)] + rows

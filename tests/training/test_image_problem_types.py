@@ -60,6 +60,16 @@ def test_targets_are_learned(table, tmp_path, options, metrics):
         assert results["test_blue_f1"] > 0.7
     else:
         assert results["test_mae"] < 0.15  # of the mean about 0.25
+    with open(tmp_path / "out" / "predictions.csv", newline="") as file, open(table, newline="") as truth:
+        rows, known = list(csv.DictReader(file)), list(csv.DictReader(truth))
+    assert len(rows) == len(known)
+    if "exact_match" in metrics:
+        assert [set(row["true"].split(";")) for row in rows] == [set(row["bright"].split(";")) for row in known]
+    else:
+        numbers = [[float(number) for number in row["true"].split(";")] for row in rows]
+        assert np.allclose(numbers, [[float(row["red"]), float(row["green"])] for row in known], atol=1e-5)
+        errors = np.array(numbers) - [[float(row["red"]), float(row["green"])] for row in rows]
+        assert np.abs(errors).mean() == pytest.approx(results["test_mae"], abs=1e-4)
     card = (tmp_path / "out" / "README.md").read_text()
     assert "confusion" not in card
     assert ("3 labels" if "exact_match" in metrics else "2 numbers") in card
