@@ -84,6 +84,8 @@ def uniform_attention(model: PreTrainedModel) -> Generator[None, None, None]:
             projections = find_queries(model)
             if not projections:
                 raise ValueError(f"The attention of {type(model).__name__} is not recognized.")
+            if not model.config.is_encoder_decoder and has_position_bias(model):
+                raise ValueError(f"The scores of {type(model).__name__} depend on positions, not on queries alone.")
             handles += [module.register_forward_hook(zero_query(name)) for name, module in projections]
         for handle in handles:
             stack.callback(handle.remove)
@@ -107,6 +109,11 @@ def find_queries(model: PreTrainedModel) -> list[tuple[str, nn.Module]]:
 def is_cross(name: str) -> bool:
     """Whether a module's name is that of cross-attention, in transformers' models."""
     return any(part in name.lower() for part in ("encoder_attn", "crossattention", "cross_attn", "encdecattention"))
+
+
+def has_position_bias(model: PreTrainedModel) -> bool:
+    """Whether learned biases of positions are added to the scores, as in Swin and BEiT."""
+    return any("position_bias" in name or "attention_bias" in name for name, _ in model.named_parameters())
 
 
 def zero_query(name: str) -> Any:

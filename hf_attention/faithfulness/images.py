@@ -11,7 +11,7 @@ from kornia.filters import gaussian_blur2d
 from PIL import Image
 from transformers import BaseImageProcessor, PreTrainedModel
 
-from ..interpret.image_attention import find_grid
+from ..interpret.image_attention import find_grid, processed_part
 
 
 IMAGE_BASELINES = ("blur", "mean")
@@ -29,7 +29,8 @@ class ImageExample:
         pixel_values (`torch.Tensor` of shape `(channels, height, width)`): as the image processor returns it.
         target (`int`): the predicted class.
         grid (`tuple[int, int]`): rows and columns of cells.
-        box (`list[float]`, *optional*): left, top, right and bottom of the object, from 0 to 1, if it is known.
+        box (`list[float]`, *optional*):
+            Left, top, right and bottom of the object, if it is known, in the model's input, whose sides have length 1.
     """
 
     model: PreTrainedModel
@@ -71,7 +72,10 @@ class ImageExample:
             mask = rows.view(-1, 1, *self.size).to(self.pixel_values.device)
             with torch.no_grad():
                 outputs = self.model(pixel_values=torch.where(mask, self.pixel_values, other))
-            probabilities.append(outputs["logits"].float().softmax(dim=-1)[:, self.target].cpu().numpy())
+            logits = outputs["logits"].float()
+            has_labels = getattr(self.model.config, "problem_type", None) == "multi_label_classification"
+            scores = logits.sigmoid() if has_labels else logits.softmax(dim=-1)
+            probabilities.append(scores[:, self.target].cpu().numpy())
         return np.concatenate(probabilities)[:, None]
 
 
@@ -89,8 +93,11 @@ def make_image_examples(
         boxes (`list`, *optional*): left, top, right and bottom of each object, in pixels of the image.
 
     Raises:
-        `ValueError`: for a model without a classifier.
+        `ValueError`: for a model without a classifier, with one class, or that predicts numbers.
     """
+    problem_type = getattr(model.config, "problem_type", None)
+    if problem_type == "regression":
+        raise ValueError(f"{type(model).__name__} predicts numbers (`problem_type`), which have no probability.")
     examples = []
     for start in range(0, len(images), batch_size):
         chunk = images[start : start + batch_size]
@@ -99,8 +106,14 @@ def make_image_examples(
             logits = model(pixel_values=pixel_values).get("logits")
         if logits is None:
             raise ValueError(f"{type(model).__name__} returned no `logits`: it predicts no class to explain.")
+        if logits.shape[-1] == 1 and problem_type != "multi_label_classification":
+            raise ValueError(f"{type(model).__name__} has one class, whose probability is always 1.")
         for row, image in enumerate(chunk):
-            box = None if boxes is None else boxes[start + row]
+            box = None
+            if boxes is not None and boxes[start + row] is not None:
+                left, top, right, bottom = processed_part(image.size, image_processor)
+                sides = (right - left, bottom - top)
+                box = [(edge - low) / side for edge, low, side in zip(boxes[start + row], 2 * (left, top), 2 * sides)]
             examples.append(
                 ImageExample(
                     model,
@@ -108,7 +121,7 @@ def make_image_examples(
                     pixel_values[row],
                     int(logits[row].argmax()),
                     cell_grid(model, pixel_values.shape[2:]),
-                    box=None if box is None else [edge / side for edge, side in zip(box, 2 * image.size)],
+                    box=box,
                 )
             )
     return examples

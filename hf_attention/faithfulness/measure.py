@@ -11,7 +11,9 @@ import torch
 from datasets import Dataset
 from PIL import Image
 from transformers import BaseImageProcessor, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils import logging
 
+from ..data.image_utils import MODES, convert_mode
 from ..data.images import open_image
 from ..interpret.alignments import align, has_text
 from ..interpret.image_attention import apply_exif_orientation
@@ -36,6 +38,8 @@ from .text import TEXT_BASELINES, TextExample, make_text_examples
 from .text_maps import TEXT_MAPS
 from .truth import alignment_error, coverage, pointing
 
+
+logger = logging.get_logger(__name__)
 
 Example = TextExample | ImageExample
 Maps = dict[str, list[np.ndarray]]  # name -> a map for each example
@@ -147,7 +151,10 @@ def text_examples(
     if targets is None:
         targets = [item.target for item in align(model, tokenizer, sources, target_tokenizer=target_tokenizer)]
     examples = make_text_examples(model, tokenizer, target_tokenizer, sources, targets, spans)
-    return [example for example in examples if len(example.units) and len(example.outputs)]
+    examples = [example for example in examples if len(example.units) and len(example.outputs)]
+    if not examples:
+        raise ValueError("No example of `data` has a target with tokens to explain: it is empty, or special tokens.")
+    return examples
 
 
 def image_examples(
@@ -160,7 +167,9 @@ def image_examples(
         boxes = list(data["box"]) if "box" in data.column_names else None
     else:
         images = list(data)
-    return make_image_examples(model, image_processor, apply_exif_orientation(images), boxes)
+    mode = MODES.get(getattr(model.config, "num_channels", 3), "RGB")
+    images = [convert_mode(image, mode) for image in apply_exif_orientation(images)]
+    return make_image_examples(model, image_processor, images, boxes)
 
 
 MapMaker = Callable[[str, list[Any]], list[np.ndarray]]
@@ -174,14 +183,18 @@ def map_maker(processing: PreTrainedTokenizerBase | BaseImageProcessor) -> MapMa
 
 
 def make_maps(make: MapMaker, examples: list[Any], names: list[str], is_required: bool) -> Maps:
-    """The maps of each name; those that a model cannot have are left out unless they are required."""
+    """The maps of each name; those that a model cannot have are left out, with a warning, unless they are required."""
     maps: Maps = {}
+    left_out = []
     for name in names:
         try:
             maps[name] = make(name, examples)
-        except ValueError:
+        except ValueError as error:
             if is_required:
                 raise
+            left_out.append(f"{name} ({str(error).rstrip('.')})")
+    if left_out:
+        logger.warning(f"Maps that the model does not have: {'; '.join(left_out)}.")
     return maps
 
 

@@ -4,6 +4,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeGuard
 
 import numpy as np
 import torch
@@ -205,30 +206,45 @@ def crop_like_processor(image: Image.Image, image_processor: BaseImageProcessor)
     image; or, if this package's image processor pads, the image with repeated edges. Attention maps cover this part.
     The EXIF orientation must have been applied.
     """
-    if getattr(image_processor, "do_pad", False) and isinstance(image_processor, CompactVitImageProcessorPil):
+    if pads_both_sides(image_processor):
         side = max(image.size)
         size = SizeDict(height=side, width=side)
         array = np.asarray(image.convert("RGB") if image.mode == "P" else image)
         pixels = image_processor.pad([array.reshape(*array.shape[:2], -1).transpose(2, 0, 1)], size)[0]
         return Image.fromarray(pixels.transpose(1, 2, 0).squeeze())
+    return image.crop(processed_part(image.size, image_processor))
+
+
+def pads_both_sides(image_processor: BaseImageProcessor) -> TypeGuard[CompactVitImageProcessorPil]:
+    return bool(getattr(image_processor, "do_pad", False)) and isinstance(image_processor, CompactVitImageProcessorPil)
+
+
+def processed_part(size: tuple[int, int], image_processor: BaseImageProcessor) -> tuple[int, int, int, int]:
+    """
+    The part of an image of a width and height that an image processor passes to the model: left, top, right, bottom,
+    in pixels of the image, which may lie outside of it; at least one pixel, even if the model sees less.
+    """
+    if pads_both_sides(image_processor):
+        left, top = ((max(size) - side) // 2 for side in size)
+        return -left, -top, max(size) - left, max(size) - top
     if not getattr(image_processor, "do_center_crop", False):
-        return image
-    resized: Sequence[int] = image.size
+        return 0, 0, *size
+    resized: Sequence[int] = size
     if getattr(image_processor, "do_resize", False):
-        size = {name: side for name, side in size_option(image_processor, "size").items() if side}
-        if "shortest_edge" in size:
-            target, edge = size["shortest_edge"], min(image.size)
-            if "longest_edge" in size and target * max(image.size) > size["longest_edge"] * edge:
-                target, edge = size["longest_edge"], max(image.size)
-            resized = [target * side // edge for side in image.size]
+        edges = {name: side for name, side in size_option(image_processor, "size").items() if side}
+        if "shortest_edge" in edges:
+            target, edge = edges["shortest_edge"], min(size)
+            if "longest_edge" in edges and target * max(size) > edges["longest_edge"] * edge:
+                target, edge = edges["longest_edge"], max(size)
+            resized = [target * side // edge for side in size]
         else:
-            resized = (size["width"], size["height"])
+            resized = (edges["width"], edges["height"])
     crop = size_option(image_processor, "crop_size")
     crop_sides = (crop["width"], crop["height"])
     left, top = ((side - cut) // 2 for side, cut in zip(resized, crop_sides))
-    columns = [round(x * image.width / resized[0]) for x in (left, left + crop_sides[0])]
-    rows = [round(y * image.height / resized[1]) for y in (top, top + crop_sides[1])]
-    return image.crop((columns[0], rows[0], columns[1], rows[1]))
+    columns = [round(x * size[0] / resized[0]) for x in (left, left + crop_sides[0])]
+    rows = [round(y * size[1] / resized[1]) for y in (top, top + crop_sides[1])]
+    return columns[0], rows[0], max(columns[1], columns[0] + 1), max(rows[1], rows[0] + 1)
 
 
 def find_readout(model: PreTrainedModel) -> tuple[int, float]:

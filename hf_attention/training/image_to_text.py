@@ -29,6 +29,7 @@ from ..data.image_utils import MODES
 from ..data.images import open_image
 from ..data.tokenizer import train_tokenizer, warn_of_lost_texts
 from ..hub.image_text_card import ImageTextCardFacts, write_image_text_card
+from ..interpret.image_attention import processed_part
 from ..interpret.model_loading import load_model, load_tokenizer
 from ..interpret.readings import Reading, read
 from ..metrics import Pointing
@@ -145,15 +146,21 @@ def make_encoder_config(model_args: ImageTextModelArguments) -> PreTrainedConfig
     return make(**parse_overrides(make(), model_args.encoder_overrides, from_data=["pooling_type"]))
 
 
-def measure_pointing(readings: list[Reading], rows: Dataset) -> dict[str, float]:
+def measure_pointing(
+    readings: list[Reading], rows: Dataset, corners: list[tuple[int, int]] | None = None
+) -> dict[str, float]:
     """
     Returns `pointing` and `pointing_by_chance` of readings of the rows' texts, or nothing for data without `boxes`,
     and for tokens that are not single characters.
+
+    Args:
+        corners (`list`, *optional*): x and y in each image where the part that the model saw begins; by default 0.
     """
     points, boxes = [], []
-    for reading, row in zip(readings, rows if "boxes" in rows.column_names else []):
-        if len(reading.tokens) - 1 == len(row["boxes"]):  # the last one ends the text
-            points += reading.centers()[:-1].tolist()
+    corners = corners or [(0, 0)] * len(readings)
+    for reading, row, corner in zip(readings, rows if "boxes" in rows.column_names else [], corners):
+        if len(reading.tokens) - 1 == len(row["boxes"] or ()):  # the last one ends the text
+            points += (reading.centers()[:-1] + corner).tolist()
             boxes += row["boxes"]
     return (Pointing().compute(predictions=points, references=boxes) or {}) if points else {}
 
@@ -249,7 +256,9 @@ def train_image_to_text(
         if "boxes" in rows.column_names and trainer.is_world_process_zero():
             images = [open_image(cell, mode=MODES[num_channels]) for cell in rows["image"]]
             readings = read(full, image_processor, tokenizer, images, list(rows["text"]), batch_size=256)
-            metrics |= {f"test_{name}": value for name, value in measure_pointing(readings, rows).items()}
+            corners = [processed_part(image.size, image_processor)[:2] for image in images]
+            scores = measure_pointing(readings, rows, corners)
+            metrics |= {f"test_{name}": value for name, value in scores.items()}
         folder.report(trainer, "test", metrics)
     if training_args.do_train:
         full = cast(VisionEncoderDecoderModel, full_model(trainer))

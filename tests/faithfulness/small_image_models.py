@@ -52,10 +52,10 @@ def make_compact(**options: Any) -> CompactVitForImageClassification:
     return randomize(CompactVitForImageClassification(CompactVitConfig(**{**sizes, **options})))
 
 
-def make_vit() -> ViTForImageClassification:
+def make_vit(**options: Any) -> ViTForImageClassification:
     torch.manual_seed(0)
     sizes = {"image_size": SIZE, "patch_size": 4, "num_channels": 1, "hidden_size": 8, "num_hidden_layers": 2}
-    config = ViTConfig(**sizes, num_attention_heads=2, intermediate_size=8, num_labels=3)
+    config = ViTConfig(**{**sizes, **options}, num_attention_heads=2, intermediate_size=8, num_labels=3)
     return randomize(ViTForImageClassification(config))
 
 

@@ -12,6 +12,7 @@ from small_image_models import (
     make_processor,
     make_vit,
 )
+from transformers import SwinConfig, SwinForImageClassification
 
 from hf_attention import RecurrentAttentionConfig, RecurrentAttentionForImageClassification
 from hf_attention.faithfulness import image_maps, token_evidence
@@ -95,6 +96,12 @@ def test_uniform_attention_is_uniform_and_is_undone(make):
     if item.pooling_weights is not None:
         np.testing.assert_allclose(item.pooling_weights, 1 / 64, atol=1e-6)
     np.testing.assert_array_equal(attention_maps(model, processor, make_images())[0].attentions, before.attentions)
+
+
+def test_attention_with_biases_of_positions_is_not_called_uniform():
+    config = SwinConfig(image_size=8, patch_size=2, embed_dim=8, depths=[1], num_heads=[2], window_size=2)
+    with pytest.raises(ValueError, match="depend on positions"), uniform_attention(SwinForImageClassification(config)):
+        pass
 
 
 def test_gradient_rollout_is_that_of_a_loop():

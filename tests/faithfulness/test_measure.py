@@ -1,13 +1,15 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
+import numpy as np
 import pytest
 import torch
 from datasets import Dataset
 from small_image_models import LinearClassifier, LinearConfig, make_compact, make_images, make_processor, make_vit
 from small_text_models import SENTENCES, make_bahdanau
+from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
 from hf_attention.faithfulness import Faithfulness, Score, measure_faithfulness
-from hf_attention.faithfulness.measure import with_random_weights
+from hf_attention.faithfulness.measure import image_examples, with_random_weights
 
 
 REMOVAL = {"comprehensiveness", "sufficiency", "deletion", "insertion", "insertion_minus_deletion", "saco"}
@@ -83,8 +85,46 @@ def test_errors(tokenizer):
         measure_faithfulness(model, make_processor(), make_images())
     with pytest.raises(ValueError, match="position 1, which is not a text"):
         measure_faithfulness(model, tokenizer, ["ab", " "])
+    with pytest.raises(ValueError, match="No example of `data` has a target with tokens to explain"):
+        measure_faithfulness(model, tokenizer, Dataset.from_dict({"source": ["ab"], "target": [""]}))
     with pytest.raises(ValueError, match="no self-attention"):
         measure_faithfulness(model, tokenizer, SENTENCES, methods=["attention rollout"])
+
+
+def test_models_without_probabilities_are_errors():
+    with pytest.raises(ValueError, match="predicts numbers"):
+        measure_faithfulness(make_compact(problem_type="regression"), make_processor(), make_images())
+    with pytest.raises(ValueError, match="has one class"):
+        measure_faithfulness(make_compact(num_labels=1), make_processor(), make_images())
+
+
+def test_labels_of_one_image_are_independent():
+    model, processor = make_compact(problem_type="multi_label_classification"), make_processor()
+    (example,) = image_examples(model, processor, make_images(1))
+    with torch.no_grad():
+        logits = model(example.pixel_values[None]).logits[0]
+    kept = example.predict(np.ones((1, example.cells.size), dtype=bool), "blur")
+    assert kept.item() == pytest.approx(logits.max().sigmoid().item())
+
+
+def test_images_of_other_modes_are_converted():
+    color = make_images(1)[0]
+    processor = ViTImageProcessorPil(size={"height": 16, "width": 16})
+    modes = [color.convert(mode) for mode in ("L", "RGBA", "RGB")]
+    examples = image_examples(make_vit(num_channels=3), processor, modes)
+    assert [example.image.mode for example in examples] == ["RGB"] * 3
+    assert torch.equal(examples[1].pixel_values, examples[2].pixel_values)
+
+
+def test_a_map_that_fails_is_named(caplog):
+    measure_faithfulness(make_compact(), make_processor(), make_images(2), randomize=False)
+    assert "Maps that the model does not have: windows (" in caplog.text
+
+
+def test_a_single_example_proves_nothing():
+    result = make_result(gradient=0.9, random=0.0)
+    result.scores["gradient"] = row(0.9, float("nan"))
+    assert result.verdict().startswith("Caution: ")
 
 
 def row(mean, error=0.01):

@@ -199,6 +199,13 @@ def test_the_crop_is_what_the_image_processor_passes_on(size, crop, box):
     assert np.asarray(seen)[seen.height // 2, [0, -1], 0].tolist() == [max(box[0], 0), box[2] - 1]
 
 
+def test_a_part_of_an_elongated_image_is_never_empty():
+    size = {"height": 8, "width": 8}
+    processor = CompactVitImageProcessorPil(do_center_crop=True, size={"shortest_edge": 8}, crop_size=size)
+    assert crop_like_processor(Image.new("RGB", (1000, 1)), processor).size == (1, 1)
+    assert crop_like_processor(Image.new("RGB", (1, 1000)), processor).size == (1, 1)
+
+
 def test_maps_cover_the_crop(color_images):
     model, _ = make_vit()
     processor = CompactVitImageProcessorPil(

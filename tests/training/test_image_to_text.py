@@ -117,6 +117,9 @@ def test_pointing_is_of_the_tokens_before_the_end():
     assert measure_pointing(readings, rows) == {}
     boxes = [[[0, 0, 10, 10], [0, 0, 10, 10]]]
     assert measure_pointing(readings, rows.add_column("boxes", boxes))["pointing"] == 0.5
+    shifted = rows.add_column("boxes", [[[20, 0, 30, 10], [50, 0, 60, 10]]])  # of an image that was cropped at x = 20
+    assert measure_pointing(readings, shifted, corners=[(20, 0)])["pointing"] == 1
+    assert measure_pointing(readings, rows.add_column("boxes", [None])) == {}
     assert measure_pointing(readings, rows.add_column("boxes", [[[0, 0, 10, 10]]])) == {}  # tokens are not characters
 
 
