@@ -74,7 +74,14 @@ def classify(arguments: list[str] | None = None) -> None:
         trust_remote_code=options.trust_remote_code,
         revision=options.revision,
     )
-    files = find_image_files(options.images, classifier.names)
+    for folder in options.images if options.overlays else ():
+        if Path(folder).is_dir() and Path(options.overlays).resolve().is_relative_to(Path(folder).resolve()):
+            raise ValueError(
+                f"`overlays` ({options.overlays}) is in {folder}, so the next run would classify the overlays too. "
+                "Name a folder outside of it."
+            )
+    has_classes = classifier.problem_type != "regression"
+    files = find_image_files(options.images, classifier.names if has_classes else ())
     has_true = any(file.true is not None for file in files)
     if options.html and not has_true:
         raise ValueError(
@@ -87,7 +94,8 @@ def classify(arguments: list[str] | None = None) -> None:
         )
     if options.html and os.path.lexists(options.html) and not options.overwrite:
         raise FileExistsError(f"`html` ({options.html}) exists. Name another one, or replace it with `--overwrite`.")
-    run = vars(options) | {"files": hashlib.sha256("\0".join(file.path for file in files).encode()).hexdigest()}
+    digest = hashlib.sha256("\0".join(file.path for file in files).encode()).hexdigest()
+    run = vars(options) | {"files": f"{len(files)} images (their names have the hash {digest[:16]})"}
     del run["overwrite"], run["debug"]
     output = ClassificationFile(
         options.output_file, classifier.columns(options.top_k), has_true, run, options.overwrite

@@ -55,7 +55,7 @@ class ClassificationFile(TableFile):
         values = [round(value, 6) for value in result.probabilities]
         if "label_1" in self.predicted:
             values = [cell for pair in zip(result.labels, values) for cell in pair]
-        return {**cells, **dict(zip(self.predicted, values)), ERROR: result.error}
+        return {**cells, **dict.fromkeys(self.predicted), **dict(zip(self.predicted, values)), ERROR: result.error}
 
     def read(self) -> Iterator[Classification]:
         """Yields the results that another run has written."""

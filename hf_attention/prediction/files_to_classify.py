@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from transformers.utils import logging
 
-from ..data.image_folders import HEIF_REMEDY, image_extensions, is_hidden, shorten, why_left_out
+from ..data.image_folders import HEIF_REMEDY, check_name, image_extensions, is_hidden, shorten, why_left_out
 
 
 logger = logging.get_logger(__name__)
@@ -34,7 +34,7 @@ def find_image_files(paths: list[str], labels: Iterable[str] = ()) -> list[Image
 
     Raises:
         `FileNotFoundError`: for a path that does not exist.
-        `ValueError`: if there are no images.
+        `ValueError`: if there are no images, or the name of one is not in UTF-8, so no table can have it.
     """
     names = set(labels)
     files, left_out = [], {}
@@ -55,6 +55,8 @@ def find_image_files(paths: list[str], labels: Iterable[str] = ()) -> list[Image
         counted = "; ".join(f"{len(group)} {reason} ({shorten(group)})" for reason, group in sorted(left_out.items()))
         remedy = f" {HEIF_REMEDY}" if {".heic", ".heif"} & set(left_out) else ""
         logger.warning(f"{sum(map(len, left_out.values()))} files are not read: {counted}.{remedy}")
+    for file in files:
+        check_name(file.path)
     if not files:
         raise ValueError(f"There are no images in {', '.join(paths)}.")
     without = [file.path for file in files if file.true is None]

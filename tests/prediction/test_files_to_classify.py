@@ -1,6 +1,8 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
 import logging
+import os
+import sys
 
 import pytest
 from PIL import Image, features
@@ -48,6 +50,14 @@ def test_images_without_a_class_and_other_files_are_counted(tmp_path, log):
     assert [file.true for file in find_image_files([str(tmp_path)], ["cat"])] == ["cat", None]
     assert "1 files are not read: 1 .jxl" in log.text
     assert "1 of 2 images have no true class" in log.text
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has names that are not in UTF-8")
+def test_a_name_that_no_table_can_have_is_an_error(tmp_path):
+    save(tmp_path / "a.png")
+    os.rename(tmp_path / "a.png", os.fsencode(tmp_path) + b"/\xff.png")
+    with pytest.raises(ValueError, match="is not in UTF-8. Rename it"):
+        find_image_files([str(tmp_path)])
 
 
 def test_a_link_to_the_folder_itself_ends(tmp_path):

@@ -189,6 +189,7 @@ def test_a_model_of_transformers_with_independent_labels(tmp_path, capsys):
         ([".", "--output_file", "a.txt"], ValueError, "its name must end in .tsv, .csv, .jsonl"),
         ([".", "--html", "no/a.html"], FileNotFoundError, "there is no folder 'no'"),
         ([".", "--top_k", "0"], ValueError, "`top_k` must be at least 1"),
+        ([".", "--overlays", "3/over"], ValueError, r"`overlays` \(3/over\) is in ., so the next run would classify"),
     ],
 )
 def test_mistakes_are_named(folder, monkeypatch, arguments, error, message):
