@@ -28,6 +28,11 @@ from .models.recurrent_attention import (
     RecurrentAttentionForImageClassification,
     RecurrentAttentionModel,
 )
+from .models.stacked_attention import (
+    StackedAttentionConfig,
+    StackedAttentionForVisualQuestionAnswering,
+    StackedAttentionModel,
+)
 
 
 __version__ = "0.1.0"
@@ -48,6 +53,9 @@ __all__ = [
     "RecurrentAttentionConfig",
     "RecurrentAttentionForImageClassification",
     "RecurrentAttentionModel",
+    "StackedAttentionConfig",
+    "StackedAttentionForVisualQuestionAnswering",
+    "StackedAttentionModel",
 ]
 
 if is_vision_available():  # Pillow is optional

@@ -20,7 +20,10 @@ def test_public_names():
     attention_cnn = {"AttentionCnnConfig", "AttentionCnnModel", "AttentionCnnForImageClassification"}
     recurrent_attention = {"RecurrentAttentionConfig", "RecurrentAttentionModel"}
     recurrent_attention |= {"RecurrentAttentionForImageClassification"}
-    assert set(hf_attention.__all__) == bahdanau | compact_vit | attention_cnn | recurrent_attention
+    stacked_attention = {"StackedAttentionConfig", "StackedAttentionModel"}
+    stacked_attention |= {"StackedAttentionForVisualQuestionAnswering"}
+    families = bahdanau | compact_vit | attention_cnn | recurrent_attention | stacked_attention
+    assert set(hf_attention.__all__) == families
     for name in hf_attention.__all__:
         assert getattr(hf_attention, name).__name__ == name
     with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
@@ -34,6 +37,7 @@ def test_public_names():
         ("compact_vit", {"token_keep_rate": 70.0}),
         ("attention_cnn", {"hidden_dropout_prob": -0.1}),
         ("recurrent_attention", {"num_glimpses": 0}),
+        ("stacked_attention", {"conv_channels": []}),
     ],
 )
 def test_options_of_from_pretrained_are_checked(model_type, options, tmp_path):
@@ -115,7 +119,7 @@ def test_folder_without_code():
     assert importlib.import_module("hf_attention.hub.templates").__path__
 
 
-@pytest.mark.parametrize("model_type", ["compact_vit", "attention_cnn", "recurrent_attention"])
+@pytest.mark.parametrize("model_type", ["compact_vit", "attention_cnn", "recurrent_attention", "stacked_attention"])
 def test_image_processor_is_registered(model_type, tmp_path):
     hf_attention.CompactVitImageProcessorPil().save_pretrained(tmp_path)
     AutoConfig.for_model(model_type).save_pretrained(tmp_path)

@@ -16,10 +16,12 @@ from hf_attention import (
     BahdanauForConditionalGeneration,
     CompactVitConfig,
     RecurrentAttentionConfig,
+    StackedAttentionConfig,
 )
 
 
 BAHDANAU, VIT, CNN, GLIMPSES = BahdanauConfig, CompactVitConfig, AttentionCnnConfig, RecurrentAttentionConfig
+STACKED = StackedAttentionConfig
 HUGE = 10**12
 
 # the config, an option, its value, and what the error must say besides the option's name
@@ -148,6 +150,15 @@ INVALID = [
     (GLIMPSES, "num_train_copies", 0, "at least 1, got 0"),
     (GLIMPSES, "problem_type", "regression", "'regression'"),
     (GLIMPSES, "num_labels", 0, "at least 2, got 0"),
+    (STACKED, "num_glimpses", HUGE, "at most 10000"),
+    (STACKED, "num_glimpses", True, "expected int, got bool"),
+    (STACKED, "conv_channels", [], "one number of channels or more"),
+    (STACKED, "conv_channels", [8, -1], r"at least 1, got \[8, -1\]"),
+    (STACKED, "image_size", (64,), r"a number, or \(height, width\), got \(64,\)"),
+    (STACKED, "update_type", "lstm", "lstm"),
+    (STACKED, "pad_token_id", 100, "outside the vocabulary of 100"),
+    (STACKED, "hidden_dropout_prob", math.nan, "from 0 to 1, got nan"),
+    (STACKED, "problem_type", "regression", "'regression'"),
 ]
 
 
@@ -169,7 +180,7 @@ def test_an_unknown_preset_lists_those_there_are(config_class, name):
         config_class.from_preset(name)
 
 
-@pytest.mark.parametrize("config_class", [BAHDANAU, VIT, CNN, GLIMPSES])
+@pytest.mark.parametrize("config_class", [BAHDANAU, VIT, CNN, GLIMPSES, STACKED])
 def test_an_option_spoiled_in_a_file_is_named(tmp_path, config_class):
     config_class().save_pretrained(tmp_path)
     file = tmp_path / "config.json"
@@ -180,7 +191,7 @@ def test_an_option_spoiled_in_a_file_is_named(tmp_path, config_class):
 
 
 @pytest.mark.parametrize("name", ["layer_norm_epsilon", "d_model", "_private", "num_heads", "hidden_dropout"])
-@pytest.mark.parametrize("config_class", [BAHDANAU, VIT, CNN, GLIMPSES])
+@pytest.mark.parametrize("config_class", [BAHDANAU, VIT, CNN, GLIMPSES, STACKED])
 def test_an_unknown_attribute_is_kept(config_class, name):
     assert getattr(config_class(**{name: 7}), name) == 7
 

@@ -10,10 +10,16 @@ import sys
 import pytest
 from transformers import AutoConfig
 
-from hf_attention import AttentionCnnConfig, BahdanauConfig, CompactVitConfig, RecurrentAttentionConfig
+from hf_attention import (
+    AttentionCnnConfig,
+    BahdanauConfig,
+    CompactVitConfig,
+    RecurrentAttentionConfig,
+    StackedAttentionConfig,
+)
 
 
-CONFIGS = [BahdanauConfig, CompactVitConfig, AttentionCnnConfig, RecurrentAttentionConfig]
+CONFIGS = [BahdanauConfig, CompactVitConfig, AttentionCnnConfig, RecurrentAttentionConfig, StackedAttentionConfig]
 IMAGE_CONFIGS = CONFIGS[1:]
 
 
