@@ -260,11 +260,17 @@ def test_a_folder_instead_of_a_file_is_named(tmp_path):
         load(tmp_path / "a.parquet")
 
 
-@pytest.mark.parametrize("name", ["a.zip", "a.tar.gz", "a.csv", "a.png", "a"])
+@pytest.mark.parametrize("name", ["a.zip", "a.tar.gz", "a.png", "a"])
 def test_other_files_instead_of_a_folder_are_named(tmp_path, name):
     (tmp_path / name).write_bytes(PNG)
-    with pytest.raises(ValueError, match=f"Cannot read .*{name}: pass a parquet file, or a folder of images"):
+    with pytest.raises(ValueError, match=f"Cannot read .*{name}: pass a folder of images, a parquet file, or a table"):
         load(tmp_path / name)
+
+
+def test_a_table_that_is_not_text_is_named(tmp_path):
+    (tmp_path / "a.csv").write_bytes(PNG)
+    with pytest.raises(ValueError, match="a.csv: 'utf-8' codec can't decode byte 0x89 .* Save it as UTF-8"):
+        load(tmp_path / "a.csv")
 
 
 def test_an_empty_folder_is_named(tmp_path):
