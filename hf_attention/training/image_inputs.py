@@ -80,11 +80,17 @@ def make_augmentation(
         raise ValueError(
             f"Random crops and rotations need images of one square size, but the image processor's is {size}."
         )
-    if not getattr(image_processor, "do_rescale", False):
-        raise ValueError("Augmentation takes pixels from 0 to 1, but the image processor's `do_rescale` is False.")
+    if not getattr(image_processor, "do_rescale", False) or getattr(image_processor, "rescale_offset", False):
+        raise ValueError(
+            "Augmentation takes pixels from 0 to 1, but the image processor's `do_rescale` is False, or its "
+            "`rescale_offset` True."
+        )
     mean, std = (list(getattr(image_processor, name, None) or [0.5] * 3) for name in ("image_mean", "image_std"))
+    own_std = std
     if not getattr(image_processor, "do_normalize", False):
         mean, std = [0.0] * len(mean), [1.0] * len(mean)
+    if getattr(image_processor, "include_top", False):  # EfficientNet's divides once more
+        std = [value * again for value, again in zip(std, own_std)]
     return ImageAugmentation(
         image_size=size.get("height") or 0,
         num_labels=num_labels,
@@ -130,10 +136,11 @@ def make_train_transform(
     image processor would crop is squeezed instead, so that any part of it can be taken; a part of average size has
     the model's resolution.
     """
+    plain = {"do_normalize": False, **({"include_top": False} if hasattr(image_processor, "include_top") else {})}
     can_squeeze = getattr(image_processor, "do_resize", False) and not getattr(image_processor, "do_pad", False)
     if crop_scale is None or not can_squeeze:
-        return make_transform(image_processor, num_channels, do_normalize=False)
+        return make_transform(image_processor, num_channels, **plain)
     side = math.ceil(processed_size(image_processor)["height"] / math.sqrt(sum(crop_scale) / 2))
     crops = bool(getattr(image_processor, "do_center_crop", False))
     options = {"size": {"height": side, "width": side}, **({"do_center_crop": False} if crops else {})}
-    return make_transform(image_processor, num_channels, crops, do_normalize=False, **options)
+    return make_transform(image_processor, num_channels, crops, **plain, **options)

@@ -5,9 +5,10 @@ import pytest
 import torch
 from datasets import Dataset
 from PIL import Image
-from transformers import AutoConfig
+from transformers import AutoConfig, EfficientNetImageProcessorPil
 
 from hf_attention import CompactVitConfig
+from hf_attention.data.cached_transform import CachedTransform
 from hf_attention.data.images import Image as ImageFeature
 from hf_attention.interpret import crop_like_processor
 from hf_attention.training.arguments import ImageDataArguments, ImageModelArguments
@@ -85,6 +86,17 @@ def test_without_random_crops_training_sees_what_evaluation_sees(halves):
     rows = Dataset.from_dict({"image": [halves], "label": [0]}).cast_column("image", ImageFeature(decode=False))
     columns = make_train_transform(processor("center"), 3, None)(rows[:])
     torch.testing.assert_close(columns["pixel_values"][0], pixels(processor("center"), halves))
+
+
+@pytest.mark.parametrize("include_top", [False, True])
+def test_training_normalizes_as_efficientnet_does(halves, include_top):
+    image_processor = EfficientNetImageProcessorPil(size={"height": 8, "width": 8}, include_top=include_top)
+    rows = Dataset.from_dict({"image": [halves], "label": [0]}).cast_column("image", ImageFeature(decode=False))
+    transform = CachedTransform(make_train_transform(image_processor, 3, None))  # which keeps 8 bits
+    columns = transform({**rows[:], "row": [0]})
+    values, _ = make_augmentation(ImageDataArguments(), image_processor, 2)(columns["pixel_values"], columns["labels"])
+    expected = torch.tensor(image_processor([halves])["pixel_values"][0])
+    torch.testing.assert_close(values[0], expected, atol=1e-4, rtol=1e-4)
 
 
 def test_crop_modes_that_a_model_cannot_have_are_errors():
