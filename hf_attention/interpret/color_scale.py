@@ -52,11 +52,12 @@ class ColorScale:
         with a diverging color map.
 
         Args:
-            maps (`Iterable[np.ndarray]`): of any shapes.
+            maps (`Iterable[np.ndarray]`): of any shapes. NaN and infinite values do not count.
             even (`float`, *optional*): the value of an even map; by default the mean of all values.
             cmap (`str`, *optional*): matplotlib color map.
         """
-        values = np.concatenate([np.ravel(values) for values in maps]).astype(float)
+        values = np.concatenate([np.empty(0), *(np.ravel(values) for values in maps)]).astype(float)
+        values = values[np.isfinite(values)]
         highest = float(abs(values).max(initial=0.0))
         if values.min(initial=0.0) < -1e-6 * highest:
             return cls(-highest, highest, None, cmap or SIGNED)
@@ -65,9 +66,10 @@ class ColorScale:
         return cls(0.0, high, even, cmap or POSITIVE, highest > high)
 
     def colors(self, values: np.ndarray) -> np.ndarray:
-        """The colors of a map (rows, columns): (rows, columns, 3), of type uint8."""
+        """The colors of a map (rows, columns): (rows, columns, 3), of type uint8. NaN is gray."""
         shares = (np.asarray(values, dtype=float) - self.low) / (self.high - self.low)
         colormap = colormaps[self.cmap] if isinstance(self.cmap, str) else self.cmap
+        colormap = colormap.with_extremes(bad="gray")
         return (colormap(shares.clip(0, 1))[..., :3] * 255).round().astype(np.uint8)
 
     def add_bar(self, axes: Any, label: str, **kwargs: Any) -> Colorbar:

@@ -60,3 +60,11 @@ def test_a_few_of_many_values_are_above_the_end():
 def test_maps_without_attention(values):
     scale = ColorScale.fit([values])
     assert (scale.low, scale.high) == (0.0, 1.0)
+
+
+def test_a_value_that_is_not_finite_leaves_the_other_maps_as_they_are():
+    damaged, other = np.array([[np.nan, np.inf, 1.0]]), np.array([[0.0, 1.0, 2.0]])
+    scale = ColorScale.fit([damaged, other])
+    assert (scale.low, scale.high, scale.even) == (0.0, 3.0, 1.0)
+    assert scale.colors(damaged)[0, 0].tolist() == [128, 128, 128]  # gray, which no value has
+    assert ColorScale.fit([]).high == 1.0
