@@ -30,7 +30,10 @@ from hf_attention.interpret.model_loading import load_image_processor, load_mode
 
 
 def load_rows(name: str | None, split: str, num_examples: int, is_text: bool) -> Dataset:
-    """The first rows of a split: of embedded data, of a file, or of a data set on the Hub."""
+    """
+    Rows of a split: the first ones of embedded data, of a file, or of a data set on the Hub; of images that do not
+    come with the package always the same random ones, since they are often sorted by class.
+    """
     name = name or ("dates" if is_text else "digits")
     if is_text and name == "dates":
         splits = load_dates(train_size=1, validation_size=1, test_size=num_examples)
@@ -44,10 +47,16 @@ def load_rows(name: str | None, split: str, num_examples: int, is_text: bool) ->
     if split not in splits:
         raise ValueError(f"`--split` is {split!r}, but {name} has {', '.join(map(str, splits))}.")
     rows = splits[split]
+    if not is_text and name not in EMBEDDED_IMAGES:
+        rows = rows.shuffle(seed=0)
     return rows.select(range(min(num_examples, len(rows))))
 
 
 def run(options: argparse.Namespace) -> Faithfulness:
+    output = options.output or os.path.join(options.model, RESULT_FILE)
+    if not (folder := Path(output).parent).is_dir():
+        reason = "" if options.output else " Name a file with `--output` for a model on the Hub."
+        raise FileNotFoundError(f"The results would be written to {output}, but there is no folder {folder}.{reason}")
     names = [options.model, *options.other_models]
     is_text = AutoConfig.from_pretrained(options.model).is_encoder_decoder
     rows = load_rows(options.data, options.split, options.num_examples, is_text)
@@ -56,7 +65,6 @@ def run(options: argparse.Namespace) -> Faithfulness:
     processing = load_tokenizer(options.model) if is_text else load_image_processor(options.model)
     result = measure_faithfulness(model, processing, rows, other_models=others)
     result.model = Path(options.model).name
-    output = options.output or os.path.join(options.model, RESULT_FILE)
     result.save(output)
     if not options.output:
         add_faithfulness(options.model)

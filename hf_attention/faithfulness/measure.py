@@ -185,16 +185,17 @@ def map_maker(processing: PreTrainedTokenizerBase | BaseImageProcessor) -> MapMa
 def make_maps(make: MapMaker, examples: list[Any], names: list[str], is_required: bool) -> Maps:
     """The maps of each name; those that a model cannot have are left out, with a warning, unless they are required."""
     maps: Maps = {}
-    left_out = []
+    left_out: dict[str, list[str]] = {}
     for name in names:
         try:
             maps[name] = make(name, examples)
         except ValueError as error:
             if is_required:
                 raise
-            left_out.append(f"{name} ({str(error).rstrip('.')})")
+            left_out.setdefault(str(error).rstrip("."), []).append(name)
     if left_out:
-        logger.warning(f"Maps that the model does not have: {'; '.join(left_out)}.")
+        reasons = (f"{', '.join(group)} ({reason})" for reason, group in left_out.items())
+        logger.warning(f"Maps that the model does not have: {'; '.join(reasons)}.")
     return maps
 
 

@@ -4,6 +4,7 @@ import shutil
 
 import measure_faithfulness
 import pytest
+from PIL import Image
 
 from hf_attention.faithfulness import Faithfulness
 
@@ -36,3 +37,20 @@ def test_an_image_classifier(tmp_path):
 def test_a_split_that_is_not_there():
     with pytest.raises(SystemExit, match="`--split` is 'dev', but digits has train, validation, test"):
         measure_faithfulness.main(["model_cards/compact-vit-digits", "--split", "dev"])
+
+
+def test_images_of_a_folder_are_of_several_classes(tmp_path):
+    for name in ("cat", "dog"):
+        (tmp_path / name).mkdir()
+        for number in range(8):
+            Image.new("RGB", (4, 4)).save(tmp_path / name / f"{number}.png")
+    rows = measure_faithfulness.load_rows(str(tmp_path), "test", 8, is_text=False)
+    assert len(rows) == 8 and set(rows["label"]) == {0, 1}
+
+
+def test_a_result_that_could_not_be_saved_is_not_measured(tmp_path):
+    with pytest.raises(SystemExit, match="there is no folder .*nowhere"):
+        output = str(tmp_path / "nowhere" / "result.json")
+        measure_faithfulness.main(["model_cards/compact-vit-digits", "--output", output])
+    with pytest.raises(SystemExit, match="Name a file with `--output` for a model on the Hub"):
+        measure_faithfulness.main(["someone/model"])
