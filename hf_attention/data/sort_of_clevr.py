@@ -43,6 +43,7 @@ KOREAN = {
     "farthest": "{color} 물체에서 가장 먼 물체는 무슨 모양입니까?",
     "count": "{color} 물체와 모양이 같은 물체는 모두 몇 개입니까?",
 }
+ANSWERS = ("yes", "no", "square", "circle", *map(str, range(1, len(COLORS) + 1)))
 # templates, and the words for colors and answers that are not the English ones
 LANGUAGES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
     "en": (ENGLISH, {}),
@@ -127,6 +128,12 @@ def load_sort_of_clevr(
     return splits
 
 
+def list_answers(language: str = "en") -> list[str]:
+    """Returns all answers in a language."""
+    words = LANGUAGES[language][1]
+    return [words.get(answer, answer) for answer in ANSWERS]
+
+
 def place_objects(generator: np.random.Generator, image_size: int, object_size: int) -> np.ndarray:
     """
     Draws the left and top edges (6, 2) of objects that do not touch. For each of them, one other object is the
@@ -174,4 +181,4 @@ def answer(type_: str, asked: int, centers: np.ndarray, is_square: np.ndarray, i
     return "square" if is_square[asked] else "circle"
 
 
-__all__ = ["load_sort_of_clevr"]
+__all__ = ["list_answers", "load_sort_of_clevr"]

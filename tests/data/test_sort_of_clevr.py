@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hf_attention.data.images import open_image
-from hf_attention.data.sort_of_clevr import COLORS, load_sort_of_clevr
+from hf_attention.data.sort_of_clevr import COLORS, list_answers, load_sort_of_clevr
 
 
 SIZES = {"train": 40, "validation": 3, "test": 5}
@@ -93,6 +93,8 @@ def test_questions_in_korean_have_the_same_answers():
     english, korean = (load_sort_of_clevr({"test": 5}, language=language)["test"] for language in ("en", "ko"))
     assert [IN_ENGLISH.get(answer, answer) for answer in korean["answer"]] == english["answer"]
     assert korean["box"] == english["box"]
+    assert set(korean["answer"]) <= set(list_answers("ko"))
+    assert set(english["answer"]) <= set(list_answers())
     pairs = {row["question"]: other["question"] for row, other in zip(english, korean)}
     assert len(set(pairs.values())) == len(pairs)
     assert all(ord(character) < 128 or "가" <= character <= "힣" for text in pairs.values() for character in text)

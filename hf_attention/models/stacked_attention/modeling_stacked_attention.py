@@ -5,7 +5,8 @@ PyTorch stacked attention network (Yang et al. 2016, arXiv 1511.02274): a questi
 what it sees in one glimpse changes where it looks in the next.
 
 Differences from the paper: the image encoder is small and trained with the rest, and its features have positions; the
-question encoder is a GRU instead of an LSTM; the classifier has a hidden layer. By option, a GRU cell with the same
+question encoder is a GRU instead of an LSTM, and the largest of its states instead of the last, in each unit, which
+does not forget the first words; the classifier has a hidden layer. By option, a GRU cell with the same
 weights in every glimpse updates the state, so that it reads the attended parts of the image as a sequence
 (`update_type`).
 
@@ -142,11 +143,11 @@ class StackedAttentionModel(StackedAttentionPreTrainedModel):
         questions per image, (batch, num_questions, ...) each.
         """
         tokens = self.encode_images(pixel_values)  # (B, N, D)
-        ids, lengths = check_questions(input_ids, attention_mask, len(tokens), self.config.vocab_size)
+        ids, mask = check_questions(input_ids, attention_mask, len(tokens), self.config.vocab_size)
         questions = ids.shape[:-1]
         outputs, _ = self.question_encoder(self.embedding(ids.flatten(0, -2)))  # (B * Q, T, D)
-        last = lengths.flatten() - 1
-        state = outputs[torch.arange(len(outputs), device=outputs.device), last]  # (B * Q, D)
+        outputs = outputs.masked_fill(~mask.flatten(0, -2).unsqueeze(-1), -1)  # below any state
+        state = outputs.amax(dim=1)  # (B * Q, D)
         states, attentions = [], []
         for glimpse in self.glimpses:
             context, weights = glimpse(state.unflatten(0, (len(tokens), -1)), tokens)
@@ -184,9 +185,9 @@ def check_questions(
     input_ids: torch.Tensor | None, attention_mask: torch.Tensor | None, batch_size: int, vocab_size: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """
-    Returns the questions and the number of tokens of each. Raises `ValueError` for questions that are not of the
-    images or the vocabulary, and for a mask that does not fit them; values are read on CPU only, where this costs no
-    synchronization.
+    Returns the questions, and which of their elements are tokens instead of padding. Raises `ValueError` for questions
+    that are not of the images or the vocabulary, and for a mask that does not fit them; values are read on CPU only,
+    where this costs no synchronization.
     """
     if input_ids is None:
         raise ValueError("You have to specify `input_ids`, the questions.")
@@ -212,7 +213,7 @@ def check_questions(
                 "`attention_mask` must be 1 for the tokens of a question, which come first, and 0 for the padding "
                 "after them. Set the tokenizer's `padding_side` to 'right'; a question has one token or more."
             )
-    return input_ids, (mask != 0).sum(dim=-1)
+    return input_ids, mask != 0
 
 
 def check_answers(labels: torch.Tensor, num_labels: int) -> None:

@@ -79,10 +79,12 @@ def answer_by_the_equations(w, image, ids, update_type):
             project = w["model.image_encoder.projection.weight"], w["model.image_encoder.projection.bias"]
             tokens.append(np.tanh(project[0] @ feature + project[1]))
     names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-    u = np.zeros(6)
+    u, largest = np.zeros(6), np.full(6, -np.inf)
     for token in ids:
         x = w["model.embedding.weight"][token]
         u = gru_step(x, u, [w[f"model.question_encoder.{name}_l0"] for name in names])
+        largest = np.maximum(largest, u)
+    u = largest
     weights, states = [], []
     for k in range(3):
         glimpse = f"model.glimpses.{k}"
@@ -158,8 +160,8 @@ def test_gradients_reach_every_parameter(update_type):
     model(make_images(), IDS, MASK, labels=torch.tensor([0, 1, 2])).loss.backward()
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None and parameter.grad.any(), name
-    used = model.model.embedding.weight.grad.any(dim=1).nonzero().flatten().tolist()
-    assert used == sorted({*IDS[MASK == 1].tolist()})
+    used = {*model.model.embedding.weight.grad.any(dim=1).nonzero().flatten().tolist()}
+    assert {5, 4} <= used <= {*IDS[MASK == 1].tolist()}
 
 
 def test_attention_is_returned_on_request_and_sums_to_one():
