@@ -43,13 +43,18 @@ class ImageSummary:
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
-    def describe(self) -> str:
-        """Returns it in words: `570 images of 14 classes (5 to 75 each), in color, 196 x 180 pixels, ...`."""
+    def describe(self, kind: str = "classes") -> str:
+        """
+        Returns it in words: `570 images of 14 classes (5 to 75 each), in color, 196 x 180 pixels, ...`.
+
+        Args:
+            kind (`str`, *optional*): what the images have: `classes`, `labels` or `numbers`.
+        """
         few, most = min(self.classes.values()), max(self.classes.values())
         size = f"{self.width} x {self.height} pixels"
         each = few if few == most else f"{few} to {most}"
         parts = [
-            f"{self.count:,} images of {len(self.classes)} classes ({each} each)",
+            f"{self.count:,} images of {len(self.classes)} {kind}{'' if kind == 'numbers' else f' ({each} each)'}",
             "gray" if self.is_gray else "in color",
             f"{size} (median), of {self.shapes} proportions" if self.shapes > 1 else size,
         ]

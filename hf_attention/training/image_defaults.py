@@ -23,6 +23,7 @@ SIZES = (32, 48)  # of images, in pixels
 PASSES = 50_000  # images to train on, each in as many views as there are epochs
 EPOCHS = (10, 100)  # fewest and most
 VALIDATION_SHARE, MOST_VALIDATION = 0.1, 0.25  # usual and greatest share of the images to validate on
+VIEWS = ("crop_scale", "rotation_degrees", "horizontal_flip")
 OWN_PROCESSOR = ("attention_cnn", "compact_vit", "recurrent_attention")
 LEARNING_RATES = {"attention_cnn": 4e-3, "compact_vit": 1e-3}
 FINE_TUNING_LEARNING_RATE, FROZEN_LEARNING_RATE = 5e-5, 5e-3  # the first is transformers' own
@@ -59,6 +60,8 @@ def choose_options(
         options = new_model_options(model_args, summary, given)
     else:
         options = fine_tuning_options(model_args, summary)
+    if data_args.problem_type == "regression":  # a mirror image may have other coordinates, and a part another size
+        options = {name: value for name, value in options.items() if name not in VIEWS}
     options |= training_options(summary, training_args.time_limit)
     if data_args.has_targets:
         options["label_smoothing_factor"] = 0.0
@@ -68,7 +71,9 @@ def choose_options(
     given -= {"config_overrides"}  # which have the given ones
     options = {name: value for name, value in options.items() if name not in given}
     if os.environ.get("RANK", "0") == "0":
-        print(f"{summary.describe()}. Chosen for them; the command line can set each:")
+        kinds = {"regression": "numbers", "multi_label_classification": "labels"}
+        described = summary.describe(kinds.get(data_args.problem_type, "classes"))
+        print(f"{described}. Chosen for them; the command line can set each:")
         for name, value in options.items():
             print(f"    --{name} {' '.join(map(str, value)) if isinstance(value, (list, tuple)) else value}")
         print(end="", flush=True)

@@ -65,6 +65,15 @@ def test_photos_are_cropped_and_mirrored(photos, capsys):
     assert "\n    --crop_mode center\n" in shown
 
 
+def test_images_with_numbers_keep_their_positions(photos, tmp_path, capsys):
+    lines = [f"red/{index}.png,{index / 10}\n" for index in range(30)]
+    (tmp_path / "photos" / "table.csv").write_text("file_name,x\n" + "".join(lines))
+    targets = ["--problem_type", "regression", "--label_columns", "x"]
+    _, data, _ = options("--train_file", str(tmp_path / "photos" / "table.csv"), *targets)
+    assert (data.crop_scale, data.rotation_degrees, data.horizontal_flip) == (None, 0.0, 0.0)
+    assert "30 images of 1 numbers, in color" in capsys.readouterr().out
+
+
 def test_letters_are_padded_and_turned_but_not_mirrored(letters):
     model, data, _ = options("--train_file", letters)
     assert overrides(model)["num_channels"] == "1"
