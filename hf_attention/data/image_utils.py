@@ -5,6 +5,7 @@
 import unicodedata
 from contextlib import suppress
 
+import torch
 from transformers import BaseImageProcessor, PreTrainedConfig
 
 # they are defined in the family because the image processor travels with models as remote code
@@ -39,4 +40,15 @@ def class_names(config: PreTrainedConfig) -> list[str]:
     return [unicodedata.normalize("NFC", name) for _, name in names]
 
 
-__all__ = ["MODES", "class_names", "convert_mode", "processed_size", "size_option"]
+def class_probabilities(config: PreTrainedConfig, logits: torch.Tensor) -> torch.Tensor | None:
+    """
+    The probabilities of the classes from logits, both (..., num_labels): those of several labels per image are
+    independent of each other. `None` for a model that predicts numbers.
+    """
+    problem_type = getattr(config, "problem_type", None)
+    if problem_type == "regression":
+        return None
+    return logits.sigmoid() if problem_type == "multi_label_classification" else logits.softmax(dim=-1)
+
+
+__all__ = ["MODES", "class_names", "class_probabilities", "convert_mode", "processed_size", "size_option"]

@@ -11,6 +11,7 @@ from kornia.filters import gaussian_blur2d
 from PIL import Image
 from transformers import BaseImageProcessor, PreTrainedModel
 
+from ..data.image_utils import class_probabilities
 from ..interpret.image_attention import find_grid, processed_part
 
 
@@ -73,8 +74,8 @@ class ImageExample:
             with torch.no_grad():
                 outputs = self.model(pixel_values=torch.where(mask, self.pixel_values, other))
             logits = outputs["logits"].float()
-            has_labels = getattr(self.model.config, "problem_type", None) == "multi_label_classification"
-            scores = logits.sigmoid() if has_labels else logits.softmax(dim=-1)
+            scores = class_probabilities(self.model.config, logits)
+            assert scores is not None  # as was checked when the example was created
             probabilities.append(scores[:, self.target].cpu().numpy())
         return np.concatenate(probabilities)[:, None]
 

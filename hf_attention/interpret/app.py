@@ -26,7 +26,7 @@ from transformers import (
 )
 from transformers.utils import logging
 
-from ..data.image_utils import MODES, class_names, convert_mode
+from ..data.image_utils import MODES, class_names, class_probabilities, convert_mode
 from .alignments import align, encode_features, has_text, ids_to_text
 from .classifier_maps import SCALE, make_scale
 from .html import alignment_to_html
@@ -260,7 +260,8 @@ def add_classification(name: str, images: list[Image.Image], api_name: str) -> N
         except ValueError:  # the model has no attention maps
             with eval_mode(model), torch.no_grad():
                 logits = model(**processor(image, return_tensors="pt")).logits
-            return name_classes(logits[0].softmax(dim=-1)), None, None, None, gradients, None
+            known = class_probabilities(model.config, logits[0])
+            return name_classes([] if known is None else known), None, None, None, gradients, None
         scores = name_classes([] if attention.probabilities is None else attention.probabilities)
         pool = None if attention.pooling_weights is None else show(attention, attention.pooling_map())
         return (

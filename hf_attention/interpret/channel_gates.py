@@ -33,11 +33,14 @@ def gates_by_class(
         `list[np.ndarray]`: (num_labels, channels) for each block with gates; NaN for a class without images.
 
     Raises:
-        `ValueError`: for a number of labels that differs from the number of images, and for a model without `gates`.
+        `ValueError`: for a number of labels that differs from the number of images, for a model without `gates`, and
+            without `labels` for one that predicts numbers.
     """
     images = apply_exif_orientation(images)
     if labels is not None and len(labels) != len(images):
         raise ValueError(f"`labels` ({len(labels)}) must have the same length as `images` ({len(images)}).")
+    if labels is None and getattr(model.config, "problem_type", None) == "regression":
+        raise ValueError(f"{type(model).__name__} predicts numbers, not classes: pass `labels`.")
     gates, classes = [], []
     with eval_mode(model), torch.no_grad():
         for start in range(0, len(images), batch_size):

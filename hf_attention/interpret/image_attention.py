@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 from transformers import BaseImageProcessor, PreTrainedConfig, PreTrainedModel
 from transformers.image_utils import SizeDict
 
-from ..data.image_utils import class_names, size_option
+from ..data.image_utils import class_names, class_probabilities, size_option
 from ..models.compact_vit import CompactVitImageProcessorPil
 from .model_modes import eager_attention, eval_mode
 
@@ -24,7 +24,8 @@ class ImageAttention:
 
     Attributes:
         image (`PIL.Image.Image`): the part of the image that the model saw; see [`crop_like_processor`].
-        label (`str`), score (`float`): the predicted class and its probability; empty and 0 without a head.
+        label (`str`), score (`float`):
+            The predicted class and its probability; empty and 0 without a head, or if the model predicts numbers.
         attentions (`np.ndarray` of shape `(layers, heads, N, N)`, float32): row i is the attention of token i.
         pooling_weights (`np.ndarray` of shape `(N,)`, *optional*): weights of the sequence pool; they sum to 1.
         grid (`tuple[int, int]`): rows and columns of tokens.
@@ -165,13 +166,14 @@ def attention_maps(
             attentions = torch.stack(attentions, dim=1).float().cpu().numpy()  # (B, layers, heads, N, N)
             grid = find_grid(model.config, pixel_values.shape[2:], attentions.shape[-1])
             logits, pooling_weights = outputs.get("logits"), outputs.get("pooling_weights")
+            known = None if logits is None else class_probabilities(model.config, logits.float())
             num_class_tokens, class_share = find_readout(model)
             if pooling_weights is not None:
                 pooling_weights = pooling_weights.float().cpu().numpy()
             for row, image in enumerate(chunk):
                 label, score, probabilities = "", 0.0, None
-                if logits is not None:
-                    probabilities = logits[row].float().softmax(dim=-1).cpu().numpy()
+                if known is not None:
+                    probabilities = known[row].cpu().numpy()
                     score, index = float(probabilities.max()), int(probabilities.argmax())
                     label = names[index]
                 results.append(

@@ -13,7 +13,7 @@ from PIL import Image
 from transformers import BaseImageProcessor, PreTrainedConfig, PreTrainedModel
 from transformers.utils import ModelOutput
 
-from ..data.image_utils import class_names, convert_mode
+from ..data.image_utils import class_names, class_probabilities, convert_mode
 from .color_scale import DPI
 from .image_attention import apply_exif_orientation, crop_like_processor
 from .model_modes import eval_mode
@@ -99,16 +99,19 @@ def windows(
             if seen is None:
                 seen = outputs["warped_pixel_values"][:, None, None]  # (B, 1, 1, C, height, width)
             seen = (seen.float().cpu() * std + mean).clamp(0, 1).movedim(3, -1)
-            scores, classes = outputs["logits"].float().softmax(dim=-1).max(dim=-1)
+            probabilities = class_probabilities(model.config, outputs["logits"].float())
+            predicted = [("", 0.0)] * len(chunk)  # of a model that predicts numbers
+            if probabilities is not None:
+                predicted = [(names[int(row.argmax())], float(row.max())) for row in probabilities]
             results += [
                 ImageWindows(
                     crop_like_processor(image, image_processor),
-                    names[int(index)],
-                    float(score),
+                    label,
+                    score,
                     theta.cpu().numpy(),
                     patches.numpy(),
                 )
-                for image, index, score, theta, patches in zip(chunk, classes, scores, thetas, seen)
+                for image, (label, score), theta, patches in zip(chunk, predicted, thetas, seen)
             ]
     return results
 

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from transformers import AutoModelForImageClassification, BaseImageProcessor, PreTrainedModel
 
-from ..data.image_utils import MODES, class_names
+from ..data.image_utils import MODES, class_names, class_probabilities
 from ..data.images import open_image
 from ..interpret.model_loading import load_image_processor, load_model
 from ..interpret.model_modes import eval_mode
@@ -157,16 +157,15 @@ class ImageClassifier:
         return results
 
     def score(self, pixel_values: torch.Tensor) -> torch.Tensor:
-        """Returns the probabilities of all classes, (B, C, height, width) to (B, num_labels), on the CPU."""
+        """Returns the probabilities of classes, or numbers, (B, C, height, width) to (B, num_labels), on the CPU."""
         with eval_mode(self.model), torch.no_grad():
             pixel_values = pixel_values.to(self.model.device, self.model.dtype)
             logits = self.model(pixel_values=pixel_values).logits.float()
             if self.mirrors:
                 logits = (logits + self.model(pixel_values=pixel_values.flip(-1)).logits.float()) / 2
         logits = logits.cpu()
-        if self.problem_type == "regression":
-            return logits
-        return logits.sigmoid() if self.problem_type == "multi_label_classification" else logits.softmax(dim=-1)
+        probabilities = class_probabilities(self.model.config, logits)
+        return logits if probabilities is None else probabilities
 
 
 __all__ = ["Classification", "ImageClassifier"]

@@ -199,6 +199,20 @@ def test_the_crop_is_what_the_image_processor_passes_on(size, crop, box):
     assert np.asarray(seen)[seen.height // 2, [0, -1], 0].tolist() == [max(box[0], 0), box[2] - 1]
 
 
+@pytest.mark.parametrize("problem_type", ["multi_label_classification", "regression"])
+def test_probabilities_are_those_of_the_problem_type(color_images, problem_type):
+    model, processor = make_vit()
+    model.config.problem_type = problem_type
+    item = attention_maps(model, processor, color_images[:1])[0]
+    with torch.no_grad():
+        logits = model.eval()(**processor(color_images[:1], return_tensors="pt")).logits[0]
+    if problem_type == "regression":
+        assert (item.label, item.score, item.probabilities) == ("", 0.0, None)
+    else:
+        np.testing.assert_allclose(item.probabilities, logits.sigmoid().numpy(), atol=1e-6)
+        assert item.score == pytest.approx(logits.max().sigmoid().item(), abs=1e-6)
+
+
 def test_a_part_of_an_elongated_image_is_never_empty():
     size = {"height": 8, "width": 8}
     processor = CompactVitImageProcessorPil(do_center_crop=True, size={"shortest_edge": 8}, crop_size=size)
