@@ -210,15 +210,20 @@ def check_has_text(texts: list[str]) -> None:
         raise ValueError("`texts` has no text to train a tokenizer on.")
 
 
-def warn_of_lost_texts(texts: Iterable[str], tokenizer: PreTrainedTokenizerBase, batch_size: int = 1000) -> int:
+def warn_of_lost_texts(
+    texts: Iterable[str], tokenizer: PreTrainedTokenizerBase, batch_size: int = 1000, max_length: int | None = None
+) -> int:
     """
     Warns of texts that decode to others than were encoded, for example because the tokenizer normalizes them or has
     no token for one of their characters: a model cannot predict these targets. Returns their number.
+
+    Warns also of texts of more than `max_length` tokens, the end included, which will be cut.
     """
-    lost, total, example = 0, 0, None
+    lost, total, example, num_cut = 0, 0, None, 0
     remaining = iter(texts)
     while batch := [text.strip() for text in islice(remaining, batch_size)]:
         ids = tokenizer(text_target=batch)["input_ids"]
+        num_cut += sum(max_length is not None and len(tokens) > max_length for tokens in ids)
         decoded = [text.strip() for text in tokenizer.batch_decode(ids, skip_special_tokens=True)]
         pairs = [pair for pair in zip(batch, decoded) if pair[0] != pair[1]]
         lost, total, example = lost + len(pairs), total + len(batch), example or next(iter(pairs), None)
@@ -230,6 +235,13 @@ def warn_of_lost_texts(texts: Iterable[str], tokenizer: PreTrainedTokenizerBase,
             lost,
             total,
             *example,
+        )
+    if num_cut:
+        logger.warning(
+            "%d of %d targets have more than %d tokens and are cut: set `max_target_length`.",
+            num_cut,
+            total,
+            max_length,
         )
     return lost
 

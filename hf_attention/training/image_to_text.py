@@ -202,7 +202,8 @@ def train_image_to_text(
     checkpoint = folder.find_checkpoint()
     tokenizer = make_tokenizer(model_args, data_args, data, checkpoint)
     if training_args.do_train and checkpoint is None and training_args.process_index == 0:
-        warn_of_lost_texts((row["text"] for row in first_rows(data["train"]).select_columns(["text"])), tokenizer)
+        texts = (row["text"] for row in first_rows(data["train"]).select_columns(["text"]))
+        warn_of_lost_texts(texts, tokenizer, max_length=data_args.max_target_length)
     model = make_model(model_args, data_args, tokenizer)
     trained = model_args.model_name_or_path or model_args.encoder_name_or_path
     image_processor = make_image_processor(

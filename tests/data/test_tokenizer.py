@@ -260,6 +260,9 @@ def test_targets_with_unknown_characters_are_counted(caplog):
     caplog.clear()
     assert warn_of_lost_texts(["abcd"], tokenizer) == 0
     assert not caplog.text
+    length = len(tokenizer("abcd")["input_ids"])
+    assert warn_of_lost_texts(["abcd", "abcd abcd"], tokenizer, max_length=length) == 0
+    assert f"1 of 2 targets have more than {length} tokens and are cut: set `max_target_length`" in caplog.text
 
 
 def test_an_unknown_normalization_is_an_error():
