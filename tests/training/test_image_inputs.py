@@ -60,6 +60,10 @@ def test_what_is_shown_of_a_padded_image_is_what_the_model_sees(halves):
     assert np.array_equal(np.array(seen)[0], np.array(halves)[0])
     gray = crop_like_processor(halves.convert("L"), processor("border"))
     assert gray.mode == "L"
+    for mode in ("P", "CMYK", "YCbCr"):  # as in files of cameras and of printers
+        image = halves.convert(mode)
+        seen = crop_like_processor(image, processor("border")).convert("RGB")
+        assert np.array_equal(np.array(seen)[8:24], np.array(image.convert("RGB")))
 
 
 def test_random_crops_reach_all_of_an_image_that_evaluation_crops(halves):
