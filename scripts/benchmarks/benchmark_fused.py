@@ -27,7 +27,7 @@ STEPS = 20
 # a part -> where it is decided, and the decision that turns it off
 TRAINING_PARTS = {
     "decoder recurrence": (fused_bahdanau, "supports", lambda *_: False),
-    "loss without logits": (BahdanauForConditionalGeneration, "_can_fuse_loss", lambda _: False),
+    "loss without logits": (modeling_bahdanau, "can_fuse_loss", lambda _: False),
     "targets without padding": (modeling_bahdanau, "target_lengths", lambda _: None),
 }
 DECODING_PARTS = {

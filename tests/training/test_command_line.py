@@ -9,10 +9,12 @@ from huggingface_hub.errors import StrictDataclassError
 from hf_attention import AttentionCnnConfig, CompactVitConfig
 from hf_attention.training.arguments import (
     IMAGE_ARGUMENTS,
+    IMAGE_TEXT_ARGUMENTS,
     TRANSLATION_ARGUMENTS,
     describe_options,
 )
 from hf_attention.training.command_line import parse, parse_overrides
+from hf_attention.training.visual_question_answering import QuestionArguments
 
 
 RECIPES = Path(__file__).parents[2] / "scripts" / "recipes"
@@ -81,8 +83,10 @@ def test_an_unknown_recipe_is_an_error_with_the_names_of_the_others():
 @pytest.mark.parametrize("recipe", sorted(RECIPES.glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_recipe_can_be_parsed(recipe, tmp_path):
     is_text = "max_source_length" in recipe.read_text()
+    others = {"digit-rows": IMAGE_TEXT_ARGUMENTS, "sort-of-clevr": [QuestionArguments]}
+    arguments = others.get(recipe.stem, TRANSLATION_ARGUMENTS if is_text else IMAGE_ARGUMENTS)
     data = ["--train_file", "pairs.csv"] if is_text and recipe.stem != "dates" else []
-    parse(TRANSLATION_ARGUMENTS if is_text else IMAGE_ARGUMENTS, [str(recipe), "--output_dir", str(tmp_path), *data])
+    parse(arguments, [str(recipe), "--output_dir", str(tmp_path), *data])
 
 
 def test_values_of_a_file_are_checked(tmp_path):
