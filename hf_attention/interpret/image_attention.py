@@ -211,7 +211,7 @@ def crop_like_processor(image: Image.Image, image_processor: BaseImageProcessor)
     if pads_both_sides(image_processor):
         side = max(image.size)
         size = SizeDict(height=side, width=side)
-        # a palette's indices are no colors, and the modes of an array's channels are guessed
+        # an array keeps neither a palette nor what its channels are
         array = np.asarray(image.convert("RGB") if image.mode in ("P", "CMYK", "YCbCr", "LAB", "HSV") else image)
         pixels = image_processor.pad([array.reshape(*array.shape[:2], -1).transpose(2, 0, 1)], size)[0]
         return Image.fromarray(pixels.transpose(1, 2, 0).squeeze())
