@@ -6,7 +6,7 @@ what it sees in one glimpse changes where it looks in the next.
 
 Differences from the paper: the image encoder is small and trained with the rest, and its features have positions; the
 question encoder is a GRU instead of an LSTM, and the largest of its states instead of the last, in each unit, which
-does not forget the first words; the classifier has a hidden layer. By option, a GRU cell with the same
+does not forget the first words; the classifier has a residual hidden layer. By option, a GRU cell with the same
 weights in every glimpse updates the state, so that it reads the attended parts of the image as a sequence
 (`update_type`).
 
@@ -227,7 +227,7 @@ def check_answers(labels: torch.Tensor, num_labels: int) -> None:
 
 
 class StackedAttentionForVisualQuestionAnswering(StackedAttentionPreTrainedModel):
-    """The network with a classifier of answers: p_ans = softmax(W_u ReLU(W u^K + b) + b_u) (equation 19)."""
+    """The network with a classifier of answers: p_ans = softmax(W_u (u^K + ReLU(W u^K + b)) + b_u) (equation 19)."""
 
     _auto_class = "AutoModelForVisualQuestionAnswering"
     accepts_loss_kwargs = False
@@ -265,7 +265,8 @@ class StackedAttentionForVisualQuestionAnswering(StackedAttentionPreTrainedModel
         outputs = self.model(
             pixel_values, input_ids, attention_mask, output_attentions=output_attentions, return_dict=True, **kwargs
         )
-        logits = self.classifier(self.dropout(self.hidden(outputs.pooler_output).relu()))
+        state = outputs.pooler_output
+        logits = self.classifier(self.dropout(state + self.hidden(state).relu()))
         loss = None
         if labels is not None:
             if labels.shape != (logits.shape if labels.is_floating_point() else logits.shape[:-1]):

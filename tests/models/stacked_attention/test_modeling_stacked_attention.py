@@ -95,7 +95,7 @@ def answer_by_the_equations(w, image, ids, update_type):
         u = context + u if update_type == "add" else gru_step(context, u, [w[f"model.update.{n}"] for n in names])
         weights.append(p)
         states.append(u)
-    hidden = np.maximum(w["hidden.weight"] @ u + w["hidden.bias"], 0)
+    hidden = u + np.maximum(w["hidden.weight"] @ u + w["hidden.bias"], 0)
     return w["classifier.weight"] @ hidden + w["classifier.bias"], np.stack(weights), np.stack(states)
 
 
