@@ -28,7 +28,7 @@ demo: $(READY) ## train on dates (about two minutes on two cores), show translat
 demo-vision: $(READY) ## train on digits (about a minute on two cores), show attention over images, reload
 	$(BIN)/python scripts/demo_vision.py
 
-demo-read: $(READY) ## train to read rows of digits (about three minutes on two cores), show the path of the attention
+demo-read: $(READY) ## train to read rows of digits (less than two minutes on two cores), show the path of the attention
 	$(BIN)/python scripts/demo_read.py
 
 app: $(READY) outputs/bahdanau-dates/all_results.json outputs/compact-vit-digits/all_results.json ## serve an app that shows the demos' models
