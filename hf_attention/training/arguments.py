@@ -513,6 +513,14 @@ class RunArguments(TrainingArguments):
             self.metric_for_best_model = self.metric_for_best_model or "loss"
         super().__post_init__()
 
+    def trainer_options(self) -> dict:
+        """Returns the options of [`RecipeTrainer`] that are not of transformers' `Trainer`."""
+        return {
+            "ema_decay": self.ema_decay if self.do_train else None,
+            "time_limit": self.time_limit,
+            "early_stopping_patience": self.early_stopping_patience,
+        }
+
     def check_dependent(self) -> None:
         """Raises `ValueError` for arguments that do not fit each other, or what the recipes do."""
         defaults = {item.name: item.default for item in fields(self)}

@@ -12,7 +12,6 @@ from datasets import ClassLabel, Dataset, IterableDataset
 from transformers import (
     AutoConfig,
     AutoModelForImageClassification,
-    EarlyStoppingCallback,
     PreTrainedConfig,
     PreTrainedModel,
     TrainerCallback,
@@ -254,16 +253,13 @@ def train_image_classification(
         preprocess_logits_for_metrics=PREDICTIONS[data_args.problem_type],
         augmentation=augmentation,
         mix_epochs=data_args.mix_epochs,
-        ema_decay=training_args.ema_decay if training_args.do_train else None,
-        time_limit=training_args.time_limit,
+        **training_args.trainer_options(),
         class_weights=training_args.class_weights if training_args.do_train else "none",
         balanced_sampling=training_args.balanced_sampling,
         mirrors=training_args.test_time_augmentation == "flip",
         freezes=model_args.freeze,
         stream_transform=transforms["train"],
     )
-    if training_args.early_stopping_patience is not None:
-        trainer.add_callback(EarlyStoppingCallback(training_args.early_stopping_patience))
 
     if training_args.do_train:
         rehearse(trainer, features)

@@ -13,7 +13,6 @@ from transformers import (
     AutoModel,
     AutoModelForCausalLM,
     BaseImageProcessor,
-    EarlyStoppingCallback,
     PreTrainedConfig,
     PreTrainedTokenizerBase,
     TrainerCallback,
@@ -238,12 +237,9 @@ def train_image_to_text(
         data_collator=ImageTextCollator(model),
         callbacks=callbacks,
         compute_split_metrics=compute_split_metrics if training_args.predict_with_generate else None,
-        ema_decay=training_args.ema_decay if training_args.do_train else None,
-        time_limit=training_args.time_limit,
+        **training_args.trainer_options(),
         stream_transform=transform,
     )
-    if training_args.early_stopping_patience is not None:
-        trainer.add_callback(EarlyStoppingCallback(training_args.early_stopping_patience))
 
     if training_args.do_train:
         rehearse(trainer, features)

@@ -91,6 +91,7 @@ class RecipeTrainer(Trainer):
             Decay per step of an exponential moving average of the weights. The average is evaluated, and it is in the
             model when training ends. Checkpoints hold it in addition to the weights.
         time_limit (`float`, *optional*): seconds after which training ends, as in [`TimeLimit`].
+        early_stopping_patience (`int`, *optional*): evaluations without a better metric after which training ends.
         kwargs: of `Trainer`.
     """
 
@@ -109,6 +110,7 @@ class RecipeTrainer(Trainer):
         stream_transform: Callable[[dict], dict] | None = None,
         ema_decay: float | None = None,
         time_limit: float | None = None,
+        early_stopping_patience: int | None = None,
         **kwargs,
     ) -> None:
         self.data_wait = DataWaitCallback()
@@ -122,6 +124,8 @@ class RecipeTrainer(Trainer):
         self.time_limit = None if time_limit is None else TimeLimit(self, time_limit)
         if self.time_limit is not None:
             self.add_callback(self.time_limit)
+        if early_stopping_patience is not None:
+            self.add_callback(EarlyStoppingCallback(early_stopping_patience))
         self.add_callback(FiniteCallback(self))  # the last, since another may ask for a checkpoint
 
     def train(self, resume_from_checkpoint: str | bool | None = None, *args, **kwargs) -> TrainOutput:

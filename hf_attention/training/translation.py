@@ -12,7 +12,6 @@ from datasets import Dataset, IterableDataset
 from transformers import (
     AutoConfig,
     AutoModelForSeq2SeqLM,
-    EarlyStoppingCallback,
     PreTrainedModel,
     PreTrainedTokenizerBase,
     TrainerCallback,
@@ -393,11 +392,8 @@ def train_translation(
         data_collator=FeatureCollator(tokenizer, model=model),
         callbacks=callbacks,
         compute_split_metrics=compute_split_metrics if training_args.predict_with_generate else None,
-        ema_decay=training_args.ema_decay if training_args.do_train else None,
-        time_limit=training_args.time_limit,
+        **training_args.trainer_options(),
     )
-    if training_args.early_stopping_patience is not None:
-        trainer.add_callback(EarlyStoppingCallback(training_args.early_stopping_patience))
 
     if training_args.do_train:
         rehearse(trainer, features)

@@ -167,8 +167,7 @@ def train_visual_question_answering(args: QuestionArguments, callbacks: list[Tra
         processing_class=tokenizer,
         compute_metrics=compute_metrics,
         callbacks=callbacks,
-        ema_decay=args.ema_decay,
-        time_limit=args.time_limit,
+        **args.trainer_options(),
     )
     folder.train(trainer, checkpoint, None, describe_options(args))
     folder.report(trainer, "eval", trainer.evaluate())
