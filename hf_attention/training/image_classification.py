@@ -3,12 +3,11 @@
 """The image classification recipe: images -> image processor -> model -> `Trainer` -> accuracy -> saved folder."""
 
 import os
-from collections.abc import Callable
 from functools import partial
 
 import numpy as np
 import torch
-from datasets import ClassLabel, Dataset, IterableDataset
+from datasets import ClassLabel, Dataset
 from transformers import (
     AutoConfig,
     AutoModelForImageClassification,
@@ -41,7 +40,16 @@ from .interruption import catch_signals
 from .output_folder import IMAGE_PREDICTIONS, OutputFolder
 from .run_checks import rehearse
 from .sharding import full_model
-from .splits import Splits, check_has_train, check_streaming, describe_sizes, in_memory, read_evaluation_splits, sample
+from .splits import (
+    Splits,
+    apply_transform,
+    check_has_train,
+    check_streaming,
+    describe_sizes,
+    in_memory,
+    sample,
+    shuffle_and_limit,
+)
 
 
 logger = logging.get_logger(__name__)
@@ -79,17 +87,7 @@ def load_data(args: ImageDataArguments, train: bool, seed: int = 0) -> Splits:
                 f"`validation_share` = {args.validation_share} of {len(rows)} images cannot be split off ({error}). "
                 "Set it to 0, to another share, or name a `validation_file`."
             ) from error
-    for split, limit in args.limits.items():
-        if split not in splits:
-            continue
-        # data sets are often sorted by class
-        if args.streaming:
-            splits[split] = splits[split].shuffle(seed=seed if split == "train" else 0, buffer_size=10_000)
-        elif limit is not None:
-            splits[split] = splits[split].shuffle(seed=0)
-        if limit is not None:
-            splits[split] = splits[split].take(limit)
-    return read_evaluation_splits(splits) if args.streaming else splits
+    return shuffle_and_limit(splits, args, seed)
 
 
 def make_model(model_args: ImageModelArguments, names: list[str], problem_type: str | None = None) -> PreTrainedModel:
@@ -145,11 +143,6 @@ def make_model(model_args: ImageModelArguments, names: list[str], problem_type: 
 
 def shorten(names: list[str]) -> str:
     return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
-
-
-def apply_transform(rows: Dataset | IterableDataset, transform: Callable[[dict], dict]) -> Dataset | IterableDataset:
-    """Transforms rows when they are read. The trainer does so to a stream, with each process's rows alone."""
-    return rows if isinstance(rows, IterableDataset) else rows.with_transform(transform)
 
 
 def read_class_names(data: Splits) -> list[str]:

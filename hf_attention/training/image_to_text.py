@@ -36,14 +36,22 @@ from ..models.bahdanau import BahdanauConfig
 from ..models.compact_vit import CompactVitConfig
 from .arguments import ImageTextDataArguments, ImageTextModelArguments, ImageTextTrainingArguments, describe_options
 from .command_line import parse_overrides
-from .image_classification import apply_transform
 from .image_inputs import make_image_processor
 from .interruption import catch_signals
 from .output_folder import OutputFolder
 from .run_checks import rehearse
 from .sharding import full_model
-from .splits import Splits, check_has_train, check_streaming, describe_sizes, in_memory, read_evaluation_splits, sample
-from .translation import first_rows
+from .splits import (
+    Splits,
+    apply_transform,
+    check_has_train,
+    check_streaming,
+    describe_sizes,
+    first_rows,
+    in_memory,
+    sample,
+    shuffle_and_limit,
+)
 from .translation_scores import check_bleu_tokenize, compute_metrics
 from .translation_trainer import TranslationTrainer
 
@@ -73,13 +81,7 @@ def load_data(args: ImageTextDataArguments, train: bool, seed: int = 0) -> Split
     splits: Splits = {str(split): rows for split, rows in data.items()}
     if train:
         check_has_train(splits)
-    for split, limit in args.limits.items():
-        if split in splits and args.streaming:
-            splits[split] = splits[split].shuffle(seed=seed if split == "train" else 0, buffer_size=10_000)
-        if split in splits and limit is not None:
-            rows = splits[split]
-            splits[split] = (rows.shuffle(seed=0) if isinstance(rows, Dataset) else rows).take(limit)
-    return read_evaluation_splits(splits) if args.streaming else splits
+    return shuffle_and_limit(splits, args, seed)
 
 
 def make_tokenizer(

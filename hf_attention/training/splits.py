@@ -2,6 +2,8 @@
 
 """The splits of a recipe's data: `train`, `validation` and `test`, as far as the data has them."""
 
+from collections.abc import Callable
+
 from datasets import Dataset, IterableDataset
 
 from .arguments import BaseDataArguments, RunArguments
@@ -29,6 +31,34 @@ def read_evaluation_splits(data: Splits) -> Splits:
         split: rows if split == "train" else Dataset.from_list(list(rows), features=rows.features)
         for split, rows in data.items()
     }
+
+
+def shuffle_and_limit(data: Splits, data_args: BaseDataArguments, seed: int) -> Splits:
+    """
+    Returns the splits with the requested numbers of rows, which are random, since data is often sorted by class.
+    Streams are shuffled, `train` with the seed, and all but `train` are read into memory.
+    """
+    splits = dict(data)
+    for split, limit in data_args.limits.items():
+        if split not in splits:
+            continue
+        if data_args.streaming:
+            splits[split] = splits[split].shuffle(seed=seed if split == "train" else 0, buffer_size=10_000)
+        elif limit is not None:
+            splits[split] = splits[split].shuffle(seed=0)
+        if limit is not None:
+            splits[split] = splits[split].take(limit)
+    return read_evaluation_splits(splits) if data_args.streaming else splits
+
+
+def first_rows(rows: Dataset | IterableDataset) -> Dataset | IterableDataset:
+    """Returns the rows; of a stream the first 100,000, which are enough for a tokenizer."""
+    return rows.take(100_000) if isinstance(rows, IterableDataset) else rows
+
+
+def apply_transform(rows: Dataset | IterableDataset, transform: Callable[[dict], dict]) -> Dataset | IterableDataset:
+    """Transforms rows when they are read. The trainer does so to a stream, with each process's rows alone."""
+    return rows if isinstance(rows, IterableDataset) else rows.with_transform(transform)
 
 
 def in_memory(rows: Dataset | IterableDataset) -> Dataset:

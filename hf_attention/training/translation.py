@@ -43,7 +43,15 @@ from .interruption import catch_signals
 from .output_folder import PREDICTIONS, OutputFolder
 from .run_checks import rehearse
 from .sharding import full_model
-from .splits import Splits, check_has_train, check_streaming, describe_sizes, in_memory, read_evaluation_splits
+from .splits import (
+    Splits,
+    check_has_train,
+    check_streaming,
+    describe_sizes,
+    first_rows,
+    in_memory,
+    read_evaluation_splits,
+)
 from .translation_scores import (
     References,
     alignment_error,
@@ -146,11 +154,6 @@ def make_tokenizers(
     if data_args.has_two_vocabularies:
         return train(sources, separator=separators[0]), train(targets, separator=separators[1])
     return train([*sources, *targets], separator=separators[0]), None
-
-
-def first_rows(rows: Dataset | IterableDataset) -> Dataset | IterableDataset:
-    """Returns the rows; of a stream the first 100,000, which are enough for a tokenizer."""
-    return rows.take(100_000) if isinstance(rows, IterableDataset) else rows
 
 
 FROM_DATA = ("encoder_vocab_size", "source_to_target_ids", "feature_values", "feature_vocab_size", "feature_separator")
