@@ -22,6 +22,7 @@ from .command_line import parse_overrides
 from .interruption import catch_signals
 from .output_folder import OutputFolder
 from .recipe_trainer import RecipeTrainer
+from .sharding import full_model
 
 
 QUESTIONS_PER_IMAGE = 20
@@ -172,9 +173,9 @@ def train_visual_question_answering(args: QuestionArguments, callbacks: list[Tra
     folder.train(trainer, checkpoint, None, describe_options(args))
     folder.report(trainer, "eval", trainer.evaluate())
     metrics = trainer.evaluate(data["test"], metric_key_prefix="test")
+    model = full_model(trainer)
     if trainer.is_world_process_zero():
         image_processor.save_pretrained(str(args.output_dir))
-        model = trainer.accelerator.unwrap_model(trainer.model)
         assert isinstance(model, StackedAttentionForVisualQuestionAnswering)  # for type checkers
         metrics |= {f"test_{name}": value for name, value in measure_pointing(model, data["test"]).items()}
     folder.report(trainer, "test", metrics)

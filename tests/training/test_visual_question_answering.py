@@ -60,6 +60,13 @@ def test_the_metrics_are_those_of_the_saved_model_question_by_question(small_run
     assert results["test_pointing"] == pytest.approx(shares.max())
 
 
+def test_training_stops_without_a_better_metric(tmp_path):
+    options = ["--eval_strategy", "steps", "--eval_steps", "1", "--max_steps", "9", "--early_stopping_patience", "2"]
+    options += ["--learning_rate", "1e-30", "--logging_steps", "1", "--metric_for_best_model", "accuracy"]
+    train(["sort-of-clevr", "--output_dir", str(tmp_path), *SMALL, *options])
+    assert json.loads((tmp_path / "trainer_state.json").read_text())["global_step"] == 3
+
+
 def test_pointing_is_perfect_where_attention_is_on_the_object(small_run):
     model, tokenizer, image_processor = load_parts(small_run[0])
     rows = load_sort_of_clevr({"test": 3}, language="ko")["test"]
