@@ -50,7 +50,7 @@ def write_image_text_card(
     """
     read_run(output_dir)
     if facts.readings:
-        plot_reading(facts.readings[0]).savefig(Path(output_dir) / READING, dpi=100)
+        plot_reading(facts.readings[0]).savefig(Path(output_dir) / READING)
     types = [part.model_type for part in (model.config.encoder, model.config.decoder)]
     kinds = [PARTS.get(name, f"{name} {part}") for name, part in zip(types, ("encoder", "decoder"))]
     return write_card(

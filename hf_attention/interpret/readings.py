@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 from transformers import BaseImageProcessor, PreTrainedTokenizerBase, VisionEncoderDecoderModel
 
-from .color_scale import ColorScale
+from .color_scale import DPI, ColorScale
 from .fonts import find_fonts, readable_token
 from .image_attention import apply_exif_orientation, crop_like_processor, find_grid
 from .model_modes import eager_attention, eval_mode
@@ -118,7 +118,7 @@ def plot_reading(reading: Reading, width: float = 6.0) -> Figure:
     lines = -(-len(panels) // columns)
     height = (width / columns * reading.image.height / reading.image.width + 0.25) * lines
     scale = ColorScale.fit(list(reading.maps))
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
     axes = figure.subplots(lines, columns, squeeze=False).ravel()
     for ax in axes:
         ax.set_axis_off()
