@@ -161,6 +161,11 @@ class UniqueLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+def split_overrides(overrides: str | None) -> list[str]:
+    """Returns the pairs of `a=1,b=true,c=[1,2]`, which are not split inside a list."""
+    return list(filter(None, re.split(r",(?![^\[]*\])", overrides or "")))
+
+
 def parse_overrides(defaults: PreTrainedConfig, overrides: str | None, from_data: Iterable[str]) -> dict:
     """
     Parses `a=1,b=true,c=[1,2]` with the types of a config's own values.
@@ -171,7 +176,7 @@ def parse_overrides(defaults: PreTrainedConfig, overrides: str | None, from_data
     options = {}
     aliases = defaults.attribute_map
     known = {*defaults.to_dict(), *aliases} - {"model_type", "transformers_version", "architectures", "auto_map"}
-    for pair in filter(None, re.split(r",(?![^\[]*\])", overrides or "")):  # not at commas inside a list
+    for pair in split_overrides(overrides):
         name, sign, value = (part.strip() for part in pair.partition("="))
         if not sign:
             raise ValueError(f"`config_overrides` is `option=value,option=value`, but {pair!r} has no `=`.")

@@ -3,7 +3,6 @@
 """The options that the image recipe chooses from the images, where the command line does not set them."""
 
 import os
-import re
 from collections.abc import Iterable
 from dataclasses import fields, replace
 
@@ -15,6 +14,7 @@ from ..data.image_utils import processed_size
 from ..interpret.model_loading import load_image_processor
 from ..models.attention_cnn import AttentionCnnConfig
 from .arguments import IMAGE_ARGUMENTS, ImageDataArguments, ImageModelArguments, ImageTrainingArguments
+from .command_line import split_overrides
 from .image_classification import load_data
 from .splits import in_memory
 
@@ -82,7 +82,7 @@ def choose_options(
 
 def new_model_options(model_args: ImageModelArguments, summary: ImageSummary, given: set[str]) -> dict:
     """Returns the options of a new model, its image processor, and the views of images that suit both."""
-    pairs = re.split(r",(?![^\[]*\])", model_args.config_overrides or "")  # not at commas inside a list
+    pairs = split_overrides(model_args.config_overrides)
     own = {name.strip(): value.strip() for name, _, value in (pair.partition("=") for pair in pairs if pair.strip())}
     model_type = model_args.model_type
     if not {"model_type", "preset"} & given and own.keys() <= AttentionCnnConfig().to_dict().keys():
@@ -107,7 +107,7 @@ def new_model_options(model_args: ImageModelArguments, summary: ImageSummary, gi
     has_size = "image_size" in overrides and "[" not in own.get("image_size", "")  # height and width may differ
     pads = summary.has_even_edges and model_type in OWN_PROCESSOR
     chosen = [f"{name}={value}".replace(" ", "") for name, value in overrides.items() if name not in own]
-    options: dict = {"model_type": model_type, "config_overrides": ",".join([*chosen, *filter(None, pairs)])}
+    options: dict = {"model_type": model_type, "config_overrides": ",".join([*chosen, *pairs])}
     if channels == len(summary.mean):
         options |= {"image_mean": list(summary.mean), "image_std": list(summary.std)}
     elif channels == 3:
