@@ -10,12 +10,18 @@ import torch
 from small_classifiers import CLASSIFIERS, make_classifier
 from torch import nn
 
+from hf_attention import (
+    BahdanauConfig,
+    BahdanauForCausalLM,
+    StackedAttentionConfig,
+    StackedAttentionForVisualQuestionAnswering,
+)
 from hf_attention.models.bahdanau.fused_bahdanau import is_unmodified_linear
 
 
 sys.path.append(str(Path(__file__).parent / "bahdanau"))
 
-from small_models import KINDS, make_batch, make_model, name_of
+from small_models import KINDS, SIZES, make_batch, make_model, name_of
 
 
 class LinearOnlyWeight(torch.Tensor):
@@ -88,6 +94,8 @@ METHODS = [linear_only, dynamic, torchao, quanto, bitsandbytes]
 @pytest.mark.parametrize("options", [*KINDS, {"tie_word_embeddings": True, "maxout_size": 5}], ids=name_of)
 @torch.no_grad()
 def test_translation_models_take_quantized_weights(options, method):
+    if method is bitsandbytes and "hard_attention" in options:
+        pytest.skip("bitsandbytes' linear maps take up to three dimensions, and hard attention has one more")
     model, batch = make_model(initializer_range=0.2, **options), make_batch()
     before = model(**batch)
     quantized = method(model).eval()
@@ -114,6 +122,40 @@ def test_image_classifiers_take_quantized_weights(name, method):
     quantized = method(model).eval()
     torch.testing.assert_close(quantized(images).logits, before, rtol=0.1, atol=0.1)
     assert torch.isfinite(quantized.train()(images, labels=torch.tensor([0, 1, 2])).loss)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("add_cross_attention", [False, True])
+@torch.no_grad()
+def test_decoders_take_quantized_weights(add_cross_attention, method):
+    torch.manual_seed(0)
+    options = {"is_decoder": True, "is_encoder_decoder": False, "add_cross_attention": add_cross_attention}
+    if add_cross_attention:
+        options["cross_attention_hidden_size"] = 8
+    model = BahdanauForCausalLM(BahdanauConfig(**SIZES, **options)).eval()
+    batch = {"input_ids": torch.tensor([[1, 5, 9, 4], [1, 7, 3, 16], [1, 12, 12, 8]])}
+    if add_cross_attention:
+        batch["encoder_hidden_states"] = torch.randn(3, 5, 8)
+    before = model(**batch)
+    quantized = method(model).eval()
+    torch.testing.assert_close(quantized(**batch).logits, before.logits, rtol=0.1, atol=0.1)
+    assert torch.isfinite(quantized.train()(**batch, labels=batch["input_ids"]).loss)
+    assert len(quantized.eval().generate(**batch, max_new_tokens=4, num_beams=3)) == 3
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("update_type", ["add", "gru"])
+@torch.no_grad()
+def test_visual_question_answering_takes_quantized_weights(update_type, method):
+    torch.manual_seed(0)
+    sizes = {"vocab_size": 9, "hidden_size": 16, "attention_size": 12, "embedding_size": 8, "conv_channels": [4, 6]}
+    config = StackedAttentionConfig(num_labels=3, image_size=12, update_type=update_type, **sizes)
+    model = StackedAttentionForVisualQuestionAnswering(config).eval()
+    inputs = {"pixel_values": torch.randn(3, 3, 12, 12), "input_ids": torch.tensor([[1, 2], [3, 4], [5, 6]])}
+    before = model(**inputs).logits
+    quantized = method(model).eval()
+    torch.testing.assert_close(quantized(**inputs).logits, before, rtol=0.1, atol=0.1)
+    assert torch.isfinite(quantized.train()(**inputs, labels=torch.tensor([0, 1, 2])).loss)
 
 
 def test_only_plain_weights_are_read_by_the_fast_paths():

@@ -120,8 +120,9 @@ class BahdanauAttention(nn.Module):
         """c_i: `(B, T, heads, S)` and `(B, S, D)` to `(B, T, D)`."""
         if self.num_heads == 1:
             return weights.squeeze(2) @ values
-        contexts = (weights.flatten(1, 2) @ values).unflatten(1, (-1, self.num_heads))  # (B, T, heads, D)
-        contexts = self.value_proj(contexts).unflatten(-1, (self.num_heads, -1))  # (B, T, heads, heads, D / heads)
+        contexts = self.value_proj(weights.flatten(1, 2) @ values)  # (B, T * heads, D)
+        # (B, T, heads, heads, D / heads)
+        contexts = contexts.unflatten(1, (-1, self.num_heads)).unflatten(-1, (self.num_heads, -1))
         return contexts.diagonal(dim1=2, dim2=3).transpose(2, 3).flatten(2)
 
 

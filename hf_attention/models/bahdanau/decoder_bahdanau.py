@@ -251,7 +251,9 @@ class BahdanauDecoder(BahdanauPreTrainedModel):
         """The annotations of a plain language model, (rows, 1, 0). Raises `ValueError` for another model."""
         if self.config.encoder_output_size:
             raise ValueError("The decoder needs a source: pass `encoder_hidden_states`.")
-        return self.embed_tokens.weight.new_zeros(num_rows, 1, 0)
+        return torch.zeros(
+            num_rows, 1, 0, dtype=self.embed_tokens.weight.dtype, device=self.embed_tokens.weight.device
+        )
 
     def append_features(
         self, annotations: torch.Tensor, mask: torch.Tensor | None, feature_ids: torch.Tensor | None

@@ -45,7 +45,7 @@ class StackedAttentionImageEncoder(nn.Module):
         y, x = ((torch.arange(n, device=features.device) * 2 + 1) / n - 1 for n in (rows, columns))
         positions = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1).to(features.dtype)
         features = torch.cat([features, positions.expand(batch_size, -1, -1, -1)], dim=-1)
-        return self.projection(features).tanh().flatten(1, 2)
+        return self.projection(features.flatten(1, 2)).tanh()
 
 
 class StackedAttentionGlimpse(nn.Module):
@@ -64,7 +64,8 @@ class StackedAttentionGlimpse(nn.Module):
     def forward(self, states: torch.Tensor, tokens: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """States (B, Q, D) and tokens (B, N, D) to contexts (B, Q, D) and weights (B, Q, N)."""
         hidden = (self.key(tokens).unsqueeze(1) + self.query(states).unsqueeze(2)).tanh_()  # (B, Q, N, A)
-        weights = self.score(hidden).squeeze(-1).softmax(dim=-1)
+        # a matrix, which quantized linear maps may expect
+        weights = self.score(hidden.flatten(0, 2)).view(hidden.shape[:-1]).softmax(dim=-1)
         return weights @ tokens, weights
 
 
