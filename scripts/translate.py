@@ -76,8 +76,10 @@ def load(options: argparse.Namespace) -> Translator | OnnxBatchTranslator:
 def find_feature_columns(translator: Translator | OnnxBatchTranslator, source: SourceFile) -> list[str]:
     """Returns the columns of the features that the model reads. Raises `ValueError` if the file lacks one of them."""
     if isinstance(translator, OnnxBatchTranslator):
-        return []
-    columns = sorted(getattr(translator.model.config, "feature_values", None) or {})
+        values = translator.onnx.feature_values
+    else:
+        values = getattr(translator.model.config, "feature_values", None) or {}
+    columns = sorted(values)
     if missing := [column for column in columns if column not in source.columns]:
         raise ValueError(
             f"The model reads the feature column {', '.join(missing)}, but {source.file} has only "

@@ -7,6 +7,7 @@ Export to ONNX: an image classifier as one file, the recurrent model as its enco
 """
 
 import contextlib
+import json
 import logging as python_logging
 import shutil
 import tempfile
@@ -37,33 +38,42 @@ from ..models.bahdanau.modeling_bahdanau import BahdanauForConditionalGeneration
 from . import onnx_translator
 from .folder import ONNX_TRANSLATOR, TARGET_TOKENIZER, WEIGHTS_DIGEST, check_weights, digest_weights, write_text
 from .onnx_recurrence import OPSET, recurrences_as_onnx
-from .onnx_translator import DECODER, ENCODER, MODEL, QUANTIZED, STATE, open_session, run_session
+from .onnx_translator import DECODER, ENCODER, FEATURES, MODEL, QUANTIZED, STATE, open_session, run_session
 
 
 logger = logging.get_logger(__name__)
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
-ANNOTATIONS, KEYS, WEIGHTS, COPIED = "encoder_hidden_states", "keys", "cross_attentions", "copied_ids"
+ANNOTATIONS, MASK = "encoder_hidden_states", "encoder_attention_mask"
+KEYS, WEIGHTS, COPIED = "keys", "cross_attentions", "copied_ids"
 TOLERANCE = 1e-3
 INT8_OPERATORS = ["MatMul", "Gemm", "Gather"]  # not Conv, slower in int8; ONNX has no int8 recurrent layers
 
 
 class Encoder(nn.Module):
     """
-    From the source to the inputs of the decoder step: annotations, initial state, with attention its keys, and with a
-    copy mechanism the target ids of the source.
+    From the source, and its features if the model reads them, to the inputs of the decoder step: annotations, initial
+    state, with attention its keys, with attended features the mask of all annotations, and with a copy mechanism the
+    target ids of the source.
     """
 
     def __init__(self, model: BahdanauForConditionalGeneration) -> None:
         super().__init__()
         self.encoder, self.decoder = model.model.encoder, model.model.decoder
 
-    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        annotations = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+    def forward(
+        self, input_ids: torch.Tensor, attention_mask: torch.Tensor, feature_ids: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, ...]:
+        encoded = self.encoder(input_ids=input_ids, attention_mask=attention_mask, feature_ids=feature_ids)
+        annotations = encoded.last_hidden_state
         state = torch.cat(self.decoder.initial_states(self.decoder.final_states(annotations, attention_mask)), dim=-1)
+        annotations, mask = self.decoder.append_features(annotations, attention_mask, feature_ids)
         if not self.decoder.has_attention:
             return annotations, state
         outputs = (annotations, state, self.decoder.project_keys(annotations))
+        if self.decoder.features is not None:
+            assert mask is not None  # for type checkers: it is the source's, extended
+            outputs += (mask,)
         if self.decoder.copy_gate is None:
             return outputs
         # an output that is an input would have its name
@@ -88,12 +98,14 @@ class DecoderStep(nn.Module):
     ) -> tuple[torch.Tensor, ...]:
         cache = BahdanauCache()
         keys = encoder_hidden_states[:, :0] if keys is None else keys
+        no_features = None if self.decoder.features is None else input_ids[:, :0]  # the annotations have them
         cache.update(state[:, None, None], keys[:, None], 0)
         outputs = self.decoder(
             input_ids=input_ids,
             encoder_hidden_states=encoder_hidden_states,
             encoder_attention_mask=encoder_attention_mask,
             cache=cache,
+            feature_ids=no_features,
             use_cache=True,
             output_attentions=True,
         )
@@ -141,11 +153,6 @@ def export_onnx(folder: str | Path, output_dir: str | Path | None = None, quanti
     target = Path(output_dir or Path(folder, "onnx"))
     if target.is_file():
         raise ValueError(f"`output_dir`: {target} is a file. Name a folder.")
-    if getattr(config, "feature_vocab_size", None) is not None:
-        raise ValueError(
-            f"{folder} reads features of its sources, which the exported files do not support: translate with the "
-            "folder itself."
-        )
     if getattr(config, "num_eval_copies", 0) > 0:
         raise ValueError(
             f"{folder} has `num_eval_copies={config.num_eval_copies}`: it looks at random locations during evaluation "
@@ -208,34 +215,39 @@ def save_tokenizer(tokenizer: PreTrainedTokenizerBase | None, target: Path) -> N
 
 def export_bahdanau(model: BahdanauForConditionalGeneration, folder: str | Path) -> None:
     batch, length = torch.export.Dim("batch", min=1), torch.export.Dim("source_length", min=1)
-    has_attention, copies = model.model.decoder.has_attention, model.config.copy_mechanism
+    config, attends_features = model.config, model.model.decoder.features is not None
+    has_attention, copies = model.model.decoder.has_attention, config.copy_mechanism
     # sizes that differ from every other dimension, so that the exporter does not confuse two
     ids = torch.ones(3, 7, dtype=torch.long)
     mask = torch.ones_like(ids)
     mask[0, -2:] = 0
+    given, sizes = [ids, mask], {"input_ids": {0: batch, 1: length}, "attention_mask": {0: batch, 1: length}}
+    if config.feature_vocab_size is not None:
+        given.append(ids[:, :5] % config.feature_vocab_size)
+        sizes["feature_ids"] = {0: batch, 1: torch.export.Dim("features", min=1)}
+    outputs = [ANNOTATIONS, STATE, *([KEYS] if has_attention else []), *([MASK] if attends_features else [])]
     with torch.no_grad():
-        annotations, *states = Encoder(model)(ids, mask)
+        tensors = dict(zip([*outputs, COPIED], Encoder(model)(*given)))
+    memory = torch.export.Dim("memory_length", min=1) if attends_features else length
+    tensors = {"input_ids": ids[:, :1], MASK: tensors.pop(MASK, mask), **tensors}  # in the order of the arguments
+    inputs = {name: {0: batch, 1: memory} for name in tensors}
+    inputs |= {"input_ids": {0: batch}, STATE: {0: batch}}
+    if copies:
+        inputs[COPIED] = {0: batch, 1: length}
+        outputs.append(COPIED)
     with recurrences_as_onnx(model):
+        features = {"values": config.feature_values or {}, "separator": config.feature_separator}
         write(
             Encoder(model),
-            (ids, mask),
+            tuple(given),
             Path(folder, f"{ENCODER}.onnx"),
-            inputs={"input_ids": {0: batch, 1: length}, "attention_mask": {0: batch, 1: length}},
-            outputs=[ANNOTATIONS, STATE, *([KEYS] if has_attention else []), *([COPIED] if copies else [])],
+            inputs=sizes,
+            outputs=outputs,
+            metadata={FEATURES: json.dumps(features)} if "feature_ids" in sizes else {},
         )
-        inputs = {
-            "input_ids": {0: batch},
-            "encoder_attention_mask": {0: batch, 1: length},
-            ANNOTATIONS: {0: batch, 1: length},
-            STATE: {0: batch},
-        }
-        if has_attention:
-            inputs[KEYS] = {0: batch, 1: length}
-        if copies:
-            inputs[COPIED] = {0: batch, 1: length}
         write(
             DecoderStep(model),
-            (ids[:, :1], mask, annotations, *states),
+            tuple(tensors.values()),
             Path(folder, f"{DECODER}.onnx"),
             inputs=inputs,
             outputs=["logits", f"new_{STATE}", *([WEIGHTS] if has_attention else [])],
@@ -303,9 +315,14 @@ def export_classifier(model: PreTrainedModel, size: tuple[int, int], folder: str
 
 
 def write(
-    module: nn.Module, example_inputs: tuple[torch.Tensor, ...], file: Path, inputs: dict, outputs: list[str]
+    module: nn.Module,
+    example_inputs: tuple[torch.Tensor, ...],
+    file: Path,
+    inputs: dict,
+    outputs: list[str],
+    metadata: dict[str, str] | None = None,
 ) -> None:
-    """Exports one module; `inputs` holds the dynamic dimensions by input name."""
+    """Exports one module, with `metadata` in the file; `inputs` holds the dynamic dimensions by input name."""
     with silence_exporter(), torch.no_grad():
         program = torch.onnx.export(
             module.eval(),
@@ -320,6 +337,7 @@ def write(
     assert program is not None  # for type checkers: so it is with `dynamo=True`
     model = program.model_proto
     del model.graph.value_info[:]  # stale shapes of constants that were folded
+    onnx.helper.set_model_props(model, metadata or {})
     onnx.save(model, file)
 
 
@@ -342,12 +360,15 @@ def compare_bahdanau(model: BahdanauForConditionalGeneration, folder: str | Path
     size = config.encoder_vocab_size or config.vocab_size
     input_ids = torch.randint(0, size, (4, 11), generator=generator)
     attention_mask = (torch.arange(11) < torch.tensor([[11], [1], [5], [8]])).long()
+    sources = {"input_ids": input_ids, "attention_mask": attention_mask}
+    if config.feature_vocab_size is not None:
+        sources["feature_ids"] = torch.randint(0, config.feature_vocab_size, (4, 3), generator=generator)
     with torch.no_grad():
         targets = torch.randint(0, config.vocab_size, (4, 6), generator=generator)
-        expected = model(input_ids=input_ids, attention_mask=attention_mask, decoder_input_ids=targets).logits
+        expected = model(**sources, decoder_input_ids=targets).logits
     encoder, decoder = (open_session(Path(folder, f"{name}.onnx")) for name in (ENCODER, DECODER))
-    inputs = run_session(encoder, {"input_ids": input_ids.numpy(), "attention_mask": attention_mask.numpy()})
-    inputs["encoder_attention_mask"] = attention_mask.numpy()
+    encoded = run_session(encoder, {name: tensor.numpy() for name, tensor in sources.items()})
+    inputs = {MASK: attention_mask.numpy(), **encoded}
     for step in range(targets.shape[1]):
         outputs = run_session(decoder, {**inputs, "input_ids": targets[:, step : step + 1].numpy()})
         inputs[STATE] = outputs[f"new_{STATE}"]

@@ -2,7 +2,7 @@
 
 """Translates many texts with exported models."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ class OnnxBatchTranslator:
         n_best: int = 1,
         alignments: bool = False,
         progress: Callable[[int], object] | None = None,
+        features: Sequence[Mapping[str, object]] | None = None,
         max_length: int | None = None,
         **generate_kwargs: Any,
     ) -> list[list[Translation]]:
@@ -57,13 +58,17 @@ class OnnxBatchTranslator:
         lengths = [count if text.strip() and count > empty else 0 for text, count in zip(texts, counts)]
 
         def translate_rows(rows: list[int]) -> Iterator[list[Translation]]:
-            return self.translate_batch([texts[row] for row in rows], max_length)
+            chosen = None if features is None else [features[row] for row in rows]
+            return self.translate_batch([texts[row] for row in rows], max_length, chosen)
 
         return translate_by_length(lengths, self.batch_size, translate_rows, progress)
 
-    def translate_batch(self, texts: list[str], max_length: int | None) -> Iterator[list[Translation]]:
+    def translate_batch(
+        self, texts: list[str], max_length: int | None, features: Sequence[Mapping[str, object]] | None
+    ) -> Iterator[list[Translation]]:
         """Yields the translation of each text, with its score."""
-        ids, logits = self.onnx.generate(*encode(self.tokenizer, texts), max_length)
+        feature_ids = self.onnx.encode_features(features)
+        ids, logits = self.onnx.generate(*encode(self.tokenizer, texts), max_length, feature_ids)
         shifted = logits - logits.max(axis=-1, keepdims=True)
         log_probs = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
         log_probs = np.take_along_axis(log_probs, ids[:, 1:, None], axis=-1)[..., 0]  # (B, T - 1)

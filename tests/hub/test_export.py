@@ -73,6 +73,42 @@ def test_greedy_output_and_logits_equal_pytorchs(options, tmp_path):
         np.testing.assert_allclose(logits, outputs.logits.numpy(), atol=1e-3)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"copy_mechanism": True, "cell_type": "lstm", "num_attention_heads": 2},
+        {"feature_mode": "add", "attention_query": "current", "readout_type": "tanh"},
+    ],
+    ids=["attended, copying", "added"],
+)
+def test_features_of_sources_are_read_as_by_pytorch(options, tmp_path):
+    values = {"tags": ["1sg", "2sg", "past"], "dialect": ["north", "south"]}
+    model = make_recurrent_model(tmp_path, feature_vocab_size=6, feature_values=values, **options)
+    export_onnx(tmp_path, quantize=True)
+    rows = [
+        {"tags": "past; 2sg", "dialect": ["south"]},
+        {"tags": None, "dialect": ""},
+        {"tags": "1sg", "dialect": "?"},
+    ]
+    mask = torch.tensor([[1, 1, 1, 1], [0, 1, 1, 1], [1, 1, 0, 0]])
+    batch = {"input_ids": torch.arange(12).view(3, 4) + 5, "attention_mask": mask}
+    batch["feature_ids"] = model.encode_features(rows)
+    expected = model.generate(**batch, num_beams=1)
+    with torch.no_grad():
+        outputs = model(**batch, decoder_input_ids=expected[:, :-1])
+    runner = OnnxTranslator(tmp_path / "onnx")
+    assert np.array_equal(runner.encode_features(rows), batch["feature_ids"])
+    ids, logits = runner.generate(**{name: tensor.numpy() for name, tensor in batch.items()})
+    assert ids.tolist() == expected.tolist()
+    np.testing.assert_allclose(logits, outputs.logits.numpy(), atol=1e-3)
+    assert OnnxTranslator(tmp_path / "onnx", quantized=True).feature_values == runner.feature_values
+
+    with pytest.raises(ValueError, match=r"reads features of each source \(dialect, tags\)"):
+        runner.generate(batch["input_ids"].numpy(), mask.numpy())
+    with pytest.raises(ValueError, match="feature column tags"):
+        runner.encode_features([{"dialect": "north"}])
+
+
 def test_a_trained_model_in_int8_is_smaller_and_close(small_run, tmp_path):
     files = export_onnx(str(small_run[0]), str(tmp_path), quantize=True)
     sizes = {file.name: file.stat().st_size for file in files}

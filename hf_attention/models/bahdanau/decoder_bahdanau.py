@@ -261,7 +261,7 @@ class BahdanauDecoder(BahdanauPreTrainedModel):
         """The annotations and their mask, followed by those of attended features: (B, S, D) to (B, S + F, D)."""
         if self.features is None:
             return annotations, mask
-        check_features(self.config, feature_ids, len(annotations))
+        check_features(self.config, feature_ids, annotations.shape[0])
         assert feature_ids is not None  # as checked
         check_ids("feature_ids", feature_ids, self.features.num_embeddings)
         return self.features.append_to(annotations, mask, feature_ids, self.dropout)

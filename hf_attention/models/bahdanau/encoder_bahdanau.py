@@ -77,7 +77,7 @@ class BahdanauEncoder(BahdanauPreTrainedModel):
             output_hidden_states = self.config.output_hidden_states
         check_mask("attention_mask", attention_mask, inputs_embeds)
         if self.feature_embedding is not None:
-            check_features(self.config, feature_ids, len(inputs_embeds))
+            check_features(self.config, feature_ids, inputs_embeds.shape[0])
             check_ids("feature_ids", feature_ids, self.feature_embedding.num_embeddings)
             inputs_embeds = inputs_embeds + self.feature_embedding(feature_ids).sum(dim=1, keepdim=True)
         orders = lengths = None

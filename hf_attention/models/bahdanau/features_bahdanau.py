@@ -92,7 +92,7 @@ def check_features(config: BahdanauConfig, ids: torch.Tensor | None, num_sources
             f"The model reads features of the source{columns}: pass `feature_ids`, for example of "
             "`model.encode_features`."
         )
-    if ids.dim() != 2 or len(ids) != num_sources:
+    if ids.dim() != 2 or ids.shape[0] != num_sources:  # `len` would fix the batch size in an exported graph
         raise ValueError(
             f"`feature_ids` must be of shape (batch, features) for {num_sources} sources, got {tuple(ids.shape)}."
         )
