@@ -92,6 +92,13 @@ def write_date(date: datetime.date, locale: str, pattern: str) -> tuple[str, dic
     return text, spans
 
 
+def written_part(part: str, text: str) -> tuple[int, int]:
+    """The span of the target that the source's text of a part stands for: without a 0 that it does not have."""
+    start, end = TARGET_SPANS[part]
+    has_one_digit = part != "y" and sum(character.isdigit() for character in text) == 1  # 4, or 3월
+    return (start + 1 if has_one_digit else start), end
+
+
 def make_dates(
     dates: list[datetime.date], num_examples: int, seed: int = 0, locales: Sequence[str] = LOCALES
 ) -> Dataset:
@@ -103,7 +110,8 @@ def make_dates(
 
     Returns:
         `Dataset` with columns `source`, `target` (`2005-03-04`), `locale`, and `alignment`: lists of `[target_start,
-        target_end, source_start, source_end]`, in characters, ends exclusive.
+        target_end, source_start, source_end]`, in characters, ends exclusive. The first 0 of a month or day that the
+        source writes with one digit (4. März) comes from no character, and is left out.
     """
     generator = random.Random(seed)
     rows = []
@@ -113,7 +121,8 @@ def make_dates(
         text, spans = write_date(date, locale, pattern)
         prefix = f"<{locale}> " if ambiguous or generator.random() < 0.1 else ""
         alignment = [
-            [*TARGET_SPANS[part], start + len(prefix), end + len(prefix)] for part, (start, end) in spans.items()
+            [*written_part(part, text[start:end]), start + len(prefix), end + len(prefix)]
+            for part, (start, end) in spans.items()
         ]
         rows.append({"source": prefix + text, "target": date.isoformat(), "locale": locale, "alignment": alignment})
     return Dataset.from_list(rows)
