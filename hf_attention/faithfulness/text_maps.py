@@ -55,8 +55,10 @@ def value_attention(example: TextExample) -> np.ndarray:
     with plain_attention(model), torch.no_grad():
         if maps is None:
             _, outputs = example.run(example.input_ids, output_attentions=True)
-            annotations = outputs.encoder_last_hidden_state[0]  # (S, D)
-            readout = getattr(model.get_decoder(), "readout", None)
+            annotations, decoder = outputs.encoder_last_hidden_state[0], model.get_decoder()  # (S, D)
+            if hasattr(decoder, "readable"):  # without what only the scores read
+                annotations = decoder.readable(annotations)
+            readout = getattr(decoder, "readout", None)
             readout = getattr(readout, "context_proj", None)
             norms = (annotations if readout is None else readout(annotations)).norm(dim=-1)
             weights = select_layer(outputs.cross_attentions, -1, None)[0]

@@ -55,6 +55,7 @@ INVALID = [
     (BAHDANAU, "hard_attention", "monotonic", "needs `attention_query='current'`.*got `attention_query='previous'`"),
     (BAHDANAU, "annotation_window", -1, "at least 0, got -1"),
     (BAHDANAU, "annotation_window", "6", "expected int"),
+    (BAHDANAU, "recurrent_keys", True, "needs `annotation_window`"),
     (BAHDANAU, "initial_state_type", "copy", r"`encoder_layers=1` of 2000 units .* of `hidden_size=1000`"),
     (BAHDANAU, "max_jump", 0, "at least 1, got 0"),
     (BAHDANAU, "max_jump", 5, "is for `hard_attention='monotonic'`, got None"),

@@ -165,6 +165,12 @@ def check_decoder(config: "BahdanauConfig") -> None:
 def check_window(config: "BahdanauConfig") -> None:
     """Raises `ValueError` where annotations with a window would not be read, or would grow beyond it."""
     check_range(config, ("annotation_window",), 0, MAX_SIZE)
+    if config.recurrent_keys and (config.annotation_window is None or config.attends_to_features):
+        raise ValueError(
+            "`recurrent_keys=True` is for annotations of tokens with a window, so it needs `annotation_window` and, "
+            f"with features, `feature_mode='add'`; got `annotation_window={config.annotation_window}` and "
+            f"`feature_mode={config.feature_mode!r}`."
+        )
     if config.annotation_window is None:
         return
     needed = {

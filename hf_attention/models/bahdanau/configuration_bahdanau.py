@@ -180,6 +180,11 @@ class BahdanauConfig(PreTrainedConfig):
             that is more than w positions away from each weight above 0 then has no influence. Take
             `attention_function="sparsemax"`, whose weights can be 0, and `attention_query="current"`, with which each
             step depends on its own weights alone (without `input_feeding`).
+        recurrent_keys (`bool`, *optional*, defaults to `False`):
+            For `annotation_window`: score the annotations by the states of a recurrent encoder. Where to look then
+            depends on the complete source, and what is read still on the neighborhood alone: a token without weight
+            near it influences an output through the weights, and through nothing else. Take
+            `attention_query="previous"`, with which a step knows what was read before it.
         initial_state_type (`str`, *optional*):
             What the decoder's first state is computed from: `"backward"`, the final state of a bidirectional encoder's
             backward direction (Bahdanau et al. 2014, appendix A.2.2), the default; `"both"`, the final states of both
@@ -275,6 +280,7 @@ class BahdanauConfig(PreTrainedConfig):
     copy_mechanism: bool = False
     source_to_target_ids: list[int] | None = None
     annotation_window: int | None = None
+    recurrent_keys: bool = False
     initial_state_type: Literal["backward", "both", "mean", "copy"] | None = None
     feature_vocab_size: int | None = None
     feature_values: dict[str, list[str]] | None = None
@@ -340,6 +346,11 @@ class BahdanauConfig(PreTrainedConfig):
         if self.is_encoder_decoder:
             return self.encoder_state_size * (2 if self.bidirectional else 1)
         return (self.cross_attention_hidden_size or self.hidden_size) if self.add_cross_attention else 0
+
+    @property
+    def encoder_width(self) -> int:
+        """Size of what the encoder returns for each token: h_j or, with `recurrent_keys`, h_j and a state."""
+        return self.encoder_output_size * (2 if self.recurrent_keys else 1)
 
     @property
     def attends_to_source(self) -> bool:

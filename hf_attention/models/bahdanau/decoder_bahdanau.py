@@ -96,9 +96,9 @@ class BahdanauDecoder(BahdanauPreTrainedModel):
         if not self.config.is_encoder_decoder:
             names = ("input_ids", "encoder_hidden_states", "encoder_attention_mask")
         check_ids(names[0], input_ids, self.config.vocab_size)
-        if annotations.dim() != 3 or annotations.shape[2] != self.config.encoder_output_size:
+        if annotations.dim() != 3 or annotations.shape[2] != self.config.encoder_width:
             raise ValueError(
-                f"`{names[1]}` must hold annotations of shape (batch, length, {self.config.encoder_output_size}), got "
+                f"`{names[1]}` must hold annotations of shape (batch, length, {self.config.encoder_width}), got "
                 f"{tuple(annotations.shape)}."
             )
         check_mask(names[2], attention_mask, annotations)
@@ -117,7 +117,7 @@ class BahdanauDecoder(BahdanauPreTrainedModel):
         """
         batch_size, length, _ = annotations.shape
         if self.config.annotation_window is not None:
-            return torch.zeros_like(annotations[:, 0]).repeat_interleave(num_targets, dim=0)
+            return torch.zeros_like(self.readable(annotations)[:, 0]).repeat_interleave(num_targets, dim=0)
         if self.config.first_state_type == "mean":
             if attention_mask is None:
                 return annotations.mean(dim=1).repeat_interleave(num_targets, dim=0)
@@ -211,7 +211,7 @@ class BahdanauDecoder(BahdanauPreTrainedModel):
         else:
             state, keys = cache.read()
             states = state.split(self.state_sizes, dim=-1)
-        memory = EncoderMemory(annotations, mask, keys, final_states)
+        memory = EncoderMemory(self.readable(annotations), mask, keys, final_states)
 
         embeds = self.dropout(inputs_embeds)  # (B, T, E)
         run = self.run_steps if self.config.input_feeding else self.run_layers
@@ -277,15 +277,21 @@ class BahdanauDecoder(BahdanauPreTrainedModel):
         """What all steps read of sources with `num_targets` targets each."""
         final_states = self.final_states(annotations, mask, num_targets, last_states)
         annotations, mask = self.append_features(annotations, mask, feature_ids)
-        return EncoderMemory(annotations, mask, self.project_keys(annotations), final_states)
+        return EncoderMemory(self.readable(annotations), mask, self.project_keys(annotations), final_states)
+
+    def readable(self, annotations: torch.Tensor) -> torch.Tensor:
+        """What the decoder may read of the encoder's outputs: h_j, (B, S, D), without the states for the keys."""
+        return annotations[..., : self.config.encoder_output_size]
 
     def project_keys(self, annotations: torch.Tensor) -> torch.Tensor:
-        """U_a h_j, (B, S, A), once for all steps; (B, 0, D) without attention."""
+        """
+        U_a h_j, (B, S, A), or of recurrent states that follow h_j, once for all steps; (B, 0, D) without attention.
+        """
         if not self.has_attention:
             return annotations[:, :0]
         first = self.layers[0]
         attention = first.attention if isinstance(first, BahdanauDecoderLayer) else self.attention
-        return attention.project_keys(annotations)
+        return attention.project_keys(annotations[..., -self.config.encoder_output_size :])
 
     def attend(
         self, query: torch.Tensor, states: list[torch.Tensor], memory: EncoderMemory, mask: torch.Tensor | None

@@ -84,7 +84,7 @@ class BahdanauModel(BahdanauPreTrainedModel):
         decoder_attention_mask (`torch.Tensor` of shape `(batch_size, target_sequence_length)`, *optional*):
             0 where the decoder's state skips a padding token. Padding on the right needs no mask.
         encoder_outputs (`tuple` or `BaseModelOutput`, *optional*):
-            The annotations h_j, `(batch_size, source_length, encoder_output_size)`, first.
+            The annotations h_j, `(batch_size, source_length, config.encoder_width)`, first.
         cache (`BahdanauCache`, *optional*):
             The state after the previous tokens; `past_key_values` is its name before transformers 5.24.
         decoder_lengths (`torch.Tensor` of shape `(batch_size,)`, on the CPU, *optional*):

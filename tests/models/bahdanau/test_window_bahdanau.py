@@ -123,3 +123,53 @@ def test_options_that_do_not_fit(options, name):
         BahdanauConfig(annotation_window=1, **options)
     with pytest.raises(StrictDataclassError, match="`annotation_window` must be at least 0"):
         BahdanauConfig(annotation_window=-1)
+
+
+KEYS = {"annotation_window": 1, "recurrent_keys": True, "attention_query": "previous"}
+
+
+@pytest.mark.parametrize("options", [{}, {"attention_query": "current"}, {"attention_type": "general"}])
+def test_with_recurrent_keys_tokens_without_weight_act_through_the_weights_alone(options, monkeypatch):
+    """If the weights are held, a token has a gradient only near a position that has had a weight."""
+    model = make_model(**{**KEYS, **options})
+    model.config.fused = False
+    scores, weights, gradients = run_with_gradients(model)
+    reached = torch.nn.functional.max_pool1d(weights.cumsum(dim=0)[:, None], 3, 1, 1)[:, 0] > 0
+    assert not reached.all()
+    assert (gradients[~reached] > 0).any()  # through the weights
+    (attention,) = [module for module in model.modules() if hasattr(module, "weigh")]
+    weigh = attention.weigh
+    monkeypatch.setattr(attention, "weigh", lambda *inputs: weigh(*inputs).detach())
+    held, _, gradients = run_with_gradients(model)
+    torch.testing.assert_close(held, scores)
+    assert (gradients[~reached] == 0).all()
+    assert (gradients[weights > 0] > 0).all()
+
+
+def test_recurrent_keys_are_the_states_of_a_recurrent_encoder():
+    model = make_model(**KEYS)
+    layer, tokens = model.get_encoder().layers[0], model.get_encoder().embed_tokens(SOURCE)
+    with torch.no_grad():
+        outputs = model.get_encoder()(SOURCE).last_hidden_state
+        torch.testing.assert_close(outputs[..., 8:], layer.keys(tokens)[0])
+        expected = model.get_decoder().layers[0].attention.key_proj(layer.keys(tokens)[0])
+        torch.testing.assert_close(model.get_decoder().project_keys(outputs), expected)
+
+
+@pytest.mark.parametrize("options", [{}, {"hard_attention": "marginal", "attention_query": "current"}])
+def test_recurrent_keys_with_padding_and_in_generation(options):
+    model = make_model(**{**KEYS, **options})
+    padded = torch.cat([torch.full((1, 2), 13), SOURCE], dim=1)
+    mask = (padded != 13).long()
+    with torch.no_grad():
+        expected = model(input_ids=SOURCE, labels=TARGET).logits
+        torch.testing.assert_close(model(input_ids=padded, attention_mask=mask, labels=TARGET).logits, expected)
+    tokens = model.generate(SOURCE, max_new_tokens=5, num_beams=2, do_sample=False)
+    model.config.fused = False
+    assert torch.equal(model.generate(SOURCE, max_new_tokens=5, num_beams=2, do_sample=False), tokens)
+
+
+@pytest.mark.parametrize("options", [{}, {"annotation_window": 1, "feature_vocab_size": 4}])
+def test_options_that_do_not_fit_recurrent_keys(options):
+    with pytest.raises(StrictDataclassError, match="`recurrent_keys=True` is for annotations of tokens with a window"):
+        BahdanauConfig(recurrent_keys=True, **options)
