@@ -166,9 +166,11 @@ def split_overrides(overrides: str | None) -> list[str]:
     return list(filter(None, re.split(r",(?![^\[]*\])", overrides or "")))
 
 
-def parse_overrides(defaults: PreTrainedConfig, overrides: str | None, from_data: Iterable[str]) -> dict:
+def parse_overrides(
+    defaults: PreTrainedConfig, overrides: str | None, from_data: Iterable[str], argument: str = "config_overrides"
+) -> dict:
     """
-    Parses `a=1,b=true,c=[1,2]` with the types of a config's own values.
+    Parses `a=1,b=true,c=[1,2]`, the value of an `argument`, with the types of a config's own values.
 
     Raises `ValueError` for an option that the config does not have, one that the tokenizer or the data determines, or
     a value of another type.
@@ -179,15 +181,15 @@ def parse_overrides(defaults: PreTrainedConfig, overrides: str | None, from_data
     for pair in split_overrides(overrides):
         name, sign, value = (part.strip() for part in pair.partition("="))
         if not sign:
-            raise ValueError(f"`config_overrides` is `option=value,option=value`, but {pair!r} has no `=`.")
+            raise ValueError(f"`{argument}` is `option=value,option=value`, but {pair!r} has no `=`.")
         if name in from_data:
-            raise ValueError(f"`config_overrides`: `{name}` comes from the tokenizer or the data; it cannot be set.")
+            raise ValueError(f"`{argument}`: `{name}` comes from the tokenizer or the data; it cannot be set.")
         if name not in known:  # the config would keep it, with a warning
             close = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
             hint = f"; did you mean {close[0]}?" if close else "."
-            raise ValueError(f"`config_overrides`: {type(defaults).__name__} has no option {name}{hint}")
+            raise ValueError(f"`{argument}`: {type(defaults).__name__} has no option {name}{hint}")
         if aliases.get(name, name) in {aliases.get(other, other) for other in options}:
-            raise ValueError(f"`config_overrides` sets `{name}` twice.")
+            raise ValueError(f"`{argument}` sets `{name}` twice.")
         default = getattr(defaults, name)
         try:
             if isinstance(default, bool):
@@ -205,6 +207,6 @@ def parse_overrides(defaults: PreTrainedConfig, overrides: str | None, from_data
                     raise TypeError
         except (KeyError, TypeError, yaml.YAMLError):
             raise ValueError(
-                f"`config_overrides`: {value!r} is not a valid value for `{name}` (as in {default!r})."
+                f"`{argument}`: {value!r} is not a valid value for `{name}` (as in {default!r})."
             ) from None
     return options

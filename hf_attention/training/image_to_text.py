@@ -129,7 +129,7 @@ def make_model(
         options = {"vocab_size": len(tokenizer), **ids, "is_decoder": True, "add_cross_attention": True}
         if model_args.decoder_type == "bahdanau":
             options["cross_attention_hidden_size"] = encoder.config.hidden_size
-        given = parse_overrides(make(), model_args.decoder_overrides, from_data=[*options])
+        given = parse_overrides(make(), model_args.decoder_overrides, [*options], "decoder_overrides")
         decoder = AutoModelForCausalLM.from_config(make(**options, **given))
         model = VisionEncoderDecoderModel(encoder=encoder, decoder=decoder)
     # which the wrapper and the checks of folders read
@@ -144,7 +144,7 @@ def make_encoder_config(model_args: ImageTextModelArguments) -> PreTrainedConfig
         make = partial(CompactVitConfig.from_preset, "cct_2_3x2", pooling_type="mean")
     else:
         make = partial(AutoConfig.for_model, model_args.encoder_type)
-    return make(**parse_overrides(make(), model_args.encoder_overrides, from_data=["pooling_type"]))
+    return make(**parse_overrides(make(), model_args.encoder_overrides, ["pooling_type"], "encoder_overrides"))
 
 
 def measure_pointing(
