@@ -30,8 +30,16 @@ def processed_size(image_processor: BaseImageProcessor) -> dict[str, int]:
 
 
 def size_option(image_processor: BaseImageProcessor, name: str) -> dict[str, int]:
-    """An image processor's option `size` or `crop_size`."""
-    return dict(getattr(image_processor, name))
+    """
+    An image processor's option `size` or `crop_size`. Raises `ValueError` for one that makes images of no fixed size.
+    """
+    size = getattr(image_processor, name, None)
+    if size is None:
+        raise ValueError(
+            f"{type(image_processor).__name__} has no `{name}`: its images, or sequences of patches, have no fixed "
+            "size. Use a model whose images have one, such as SigLIP instead of SigLIP 2 NaFlex."
+        )
+    return dict(size)
 
 
 def class_names(config: PreTrainedConfig) -> list[str]:
