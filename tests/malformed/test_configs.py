@@ -55,6 +55,8 @@ INVALID = [
     (BAHDANAU, "hard_attention", "monotonic", "needs `attention_query='current'`.*got `attention_query='previous'`"),
     (BAHDANAU, "annotation_window", -1, "at least 0, got -1"),
     (BAHDANAU, "annotation_window", "6", "expected int"),
+    (VIT, "attention_window", -1, "at least 0, got -1"),
+    (VIT, "attention_window", 1.5, "expected int"),
     (BAHDANAU, "recurrent_keys", True, "needs `annotation_window`"),
     (BAHDANAU, "initial_state_type", "copy", r"`encoder_layers=1` of 2000 units .* of `hidden_size=1000`"),
     (BAHDANAU, "max_jump", 0, "at least 1, got 0"),

@@ -109,6 +109,11 @@ class CompactVitConfig(BackboneConfigMixin, PreTrainedConfig):
             Dropout on the attention weights.
         drop_path_rate (`float`, *optional*, defaults to 0.1):
             Stochastic depth rate of the last layer; it rises linearly from 0 in the first layer.
+        attention_window (`int`, *optional*):
+            For evidence that has a place: a token attends only to tokens at most this many rows and columns away (0:
+            to itself), so it depends on a part of the image. With `pooling_type="mean"` the logits are then a sum of
+            what each part adds (as in BagNets; Brendel & Bethge 2019, arXiv 1904.00760); with `"sequence"`, all
+            parts share the denominator of the pool's softmax. Needs eager or sdpa attention.
         layer_norm_eps (`float`, *optional*, defaults to 1e-5):
             Epsilon of the layer norms.
         initializer_range (`float`, *optional*, defaults to 0.02):
@@ -158,6 +163,7 @@ class CompactVitConfig(BackboneConfigMixin, PreTrainedConfig):
     hidden_dropout_prob: float | int = 0.0
     attention_probs_dropout_prob: float | int = 0.1
     drop_path_rate: float | int = 0.1
+    attention_window: int | None = None
     layer_norm_eps: float = 1e-5
     initializer_range: float = 0.02
     position_initializer_range: float = 0.2
@@ -193,6 +199,13 @@ class CompactVitConfig(BackboneConfigMixin, PreTrainedConfig):
                 raise ValueError(f"`{name}` must be a probability between 0 and 1, got {getattr(self, name)}.")
         if not 0 < self.token_keep_rate <= 1:
             raise ValueError(f"`token_keep_rate` must be above 0 and at most 1, got {self.token_keep_rate}.")
+        check_range(self, ("attention_window",), 0, MAX_SIZE)
+        if self.attention_window is not None and (self.pooling_type == "cls" or self.token_keep_rate < 1):
+            raise ValueError(
+                f"`attention_window={self.attention_window}` is for tokens that stay on their grid, without one that "
+                "reads all others: it needs `pooling_type` 'sequence' or 'mean' and `token_keep_rate=1.0`; got "
+                f"{self.pooling_type!r} and {self.token_keep_rate}."
+            )
         layers = self.token_pruning_layers
         if layers is not None and (not layers or not set(layers) <= set(range(self.num_hidden_layers))):
             raise ValueError(

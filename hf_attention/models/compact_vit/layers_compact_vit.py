@@ -141,7 +141,7 @@ def eager_attention_forward(
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
-    attention_mask: None,  # part of transformers' attention interface; images have no padding
+    attention_mask: torch.Tensor | None,
     scaling: float,
     dropout: float = 0.0,
     **kwargs: Unpack[TransformersKwargs],
@@ -149,12 +149,21 @@ def eager_attention_forward(
     """
     Computes softmax(Q K^T / sqrt(d)) V (Vaswani et al. 2017, equation 1).
 
-    From (B, heads, N, d) each to the outputs, (B, N, heads, d), and the weights, (B, heads, N, N).
+    From (B, heads, N, d) each to the outputs, (B, N, heads, d), and the weights, (B, heads, N, N); these are 0 where
+    the mask (1, 1, N, N) is False.
     """
     weights = torch.matmul(query, key.transpose(2, 3)) * scaling
+    if attention_mask is not None:
+        weights = weights.masked_fill(~attention_mask, torch.finfo(weights.dtype).min)
     weights = nn.functional.softmax(weights, dim=-1, dtype=torch.promote_types(query.dtype, torch.float32))
     weights = nn.functional.dropout(weights.to(query.dtype), p=dropout, training=module.training)
     return torch.matmul(weights, value).transpose(1, 2).contiguous(), weights
+
+
+def window_mask(rows: int, columns: int, window: int, device: torch.device) -> torch.Tensor:
+    """Which tokens of a grid are at most `window` rows and columns away from each other: (1, 1, N, N)."""
+    places = torch.cartesian_prod(torch.arange(rows, device=device), torch.arange(columns, device=device))  # (N, 2)
+    return ((places[:, None] - places[None]).abs() <= window).all(dim=-1)[None, None]
 
 
 class CompactVitAttention(nn.Module):
@@ -168,7 +177,11 @@ class CompactVitAttention(nn.Module):
         self.proj = nn.Linear(config.hidden_size, config.hidden_size)
 
     def forward(
-        self, hidden_states: torch.Tensor, return_scores: bool = False, **kwargs: Unpack[TransformersKwargs]
+        self,
+        hidden_states: torch.Tensor,
+        return_scores: bool = False,
+        attention_mask: torch.Tensor | None = None,
+        **kwargs: Unpack[TransformersKwargs],
     ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
         """
         (B, N, D) to (B, N, D); the weights (B, heads, N, N) if the attention implementation returns them; and, with
@@ -179,7 +192,8 @@ class CompactVitAttention(nn.Module):
         implementation = self.config._attn_implementation
         dropout = self.config.attention_probs_dropout_prob if self.training else 0.0
         scores = None
-        if not return_scores and uses_blockwise_attention(implementation, qkv, dropout):
+        is_full = attention_mask is None and not return_scores
+        if is_full and uses_blockwise_attention(implementation, qkv, dropout):
             outputs, weights = blockwise_attention(qkv, self.scaling, dropout), None
         else:
             query, key, value = (part.transpose(1, 2) for part in qkv.unbind(2))  # each (B, heads, N, d)
@@ -187,7 +201,7 @@ class CompactVitAttention(nn.Module):
             if return_scores:  # only eager attention is sure to return the weights
                 attention = eager_attention_forward
             outputs, weights = attention(
-                self, query, key, value, None, dropout=dropout, scaling=self.scaling, **kwargs
+                self, query, key, value, attention_mask, dropout=dropout, scaling=self.scaling, **kwargs
             )
             if return_scores:
                 readers = weights[:, :, :1] if self.config.pooling_type == "cls" else weights

@@ -31,6 +31,7 @@ from .layers_compact_vit import (
     CompactVitLayer,
     CompactVitPooler,
     sinusoidal_positions,
+    window_mask,
 )
 
 
@@ -147,6 +148,15 @@ class CompactVitModel(CompactVitPreTrainedModel):
         hidden_states = self.embeddings(
             pixel_values.to(self.dtype), bool_masked_pos, interpolate_pos_encoding=bool(interpolate_pos_encoding)
         )
+        mask = None
+        if (window := self.config.attention_window) is not None:
+            if self.config._attn_implementation not in ("eager", "sdpa"):
+                raise ValueError(
+                    f"`attention_window={window}` needs `attn_implementation` 'eager' or 'sdpa', got "
+                    f"{self.config._attn_implementation!r}."
+                )
+            rows, columns = (self.config.grid_size(side) for side in pixel_values.shape[2:])
+            mask = window_mask(rows, columns, window, hidden_states.device)
         pruning_layers: list[int] = []
         kept_tokens: list[torch.Tensor] = []
         if self.config.token_keep_rate < 1 and not self.training:
@@ -158,7 +168,7 @@ class CompactVitModel(CompactVitPreTrainedModel):
                 hidden_states, kept = layer(hidden_states, kept_tokens[-1], **kwargs)
                 kept_tokens.append(kept)
             else:
-                hidden_states, _ = layer(hidden_states, **kwargs)
+                hidden_states, _ = layer(hidden_states, attention_mask=mask, **kwargs)
                 kept_tokens.extend(kept_tokens[-1:])
         hidden_states = self.layernorm(hidden_states)
         pooled, weights = self.pooler(hidden_states) if self.pooler is not None else (None, None)
