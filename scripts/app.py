@@ -17,6 +17,7 @@ os.environ.update(GRADIO_ANALYTICS_ENABLED="False", HF_HUB_DISABLE_TELEMETRY="1"
 import hf_attention  # noqa: F401  (registers the models)
 from hf_attention._command_line import add_debug_option, errors_in_one_line
 from hf_attention.data.images import load_digits, open_image
+from hf_attention.faithfulness import read_leading_map
 from hf_attention.interpret import launch_app
 
 
@@ -40,6 +41,7 @@ def main() -> None:
             options.models,
             TEXTS if is_demo else [],
             images,
+            read_leading_map,
             server_name=options.server_name,
             server_port=options.server_port,
         )

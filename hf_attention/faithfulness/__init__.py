@@ -8,11 +8,13 @@ from .._extras import lazy_getattr
 
 
 if TYPE_CHECKING:
+    from .choice import *
     from .image_maps import *
     from .measure import *
     from .result import *
 
 EXPORTS = {
+    "choice": ["LeadingMap", "choose_map", "read_leading_map"],
     "image_maps": ["token_evidence"],
     "measure": ["measure_faithfulness"],
     "result": ["Faithfulness", "Score"],

@@ -78,6 +78,11 @@ class Faithfulness:
         """The maps that are tested, without those that they are compared with."""
         return [name for name in self.scores if name not in CONTROLS]
 
+    @property
+    def controls(self) -> str:
+        """What a map has to beat, in words."""
+        return "random order and a blob in the middle" if self.kind == "image" else "random order"
+
     def headline(self, method: str) -> float:
         """Insertion minus deletion of a map, mean over the baselines."""
         return float(np.mean([self.scores[method][f"{HEADLINE}_{name}"].mean for name in self.baselines]))
@@ -105,15 +110,15 @@ class Faithfulness:
     def verdict(self) -> str:
         """One or two sentences: the best map, and a caution if none says more than the controls."""
         trusted = [name for name in self.methods if self.beats_controls(name)]
-        controls = "random order and a blob in the middle" if self.kind == "image" else "random order"
         if not trusted:
             return (
-                f"Caution: under both baselines, no map says more about the model than {controls}. Do not take its "
-                "attention for an explanation."
+                f"Caution: under both baselines, no map says more about the model than {self.controls}. Do not take "
+                "its attention for an explanation."
             )
         best = max(trusted, key=self.headline)
         failed = [name for name in self.methods if name not in trusted]
-        text = f"The best map is *{best}*: it beats {controls} by more than two standard errors under both baselines."
+        reason = f"it beats {self.controls} by more than two standard errors under both baselines."
+        text = f"The best map is *{best}*: {reason}"
         return f"{text} These do not: {', '.join(failed)}." if failed else text
 
     def to_markdown(self, full: bool = False) -> str:

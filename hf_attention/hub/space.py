@@ -18,15 +18,16 @@ from .folder import check_only_contains, read_text, write_text
 
 
 TITLE = "What a model attends to"
-PACKAGE_PARTS = ("data", "interpret", "models")  # copied into the Space: the package is not on PyPI
+PACKAGE_PARTS = ("data", "faithfulness", "interpret", "models")  # copied into the Space: the package is not on PyPI
 # README.md sets the version of gradio
 REQUIREMENTS = ("datasets", "matplotlib", "numpy", "pillow", "torch", "transformers")
 APP = '''"""{title}: translation with its alignment, image classification with its attention maps."""
 
+from hf_attention.faithfulness import read_leading_map
 from hf_attention.interpret.app import launch_app
 
 
-launch_app({models!r})
+launch_app({models!r}, choose=read_leading_map)
 '''
 BODY = """
 # {title}

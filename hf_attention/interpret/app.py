@@ -8,7 +8,7 @@ import os
 import struct
 import tempfile
 import warnings
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -32,6 +32,7 @@ from .classifier_maps import SCALE, make_scale
 from .html import alignment_to_html
 from .image_attention import ImageAttention, apply_exif_orientation, attention_maps, crop_like_processor
 from .input_gradients import saliency
+from .leading_map import LeadingMap
 from .model_loading import find_target_tokenizer, load_config, load_image_processor, load_model, load_tokenizer
 from .model_modes import eval_mode
 from .overlays import overlay
@@ -50,6 +51,7 @@ HINT = (
     "highlighted."
 )
 POSITION_HINT = "Click a position in one of the maps, or type its row and column, to see what it attended to."
+ALWAYS_SHOWN = ("integrated gradients", "attention rollout", "sequence pool")
 STEPS = 16  # of the integral of the gradients
 QUEUE = 200  # requests that may wait
 HOUR = 3600  # seconds after which uploads and what was computed from them are removed
@@ -64,16 +66,23 @@ STYLE = """
 .tab-container button.selected {color: var(--primary-700) !important}
 .dark .tab-container button.selected {color: var(--primary-300) !important}
 """
-# scores by class, files of maps (head, rollout, sequence pool, gradients), and their source
-Classification = tuple[dict[str, float], str | None, str | None, str | None, str | None, ImageAttention | None]
+# scores by class, files of maps (head, rollout, sequence pool, gradients, the leading one), and their source
+Pictures = tuple[str | None, str | None, str | None, str | None, str | None]
+Classification = tuple[dict[str, float], *Pictures, ImageAttention | None]
 
 
 def launch_app(
-    model_names: list[str], texts: list[str] | None = None, images: list[Image.Image] | None = None, **options: Any
+    model_names: list[str],
+    texts: list[str] | None = None,
+    images: list[Image.Image] | None = None,
+    choose: Callable[[str], LeadingMap] | None = None,
+    **options: Any,
 ) -> Any:
-    """Builds and serves the app. `options` go to `gradio.Blocks.launch`, whose result is returned."""
+    """
+    Builds and serves the app; see [`build_app`]. `options` go to `gradio.Blocks.launch`, whose result is returned.
+    """
     theme = gr.themes.Default(primary_hue="blue", font=FONTS["font"], font_mono=FONTS["font_mono"]).set(**COLORS)
-    app = build_app(model_names, texts, images).queue(max_size=QUEUE)
+    app = build_app(model_names, texts, images, choose).queue(max_size=QUEUE)
     options = {"theme": theme, "css": STYLE, "footer_links": [], "max_file_size": MAX_BYTES, **options}
     return app.launch(**options)
 
@@ -163,7 +172,10 @@ def errors_for_users() -> Generator[None]:
 
 
 def build_app(
-    model_names: list[str], texts: list[str] | None = None, images: list[Image.Image] | None = None
+    model_names: list[str],
+    texts: list[str] | None = None,
+    images: list[Image.Image] | None = None,
+    choose: Callable[[str], LeadingMap] | None = None,
 ) -> gr.Blocks:
     """
     Builds an app with a tab for each model: sequence-to-sequence models translate, image classifiers classify.
@@ -171,11 +183,15 @@ def build_app(
     Args:
         model_names (`list[str]`): folders, or names on the Hub. Code in these repositories is not run.
         texts (`list[str]`, *optional*), images (`list[PIL.Image.Image]`, *optional*): examples to try.
+        choose (`Callable`, *optional*):
+            From a model's name to the map that is shown first, and why. By default no map is preferred;
+            [`~hf_attention.faithfulness.read_leading_map`] reads what was measured.
 
     The HTTP endpoint of a model is `/translate` or `/classify`, with an underscore and the last part of the model's
     name if several models have the same task.
     """
     configs = {name: load_config(name) for name in model_names}
+    leading = {name: None if choose is None else choose(name) for name in model_names}
     tasks = {name: "translate" if config.is_encoder_decoder else "classify" for name, config in configs.items()}
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(HOUR, HOUR)) as app:
         gr.Markdown(f"# {TITLE}")
@@ -183,13 +199,13 @@ def build_app(
             is_one_of_several = list(tasks.values()).count(task) > 1
             api_name = f"{task}_{os.path.basename(os.path.normpath(name))}" if is_one_of_several else task
             if task == "translate":
-                add_translation(name, texts or [], api_name)
+                add_translation(name, texts or [], api_name, leading[name])
             else:
-                add_classification(name, images or [], api_name)
+                add_classification(name, images or [], api_name, leading[name])
     return app
 
 
-def add_translation(name: str, texts: list[str], api_name: str) -> None:
+def add_translation(name: str, texts: list[str], api_name: str, leading: LeadingMap | None) -> None:
     """Adds a tab that translates and shows the alignment."""
     model = load_model(AutoModelForSeq2SeqLM, name)
     tokenizer = load_tokenizer(name)
@@ -209,7 +225,11 @@ def add_translation(name: str, texts: list[str], api_name: str) -> None:
             alignment = align(model, tokenizer, [text], None, target_tokenizer, features=features, **options)[0]
             if alignment.weights.size > MAX_CELLS:
                 return alignment.target, "<p>This alignment has too many tokens to be shown.</p>"
-            return alignment.target, alignment_to_html(alignment)
+            page = alignment_to_html(alignment)
+            if leading is not None and leading.name not in (None, "attention"):
+                best = leading.of_alignment(model, tokenizer, target_tokenizer, alignment)
+                page = f"<p>{leading.name}:</p>{alignment_to_html(best)}<p>attention:</p>{page}"
+            return alignment.target, page
         inputs = tokenizer(text, return_tensors="pt", return_token_type_ids=False)
         inputs.update(encode_features(model, features))
         with eval_mode(model):
@@ -225,6 +245,8 @@ def add_translation(name: str, texts: list[str], api_name: str) -> None:
         button = gr.Button("Translate", variant="primary")
         translation = gr.Textbox(label="Target", interactive=False)
         gr.Markdown(HINT, visible=has_attention)
+        if leading is not None and has_attention:
+            gr.Markdown(leading.reason)
         alignment_view = gr.HTML()
         inputs, outputs = [text, num_beams, *fields], [translation, alignment_view]
         button.click(translate, inputs, outputs, **event)
@@ -240,12 +262,14 @@ def add_translation(name: str, texts: list[str], api_name: str) -> None:
             add_panel(None, api_visibility="private")
 
 
-def add_classification(name: str, images: list[Image.Image], api_name: str) -> None:
+def add_classification(name: str, images: list[Image.Image], api_name: str, leading: LeadingMap | None) -> None:
     """Adds a tab that classifies images and shows attention maps."""
     model = load_model(AutoModelForImageClassification, name)
     processor = load_image_processor(name)
     mode = MODES.get(getattr(model.config, "num_channels", 3), "RGB")
     layers, heads = (getattr(model.config, part, 0) for part in ("num_hidden_layers", "num_attention_heads"))
+    first_name = None if leading is None else leading.name
+    is_extra = first_name not in (None, *ALWAYS_SHOWN)
 
     @errors_for_users()
     def classify(image: Image.Image | None, layer: str, head: str) -> Classification:
@@ -254,14 +278,17 @@ def add_classification(name: str, images: list[Image.Image], api_name: str) -> N
         check_size(*image.size)
         image = convert_mode(apply_exif_orientation([image])[0], mode)
         (pixels,) = saliency(model, processor, [image], method="integrated_gradients", steps=STEPS)
-        gradients = save_picture(overlay(crop_like_processor(image, processor), pixels))
+        gradients, first = save_picture(overlay(crop_like_processor(image, processor), pixels)), None
+        if leading is not None and is_extra:
+            pixels = leading.of_image(model, processor, image)
+            first = save_picture(overlay(crop_like_processor(image, processor), pixels))
         try:
             attention = attention_maps(model, processor, [image])[0]
         except ValueError:  # the model has no attention maps
             with eval_mode(model), torch.no_grad():
                 logits = model(**processor(image, return_tensors="pt")).logits
             known = class_probabilities(model.config, logits[0])
-            return name_classes([] if known is None else known), None, None, None, gradients, None
+            return name_classes([] if known is None else known), None, None, None, gradients, first, None
         scores = name_classes([] if attention.probabilities is None else attention.probabilities)
         pool = None if attention.pooling_weights is None else show(attention, attention.pooling_map())
         return (
@@ -270,6 +297,7 @@ def add_classification(name: str, images: list[Image.Image], api_name: str) -> N
             show(attention, attention.rollout()),
             pool,
             gradients,
+            first,
             attention,
         )
 
@@ -319,10 +347,24 @@ def add_classification(name: str, images: list[Image.Image], api_name: str) -> N
                 if examples:
                     gr.Examples([[example] for example in examples], [image])
             scores = gr.Label(num_top_classes=5, label="Class")
+        if leading is not None:
+            gr.Markdown(leading.reason)
         with gr.Row():
-            gradients = add_map("For (red), against (blue)", "Integrated gradients: for the class (red) or against it")
-            rollout = add_map("Attention rollout", "Attention rollout through all layers", bool(layers))
-            pool = add_map("Sequence pool", visible=bool(layers))
+            first = add_map(str(first_name).capitalize(), visible=is_extra)
+            maps = {
+                "integrated gradients": add_map(
+                    "For (red), against (blue)",
+                    "Integrated gradients: for the class (red) or against it",
+                    render=False,
+                ),
+                "attention rollout": add_map(
+                    "Attention rollout", "Attention rollout through all layers", bool(layers), render=False
+                ),
+                "sequence pool": add_map("Sequence pool", visible=bool(layers), render=False),
+            }
+            for _, picture in sorted(maps.items(), key=lambda item: item[0] != first_name):
+                picture.render()
+            gradients, rollout, pool = maps.values()
         with gr.Row(visible=bool(layers)):
             layer = gr.Dropdown(layer_names, value=layer_names[-1] if layer_names else None, label="Layer")
             head = gr.Dropdown(head_names, value=MEAN, label="Head")
@@ -334,7 +376,7 @@ def add_classification(name: str, images: list[Image.Image], api_name: str) -> N
             position = add_map("Attention of the position, mean of the heads")
         gr.HTML(make_scale())
         attention = gr.State(time_to_live=HOUR)
-        outputs = [scores, head_map, rollout, pool, gradients, attention]
+        outputs = [scores, head_map, rollout, pool, gradients, first, attention]
         place = [attention, layer, row, column]
         shown = button.click(classify, [image, layer, head], outputs, **event)
         shown.then(show_position, place, position, api_visibility="private")
@@ -352,8 +394,9 @@ def add_classification(name: str, images: list[Image.Image], api_name: str) -> N
             add_panel([], api_visibility="private")
 
 
-def add_map(label: str, description: str = "", visible: bool = True) -> gr.Image:
-    return gr.Image(label=label, alt_text=description or label, interactive=False, height=260, visible=visible)
+def add_map(label: str, description: str = "", visible: bool = True, render: bool = True) -> gr.Image:
+    description = description or label
+    return gr.Image(label=label, alt_text=description, interactive=False, height=260, visible=visible, render=render)
 
 
 def mark(file: str, place: tuple[int, int], grid: tuple[int, int]) -> str:

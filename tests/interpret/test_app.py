@@ -22,6 +22,7 @@ from transformers import (
     ViTImageProcessorPil,
 )
 
+from hf_attention.faithfulness import LeadingMap
 from hf_attention.interpret import align, build_app, launch_app, overlay, position_map
 from hf_attention.interpret.classifier_maps import SCALE
 
@@ -128,10 +129,35 @@ def test_models_with_one_layer_or_without_attention(tmp_path):
         app = build_app([str(tmp_path / name)])
         classify = next(function.fn for function in app.fns.values() if function.api_name == "classify")
         for mode in ("RGB", "RGBA", "L", "P", "LA", "CMYK"):
-            scores, *maps, gradients, _ = classify(Image.new(mode, (20, 10)), "layer 1", "head 1")
+            scores, *maps, gradients, _, _ = classify(Image.new(mode, (20, 10)), "layer 1", "head 1")
             assert sum(scores.values()) == pytest.approx(1, abs=1e-4)
             assert [picture is not None for picture in maps] == ([True, True, False] if name == "vit" else [False] * 3)
             assert Image.open(gradients).size == (460, 230)
+
+
+@pytest.mark.parametrize("name", [None, "attention rollout", "token evidence"])
+def test_the_map_that_was_measured_as_best_comes_first(name, small_vision_run):
+    leading = LeadingMap(name, "It is the best.")
+    app = build_app([str(small_vision_run[0])], choose=lambda _: leading)
+    assert any(getattr(block, "value", None) == leading.reason for block in app.blocks.values())
+    pictures = [block for block in app.blocks.values() if type(block).__name__ == "Image" and block.height == 260]
+    rows = {id(block.parent): block.parent for block in pictures}
+    first = next(block for block in next(iter(rows.values())).children if block.visible)
+    labels = {None: "For (red), against (blue)", "attention rollout": "Attention rollout"}
+    assert first.label == labels.get(name, "Token evidence")
+    classify = next(function.fn for function in app.fns.values() if function.api_name == "classify")
+    *_, picture, attention = classify(Image.effect_noise((8, 8), 60), "layer 1", "head 1")
+    assert (picture is not None) == (name == "token evidence")
+    assert picture is None or Image.open(picture).size == (224, 224)
+
+
+@pytest.mark.parametrize("name", [None, "attention", "attention x gradient"])
+def test_the_alignment_that_was_measured_as_best_comes_first(name, small_run):
+    app = build_app([str(small_run[0])], choose=lambda _: LeadingMap(name, "It is the best."))
+    translate = next(function.fn for function in app.fns.values() if function.api_name == "translate")
+    _, page = translate("4. März 2005", 1)
+    assert page.count('<div class="alignment') == (2 if name == "attention x gradient" else 1)
+    assert page.startswith("<p>attention x gradient:</p>") == (name == "attention x gradient")
 
 
 def test_the_attention_of_a_position(small_vision_run):
