@@ -7,7 +7,8 @@ Measure whether the attention of a trained model says what its outputs depend on
     python scripts/measure_faithfulness.py outputs/my-classifier --data cifar10 --num_examples 500
     python scripts/measure_faithfulness.py outputs/my-translator --data pairs.tsv
 
-The results are written to `faithfulness.json` in the model's folder, which its card then shows.
+The results are written to `faithfulness.json` in the model's folder. Its card then shows them, with a picture of the
+map that did best, on which the app opens too.
 """
 
 import argparse
@@ -26,6 +27,7 @@ from hf_attention.data.parallel import load_parallel
 from hf_attention.faithfulness import Faithfulness, measure_faithfulness
 from hf_attention.faithfulness.result import RESULT_FILE
 from hf_attention.hub.faithfulness_section import add_faithfulness
+from hf_attention.hub.leading_map_figure import draw_leading_map
 from hf_attention.interpret.model_loading import load_image_processor, load_model, load_tokenizer
 
 
@@ -67,6 +69,7 @@ def run(options: argparse.Namespace) -> Faithfulness:
     result.model = Path(options.model).name
     result.save(output)
     if not options.output:
+        draw_leading_map(options.model, model, processing, rows)
         add_faithfulness(options.model)
     print(result.to_markdown(options.full))
     print(f"\n{result.verdict()}\n\nSaved to {output}.")

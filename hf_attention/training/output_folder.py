@@ -23,6 +23,7 @@ from transformers.utils import CONFIG_NAME, logging
 from ..faithfulness.result import RESULT_FILE
 from ..hub.card import CARD, EVAL_RESULTS
 from ..hub.card_merge import read_card
+from ..hub.faithfulness_section import LEADING_MAP
 from ..hub.folder import TRAINING_ARGS, find_pickles, read_text, write_text
 from ..hub.publish import check_can_publish, list_files, publish_model
 from ..hub.uploads import check_uploads
@@ -53,7 +54,7 @@ RUN_FILES = (
     "test_results.json",
     TRAINER_STATE_NAME,
 )
-RUN_FILES += (TRAINING_ARGS, EVAL_RESULTS)
+RUN_FILES += (TRAINING_ARGS, EVAL_RESULTS, LEADING_MAP)
 # options of a config that must not change when a run resumes
 MODEL_OPTIONS = ("model_type", "vocab_size", "hidden_size", "d_model", "encoder_layers", "decoder_layers")
 MODEL_OPTIONS += ("image_size", "num_channels", "num_hidden_layers", "tokenizer_type", "patch_size")

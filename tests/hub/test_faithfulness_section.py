@@ -1,11 +1,13 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
+import re
+
 import pytest
 from huggingface_hub import ModelCard
 
 from hf_attention.faithfulness import Faithfulness, Score
 from hf_attention.hub.card_merge import read_card, split_sections, stamp_card, update_card
-from hf_attention.hub.faithfulness_section import HEADING, add_faithfulness
+from hf_attention.hub.faithfulness_section import HEADING, LEADING_MAP, add_faithfulness
 
 
 GENERATED = "---\nlicense: mit\n---\n\n# a\n\nA model.\n\n## How to use it\n\nSo.\n\n## Training\n\nLong.\n"
@@ -47,6 +49,32 @@ def test_it_is_regenerated_and_no_other_section_changes(folder):
     second = sections(folder)
     assert "-0.200" in second.pop((HEADING, 0)) and "-0.200" not in first.pop((HEADING, 0))
     assert first == second
+
+
+def test_the_picture_of_the_best_map_comes_first(folder):
+    card = folder / "README.md"
+    text = GENERATED.replace("A model.", "A model.\n\n![Attention](assets/attention.png)\n\n*All maps.*")
+    card.write_text(stamp_card(ModelCard(text)))
+    add_faithfulness(folder)
+    assert "leading_map" not in card.read_text()
+    (folder / "assets").mkdir()
+    (folder / LEADING_MAP).touch()
+    for best in (0.1, 0.5, 0.1):
+        make_result(best).save(folder / "faithfulness.json")
+        add_faithfulness(folder)
+        introduction, (first, second) = sections(folder)["", 0], re.findall(r"!\[(.*?)\]", sections(folder)["", 0])
+        name = "sequence pool" if best == 0.5 else "gradient"
+        assert (first, second) == (f"The map that was measured as the best: {name}", "Attention")
+        assert ("No attention map of this model says more" in introduction) == (best == 0.1)
+        assert introduction.endswith("*All maps.*")
+    card.write_text(update_card(card.read_text(), stamp_card(ModelCard(text))))  # a later run
+    add_faithfulness(folder)
+    assert card.read_text().count("leading_map.png") == 1
+    card.write_text(card.read_text().replace("A model.", "My model."))
+    make_result(0.5).save(folder / "faithfulness.json")
+    add_faithfulness(folder)
+    assert "best: gradient" in sections(folder)["", 0]  # edited, so it stays
+    assert "The best map is *sequence pool*" in sections(folder)[HEADING, 0]
 
 
 def test_edits_of_the_user_are_kept(folder):

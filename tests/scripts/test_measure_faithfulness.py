@@ -6,7 +6,7 @@ import measure_faithfulness
 import pytest
 from PIL import Image
 
-from hf_attention.faithfulness import Faithfulness
+from hf_attention.faithfulness import Faithfulness, choose_map
 
 
 def test_a_translation_model_and_its_card(tmp_path, capsys):
@@ -17,7 +17,10 @@ def test_a_translation_model_and_its_card(tmp_path, capsys):
     assert result.model == "bahdanau-dates" and result.num_examples == 2
     printed = capsys.readouterr().out
     assert "comprehensiveness, unknown ↑" in printed and result.verdict() in printed
-    assert "## Can its attention be trusted?" in (folder / "README.md").read_text("utf-8")
+    card = (folder / "README.md").read_text("utf-8")
+    assert "## Can its attention be trusted?" in card
+    assert card.index("(assets/leading_map.png)") < card.index("(assets/alignment.png)")
+    assert Image.open(folder / "assets/leading_map.png").width > 300
 
 
 def test_pairs_of_a_file(tmp_path):
@@ -29,9 +32,14 @@ def test_pairs_of_a_file(tmp_path):
 
 
 def test_an_image_classifier(tmp_path):
-    output = str(tmp_path / "result.json")
-    measure_faithfulness.main(["model_cards/compact-vit-digits", "--num_examples", "2", "--output", output])
-    assert "token evidence" in Faithfulness.load(output).scores
+    folder = tmp_path / "compact-vit-digits"
+    shutil.copytree("model_cards/compact-vit-digits", folder)
+    measure_faithfulness.main([str(folder), "--num_examples", "6"])
+    result = Faithfulness.load(folder / "faithfulness.json")
+    assert "token evidence" in result.scores
+    name = choose_map(result).name
+    assert f"![The map that was measured as the best: {name}]" in (folder / "README.md").read_text("utf-8")
+    assert Image.open(folder / "assets/leading_map.png").width > 300
 
 
 def test_a_split_that_is_not_there():
