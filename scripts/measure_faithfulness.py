@@ -65,7 +65,7 @@ def run(options: argparse.Namespace) -> Faithfulness:
     auto_class = AutoModelForSeq2SeqLM if is_text else AutoModelForImageClassification
     model, *others = [load_model(auto_class, name) for name in names]
     processing = load_tokenizer(options.model) if is_text else load_image_processor(options.model)
-    result = measure_faithfulness(model, processing, rows, other_models=others)
+    result = measure_faithfulness(model, processing, rows, options.methods, other_models=others)
     result.model = Path(options.model).name
     result.save(output)
     if not options.output:
@@ -82,6 +82,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--data", help="`dates`, `digits`, `cluttered_digits`, a file, or a name on the Hub")
     parser.add_argument("--split", default="test", help="the split (default: test)")
     parser.add_argument("--num_examples", type=int, default=200, help="how many rows (default: 200)")
+    parser.add_argument("--methods", nargs="+", help="names of the maps, such as `attention` (default: all)")
     parser.add_argument("--other_models", nargs="*", default=[], help="the same model from other seeds")
     parser.add_argument("--output", help=f"the file to write (default: {RESULT_FILE} in the model's folder)")
     parser.add_argument("--full", action="store_true", help="print all measures")

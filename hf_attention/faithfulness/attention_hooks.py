@@ -61,7 +61,7 @@ def recorded_weights(model: nn.Module) -> Generator[list[torch.Tensor], None, No
 @contextmanager
 def uniform_attention(model: PreTrainedModel) -> Generator[None, None, None]:
     """
-    Replaces attention weights by uniform ones (Wiegreffe & Pinter 2019, arXiv 1908.04626, section 3.2, without
+    Replaces attention weights by uniform ones (Wiegreffe & Pinter 2019, arXiv 1908.04626, without
     retraining): the cross-attention of an encoder-decoder; else the self-attention of all layers, and a sequence pool.
 
     Raises `ValueError` for a model whose attention is not recognized.
@@ -160,7 +160,7 @@ def recorded_output(module: nn.Module) -> Generator[list[torch.Tensor], None, No
 def value_norms(weights: torch.Tensor, values: torch.Tensor, output: nn.Linear) -> torch.Tensor:
     """
     Computes the norm of what each position adds to the output of attention, || sum_h alpha^h_ij x_j W^V_h W^O_h ||
-    (Kobayashi et al. 2020, arXiv 2004.10102, equation 4).
+    (Kobayashi et al. 2020, arXiv 2004.10102).
 
     Args:
         weights (`torch.Tensor` of shape `(B, heads, T, S)`), values (`(B, S, D)`): all heads' x_j W^V.

@@ -69,14 +69,17 @@ def choose_map(result: Faithfulness | None) -> LeadingMap:
     trusted = [name for name in ranked if result.beats_controls(name)]
     attention = [name for name in ranked if name not in GRADIENT_MAPS]
     controls = {"random": "random order", "center blob": "a blob in the middle"}
+    # (-0.0 + 0 is 0.0)
     against = ", ".join(
-        f"{text} {result.headline(name):.2f}" for name, text in controls.items() if name in result.scores
+        f"{text} {round(result.headline(name), 2) + 0:.2f}" for name, text in controls.items() if name in result.scores
     )
     if not trusted:
         return LeadingMap((attention or ranked)[0], result.verdict())
     chosen = next((name for name in trusted if name in attention), trusted[0])
     if chosen in GRADIENT_MAPS:
-        reason = f"No attention map of this model says more about it than {result.controls}; *{chosen}* does"
+        reason = (
+            f"No attention map of this model says more about it than {result.controls}; the map of *{chosen}* does"
+        )
     else:
         reason = f"Of this model's attention maps, *{chosen}* says most about it"
     reason += f" (insertion minus deletion {result.headline(chosen):.2f}; {against})."

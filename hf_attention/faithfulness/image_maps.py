@@ -38,13 +38,13 @@ def pooling(examples: list[ImageExample], processor: BaseImageProcessor) -> list
 
 
 def rollout(examples: list[ImageExample], processor: BaseImageProcessor) -> list[np.ndarray]:
-    """Attention rollout (Abnar & Zuidema 2020, arXiv 2005.00928, section 4)."""
+    """Attention rollout (Abnar & Zuidema 2020, arXiv 2005.00928)."""
     return [to_pixels(item.rollout(), example) for item, example in attend(examples, processor)]
 
 
 def value_attention(examples: list[ImageExample], processor: BaseImageProcessor) -> list[np.ndarray]:
     """
-    The norms of the weighted values of the last layer (Kobayashi et al. 2020, arXiv 2004.10102, equation 4), weighted
+    The norms of the weighted values of the last layer (Kobayashi et al. 2020, arXiv 2004.10102), weighted
     by the classifier's input tokens.
 
     Raises `ValueError` for a model whose value maps are not recognized.
@@ -151,7 +151,7 @@ def token_evidence(model: PreTrainedModel, pixel_values: torch.Tensor) -> tuple[
 
 
 def gradient(examples: list[ImageExample], processor: BaseImageProcessor) -> list[np.ndarray]:
-    """The absolute gradient of each pixel (Simonyan et al. 2013, arXiv 1312.6034, section 3)."""
+    """The absolute gradient of each pixel (Simonyan et al. 2013, arXiv 1312.6034)."""
     return attribute(examples, processor, "gradient")
 
 

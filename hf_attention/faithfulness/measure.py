@@ -65,12 +65,12 @@ def measure_faithfulness(
 
     - `alignment_error`, `pointing`, `coverage`: agreement with what is known of the data;
     - `comprehensiveness`, `sufficiency` (DeYoung et al. 2020), `insertion_minus_deletion` (Petsiuk et al. 2018),
-      `saco` (Wu et al. 2024), `loo_correlation` (Jain & Wallace 2019, section 4.1), `violation` (Liu et al. 2022), for
+      `saco` (Wu et al. 2024), `loo_correlation` (Jain & Wallace 2019), `violation` (Liu et al. 2022), for
       each of two baselines: `mask` and `unknown` (the unknown token) for texts, `blur` and `mean` for images;
     - `randomized`: the absolute rank correlation with the map of the same model with random weights (Adebayo et al.
-      2018, arXiv 1810.03292, section 3), high for a map that hardly depends on the model;
+      2018, arXiv 1810.03292), high for a map that hardly depends on the model;
     - `seeds`: the rank correlation with the maps of `other_models`;
-    - the probability of the outputs with uniform attention (Wiegreffe & Pinter 2019, section 3.2).
+    - the probability of the outputs with uniform attention (Wiegreffe & Pinter 2019).
 
     Args:
         processing (`PreTrainedTokenizerBase` or `BaseImageProcessor`): the model's tokenizer or image processor.

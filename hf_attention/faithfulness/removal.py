@@ -14,7 +14,7 @@ import numpy as np
 
 
 FRACTIONS = (0.0, 0.01, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0)  # of the units, points of the curves
-AOPC_FRACTIONS = (0.01, 0.05, 0.1, 0.2, 0.5)  # DeYoung et al. 2020, section 4.2
+AOPC_FRACTIONS = (0.01, 0.05, 0.1, 0.2, 0.5)  # DeYoung et al. 2020
 NUM_GROUPS = 10  # of SaCo
 
 # from which units of an input are kept, (n, U), to the probabilities of its outputs, (n, O)
@@ -50,7 +50,7 @@ def rank_units(weights: np.ndarray, seed: int = 0) -> np.ndarray:
 def removal_curves(predict: Predict, weights: np.ndarray, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """
     Computes the probability of each output as the units with the largest weights are removed (deletion), and as they
-    alone are kept (insertion); Petsiuk et al. 2018, arXiv 1806.07421, section 3.2.
+    alone are kept (insertion); Petsiuk et al. 2018, arXiv 1806.07421.
 
     Args:
         weights (`np.ndarray` of shape `(O, U)`): of each output's units; with a sign, negative ones come last.
@@ -127,7 +127,7 @@ def salience_coefficient(predict: Predict, weights: np.ndarray, seed: int = 0) -
 def leave_one_out(explained: Explained, baseline: str) -> np.ndarray:
     """
     Computes the drop of each output's probability without one cell of the input, for each cell: (O, C). This is the
-    effect that other weights are compared with; of images it is called occlusion (Zeiler & Fergus 2014, section 4.2).
+    effect that other weights are compared with; of images it is called occlusion (Zeiler & Fergus 2014).
     """
     num_cells = int(explained.cells.max()) + 1
     keep = explained.cells[None] != np.arange(-1, num_cells)[:, None]  # nothing is in cell -1
@@ -143,7 +143,7 @@ def sum_cells(weights: np.ndarray, cells: np.ndarray) -> np.ndarray:
 def violations(cell_weights: np.ndarray, effects: np.ndarray) -> np.ndarray:
     """
     Returns whether the cell with the largest absolute weight has an effect of the opposite sign: the faithfulness
-    violation test (Liu et al. 2022, arXiv 2201.12114, section 3).
+    violation test (Liu et al. 2022, arXiv 2201.12114).
 
     Args:
         cell_weights, effects (`np.ndarray` of shape `(O, C)`): the effects are those of [`leave_one_out`].

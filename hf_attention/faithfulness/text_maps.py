@@ -39,7 +39,7 @@ def attention(example: TextExample) -> np.ndarray:
 def shifted_attention(example: TextExample) -> np.ndarray:
     """
     The attention of the step in which the token is the decoder's input, one later than the step that predicts it
-    (Shift-Att; Chen et al. 2020, arXiv 2004.14837, section 3.2).
+    (Shift-Att; Chen et al. 2020, arXiv 2004.14837).
     """
     weights = attention(example)
     return np.concatenate([weights[1:], weights[-1:]])
@@ -47,7 +47,7 @@ def shifted_attention(example: TextExample) -> np.ndarray:
 
 def value_attention(example: TextExample) -> np.ndarray:
     """
-    The norms of the weighted values: || alpha_ij f(h_j) || (Kobayashi et al. 2020, arXiv 2004.10102, equation 4),
+    The norms of the weighted values: || alpha_ij f(h_j) || (Kobayashi et al. 2020, arXiv 2004.10102),
     where f is W^V W^O of the last layer, or, of a recurrent decoder, the readout's map C_o of the annotations.
     """
     model = example.model
@@ -73,7 +73,7 @@ def value_attention(example: TextExample) -> np.ndarray:
 def attention_rollout(example: TextExample) -> np.ndarray:
     """
     The cross-attention of the last layer, followed through the encoder's layers by rollout (Abnar & Zuidema 2020,
-    arXiv 2005.00928, section 4).
+    arXiv 2005.00928).
 
     Raises `ValueError` for an encoder without self-attention.
     """
@@ -90,7 +90,7 @@ def attention_rollout(example: TextExample) -> np.ndarray:
 def attention_gradient(example: TextExample) -> np.ndarray:
     """
     The weights of the step times the gradient of the token's log-odds with respect to them, mean of the heads of the
-    last layer: with a sign (attention x gradient; Serrano & Smith 2019, arXiv 1906.03731, section 3.1).
+    last layer: with a sign (attention x gradient; Serrano & Smith 2019, arXiv 1906.03731).
     """
     with plain_attention(example.model), torch.enable_grad(), recorded_weights(example.model) as recorded:
         odds, outputs = example.log_odds(output_attentions=True)

@@ -27,7 +27,7 @@ def alignment_error(example: TextExample, weights: np.ndarray) -> float | None:
 def pointing(example: ImageExample, weights: np.ndarray) -> float | None:
     """
     Returns 1 if the map's maximum is inside of the object's box, else 0 (pointing game; Zhang et al. 2016, arXiv
-    1608.00507, section 4.2, without a tolerance); of several maxima, the share that is inside.
+    1608.00507, without a tolerance); of several maxima, the share that is inside.
 
     Args:
         weights (`np.ndarray` of shape `(height, width)`).
@@ -38,8 +38,8 @@ def pointing(example: ImageExample, weights: np.ndarray) -> float | None:
 
 def coverage(example: ImageExample, weights: np.ndarray) -> float | None:
     """
-    Computes the share of the positive weights that is inside of the object's box (Wang et al. 2020, arXiv 1910.01279,
-    section 4.3); 0 without positive weights.
+    Computes the share of the positive weights that is inside of the object's box (Wang et al. 2020, arXiv
+    1910.01279); 0 without positive weights.
 
     Args:
         weights (`np.ndarray` of shape `(height, width)`).

@@ -14,7 +14,7 @@ from ..data.image_utils import class_names
 from ..faithfulness.choice import LeadingMap, read_leading_map
 from ..faithfulness.measure import image_examples
 from ..interpret.alignments import align
-from ..interpret.color_scale import DPI, ColorScale
+from ..interpret.color_scale import DPI
 from ..interpret.image_attention import crop_like_processor
 from ..interpret.model_loading import find_target_tokenizer
 from ..interpret.overlays import overlay
@@ -50,21 +50,20 @@ def draw_leading_map(
 
 
 def plot_maps(leading: LeadingMap, model: PreTrainedModel, processor: BaseImageProcessor, rows: Dataset) -> Figure:
-    """Images of all classes, right and wrong ones, and below each its map, with one color scale."""
+    """Images of all classes, right and wrong ones, and below each its map."""
     examples: list[Any] = image_examples(model, processor, rows)
     chosen = list(range(min(SHOWN["image"], len(rows))))
     names = class_names(model.config)
     if "label" in rows.column_names and all(isinstance(label, int) for label in rows["label"]):
         chosen = choose_samples(list(rows["label"]), [example.target for example in examples], SHOWN["image"])
     maps = [leading.of_image(model, processor, examples[index].image) for index in chosen]
-    scale = ColorScale.fit(maps)
     figure = Figure(figsize=(1.6 * len(chosen), 3.6), dpi=DPI, layout="constrained")
     axes = figure.subplots(2, len(chosen), squeeze=False)
     for column, index, values in zip(axes.T, chosen, maps):
         image = crop_like_processor(examples[index].image, processor).convert("RGB")
         column[0].imshow(np.asarray(image))
         set_title(column[0], names[examples[index].target], fontsize=8)
-        column[1].imshow(np.asarray(overlay(image, values, scale=scale)))
+        column[1].imshow(np.asarray(overlay(image, values)))
         for ax in column:
             ax.set_axis_off()
     return figure

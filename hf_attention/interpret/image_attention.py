@@ -98,7 +98,7 @@ class ImageAttention:
 
     def rollout(self, residual: float = 0.5) -> np.ndarray:
         """
-        Computes attention rollout (Abnar and Zuidema 2020, arXiv 2005.00928, section 4): the product over all layers
+        Computes attention rollout (Abnar and Zuidema 2020, arXiv 2005.00928): the product over all layers
         of the mean over heads, mixed with the identity (weight `residual`) for the residual connection, weighted by
         [`readout`]: (rows, columns).
 

@@ -27,8 +27,10 @@ def test_pairs_of_a_file(tmp_path):
     pairs = tmp_path / "pairs.tsv"
     pairs.write_text("source\ttarget\n4. März 2005\t2005-03-04\n<en_US> 3/4/05\t2005-03-04\n", encoding="utf-8")
     output = str(tmp_path / "result.json")
-    measure_faithfulness.main(["model_cards/bahdanau-dates", "--data", str(pairs), "--output", output])
-    assert Faithfulness.load(output).scores["attention"].keys() >= {"saco_mask", "randomized"}
+    options = ["--data", str(pairs), "--output", output, "--methods", "attention"]
+    measure_faithfulness.main(["model_cards/bahdanau-dates", *options])
+    result = Faithfulness.load(output)
+    assert result.scores["attention"].keys() >= {"saco_mask", "randomized"} and result.methods == ["attention"]
 
 
 def test_an_image_classifier(tmp_path):
