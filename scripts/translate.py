@@ -52,6 +52,9 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--device", help="default: a GPU if there is one")
     parser.add_argument("--revision", help="of models on the Hub")
     parser.add_argument("--trust_remote_code", action="store_true", help="run code that comes with a model")
+    parser.add_argument(
+        "--use_shortlist", action="store_true", help="compute likely target tokens alone (make_shortlist.py)"
+    )
     parser.add_argument("--quantized", action="store_true", help="run the int8 files of an ONNX folder")
     parser.add_argument("--overwrite", action="store_true", help="replace the output file")
     add_debug_option(parser)
@@ -101,6 +104,8 @@ def translate(arguments: list[str] | None = None) -> None:
         for name in ("num_beams", "max_length", "length_penalty")
         if getattr(options, name) is not None
     }
+    if options.use_shortlist:
+        generate_options["use_shortlist"] = True
     run = vars(options) | {"input_size": 0 if source.file == STANDARD else os.path.getsize(source.file)}
     del run["overwrite"], run["debug"]
     output = PredictionFile(

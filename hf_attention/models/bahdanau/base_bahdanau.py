@@ -18,6 +18,7 @@ from .attention_bahdanau import BahdanauLinear
 from .configuration_bahdanau import BahdanauConfig
 from .features_bahdanau import feature_ids, feature_names, pad_features
 from .fused_bahdanau import is_transforming
+from .shortlist_bahdanau import BahdanauShortlist
 
 
 class BahdanauPreTrainedModel(PreTrainedModel):
@@ -48,6 +49,9 @@ class BahdanauPreTrainedModel(PreTrainedModel):
                     self._init_recurrent(parameter)
                 else:
                     self._init_gate_bias(parameter, forget_bias=1.0 if name.startswith("bias_ih") else 0.0)
+        elif isinstance(module, BahdanauShortlist):
+            for ids in (module.candidates, module.common):
+                init.constant_(ids, -1)
         elif isinstance(module, BahdanauLinear):
             if module.init_role == "recurrent":
                 self._init_recurrent(module.weight)

@@ -46,7 +46,7 @@ class BahdanauForCausalLM(BahdanauPreTrainedModel, BahdanauGenerationMixin):
     """
 
     _auto_class = "AutoModelForCausalLM"
-    _keys_to_ignore_on_load_unexpected = [r"^model\.encoder\."]
+    _keys_to_ignore_on_load_unexpected = [r"^model\.encoder\.", r"^shortlist\."]
     source_names = ("encoder_hidden_states", "encoder_attention_mask")
 
     def __init__(self, config: BahdanauConfig):
@@ -198,7 +198,7 @@ def as_decoder(config: BahdanauConfig) -> BahdanauConfig:
     if not config.is_encoder_decoder:
         return config
     decoder = copy.copy(config)
-    decoder.initial_state_type = config.first_state_type
+    decoder.initial_state_type, decoder.shortlist_size = config.first_state_type, None
     decoder.cross_attention_hidden_size = config.encoder_output_size
     decoder.is_decoder, decoder.is_encoder_decoder, decoder.add_cross_attention = True, False, True
     return decoder

@@ -33,7 +33,7 @@ def check_ranges(config: "BahdanauConfig") -> None:
     """Raises `ValueError` for a size, a number of layers or a probability outside its range."""
     sizes = ("vocab_size", "encoder_vocab_size", "embedding_size", "hidden_size", "encoder_hidden_size")
     check_range(config, (*sizes, "attention_size", "maxout_size"), 1, MAX_SIZE)
-    check_range(config, ("num_attention_heads", "max_jump", "local_window"), 1, MAX_SIZE)
+    check_range(config, ("num_attention_heads", "max_jump", "local_window", "shortlist_size"), 1, MAX_SIZE)
     check_range(config, ("encoder_layers", "decoder_layers"), 1, MAX_LAYERS)
     check_range(config, ("initializer_range", "attention_initializer_range"), 0, MAX_SIZE)
     check_range(config, ("cross_attention_hidden_size",), 1, MAX_SIZE)
@@ -140,7 +140,7 @@ def check_decoder(config: "BahdanauConfig") -> None:
     if not config.is_decoder:
         raise ValueError("`is_encoder_decoder=False` needs `is_decoder=True`: an encoder alone is not supported.")
     own = ("copy_mechanism", "hard_attention", "feature_vocab_size", "scheduled_sampling_probability")
-    own += ("encoder_vocab_size", "share_encoder_decoder_embeddings")
+    own += ("encoder_vocab_size", "share_encoder_decoder_embeddings", "shortlist_size")
     if wrong := [name for name in own if getattr(config, name)]:
         raise ValueError(
             f"`{wrong[0]}={getattr(config, wrong[0])!r}` needs the model's own encoder, but `is_decoder=True` makes "
@@ -203,6 +203,7 @@ def check_hard_attention(config: "BahdanauConfig") -> None:
         "attention_type": config.attention_type != "none",
         "num_attention_heads": config.num_attention_heads == 1,
         "copy_mechanism": not config.copy_mechanism,
+        "shortlist_size": config.shortlist_size is None,
         "scheduled_sampling_probability": config.scheduled_sampling_probability == 0,
     }
     for name, is_met in needed.items():
@@ -210,7 +211,7 @@ def check_hard_attention(config: "BahdanauConfig") -> None:
             raise ValueError(
                 f"`hard_attention={config.hard_attention!r}` sums over alignments that the decoder's state must not "
                 "depend on: it needs `attention_query='current'`, one head, `readout_type` 'maxout' or 'tanh', "
-                "and no `input_feeding`, `copy_mechanism` or scheduled sampling; got "
+                "and no `input_feeding`, `copy_mechanism`, scheduled sampling or shortlist; got "
                 f"`{name}={getattr(config, name)!r}`."
             )
 

@@ -210,6 +210,10 @@ class BahdanauConfig(PreTrainedConfig):
             `"add"`: the sum of their embeddings is added to the embedding of each source token.
         feature_separator (`str`, *optional*, defaults to `";"`):
             Separates the values in a cell of a column.
+        shortlist_size (`int`, *optional*):
+            How many target tokens a shortlist has for each source token: with `generate(use_shortlist=True)` the
+            output layer is computed for these alone, which is faster with a large vocabulary.
+            `scripts/make_shortlist.py` makes it from the alignments of a trained model.
         use_bias (`bool`, *optional*, defaults to `True`):
             Whether the linear maps carry biases. The paper's equations have none.
         dropout (`float`, *optional*, defaults to 0.0):
@@ -286,6 +290,7 @@ class BahdanauConfig(PreTrainedConfig):
     feature_values: dict[str, list[str]] | None = None
     feature_mode: Literal["attend", "add"] = "attend"
     feature_separator: str = ";"
+    shortlist_size: int | None = None
     use_bias: bool = True
     dropout: float | int = 0.0
     scheduled_sampling_probability: float | int = 0.0

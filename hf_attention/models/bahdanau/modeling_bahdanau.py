@@ -30,6 +30,7 @@ from .features_bahdanau import check_features
 from .generation_bahdanau import BahdanauGenerationMixin
 from .hard_bahdanau import first_joint, marginalize
 from .loss_bahdanau import can_fuse_loss, fused_loss, smoothed_loss, target_lengths
+from .shortlist_bahdanau import BahdanauShortlist
 
 
 def check_has_encoder(config: BahdanauConfig) -> None:
@@ -156,6 +157,7 @@ class BahdanauForConditionalGeneration(BahdanauPreTrainedModel, BahdanauGenerati
         super().__init__(config)
         self.model = BahdanauModel(config)
         self.lm_head = nn.Linear(config.readout_size, config.vocab_size, bias=config.use_bias)
+        self.shortlist = None if config.shortlist_size is None else BahdanauShortlist(config)
         self._tied_weights_keys = {}
         if config.share_encoder_decoder_embeddings:
             self._tied_weights_keys["model.decoder.embed_tokens.weight"] = "model.encoder.embed_tokens.weight"
