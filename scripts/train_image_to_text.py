@@ -4,6 +4,7 @@
 Train or fine-tune a vision encoder-decoder of transformers on images and their texts: to read or to describe them.
 
     python scripts/train_image_to_text.py                                 # rows of scikit-learn's digits
+    python scripts/train_image_to_text.py text-lines                      # names and dates in printed fonts
     python scripts/train_image_to_text.py --dataset_name NAME_OR_FOLDER   # a column of images and one of texts
     python scripts/train_image_to_text.py digit-rows --learning_rate 1e-3 # a recipe of scripts/recipes, one change
     python scripts/train_image_to_text.py --help
@@ -31,9 +32,10 @@ RECIPES = Path(__file__).parent / "recipes"
 def default_recipe(
     model_args: ImageTextModelArguments, data_args: ImageTextDataArguments, training_args: ImageTextTrainingArguments
 ) -> str | None:
-    """Returns the recipe of the embedded rows of digits for a new model of the default types."""
+    """Returns the recipe of the embedded data for a new model of the default types."""
     is_new = model_args.model_name_or_path is None and model_args.encoder_name_or_path is None
-    return "digit-rows" if is_new and data_args.is_embedded and model_args.encoder_type == "compact_vit" else None
+    is_default = is_new and data_args.is_embedded and model_args.encoder_type == "compact_vit"
+    return data_args.dataset_name.replace("_", "-") if is_default else None
 
 
 def train(arguments: list[str] | None = None) -> dict:

@@ -3,10 +3,11 @@
 """Rows of scikit-learn's digits to be read, with the box of every digit, against which attention can be scored."""
 
 import numpy as np
-from datasets import Dataset, DatasetDict, Features, Image, List, Value
+from datasets import Dataset, DatasetDict
 from PIL import Image as PILImage
 
 from .cluttered_digits import find_box
+from .image_texts import READING_FEATURES
 from .images import split_digits
 
 
@@ -51,8 +52,6 @@ def load_digit_rows(
     sources = split_digits()
     if unknown := set(sizes) - set(sources):
         raise ValueError(f"`sizes` has {', '.join(sorted(unknown))}; the splits are {', '.join(sources)}.")
-    boxes = List(List(Value("int32"), length=4))
-    features = Features({"image": Image(decode=False), "text": Value("string"), "boxes": boxes})
     splits = DatasetDict()
     for number, (split, (digits, labels)) in enumerate(sources.items()):
         if split not in sizes:
@@ -77,5 +76,5 @@ def load_digit_rows(
             rows["image"].append(PILImage.fromarray(canvas))
             rows["text"].append("".join(str(int(labels[index])) for index in chosen))
             rows["boxes"].append(found)
-        splits[split] = Dataset.from_dict(rows, features=features)
+        splits[split] = Dataset.from_dict(rows, features=READING_FEATURES)
     return splits

@@ -7,13 +7,29 @@ from functools import partial
 from typing import Any
 
 import torch
-from datasets import Dataset, DatasetDict, Image, IterableDataset, IterableDatasetDict, Value, load_dataset
+from datasets import (
+    Dataset,
+    DatasetDict,
+    Features,
+    Image,
+    IterableDataset,
+    IterableDatasetDict,
+    List,
+    Value,
+    load_dataset,
+)
 from transformers import BaseImageProcessor, PreTrainedTokenizerBase, VisionEncoderDecoderModel
 
 from .image_utils import MODES
 from .images import SPLITS, load_files, open_image
 from .pair_files import prefix_errors_with
 from .splits import combine_splits
+
+
+# of images with texts whose characters have known boxes: left, top, right, bottom
+READING_FEATURES = Features(
+    {"image": Image(decode=False), "text": Value("string"), "boxes": List(List(Value("int32"), length=4))}
+)
 
 
 def load_image_texts(
@@ -125,4 +141,4 @@ class ImageTextCollator:
         return {"pixel_values": pixel_values, "labels": padded, "decoder_input_ids": inputs}
 
 
-__all__ = ["ImageTextCollator", "load_image_texts", "make_transform"]
+__all__ = ["READING_FEATURES", "ImageTextCollator", "load_image_texts", "make_transform"]

@@ -9,10 +9,11 @@ from huggingface_hub import ModelCard
 from transformers import PreTrainedModel, TrainingArguments
 
 from ..interpret.readings import Reading, plot_reading
-from .card import CITATIONS, CardFacts, read_run, write_card
+from .card import CITATIONS, METRICS, CardFacts, read_run, write_card
 
 
 READING = "assets/reading.png"
+LEADING_METRICS = ("character_error_rate", "exact_match")
 LIMITS = "Trained on one data set; expect more errors on other images. Bias and safety were not evaluated."
 PARTS = {"bahdanau": "recurrent decoder with additive attention", "compact_vit": "compact vision transformer"}
 
@@ -48,11 +49,13 @@ def write_image_text_card(
     Raises:
         `FileNotFoundError`: if the folder holds no finished run.
     """
-    read_run(output_dir)
+    results, _ = read_run(output_dir)
     if facts.readings:
         plot_reading(facts.readings[0]).savefig(Path(output_dir) / READING)
     types = [part.model_type for part in (model.config.encoder, model.config.decoder)]
     kinds = [PARTS.get(name, f"{name} {part}") for name, part in zip(types, ("encoder", "decoder"))]
+    metrics = [*LEADING_METRICS, *(key for key in METRICS if key not in LEADING_METRICS)]
+    unseen = [(key, f"test_unseen_fonts_{key}") for key in metrics if f"test_unseen_fonts_{key}" in results]
     return write_card(
         output_dir,
         model,
@@ -60,10 +63,11 @@ def write_image_text_card(
         facts,
         hyperparameters={"label_smoothing_factor": str(training_args.label_smoothing_factor)},
         metadata={},
-        leading_metrics=("character_error_rate", "exact_match"),
+        leading_metrics=LEADING_METRICS,
         summary=f"A {kinds[0]} and a {kinds[1]} that turn an image into text, trained on {facts.data_name}.",
         reading_figure=READING if facts.readings else None,
         test_size=facts.test_size,
+        unseen_results=[(METRICS[key][0], format(results[name], METRICS[key][1])) for key, name in unseen],
         decoding=f"{facts.num_beams} beams" if facts.num_beams > 1 else "greedy search",
         citations=[CITATIONS[name] for name in types if name in CITATIONS],
     )

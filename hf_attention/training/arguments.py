@@ -26,7 +26,7 @@ from transformers.utils import (
     has_file,
 )
 
-from ..data.embedded import EMBEDDED_IMAGES, EmbeddedImages
+from ..data.embedded import EMBEDDED_IMAGE_TEXTS, EMBEDDED_IMAGES, EmbeddedImages
 from ..hub.folder import check_weights, refuse_pickles
 from .argument_ranges import check_ranges
 
@@ -408,7 +408,14 @@ class ImageTextDataArguments(BaseDataArguments):
     """Which images and texts to train on. Without a name or files, these are rows of scikit-learn's digits."""
 
     dataset_name: str = field(
-        default="digit_rows", metadata={"help": "`digit_rows`, a dataset of the Hub, or a local dataset folder."}
+        default="digit_rows",
+        metadata={"help": "`digit_rows`, `text_lines`, a dataset of the Hub, or a local dataset folder."},
+    )
+    fonts: str | None = field(
+        default=None, metadata={"help": "Font, or folder of fonts, that `text_lines` are drawn in."}
+    )
+    test_fonts: str | None = field(
+        default=None, metadata={"help": "Font, or folder of fonts, of another test split, `test_unseen_fonts`."}
     )
     train_file: str | None = field(default=None, metadata={"help": "Training file: parquet."})
     validation_file: str | None = field(default=None, metadata={"help": "Validation file, in the same form."})
@@ -436,9 +443,23 @@ class ImageTextDataArguments(BaseDataArguments):
     num_beams: int = field(default=5, metadata={"help": "Beams of the test and of the saved generation config."})
     bleu_tokenize: str = field(default="13a", metadata={"help": "sacrebleu's tokenizer: 13a, zh, ja-mecab, char, ..."})
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if (self.fonts or self.test_fonts) and (self.files or self.dataset_name != "text_lines"):
+            raise ValueError("`fonts` and `test_fonts` are those of `dataset_name` 'text_lines'; leave them out.")
+
+    @property
+    def limits(self) -> dict[str, int | None]:
+        return {**super().limits, "test_unseen_fonts": self.max_eval_samples}
+
+    @property
+    def embedded(self) -> EmbeddedImages | None:
+        """The embedded data set, if neither files nor a dataset of the Hub are named."""
+        return None if self.files else EMBEDDED_IMAGE_TEXTS.get(self.dataset_name)
+
     @property
     def is_embedded(self) -> bool:
-        return self.dataset_name == "digit_rows" and not self.files
+        return self.embedded is not None
 
     @property
     def name(self) -> str:

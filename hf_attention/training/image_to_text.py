@@ -4,7 +4,7 @@
 
 import os
 from dataclasses import replace
-from functools import cache, partial
+from functools import partial
 from typing import cast
 
 from datasets import Dataset, IterableDataset
@@ -22,7 +22,6 @@ from transformers import (
 from transformers.trainer_utils import EvalLoopOutput
 from transformers.utils import logging
 
-from ..data.digit_rows import load_digit_rows
 from ..data.image_texts import ImageTextCollator, load_image_texts, make_transform
 from ..data.image_utils import MODES
 from ..data.images import open_image
@@ -59,21 +58,13 @@ from .translation_trainer import TranslationTrainer
 logger = logging.get_logger(__name__)
 
 CARD_IMAGES = 4
-DIGIT_ROWS_LIMITS = (
-    "It reads rows of two to five handwritten digits, light on dark, on a canvas of 16 x 80 pixels. The same people "
-    "wrote the digits of all splits, so expect more errors on other handwriting."
-)
-DIGIT_ROWS_ORIGIN = (
-    "Rows of two to five of scikit-learn's digits (Alpaydin and Kaynak 1998), each of a random size and height, on a "
-    "canvas of 16 x 80 pixels; no digit is in rows of two splits: "
-)
-load_embedded = cache(load_digit_rows)  # generation takes seconds, and a process may train on them several times
 
 
 def load_data(args: ImageTextDataArguments, train: bool, seed: int = 0) -> Splits:
     """Returns the splits of the data, with columns `image` and `text`, and `boxes` if they are known."""
-    if args.is_embedded:
-        data = load_embedded()
+    if args.embedded is not None:
+        fonts = {"fonts": args.fonts, "test_fonts": args.test_fonts}
+        data = args.embedded.load(**{name: value for name, value in fonts.items() if value is not None})
     else:
         name = None if args.files else args.dataset_name
         columns = (args.image_column, args.text_column)
@@ -225,7 +216,7 @@ def train_image_to_text(
         return compute_metrics(
             output,
             tokenizer=tokenizer,
-            references=references["test" if prefix == "test" else "validation"],
+            references=references.get(prefix, references.get("validation", [])),
             bleu_tokenize=data_args.bleu_tokenize,
         )
 
@@ -248,17 +239,17 @@ def train_image_to_text(
         folder.train(trainer, checkpoint, model_args.model_name_or_path, options)
     if "validation" in features:
         folder.report(trainer, "eval", trainer.evaluate())
-    if "test" in features:
-        output = trainer.predict(features["test"], metric_key_prefix="test", num_beams=data_args.num_beams)  # ty: ignore[invalid-argument-type]  # it takes those of `datasets` too
+    for split in (split for split in features if split.startswith("test")):
+        output = trainer.predict(features[split], metric_key_prefix=split, num_beams=data_args.num_beams)  # ty: ignore[invalid-argument-type]  # it takes those of `datasets` too
         metrics, full = output.metrics or {}, cast(VisionEncoderDecoderModel, full_model(trainer))
-        rows = in_memory(data["test"])
+        rows = in_memory(data[split])
         if "boxes" in rows.column_names and trainer.is_world_process_zero():
             images = [open_image(cell, mode=MODES[num_channels]) for cell in rows["image"]]
             readings = read(full, image_processor, tokenizer, images, list(rows["text"]), batch_size=256)
             corners = [processed_part(image.size, image_processor)[:2] for image in images]
             scores = measure_pointing(readings, rows, corners)
-            metrics |= {f"test_{name}": value for name, value in scores.items()}
-        folder.report(trainer, "test", metrics)
+            metrics |= {f"{split}_{name}": value for name, value in scores.items()}
+        folder.report(trainer, split, metrics)
     if training_args.do_train:
         full = cast(VisionEncoderDecoderModel, full_model(trainer))
         if trainer.is_world_process_zero():
@@ -287,16 +278,16 @@ def write_card(
         logger.warning(f"The card shows no attention: {error}")
         readings = []
     parent = model_args.model_name_or_path or model_args.encoder_name_or_path
-    origin = DIGIT_ROWS_ORIGIN if data_args.is_embedded else ""
+    embedded = data_args.embedded
     facts = ImageTextCardFacts(
         data_name=data_args.name.replace("_", " "),
-        data_description=f"{origin}{describe_sizes(data)} images.",
+        data_description=f"{embedded.origin if embedded else ''}{describe_sizes(data)} images.",
         split=split,
         dataset=data_args.dataset_name if data_args.is_on_hub else None,
         base_model=parent if parent and not os.path.isdir(parent) else None,  # a local folder is not on the Hub
         readings=readings,
         test_size=len(in_memory(data[split])) if split else None,
         num_beams=data_args.num_beams if split == "test" else training_args.generation_num_beams or 1,
-        **({"limits": DIGIT_ROWS_LIMITS, "license": "apache-2.0"} if data_args.is_embedded else {}),
+        **({"limits": embedded.limits, "license": embedded.license} if embedded else {}),
     )
     write_image_text_card(str(training_args.output_dir), model, training_args, facts)

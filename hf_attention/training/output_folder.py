@@ -52,6 +52,7 @@ RUN_FILES = (
     "train_results.json",
     "eval_results.json",
     "test_results.json",
+    "test_unseen_fonts_results.json",
     TRAINER_STATE_NAME,
 )
 RUN_FILES += (TRAINING_ARGS, EVAL_RESULTS, LEADING_MAP)

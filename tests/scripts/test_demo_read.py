@@ -2,17 +2,19 @@
 
 import os
 import sys
+from dataclasses import replace
 
 import demo_read
 from small_runs import SMALL
 
 from hf_attention.data.digit_rows import load_digit_rows
-from hf_attention.training import image_to_text
+from hf_attention.data.embedded import EMBEDDED_IMAGE_TEXTS
 
 
 def test_demo_shows_the_path_of_the_attention(tmp_path, monkeypatch, capsys):
     few = load_digit_rows({"train": 32, "validation": 8, "test": 8})
-    monkeypatch.setattr(image_to_text, "load_embedded", lambda: few)
+    data = replace(EMBEDDED_IMAGE_TEXTS["digit_rows"], load=lambda: few)
+    monkeypatch.setitem(EMBEDDED_IMAGE_TEXTS, "digit_rows", data)
     small = [option for option in SMALL if option not in ("--max_source_length", "64")]
     arguments = ["--output_dir", str(tmp_path / "demo"), "--max_steps", "4", "--eval_strategy", "no", *small]
     monkeypatch.setattr(sys, "argv", ["demo_read.py", *arguments])

@@ -1,6 +1,7 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,11 @@ from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPi
 
 from hf_attention import BahdanauForCausalLM, CompactVitImageProcessorPil
 from hf_attention.data.digit_rows import load_digit_rows
+from hf_attention.data.embedded import EMBEDDED_IMAGE_TEXTS
 from hf_attention.data.images import open_image
+from hf_attention.data.text_lines import load_text_lines
 from hf_attention.hub import publish_model
 from hf_attention.interpret import Reading
-from hf_attention.training import image_to_text
 from hf_attention.training.image_to_text import measure_pointing
 
 
@@ -29,7 +31,7 @@ SMALL += ["--per_device_train_batch_size", "16", "--num_beams", "2"]
 def few_rows(tmp_path_factory):
     rows = load_digit_rows({"train": 64, "validation": 16, "test": 16})
     patch = pytest.MonkeyPatch()
-    patch.setattr(image_to_text, "load_embedded", lambda: rows)
+    patch.setitem(EMBEDDED_IMAGE_TEXTS, "digit_rows", replace(EMBEDDED_IMAGE_TEXTS["digit_rows"], load=lambda: rows))
     yield
     patch.undo()
 
@@ -65,6 +67,20 @@ def test_a_run_leaves_a_model_its_card_and_its_metrics(small_run):
     ):
         assert text in card
     assert (folder / "assets" / "reading.png").stat().st_size > 1000
+
+
+def test_lines_in_unseen_fonts_are_a_second_test(tmp_path, monkeypatch):
+    rows = load_text_lines({"train": 32, "validation": 8, "test": 8, "test_unseen_fonts": 8})
+    data = replace(EMBEDDED_IMAGE_TEXTS["text_lines"], load=lambda: rows)
+    monkeypatch.setitem(EMBEDDED_IMAGE_TEXTS, "text_lines", data)
+    arguments = ["text-lines", "--encoder_overrides", ENCODER.replace("16,80", "24,128"), "--eval_strategy", "no"]
+    results = train([*arguments, *SMALL, "--max_steps", "1", "--output_dir", str(tmp_path / "run")])
+    for split in ("test", "test_unseen_fonts"):
+        assert {f"{split}_character_error_rate", f"{split}_pointing", f"{split}_exact_match"} <= set(results)
+    assert results["test_loss"] != results["test_unseen_fonts_loss"]
+    card = (tmp_path / "run" / "README.md").read_text("utf-8")
+    assert "in fonts that no other split has" in card
+    assert card.count("| character error rate |") == 2
 
 
 def test_the_trained_model_is_evaluated_and_trained_further(small_run, tmp_path):
