@@ -175,7 +175,7 @@ def export_onnx(folder: str | Path, output_dir: str | Path | None = None, quanti
         for part in ("", TARGET_TOKENIZER)
     }
     with tempfile.TemporaryDirectory() as scratch:
-        if config.model_type == "bahdanau":
+        if config.model_type == "bahdanau" and config.is_encoder_decoder:
             model = load_model(AutoModelForSeq2SeqLM, folder, dtype=torch.float32).eval()
             export_bahdanau(model, scratch)
             compare_bahdanau(model, scratch)
@@ -184,8 +184,8 @@ def export_onnx(folder: str | Path, output_dir: str | Path | None = None, quanti
             export_classifier(model, find_size(folder, config), scratch)
         else:
             raise ValueError(
-                f"{folder} holds a model of type `{config.model_type}`; only `bahdanau` and image classifiers can be "
-                "exported."
+                f"{folder} holds a model of type `{config.model_type}`; only `bahdanau` models that translate, and "
+                "image classifiers, can be exported."
             )
         files = sorted(Path(scratch).glob("*.onnx"))
         if quantize:

@@ -16,6 +16,7 @@ from transformers import (
     MarianMTModel,
     ResNetConfig,
     ResNetForImageClassification,
+    VisionEncoderDecoderModel,
     ViTConfig,
     ViTForImageClassification,
     ViTImageProcessorPil,
@@ -25,8 +26,10 @@ from transformers.models.auto.image_processing_auto import AutoImageProcessor
 from hf_attention import (
     AttentionCnnConfig,
     BahdanauConfig,
+    BahdanauForCausalLM,
     BahdanauForConditionalGeneration,
     CompactVitConfig,
+    CompactVitModel,
     RecurrentAttentionConfig,
 )
 from hf_attention.hub import export
@@ -208,6 +211,16 @@ def test_what_cannot_be_exported_is_an_error(small_run, tmp_path):
     MarianMTModel(config).save_pretrained(tmp_path)
     with pytest.raises(ValueError, match="holds a model of type `marian`"):
         export_onnx(str(tmp_path))
+    decoder = BahdanauForCausalLM(
+        BahdanauConfig.from_preset("tiny", vocab_size=9, is_decoder=True, add_cross_attention=True)
+    )
+    decoder.save_pretrained(tmp_path / "decoder")
+    with pytest.raises(ValueError, match="only `bahdanau` models that translate, and image classifiers"):
+        export_onnx(str(tmp_path / "decoder"))
+    encoder = CompactVitModel(CompactVitConfig(image_size=8, hidden_size=16, num_hidden_layers=1, num_channels=1))
+    VisionEncoderDecoderModel(encoder=encoder, decoder=decoder).save_pretrained(tmp_path / "reader")
+    with pytest.raises(ValueError, match="type `vision-encoder-decoder`; only"):
+        export_onnx(str(tmp_path / "reader"))
     with pytest.raises(ValueError, match="is not a folder"):
         export_onnx(str(tmp_path / "nothing"))
     with pytest.raises(ValueError, match="`output_dir`: .*config.json is a file"):
