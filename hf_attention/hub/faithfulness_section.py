@@ -17,9 +17,9 @@ PREVIOUS = "How to use it"  # the section that it follows
 LEADING_MAP = "assets/leading_map.png"
 LEADING_PATTERN = re.compile(rf"!\[[^]]*\]\({re.escape(LEADING_MAP)}\)\n\n[^\n]*\n\n")
 CAPTIONS = {
-    "image": "Above, images with their predicted class; below each, {name}: the brighter, the more it says that the "
-    "class depends on the place (of maps with a sign, red is for the class and blue against it). Each has its own "
-    "scale.",
+    "image": "Above, images, right and wrong ones; below each, {name}: how much it says that the predicted "
+    "class depends on the place (of maps with a sign, red is for the class and blue against it). All have the "
+    "color scale at the right.",
     "text": "Each row is a token of the translation, each column a token of the source; the brighter a cell, the more "
     "{name} says that the one depends on the other.",
 }

@@ -2,6 +2,7 @@
 
 """The first picture of a card, once it was measured which map of a model can be trusted."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +15,23 @@ from ..data.image_utils import class_names
 from ..faithfulness.choice import LeadingMap, read_leading_map
 from ..faithfulness.measure import image_examples
 from ..interpret.alignments import align
-from ..interpret.color_scale import DPI
+from ..interpret.color_scale import DPI, ColorScale
 from ..interpret.image_attention import crop_like_processor
 from ..interpret.model_loading import find_target_tokenizer
 from ..interpret.overlays import overlay
 from ..interpret.samples import choose_samples
-from ..interpret.titles import set_title
+from ..interpret.titles import make_titles, set_title
 from .faithfulness_section import LEADING_MAP
 from .translation_card import draw_alignments
 
 
 SHOWN = {"text": 2, "image": 4}
+
+
+@dataclass
+class Prediction:
+    label: str
+    score: float
 
 
 def draw_leading_map(
@@ -50,22 +57,28 @@ def draw_leading_map(
 
 
 def plot_maps(leading: LeadingMap, model: PreTrainedModel, processor: BaseImageProcessor, rows: Dataset) -> Figure:
-    """Images of all classes, right and wrong ones, and below each its map."""
+    """Images of all classes, right and wrong ones, and below each its map; all maps have one color scale."""
     examples: list[Any] = image_examples(model, processor, rows)
-    chosen = list(range(min(SHOWN["image"], len(rows))))
+    chosen, labels = list(range(min(SHOWN["image"], len(rows)))), None
     names = class_names(model.config)
     if "label" in rows.column_names and all(isinstance(label, int) for label in rows["label"]):
         chosen = choose_samples(list(rows["label"]), [example.target for example in examples], SHOWN["image"])
-    maps = [leading.of_image(model, processor, examples[index].image) for index in chosen]
-    figure = Figure(figsize=(1.6 * len(chosen), 3.6), dpi=DPI, layout="constrained")
+        labels = [names[rows["label"][index]] for index in chosen]
+    shown = [examples[index] for index in chosen]
+    scores = [float(example.predict(np.ones((1, example.cells.size), bool), "mean")[0, 0]) for example in shown]
+    predictions = [Prediction(names[example.target], score) for example, score in zip(shown, scores)]
+    maps = [leading.of_image(model, processor, example.image) for example in shown]
+    scale = ColorScale.fit(maps)
+    figure = Figure(figsize=(1.7 * len(chosen) + 0.8, 3.8), dpi=DPI, layout="constrained")
     axes = figure.subplots(2, len(chosen), squeeze=False)
-    for column, index, values in zip(axes.T, chosen, maps):
-        image = crop_like_processor(examples[index].image, processor).convert("RGB")
+    for column, example, values, title in zip(axes.T, shown, maps, make_titles(predictions, labels)):
+        image = crop_like_processor(example.image, processor).convert("RGB")
         column[0].imshow(np.asarray(image))
-        set_title(column[0], names[examples[index].target], fontsize=8)
-        column[1].imshow(np.asarray(overlay(image, values)))
+        set_title(column[0], title, fontsize=7)
+        column[1].imshow(np.asarray(overlay(image, values, scale=scale)))
         for ax in column:
             ax.set_axis_off()
+    scale.add_bar(axes[1], str(leading.name), aspect=12)
     return figure
 
 
