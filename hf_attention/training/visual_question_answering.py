@@ -11,6 +11,7 @@ from datasets import Dataset
 from torch.utils.data import DataLoader
 from transformers import BaseImageProcessor, EvalPrediction, PreTrainedTokenizerBase, TrainerCallback, set_seed
 
+from ..data.cached_transform import ROW, CachedTransform
 from ..data.images import open_image
 from ..data.sort_of_clevr import list_answers, load_sort_of_clevr
 from ..data.tokenizer import train_tokenizer
@@ -57,6 +58,7 @@ class ImageQuestions(torch.utils.data.Dataset):
     Args:
         rows (`Dataset`): of one split, with `QUESTIONS_PER_IMAGE` questions for each image.
         answers (`list[str]`): the answers that the labels number.
+        image_processor (`BaseImageProcessor`): one that does not normalize, so that images can be kept in 8 bits.
     """
 
     def __init__(
@@ -74,16 +76,20 @@ class ImageQuestions(torch.utils.data.Dataset):
         self.inputs = {name: encoded[name].unflatten(0, shape) for name in ("input_ids", "attention_mask")}
         self.inputs["labels"] = labels.unflatten(0, shape)
         self.image_processor = image_processor
-        self.images = rows.select(range(0, len(rows), QUESTIONS_PER_IMAGE))["image"]
+        self.images = list(rows.select(range(0, len(rows), QUESTIONS_PER_IMAGE))["image"])
+        self.load_images = CachedTransform(self.process_images)
         self.boxes = np.asarray(rows["box"]).reshape(*shape, 4)
 
     def __len__(self) -> int:
         return len(self.boxes)
 
     def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
-        image = open_image(self.images[index], mode="RGB")
-        pixel_values = self.image_processor(image, return_tensors="pt")["pixel_values"][0]
+        pixel_values = self.load_images({ROW: [index], "image": [self.images[index]]})["pixel_values"][0]
         return {"pixel_values": pixel_values, **{name: values[index] for name, values in self.inputs.items()}}
+
+    def process_images(self, rows: dict) -> dict:
+        images = [open_image(cell, mode="RGB") for cell in rows["image"]]
+        return dict(self.image_processor(images, return_tensors="pt"))
 
 
 def compute_metrics(output: EvalPrediction) -> dict[str, float]:
@@ -148,7 +154,8 @@ def train_visual_question_answering(args: QuestionArguments, callbacks: list[Tra
     answers = list_answers(args.language)
     tokenizer = train_tokenizer(splits["train"]["question"], model_type="word")
     image = open_image(splits["train"][0]["image"], mode="RGB")
-    image_processor = CompactVitImageProcessorPil(size={"height": image.height, "width": image.width})
+    size = {"height": image.height, "width": image.width}
+    image_processor = CompactVitImageProcessorPil(size=size, do_normalize=False)
     config = StackedAttentionConfig(
         vocab_size=len(tokenizer),
         pad_token_id=tokenizer.pad_token_id,

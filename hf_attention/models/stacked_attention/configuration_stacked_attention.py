@@ -39,10 +39,8 @@ class StackedAttentionConfig(PreTrainedConfig):
             Number of channels of the images.
         conv_channels (`list[int]`, *optional*, defaults to `[32, 64, 64]`):
             Number of channels of the 3 x 3 convolutions that encode the image. Each of them halves height and width.
-        embedding_size (`int`, *optional*, defaults to 32):
-            Width of the embeddings of tokens.
         hidden_size (`int`, *optional*, defaults to 128):
-            Width d of the question's state u and of the image's vectors v.
+            Width d of the question's state u and of the image's vectors v, and of the embeddings of tokens.
         attention_size (`int`, *optional*, defaults to 64):
             Width k of the hidden layer that computes the weights.
         num_glimpses (`int`, *optional*, defaults to 3):
@@ -60,7 +58,7 @@ class StackedAttentionConfig(PreTrainedConfig):
 
     >>> configuration = StackedAttentionConfig(num_labels=10)
     >>> StackedAttentionForVisualQuestionAnswering(configuration).num_parameters()
-    197802
+    244266
 
     ```"""
 
@@ -73,7 +71,6 @@ class StackedAttentionConfig(PreTrainedConfig):
     image_size: int | list[int] | tuple[int, ...] = 64
     num_channels: int = 3
     conv_channels: list[int] | tuple[int, ...] = (32, 64, 64)
-    embedding_size: int = 32
     hidden_size: int = 128
     attention_size: int = 64
     num_glimpses: int = 3
@@ -92,7 +89,7 @@ class StackedAttentionConfig(PreTrainedConfig):
     def validate_architecture(self) -> None:
         """Called by the validation of `@strict`. Raises `ValueError` for invalid combinations of options."""
         sizes = ("vocab_size", "image_size", "num_channels", "conv_channels")
-        check_range(self, (*sizes, "embedding_size", "hidden_size", "attention_size"), 1, MAX_SIZE)
+        check_range(self, (*sizes, "hidden_size", "attention_size"), 1, MAX_SIZE)
         check_range(self, ("num_glimpses",), 1, MAX_LAYERS)
         if not isinstance(self.image_size, int) and len(self.image_size) != 2:
             raise ValueError(f"`image_size` must be a number, or (height, width), got {self.image_size}.")

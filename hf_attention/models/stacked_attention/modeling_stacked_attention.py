@@ -5,10 +5,9 @@ PyTorch stacked attention network (Yang et al. 2016, arXiv 1511.02274): a questi
 what it sees in one glimpse changes where it looks in the next.
 
 Differences from the paper: the image encoder is small and trained with the rest, and its features have positions; the
-question encoder is a GRU instead of an LSTM, and the largest of its states instead of the last, in each unit, which
-does not forget the first words; the classifier has a residual hidden layer. By option, a GRU cell with the same
-weights in every glimpse updates the state, so that it reads the attended parts of the image as a sequence
-(`update_type`).
+question is read by a GRU instead of an LSTM, and its words are added (`encode_questions`); the
+classifier has a residual hidden layer. By option, a GRU cell with the same weights in every glimpse updates the state,
+so that it reads the attended parts of the image as a sequence (`update_type`).
 
 Shapes: B images, Q questions per image, T tokens per question, N tokens of the image (a grid, row by row), K glimpses,
 D `hidden_size`, A `attention_size`.
@@ -113,8 +112,8 @@ class StackedAttentionModel(StackedAttentionPreTrainedModel):
     def __init__(self, config: StackedAttentionConfig) -> None:
         super().__init__(config)
         self.image_encoder = StackedAttentionImageEncoder(config)
-        self.embedding = nn.Embedding(config.vocab_size, config.embedding_size, config.pad_token_id)
-        self.question_encoder = nn.GRU(config.embedding_size, config.hidden_size, batch_first=True)
+        self.embedding = nn.Embedding(config.vocab_size, config.hidden_size, config.pad_token_id)
+        self.question_encoder = nn.GRU(config.hidden_size, config.hidden_size, batch_first=True)
         self.glimpses = nn.ModuleList(StackedAttentionGlimpse(config) for _ in range(config.num_glimpses))
         self.update = nn.GRUCell(config.hidden_size, config.hidden_size) if config.update_type == "gru" else None
         self.post_init()
@@ -146,9 +145,7 @@ class StackedAttentionModel(StackedAttentionPreTrainedModel):
         tokens = self.encode_images(pixel_values)  # (B, N, D)
         ids, mask = check_questions(input_ids, attention_mask, len(tokens), self.config.vocab_size)
         questions = ids.shape[:-1]
-        outputs, _ = self.question_encoder(self.embedding(ids.flatten(0, -2)))  # (B * Q, T, D)
-        outputs = outputs.masked_fill(~mask.flatten(0, -2).unsqueeze(-1), -1)  # below any state
-        state = outputs.amax(dim=1)  # (B * Q, D)
+        state = self.encode_questions(ids.flatten(0, -2), mask.flatten(0, -2))  # (B * Q, D)
         states, attentions = [], []
         for glimpse in self.glimpses:
             context, weights = glimpse(state.unflatten(0, (len(tokens), -1)), tokens)
@@ -165,6 +162,25 @@ class StackedAttentionModel(StackedAttentionPreTrainedModel):
             if output_attentions
             else None,
         )
+
+    def encode_questions(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """
+        u = max_t h_t + sum_t x_t, where x are the embeddings of the tokens, and h the states of a GRU that reads them.
+
+        In the paper, u is the last state of an LSTM (section 3.2), or the maximum of convolutions over the words. The
+        maximum alone hides which object is asked about, because other words have states as large; the sum shows it.
+
+        Tokens, and what is not padding, are (questions, T); returns (questions, D). Equal questions are read once.
+        """
+        places = None
+        if not torch.compiler.is_compiling():
+            rows, places = torch.cat([ids, mask.to(ids.dtype)], dim=1).unique(dim=0, return_inverse=True)
+            ids, mask = rows[:, : ids.shape[1]], rows[:, ids.shape[1] :] != 0
+        padding = ~mask.unsqueeze(-1)
+        words = self.embedding(ids)
+        states = self.question_encoder(words)[0].masked_fill(padding, -1)  # below any state
+        states = states.amax(dim=1) + words.masked_fill(padding, 0).sum(dim=1)
+        return states if places is None else states[places]
 
     def encode_images(self, pixel_values: torch.Tensor | None) -> torch.Tensor:
         """Checks images (B, C, height, width), and returns their tokens (B, N, D)."""

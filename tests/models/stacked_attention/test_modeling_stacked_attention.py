@@ -16,7 +16,7 @@ from hf_attention import (
 )
 
 
-SIZES = {"vocab_size": 11, "image_size": 12, "num_channels": 2, "conv_channels": [4, 5], "embedding_size": 3}
+SIZES = {"vocab_size": 11, "image_size": 12, "num_channels": 2, "conv_channels": [4, 5]}
 SIZES |= {"hidden_size": 6, "attention_size": 7, "num_glimpses": 3, "num_labels": 4}
 IDS = torch.tensor([[4, 2, 9, 0, 0], [1, 3, 3, 7, 10], [5, 0, 0, 0, 0]])
 MASK = torch.tensor([[1, 1, 1, 0, 0], [1, 1, 1, 1, 1], [1, 0, 0, 0, 0]])
@@ -79,12 +79,12 @@ def answer_by_the_equations(w, image, ids, update_type):
             project = w["model.image_encoder.projection.weight"], w["model.image_encoder.projection.bias"]
             tokens.append(np.tanh(project[0] @ feature + project[1]))
     names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-    u, largest = np.zeros(6), np.full(6, -np.inf)
+    u, largest, total = np.zeros(6), np.full(6, -np.inf), np.zeros(6)
     for token in ids:
         x = w["model.embedding.weight"][token]
         u = gru_step(x, u, [w[f"model.question_encoder.{name}_l0"] for name in names])
-        largest = np.maximum(largest, u)
-    u = largest
+        largest, total = np.maximum(largest, u), total + x
+    u = largest + total
     weights, states = [], []
     for k in range(3):
         glimpse = f"model.glimpses.{k}"
