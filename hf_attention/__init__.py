@@ -59,8 +59,10 @@ __all__ = [
 ]
 
 if is_vision_available():  # Pillow is optional
+    from .interpret.question_pipeline import register_question_pipeline
     from .models.compact_vit import CompactVitImageProcessorPil
 
     __all__ += ["CompactVitImageProcessorPil"]
+    register_question_pipeline()
 
 register_pipeline()

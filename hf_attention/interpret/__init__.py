@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .model_loading import *
     from .overlays import *
     from .positions import *
+    from .question_pipeline import *
     from .readings import *
     from .samples import *
     from .terminal import *
@@ -46,6 +47,7 @@ EXPORTS = {
     "model_loading": ["load_model"],
     "overlays": ["overlay", "plot_attention_grid", "plot_heads"],
     "positions": ["plot_positions", "position_map"],
+    "question_pipeline": ["VisualQuestionAnsweringWithAttentionPipeline"],
     "readings": ["Reading", "plot_reading", "read", "render_reading"],
     "samples": ["choose_samples"],
     "terminal": ["render_alignment", "render_image"],

@@ -117,8 +117,11 @@ class StackedAttentionConfig(PreTrainedConfig):
     def grid_height_width(self) -> tuple[int, int]:
         """Height and width of the grid of tokens that the image encoder makes of an image of `image_size`."""
         height, width = self.image_height_width
-        stride = 2 ** len(self.conv_channels)
-        return -(-height // stride), -(-width // stride)
+        return self.grid_size(height), self.grid_size(width)
+
+    def grid_size(self, size: int) -> int:
+        """Number of tokens along a side of an image of `size` pixels."""
+        return -(-size // 2 ** len(self.conv_channels))
 
     def save_pretrained(self, save_directory: str | os.PathLike, push_to_hub: bool = False, **kwargs) -> None:
         # transformers writes only the entry of the saved class; with all of them, any Auto class can load the folder
