@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .overlays import *
     from .positions import *
     from .question_pipeline import *
+    from .reading_html import *
     from .readings import *
     from .samples import *
     from .terminal import *
@@ -48,6 +49,7 @@ EXPORTS = {
     "overlays": ["overlay", "plot_attention_grid", "plot_heads"],
     "positions": ["plot_positions", "position_map"],
     "question_pipeline": ["VisualQuestionAnsweringWithAttentionPipeline"],
+    "reading_html": ["reading_to_html"],
     "readings": ["Reading", "plot_reading", "read", "render_reading"],
     "samples": ["choose_samples"],
     "terminal": ["render_alignment", "render_image"],

@@ -1,30 +1,21 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
-"""A web app for models: translation with alignments, image classification with attention maps."""
+"""A web app for models: translation with alignments, image classification and reading with attention maps."""
 
-import base64
-import io
 import os
-import struct
-import tempfile
-import warnings
-from collections.abc import Callable, Generator, Iterable
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable, Iterable
 from typing import Any, cast
 
 import gradio as gr
 import numpy as np
 import torch
-from gradio.data_classes import ImageData
-from gradio.utils import get_upload_folder
-from PIL import Image, ImageDraw, ImageOps
+from PIL import Image, ImageDraw
 from transformers import (
     AutoModelForImageClassification,
     AutoModelForSeq2SeqLM,
     GenerationMixin,
+    PreTrainedConfig,
 )
-from transformers.utils import logging
 
 from ..data.image_utils import MODES, class_names, class_probabilities, convert_mode
 from .alignments import align, encode_features, has_text, ids_to_text
@@ -36,16 +27,14 @@ from .leading_map import LeadingMap
 from .model_loading import find_target_tokenizer, load_config, load_image_processor, load_model, load_tokenizer
 from .model_modes import eval_mode
 from .overlays import overlay
+from .reading_tab import add_reading
+from .uploads import MAX_BYTES, check_size, errors_for_users, read_upload, save_picture
 
-
-logger = logging.get_logger(__name__)
 
 TITLE = "What a model attends to"
 MEAN = "mean of the heads"
 MAX_CHARACTERS = 1000  # the alignment grows with their square
 MAX_CELLS = 50_000  # of an alignment that is shown
-MAX_BYTES, MAX_PIXELS, MAX_RATIO = 20 << 20, 64_000_000, 100  # of an image, and of its sides
-SIDE = 1024  # pixels of the longer side of an image, as it is shown and given to the model
 HINT = (
     "Hover over a token of the source or the target to see what it is aligned with. Clicking it, or Tab, keeps it "
     "highlighted."
@@ -87,90 +76,6 @@ def launch_app(
     return app.launch(**options)
 
 
-def read_upload(payload: ImageData | None) -> Image.Image | None:
-    """
-    Reads an uploaded image, reduced to the size at which it is shown; the user is told why one is refused.
-
-    It replaces `gradio.Image.preprocess`, whose errors are not shown. (Gradio writes a file next to the module of a
-    subclass.)
-    """
-    with errors_for_users():
-        if payload is None:
-            return None
-        if payload.url and payload.url.startswith("data:"):
-            file = io.BytesIO(base64.b64decode(payload.url.partition(",")[2]))
-            return read_image(file, len(file.getvalue()))
-        # gradio looks only at paths whose `meta` says that they are files
-        path = Path(str(payload.path)).resolve()
-        if not path.is_relative_to(Path(get_upload_folder()).resolve()) or not path.is_file():
-            raise ValueError("The image is not an upload, or was removed. Upload it again.")
-        return read_image(str(path), path.stat().st_size)
-
-
-def read_image(file: str | io.BytesIO, size: int) -> Image.Image:
-    """
-    Reads an image of `size` bytes, at most `SIDE` pixels wide and high.
-
-    Raises `ValueError` for a file that is too large, or not an image that can be read.
-    """
-    if size > MAX_BYTES:
-        raise ValueError(f"The file has {size / 1e6:.0f} MB; the maximum is {MAX_BYTES / 1e6:.0f} MB.")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(file)
-        check_size(*image.size)
-        with image:
-            image.draft(None, (SIDE, SIDE))  # a JPEG file is decoded at a fraction of its size
-            upright = ImageOps.exif_transpose(image)
-        image = convert_mode(upright, "RGBA" if upright.mode in ("P", "PA", "LA", "RGBA") else upright.mode)
-        if max(image.size) > SIDE:
-            image = convert_mode(image, "L") if image.mode.startswith("I;16") else image
-            image.thumbnail((SIDE, SIDE))
-        return image
-    except Image.DecompressionBombError as error:
-        raise ValueError("The image has too many pixels. Upload a smaller one.") from error
-    except (OSError, SyntaxError, struct.error) as error:
-        raise ValueError("The file is not an image that can be read. Upload a PNG, JPEG or WebP file.") from error
-
-
-def save_picture(picture: Image.Image) -> str:
-    """
-    Returns a new file of gradio's with a picture. gradio itself would write equal pictures to the same file, even
-    while another user downloads it.
-    """
-    os.makedirs(get_upload_folder(), exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=get_upload_folder(), suffix=".webp", delete=False) as file:
-        picture.save(file, "webp")
-    return file.name
-
-
-def check_size(width: int, height: int) -> None:
-    if width * height > MAX_PIXELS:
-        raise ValueError(
-            f"The image has {width} x {height} pixels; the maximum is {MAX_PIXELS / 1e6:.0f} million. Upload a "
-            "smaller one."
-        )
-    if max(width, height) > MAX_RATIO * min(width, height):
-        raise ValueError(
-            f"The image has {width} x {height} pixels: one side is more than {MAX_RATIO} times the other. Crop it."
-        )
-
-
-@contextmanager
-def errors_for_users() -> Generator[None]:
-    """Shows the reason of an error in the browser, which otherwise shows "Error"."""
-    try:
-        yield
-    except gr.Error:
-        raise
-    except ValueError as error:
-        raise gr.Error(str(error), print_exception=False) from error
-    except Exception as error:
-        logger.exception("A request failed.")
-        raise gr.Error("The server could not compute this. Its log has the reason.", print_exception=False) from error
-
-
 def build_app(
     model_names: list[str],
     texts: list[str] | None = None,
@@ -178,7 +83,8 @@ def build_app(
     choose: Callable[[str], LeadingMap] | None = None,
 ) -> gr.Blocks:
     """
-    Builds an app with a tab for each model: sequence-to-sequence models translate, image classifiers classify.
+    Builds an app with a tab for each model: sequence-to-sequence models translate, image classifiers classify, and
+    vision encoder-decoders read.
 
     Args:
         model_names (`list[str]`): folders, or names on the Hub. Code in these repositories is not run.
@@ -187,12 +93,12 @@ def build_app(
             From a model's name to the map that is shown first, and why. By default no map is preferred;
             [`~hf_attention.faithfulness.read_leading_map`] reads what was measured.
 
-    The HTTP endpoint of a model is `/translate` or `/classify`, with an underscore and the last part of the model's
-    name if several models have the same task.
+    The HTTP endpoint of a model is `/translate`, `/classify` or `/read`, with an underscore and the last part of the
+    model's name if several models have the same task.
     """
     configs = {name: load_config(name) for name in model_names}
     leading = {name: None if choose is None else choose(name) for name in model_names}
-    tasks = {name: "translate" if config.is_encoder_decoder else "classify" for name, config in configs.items()}
+    tasks = {name: find_task(config) for name, config in configs.items()}
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(HOUR, HOUR)) as app:
         gr.Markdown(f"# {TITLE}")
         for name, task in tasks.items():
@@ -200,9 +106,18 @@ def build_app(
             api_name = f"{task}_{os.path.basename(os.path.normpath(name))}" if is_one_of_several else task
             if task == "translate":
                 add_translation(name, texts or [], api_name, leading[name])
+            elif task == "read":
+                add_reading(name, images or [], api_name)
             else:
                 add_classification(name, images or [], api_name, leading[name])
     return app
+
+
+def find_task(config: PreTrainedConfig) -> str:
+    """Returns what a model does, which is the name of its endpoint."""
+    if config.model_type == "vision-encoder-decoder":
+        return "read"
+    return "translate" if config.is_encoder_decoder else "classify"
 
 
 def add_translation(name: str, texts: list[str], api_name: str, leading: LeadingMap | None) -> None:

@@ -20,8 +20,8 @@ from transformers import (
 )
 
 from hf_attention.interpret import align, build_app, overlay
-from hf_attention.interpret.app import read_image, read_upload
 from hf_attention.interpret.html import alignment_to_html
+from hf_attention.interpret.uploads import read_image, read_upload
 
 
 @pytest.fixture(scope="module")

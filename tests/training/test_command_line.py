@@ -83,7 +83,11 @@ def test_an_unknown_recipe_is_an_error_with_the_names_of_the_others():
 @pytest.mark.parametrize("recipe", sorted(RECIPES.glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_recipe_can_be_parsed(recipe, tmp_path):
     is_text = "max_source_length" in recipe.read_text()
-    others = {"digit-rows": IMAGE_TEXT_ARGUMENTS, "sort-of-clevr": [QuestionArguments]}
+    others = {
+        "digit-rows": IMAGE_TEXT_ARGUMENTS,
+        "text-lines": IMAGE_TEXT_ARGUMENTS,
+        "sort-of-clevr": [QuestionArguments],
+    }
     arguments = others.get(recipe.stem, TRANSLATION_ARGUMENTS if is_text else IMAGE_ARGUMENTS)
     data = ["--train_file", "pairs.csv"] if is_text and recipe.stem != "dates" else []
     parse(arguments, [str(recipe), "--output_dir", str(tmp_path), *data])
