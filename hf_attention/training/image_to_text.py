@@ -233,6 +233,8 @@ def train_image_to_text(
         **training_args.trainer_options(),
         stream_transform=transform,
     )
+    # the model's loss is a mean, whose number of tokens it does not take from the Trainer, which would scale it
+    trainer.model_accepts_loss_kwargs = False
 
     if training_args.do_train:
         rehearse(trainer, features)

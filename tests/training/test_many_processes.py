@@ -102,6 +102,18 @@ def test_two_processes_evaluate_as_one(runs, name, metric):
     assert one[metric] > 0.5
 
 
+def test_two_processes_read_images_as_one(runs, folder):
+    losses = []
+    for world in (1, 2):
+        history = json.loads((folder / str(world) / "rows" / "trainer_state.json").read_text())["log_history"]
+        losses.append([entry["loss"] for entry in history if "loss" in entry])
+    assert losses[1] == pytest.approx(losses[0], rel=0.03)  # each process has its own mean over tokens
+    one, two, _ = (process["rows"]["results"] for world in (1, 2) for process in runs[world])
+    names = ("character_error_rate", "exact_match", "pointing", "pointing_by_chance", "loss")
+    for name in names:
+        assert two[f"test_{name}"] == pytest.approx(one[f"test_{name}"], rel=1e-2, abs=0.1)
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_family_trains_in_two_processes(runs, folder, family):
     assert "4 x 2 x 2 processes" in (folder / "2" / family / "README.md").read_text()

@@ -1,7 +1,7 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
 """
-Runs of both recipes for test_many_processes.py: in one process, or by `torchrun` in several. Each process writes what
+Runs of the recipes for test_many_processes.py: in one process, or by `torchrun` in several. Each process writes what
 it trained on, and its results, to a file of its own.
 """
 
@@ -14,10 +14,12 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 
+from hf_attention.data.digit_rows import load_digit_rows
 from hf_attention.data.images import load_digits
-from hf_attention.training.arguments import IMAGE_ARGUMENTS, TRANSLATION_ARGUMENTS
+from hf_attention.training.arguments import IMAGE_ARGUMENTS, IMAGE_TEXT_ARGUMENTS, TRANSLATION_ARGUMENTS
 from hf_attention.training.command_line import parse
 from hf_attention.training.image_classification import train_image_classification
+from hf_attention.training.image_to_text import train_image_to_text
 from hf_attention.training.recipe_trainer import RecipeTrainer
 from hf_attention.training.translation import train_translation
 
@@ -35,6 +37,8 @@ PAIRS = [*COMMON, "--num_beams", "2", "--train_sampling_strategy", "random"]
 IMAGES = [*COMMON, "--image_mean", "0.3", "--image_std", "0.4", "--config_overrides"]
 SIZES = "image_size=8,num_channels=1,"
 CCT = f"{SIZES}num_conv_layers=1,hidden_size=16,intermediate_size=16,hidden_dropout_prob=0.0,drop_path_rate=0.0"
+READER = ["--num_beams", "2", "--max_steps", "6", "--max_target_length", "8", "--encoder_overrides"]
+READER += [f"{CCT},num_hidden_layers=1,attention_probs_dropout_prob=0.0".replace("=8,", "=[16,80],", 1)]
 FAMILIES = {
     "recurrent_attention": f"{SIZES}num_glimpses=3,glimpse_size=3,num_scales=2,hidden_size=16",
     "attention_cnn": f"{SIZES}hidden_sizes=[4,8],depths=[1,1],attention_type=se,reduction_ratio=2",
@@ -50,6 +54,8 @@ def write_data(folder: Path) -> None:
     digits = load_digits()
     digits["train"].take(ROWS).to_parquet(folder / "train.parquet")
     digits["test"].take(8).to_parquet(folder / "test.parquet")
+    for split, rows in load_digit_rows({"train": 48, "test": 8}).items():
+        rows.to_parquet(folder / f"{split}-rows.parquet")
 
 
 def record_rows() -> list[list[str]]:
@@ -78,6 +84,8 @@ def main(folder: Path) -> None:
         recipe, kinds = train_translation, TRANSLATION_ARGUMENTS
         if "--image_mean" in arguments:
             recipe, kinds = train_image_classification, IMAGE_ARGUMENTS
+        if "--encoder_overrides" in arguments:
+            recipe, kinds = train_image_to_text, IMAGE_TEXT_ARGUMENTS
         steps.clear()
         parts = parse(kinds, [*arguments, "--output_dir", str(out / (output_dir or name))])
         runs[name] = {"results": recipe(*parts), "steps": steps.copy(), "device": str(parts[-1].device)}
@@ -106,6 +114,8 @@ def main(folder: Path) -> None:
     images += ["--train_file", str(folder / "train.parquet"), "--test_file", str(folder / "test.parquet")]
     run("images", images)
 
+    files = ["--train_file", str(folder / "train-rows.parquet"), "--test_file", str(folder / "test-rows.parquet")]
+    run("rows", [*COMMON, *READER, *files])
     run("dates", dates)
     evaluation = ["--do_train", "false", "--model_name_or_path"]
     run("evaluated dates", [*PAIRS, *evaluation, str(MODELS / "bahdanau-dates")])
