@@ -11,7 +11,7 @@ OLDEST := torch==2.11.0 transformers==5.17.0 datasets==5.2.0 huggingface_hub==1.
 export TOKENIZERS_PARALLELISM := false
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-vision demo-read app cards test test-oldest test-newest lint format
+.PHONY: help demo demo-vision demo-read demo-ask app cards test test-oldest test-newest lint format
 
 help: ## show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -30,6 +30,9 @@ demo-vision: $(READY) ## train on digits (about a minute on two cores), show att
 
 demo-read: $(READY) ## train to read rows of digits (less than two minutes on two cores), show the path of the attention
 	$(BIN)/python scripts/demo_read.py
+
+demo-ask: $(READY) ## train to answer questions about colored shapes (about four minutes on one core), show where the answers come from
+	$(BIN)/python scripts/demo_ask.py
 
 app: $(READY) outputs/bahdanau-dates/all_results.json outputs/compact-vit-digits/all_results.json ## serve an app that shows the demos' models
 	$(BIN)/python scripts/app.py

@@ -35,6 +35,7 @@ PASSED_ON = {
     "scripts/demo.py": "scripts/train_translation.py",
     "scripts/demo_vision.py": "scripts/train_image_classification.py",
     "scripts/demo_read.py": "scripts/train_image_to_text.py",
+    "scripts/demo_ask.py": "scripts/train_visual_question_answering.py",
     "scripts/benchmarks/compare_lineage.py": "scripts/train_image_classification.py",
     "scripts/benchmarks/benchmark_photos.py": "scripts/train_image_classification.py",
     "scripts/benchmarks/benchmark_learning.py": "scripts/train_translation.py",
