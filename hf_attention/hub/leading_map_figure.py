@@ -80,6 +80,3 @@ def plot_maps(leading: LeadingMap, model: PreTrainedModel, processor: BaseImageP
             ax.set_axis_off()
     scale.add_bar(axes[1], str(leading.name), aspect=12)
     return figure
-
-
-__all__ = ["draw_leading_map"]
