@@ -86,7 +86,8 @@ def main(arguments: list[str] | None = None) -> None:
             }
             for name, run in runs.items()
         }
-        print_speeds(f"\n{title}", results[title], [EXACT], "sentences_per_second", bleu=".2f")
+        print()
+        print_speeds(title, results[title], [EXACT], "sentences_per_second", bleu=".2f")
     write_results(options, results)
 
 

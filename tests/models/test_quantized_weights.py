@@ -148,7 +148,7 @@ def test_decoders_take_quantized_weights(add_cross_attention, method):
 @torch.no_grad()
 def test_visual_question_answering_takes_quantized_weights(update_type, method):
     torch.manual_seed(0)
-    sizes = {"vocab_size": 9, "hidden_size": 16, "attention_size": 12, "embedding_size": 8, "conv_channels": [4, 6]}
+    sizes = {"vocab_size": 9, "hidden_size": 16, "attention_size": 12, "conv_channels": [4, 6]}
     config = StackedAttentionConfig(num_labels=3, image_size=12, update_type=update_type, **sizes)
     model = StackedAttentionForVisualQuestionAnswering(config).eval()
     inputs = {"pixel_values": torch.randn(3, 3, 12, 12), "input_ids": torch.tensor([[1, 2], [3, 4], [5, 6]])}
