@@ -2,6 +2,7 @@
 
 """Where a model that reads or describes an image looks, token by token."""
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -111,14 +112,20 @@ def read(
 
 
 def plot_reading(reading: Reading, width: float = 6.0) -> Figure:
-    """Plots the image, and below it the map of each token over it, with its center. `width` is in inches."""
-    panels = [(reading.text, None, None)]
+    """
+    Plots the image under what was read, then the map of each token over it, with its center; all maps have one color
+    scale. `width` is in inches.
+    """
+    panels: list[tuple] = [("", None, None)]
     panels += zip(map(readable_token, reading.tokens), reading.maps, reading.centers())
     columns = max(1, min(len(panels), round(4 * reading.image.height / reading.image.width)))
     lines = -(-len(panels) // columns)
     height = (width / columns * reading.image.height / reading.image.width + 0.25) * lines
     scale = ColorScale.fit(list(reading.maps))
+    heading = textwrap.fill(reading.text, int(13 * width))
+    height += 0.2 * (1 + heading.count("\n"))
     figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+    figure.suptitle(heading, fontsize=9, fontfamily=find_fonts(heading), parse_math=False)
     axes = figure.subplots(lines, columns, squeeze=False).ravel()
     for ax in axes:
         ax.set_axis_off()
@@ -131,6 +138,7 @@ def plot_reading(reading: Reading, width: float = 6.0) -> Figure:
         if center is not None:
             ax.plot(*center, marker="o", color="white", markeredgecolor="black")
         ax.set_title(title, fontsize=8, fontfamily=find_fonts(title), parse_math=False)
+    scale.add_bar(axes, "attention")
     return figure
 
 
