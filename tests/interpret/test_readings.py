@@ -60,7 +60,8 @@ def test_pictures_of_a_reading():
     reading = read(model, processor, TOKENIZER, IMAGES[:1], ["12"])[0]
     figure = plot_reading(reading)
     titles = [ax.get_title() for ax in figure.axes if ax.get_title()]
-    assert titles == ["12", "1", "2", "</s>"]
+    assert figure.get_suptitle() == "12" and titles == ["1", "2", "</s>"]
+    assert "attention" in [ax.get_ylabel() for ax in figure.axes]  # of the color bar
     output = io.StringIO()
     Console(file=output, width=100).print(render_reading(reading, width=12))
     assert output.getvalue().count("</s>") == 1
