@@ -105,9 +105,8 @@ class BahdanauGenerationMixin(GenerationMixin):
         check_options({**vars(generation_config or self.generation_config), **kwargs}, self.config.vocab_size)
         if not kwargs.get(USE_SHORTLIST):
             kwargs.pop(USE_SHORTLIST, None)
-        if (
-            self.config.copy_mechanism or USE_SHORTLIST in kwargs
-        ):  # steps of `generate` have no `input_ids` of the source
+        needs_ids = self.config.copy_mechanism or USE_SHORTLIST in kwargs
+        if needs_ids:  # steps of `generate` have no `input_ids` of the source
             kwargs.setdefault("encoder_input_ids", kwargs.get("input_ids") if inputs is None else inputs)
         return super().generate(inputs, generation_config, *args, **kwargs)
 
@@ -271,7 +270,8 @@ class BahdanauGenerationMixin(GenerationMixin):
         step_class = HardDecodingStep if self.config.hard_attention else step_class
         num_targets, features = len(input_ids) // len(annotations), kwargs.get("feature_ids")
         last_states = getattr(kwargs.get("encoder_outputs"), "last_states", None)
-        return step_class(self, annotations, mask, num_targets, copied_ids, features, last_states, vocabulary)
+        memory = self.model.decoder.remember(annotations, mask, num_targets, features, last_states)
+        return step_class(self, memory, copied_ids, vocabulary)
 
 
 def refuse_shortlist(kwargs: dict[str, Any]) -> None:

@@ -35,20 +35,15 @@ class DecodingStep:
     def __init__(
         self,
         model: "BahdanauForConditionalGeneration",
-        annotations: torch.Tensor,
-        mask: torch.Tensor | None,
-        num_targets: int,
+        memory: EncoderMemory,
         copied_ids: torch.Tensor | None = None,
-        feature_ids: torch.Tensor | None = None,
-        last_states: torch.Tensor | None = None,
         vocabulary: torch.Tensor | None = None,
     ):
-        self.copied_ids = copied_ids
+        self.memory, self.copied_ids = memory, copied_ids
         self.decoder, self.lm_head = model.model.decoder, model.lm_head
         if vocabulary is not None:
             weight, bias = select_rows(model.lm_head, vocabulary)
             self.lm_head = partial(nn.functional.linear, weight=weight, bias=bias)
-        self.memory = self.decoder.remember(annotations, mask, num_targets, feature_ids, last_states)
 
     def initial_state(self) -> torch.Tensor:
         return torch.cat(self.decoder.initial_states(self.memory.final_states), dim=-1)
@@ -122,23 +117,21 @@ class FusedDecodingStep:
     def __init__(
         self,
         model: "BahdanauForConditionalGeneration",
-        annotations: torch.Tensor,
-        mask: torch.Tensor | None,
-        num_targets: int,
+        memory: EncoderMemory,
         copied_ids: torch.Tensor | None = None,
-        feature_ids: torch.Tensor | None = None,
-        last_states: torch.Tensor | None = None,
         vocabulary: torch.Tensor | None = None,
     ):
         decoder, layer, readout = model.model.decoder, model.model.decoder.layers[0], model.model.decoder.readout
         assert isinstance(layer, BahdanauDecoderLayer)  # as `can_fuse_step` checks
+        annotations, mask, keys, final_states = memory
         dtype = active_dtype(annotations)
 
         def packed(part: nn.Linear, rows: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor | None]:
             weight, bias = select_rows(part, rows)
             return pack(weight.to(dtype)), None if bias is None else bias.to(dtype)
 
-        self.embedding, self.num_targets, self.dtype = decoder.embed_tokens.weight, num_targets, dtype
+        self.num_targets = len(final_states) // len(annotations)
+        self.embedding, self.dtype = decoder.embed_tokens.weight, dtype
         self.gates, self.context_gates = packed(layer.input_proj), packed(layer.context_proj)
         self.recurrent, self.query = packed(layer.cell.recurrent), packed(layer.attention.query_proj)
         self.state_readout, self.lm_head = packed(readout.state_proj), packed(model.lm_head, vocabulary)
@@ -147,13 +140,11 @@ class FusedDecodingStep:
         if decoder.copy_gate is not None:
             self.copy_gate = packed(decoder.copy_gate.proj)
         self.score = layer.attention.score.weight[0].to(torch.promote_types(dtype, torch.float32))
-        sources = decoder.remember(annotations, mask, num_targets, feature_ids, last_states)
-        annotations, mask, keys, final_states = sources
         keys = keys.to(self.score.dtype)
         self.exp_keys = torch.exp(keys.clamp_(-MAX_EXPONENT, MAX_EXPONENT).mul_(2)).unsqueeze(1)  # (n, 1, S, A)
         self.annotations, self.mask = annotations.to(dtype), None if mask is None else (mask == 0).unsqueeze(1)
         self.first = torch.cat(decoder.initial_states(final_states), dim=-1).to(dtype)
-        self.scratch = keys.new_empty(len(annotations), num_targets, *keys.shape[1:])
+        self.scratch = keys.new_empty(len(annotations), self.num_targets, *keys.shape[1:])
 
     def initial_state(self) -> torch.Tensor:
         return self.first

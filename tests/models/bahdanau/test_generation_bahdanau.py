@@ -408,7 +408,8 @@ def test_keys_that_float32_could_not_hold_as_exponentials():
     attention.query_proj.weight.zero_()
     attention.query_proj.bias.fill_(-55.0)
     encoded, tokens = model.get_encoder()(**inputs), torch.arange(3, 15)
-    step = generation_bahdanau.FusedDecodingStep(model, encoded[0], inputs["attention_mask"], 1)
+    memory = decoder.remember(encoded[0], inputs["attention_mask"], 1)
+    step = generation_bahdanau.FusedDecodingStep(model, memory)
     generated, _ = step(tokens, step.initial_state())
     given = {"encoder_outputs": encoded, "attention_mask": inputs["attention_mask"]}
     outputs = model(**given, decoder_input_ids=tokens[:, None], output_attentions=True)
