@@ -2,6 +2,7 @@
 
 """Lexical shortlists of recurrent models, from their own alignments."""
 
+import copy
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -55,18 +56,14 @@ def add_shortlist(
         )
     if not 0 <= min_probability <= 1:
         raise ValueError(f"`min_probability` must be between 0 and 1, got {min_probability}.")
-    config = model.config
-    before, config.shortlist_size = config.shortlist_size, shortlist_size
-    try:
-        config.validate_architecture()
-    except ValueError:
-        config.shortlist_size = before
-        raise
-    links = count_links(model, tokenizer, sources, targets, target_tokenizer, features, batch_size)
+    config = copy.copy(model.config)
+    config.shortlist_size = shortlist_size
+    config.validate_architecture()
+    keys, weights = count_links(model, tokenizer, sources, targets, target_tokenizer, features, batch_size)
+    model.config.shortlist_size = shortlist_size
     model.shortlist = BahdanauShortlist(config).to(model.device)
-    if not len(links):  # all below the smallest weight
+    if not len(keys):  # all below the smallest weight
         return
-    keys, weights = np.array(list(links)), np.array(list(links.values()))
     from_ids, to_ids = np.divmod(keys, config.vocab_size)
     order = np.lexsort((-weights, from_ids))
     from_ids, to_ids, weights = from_ids[order], to_ids[order], weights[order]
@@ -87,20 +84,10 @@ def count_links(
     target_tokenizer: PreTrainedTokenizerBase | None,
     features: Sequence[Mapping[str, object]] | None,
     batch_size: int,
-) -> dict[int, float]:
-    """Returns the sums of the attention weights of pairs of tokens, by source id * vocab_size + target id."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the pairs of tokens, source id * vocab_size + target id, and the sums of their attention weights."""
     target_tokenizer = target_tokenizer or find_target_tokenizer(model, tokenizer)
-    totals: dict[int, float] = {}
-    pending: list[tuple[torch.Tensor, torch.Tensor]] = []
-
-    def sum_up() -> None:
-        keys, places = torch.cat([keys for keys, _ in pending]).unique(return_inverse=True)
-        sums = torch.zeros(len(keys), dtype=torch.double)
-        sums.scatter_add_(0, places, torch.cat([weights for _, weights in pending]).double())
-        for key, total in zip(keys.tolist(), sums.tolist()):
-            totals[key] = totals.get(key, 0.0) + total
-        pending.clear()
-
+    counted: list[tuple[torch.Tensor, torch.Tensor]] = []
     padding = {"return_tensors": "pt", "padding": True, "padding_side": "right"}
     with eval_mode(model), torch.no_grad():
         for start in logging.tqdm(range(0, len(sources), batch_size), unit=" batches", disable=None):
@@ -114,11 +101,18 @@ def count_links(
             weights = select_layer(outputs.cross_attentions, -1, None)[..., : is_source.shape[1]]  # (B, T, S)
             links = (weights >= SMALLEST_WEIGHT) & is_target.unsqueeze(2) & is_source.unsqueeze(1)
             keys = batch["input_ids"].unsqueeze(1) * model.config.vocab_size + labels["input_ids"].unsqueeze(2)
-            pending.append((keys[links].cpu(), weights[links].cpu()))
-            if sum(len(keys) for keys, _ in pending) > PENDING:
-                sum_up()
-    sum_up()
-    return totals
+            counted.append((keys[links].cpu(), weights[links].double().cpu()))
+            if sum(len(keys) for keys, _ in counted) > PENDING:
+                counted = [sum_up(counted)]
+    keys, sums = sum_up(counted)
+    return keys.numpy(), sums.numpy()
+
+
+def sum_up(counted: list[tuple[torch.Tensor, torch.Tensor]]) -> tuple[torch.Tensor, torch.Tensor]:
+    """From keys and weights to the keys without repetitions, and the sum of each one's weights."""
+    keys, places = torch.cat([keys for keys, _ in counted]).unique(return_inverse=True)
+    weights = torch.cat([weights for _, weights in counted])
+    return keys, weights.new_zeros(len(keys)).scatter_add_(0, places, weights)
 
 
 __all__ = ["add_shortlist"]
