@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from argparse import ArgumentError, ArgumentParser
-from collections.abc import Generator
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 
 from datasets.exceptions import DatasetsError
@@ -23,6 +23,21 @@ USER_ERRORS += (SafetensorError, YAMLError, ArgumentError)
 
 def add_debug_option(parser: ArgumentParser) -> None:
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+
+
+def print_metrics(title: str, results: Mapping[str, float], names: Sequence[str], **others: str) -> None:
+    """Prints metrics of the test split, the training time, and `others`, as a table."""
+    import rich  # which the demos' extra installs
+    from rich.table import Table
+
+    table = Table(title=f"\n{title}")
+    table.add_column("metric")
+    table.add_column("value", justify="right")
+    for name in names:
+        table.add_row(name, f"{results[f'test_{name}']:.4f}")
+    for name, value in {"training time, s": f"{results['train_runtime']:.0f}", **others}.items():
+        table.add_row(name, value)
+    rich.print(table)
 
 
 @contextmanager

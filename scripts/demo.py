@@ -6,14 +6,13 @@ import argparse
 from pathlib import Path
 
 import rich
-from rich.table import Table
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
-from hf_attention._command_line import errors_in_one_line
+from hf_attention._command_line import errors_in_one_line, print_metrics
 from hf_attention.interpret import align, render_alignment
-from hf_attention.training.arguments import TRANSLATION_ARGUMENTS
 from hf_attention.training.command_line import parse
 from hf_attention.training.translation import train_translation
+from hf_attention.training.translation_arguments import TRANSLATION_ARGUMENTS
 
 
 RECIPES = Path(__file__).parent / "recipes"
@@ -43,13 +42,8 @@ def demo() -> None:
         )
         rich.print(render_alignment(alignment))
 
-    table = Table(title="\non dates it has not seen")
-    table.add_column("metric")
-    table.add_column("value", justify="right")
-    for name in ("exact_match", "alignment_error", "bleu", "chrf"):
-        table.add_row(name, f"{results[f'test_{name}']:.4f}")
-    table.add_row("training time, s", f"{results['train_runtime']:.0f}")
-    rich.print(table)
+    metrics = ("exact_match", "alignment_error", "bleu", "chrf")
+    print_metrics("on dates it has not seen", results, metrics)
     rich.print(f"The model, its card (README.md) and its pictures are in {options.output_dir}.")
 
 

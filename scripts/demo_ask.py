@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import rich
-from rich.table import Table
 from transformers import (
     AutoModelForVisualQuestionAnswering,
     AutoTokenizer,
@@ -15,7 +14,7 @@ from transformers import (
 )
 from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
-from hf_attention._command_line import errors_in_one_line
+from hf_attention._command_line import errors_in_one_line, print_metrics
 from hf_attention.data.images import open_image
 from hf_attention.data.sort_of_clevr import load_sort_of_clevr
 from hf_attention.interpret import Reading, plot_reading, render_reading
@@ -60,13 +59,8 @@ def demo() -> None:
         rich.print(render_reading(reading))
         plot_reading(reading).savefig(folder / f"answer-{number}.png")
 
-    table = Table(title="\non images it has not seen")
-    table.add_column("metric")
-    table.add_column("value", justify="right")
-    for name in ("accuracy_non_relational", "accuracy_relational", "pointing", "pointing_by_chance"):
-        table.add_row(name, f"{results[f'test_{name}']:.4f}")
-    table.add_row("training time, s", f"{results['train_runtime']:.0f}")
-    rich.print(table)
+    metrics = ("accuracy_non_relational", "accuracy_relational", "pointing", "pointing_by_chance")
+    print_metrics("on images it has not seen", results, metrics)
     rich.print(f"The model is in {options.output_dir}, the pictures in {folder}.")
 
 

@@ -6,16 +6,15 @@ import argparse
 from pathlib import Path
 
 import rich
-from rich.table import Table
 from transformers import AutoTokenizer, VisionEncoderDecoderModel
 from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
-from hf_attention._command_line import errors_in_one_line
+from hf_attention._command_line import errors_in_one_line, print_metrics
 from hf_attention.data.digit_rows import load_digit_rows
 from hf_attention.data.images import open_image
 from hf_attention.interpret import plot_reading, read, render_reading
-from hf_attention.training.arguments import IMAGE_TEXT_ARGUMENTS
 from hf_attention.training.command_line import parse
+from hf_attention.training.image_text_arguments import IMAGE_TEXT_ARGUMENTS
 from hf_attention.training.image_to_text import train_image_to_text
 
 
@@ -40,13 +39,8 @@ def demo() -> None:
         rich.print(render_reading(reading))
         plot_reading(reading).savefig(Path(options.output_dir, "assets", f"reading-{number}.png"))
 
-    table = Table(title="\non rows it has not seen")
-    table.add_column("metric")
-    table.add_column("value", justify="right")
-    for name in ("character_error_rate", "exact_match", "pointing", "pointing_by_chance"):
-        table.add_row(name, f"{results[f'test_{name}']:.4f}")
-    table.add_row("training time, s", f"{results['train_runtime']:.0f}")
-    rich.print(table)
+    metrics = ("character_error_rate", "exact_match", "pointing", "pointing_by_chance")
+    print_metrics("on rows it has not seen", results, metrics)
     rich.print(f"The model, its card (README.md) and its pictures are in {options.output_dir}.")
 
 

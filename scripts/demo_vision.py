@@ -10,11 +10,11 @@ from rich.table import Table
 from transformers import AutoModelForImageClassification, pipeline
 from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
-from hf_attention._command_line import errors_in_one_line
+from hf_attention._command_line import errors_in_one_line, print_metrics
 from hf_attention.data.images import load_digits, open_image
 from hf_attention.interpret import attention_maps, overlay, render_image, saliency
-from hf_attention.training.arguments import IMAGE_ARGUMENTS
 from hf_attention.training.command_line import parse
+from hf_attention.training.image_arguments import IMAGE_ARGUMENTS
 from hf_attention.training.image_classification import train_image_classification
 
 
@@ -45,13 +45,8 @@ def demo() -> None:
         overlay(item.image, pixels).save(Path(options.output_dir, "assets", f"integrated-gradients-{number}.png"))
 
     prediction = pipeline("image-classification", model=options.output_dir)(images[0], top_k=1)[0]
-    table = Table(title="\non digits it has not seen")
-    table.add_column("metric")
-    table.add_column("value", justify="right")
-    table.add_row("accuracy", f"{results['test_accuracy']:.4f}")
-    table.add_row("training time, s", f"{results['train_runtime']:.0f}")
-    table.add_row("pipeline, first digit", f"{prediction['label']} ({prediction['score']:.2f})")
-    rich.print(table)
+    first = f"{prediction['label']} ({prediction['score']:.2f})"
+    print_metrics("on digits it has not seen", results, ["accuracy"], **{"pipeline, first digit": first})
     rich.print(f"The model, its card (README.md) and its pictures are in {options.output_dir}.")
 
 
