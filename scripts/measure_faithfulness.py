@@ -24,7 +24,7 @@ from hf_attention.data.dates import load_dates
 from hf_attention.data.embedded import EMBEDDED_IMAGES
 from hf_attention.data.images import load_images
 from hf_attention.data.parallel import load_parallel
-from hf_attention.faithfulness import Faithfulness, measure_faithfulness
+from hf_attention.faithfulness import Faithfulness, choose_map, measure_faithfulness
 from hf_attention.faithfulness.result import RESULT_FILE
 from hf_attention.hub.faithfulness_section import add_faithfulness
 from hf_attention.hub.leading_map_figure import draw_leading_map
@@ -69,7 +69,7 @@ def run(options: argparse.Namespace) -> Faithfulness:
     result.model = Path(options.model).name
     result.save(output)
     if not options.output:
-        draw_leading_map(options.model, model, processing, rows)
+        draw_leading_map(options.model, choose_map(result), model, processing, rows)
         add_faithfulness(options.model)
     print(result.to_markdown(options.full))
     print(f"\n{result.verdict()}\n\nSaved to {output}.")

@@ -66,14 +66,11 @@ def add_faithfulness(folder: str | Path) -> None:
     if Path(folder, LEADING_MAP).is_file() and digest(sections[first]) == digests["sections"].get(""):
         sections[first] = lead_with_best_map(sections[first], result)
         digests["sections"][""] = digest(sections[first])
-        write_text(Path(folder, CARD), format_card(metadata, join_sections(sections), digests))
-    if key in sections and digest(sections[key]) != digests["sections"].get(HEADING):
-        return
-    section = describe_faithfulness(result)
     if key not in sections:
         places = list(sections)
         place = places.index((PREVIOUS, 0)) + 1 if (PREVIOUS, 0) in sections else len(places)
-        sections = dict([*list(sections.items())[:place], (key, section), *list(sections.items())[place:]])
-    sections[key] = section
-    digests["sections"][HEADING] = digest(section)
+        sections = dict([*list(sections.items())[:place], (key, ""), *list(sections.items())[place:]])
+    if not sections[key] or digest(sections[key]) == digests["sections"].get(HEADING):
+        sections[key] = describe_faithfulness(result)
+        digests["sections"][HEADING] = digest(sections[key])
     write_text(Path(folder, CARD), format_card(metadata, join_sections(sections), digests))

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from transformers import BaseImageProcessor, PreTrainedModel, PreTrainedTokenizerBase
 
 from ..data.image_utils import class_names
-from ..faithfulness.choice import LeadingMap, read_leading_map
+from ..faithfulness.choice import LeadingMap
 from ..faithfulness.measure import image_examples
 from ..interpret.alignments import align
 from ..interpret.color_scale import DPI, ColorScale
@@ -36,15 +36,16 @@ class Prediction:
 
 def draw_leading_map(
     folder: str | Path,
+    leading: LeadingMap,
     model: PreTrainedModel,
     processing: PreTrainedTokenizerBase | BaseImageProcessor,
     rows: Dataset,
 ) -> None:
     """
-    Plots the map that did best over examples, as `assets/leading_map.png` in the model's folder, which has the results
-    of the measurement. [`~hf_attention.hub.faithfulness_section.add_faithfulness`] adds it to the card.
+    Plots the map that did best over examples, as `assets/leading_map.png` in the model's folder.
+    [`~hf_attention.hub.faithfulness_section.add_faithfulness`] adds it to the card.
     """
-    leading, file = read_leading_map(str(folder)), Path(folder, LEADING_MAP)
+    file = Path(folder, LEADING_MAP)
     file.parent.mkdir(exist_ok=True)
     if isinstance(processing, PreTrainedTokenizerBase):
         sources = list(rows["source"][: SHOWN["text"]])
