@@ -18,8 +18,8 @@ from pathlib import Path
 
 import hf_attention  # noqa: F401  (registers the models)
 from hf_attention._command_line import errors_in_one_line
-from hf_attention.training.arguments import IMAGE_ARGUMENTS
 from hf_attention.training.command_line import named_options, parse
+from hf_attention.training.image_arguments import IMAGE_ARGUMENTS
 from hf_attention.training.image_classification import train_image_classification
 from hf_attention.training.image_defaults import choose_options
 

@@ -16,13 +16,13 @@ from pathlib import Path
 
 import hf_attention  # noqa: F401  (registers the models)
 from hf_attention._command_line import errors_in_one_line
-from hf_attention.training.arguments import (
+from hf_attention.training.command_line import parse
+from hf_attention.training.image_text_arguments import (
     IMAGE_TEXT_ARGUMENTS,
     ImageTextDataArguments,
     ImageTextModelArguments,
     ImageTextTrainingArguments,
 )
-from hf_attention.training.command_line import parse
 from hf_attention.training.image_to_text import train_image_to_text
 
 

@@ -16,14 +16,14 @@ from pathlib import Path
 
 import hf_attention  # noqa: F401  (registers the models)
 from hf_attention._command_line import errors_in_one_line
-from hf_attention.training.arguments import (
+from hf_attention.training.command_line import parse
+from hf_attention.training.translation import train_translation
+from hf_attention.training.translation_arguments import (
     TRANSLATION_ARGUMENTS,
     ModelArguments,
     ParallelDataArguments,
     TranslationTrainingArguments,
 )
-from hf_attention.training.command_line import parse
-from hf_attention.training.translation import train_translation
 
 
 RECIPES = Path(__file__).parent / "recipes"

@@ -31,8 +31,9 @@ from ..interpret.samples import choose_samples
 from ..interpret.views import plot_attention
 from ..models.compact_vit import CompactVitConfig
 from ..prediction.classification_file import write_classifications
-from .arguments import ImageDataArguments, ImageModelArguments, ImageTrainingArguments, describe_options
+from .arguments import describe_options
 from .command_line import parse_overrides
+from .image_arguments import ImageDataArguments, ImageModelArguments, ImageTrainingArguments
 from .image_inputs import make_augmentation, make_image_processor, make_train_transform, with_statistics
 from .image_scores import METRICS, PREDICTIONS, measure_coverage, score_classes
 from .image_trainer import ImageClassificationTrainer, check_loss

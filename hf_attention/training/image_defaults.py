@@ -13,8 +13,8 @@ from ..data.image_summary import ImageSummary, summarize_images
 from ..data.image_utils import processed_size
 from ..interpret.model_loading import load_image_processor
 from ..models.attention_cnn import AttentionCnnConfig
-from .arguments import IMAGE_ARGUMENTS, ImageDataArguments, ImageModelArguments, ImageTrainingArguments
 from .command_line import split_overrides
+from .image_arguments import IMAGE_ARGUMENTS, ImageDataArguments, ImageModelArguments, ImageTrainingArguments
 from .image_classification import load_data
 from .splits import in_memory
 

@@ -17,7 +17,9 @@ from ..data.image_utils import processed_size
 from ..data.images import make_transform
 from ..interpret.model_loading import load_image_processor
 from ..models.compact_vit import CompactVitImageProcessorPil
-from .arguments import BaseModelArguments, ImageDataArguments, ImageTextDataArguments
+from .arguments import BaseModelArguments
+from .image_arguments import ImageDataArguments
+from .image_text_arguments import ImageTextDataArguments
 
 
 def make_image_processor(

@@ -33,9 +33,10 @@ from ..interpret.readings import Reading, read
 from ..metrics import Pointing
 from ..models.bahdanau import BahdanauConfig
 from ..models.compact_vit import CompactVitConfig
-from .arguments import ImageTextDataArguments, ImageTextModelArguments, ImageTextTrainingArguments, describe_options
+from .arguments import describe_options
 from .command_line import parse_overrides
 from .image_inputs import make_image_processor
+from .image_text_arguments import ImageTextDataArguments, ImageTextModelArguments, ImageTextTrainingArguments
 from .interruption import catch_signals
 from .output_folder import OutputFolder
 from .run_checks import rehearse

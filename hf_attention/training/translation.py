@@ -31,13 +31,7 @@ from ..interpret.model_loading import has_target_vocabulary, load_model, load_to
 from ..interpret.translation_pipeline import TranslationWithAlignmentPipeline
 from ..models.bahdanau import BahdanauConfig
 from ..prediction.translator import Translator
-from .arguments import (
-    NEW_TOKENIZER,
-    ModelArguments,
-    ParallelDataArguments,
-    TranslationTrainingArguments,
-    describe_options,
-)
+from .arguments import NEW_TOKENIZER, describe_options
 from .command_line import parse_overrides
 from .interruption import catch_signals
 from .output_folder import PREDICTIONS, OutputFolder
@@ -52,6 +46,7 @@ from .splits import (
     in_memory,
     read_evaluation_splits,
 )
+from .translation_arguments import ModelArguments, ParallelDataArguments, TranslationTrainingArguments
 from .translation_scores import (
     References,
     alignment_error,

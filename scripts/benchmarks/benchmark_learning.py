@@ -23,9 +23,13 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallba
 
 import hf_attention  # noqa: F401  (registers the models)
 from hf_attention.metrics import Bleu
-from hf_attention.training.arguments import ModelArguments, ParallelDataArguments, TranslationTrainingArguments
 from hf_attention.training.command_line import parse
 from hf_attention.training.translation import load_data, train_translation
+from hf_attention.training.translation_arguments import (
+    ModelArguments,
+    ParallelDataArguments,
+    TranslationTrainingArguments,
+)
 
 
 BATCH_SIZE = 100

@@ -11,8 +11,8 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 from hf_attention.data import tokenizer as module
 from hf_attention.data.dates import load_dates
 from hf_attention.data.tokenizer import train_tokenizer, warn_of_lost_texts
-from hf_attention.training.arguments import TRANSLATION_ARGUMENTS
 from hf_attention.training.command_line import parse
+from hf_attention.training.translation_arguments import TRANSLATION_ARGUMENTS
 
 
 @pytest.fixture(scope="module")

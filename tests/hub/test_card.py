@@ -15,7 +15,7 @@ import hf_attention
 from hf_attention.hub.card import METRICS, describe_device, describe_versions, draw_curves
 from hf_attention.hub.card_merge import digest_card, read_card
 from hf_attention.hub.translation_card import TranslationCardFacts, write_translation_card
-from hf_attention.training.arguments import TranslationTrainingArguments
+from hf_attention.training.translation_arguments import TranslationTrainingArguments
 
 
 def test_the_card_shows_the_results_and_options_of_the_run(small_run):

@@ -39,12 +39,10 @@ from hf_attention.hub import (
 )
 from hf_attention.interpret import Reading
 from hf_attention.interpret.views import View
-from hf_attention.training.arguments import (
-    ImageTextTrainingArguments,
-    ImageTrainingArguments,
-    TranslationTrainingArguments,
-)
+from hf_attention.training.image_arguments import ImageTrainingArguments
 from hf_attention.training.image_scores import score_classes
+from hf_attention.training.image_text_arguments import ImageTextTrainingArguments
+from hf_attention.training.translation_arguments import TranslationTrainingArguments
 
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -12,7 +12,7 @@ from hf_attention.hub.image_card import (
     find_confused,
     write_image_classification_card,
 )
-from hf_attention.training.arguments import ImageTrainingArguments
+from hf_attention.training.image_arguments import ImageTrainingArguments
 
 
 def test_the_card_shows_the_results_and_options_of_the_run(small_vision_run):

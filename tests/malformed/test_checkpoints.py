@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from transformers import AutoConfig
 
-from hf_attention.training.arguments import ImageTrainingArguments, TranslationTrainingArguments
 from hf_attention.training.checkpoints import (
     FILE_LIST,
     UNFINISHED,
@@ -18,7 +17,9 @@ from hf_attention.training.checkpoints import (
     remove_oldest,
     write_file_list,
 )
+from hf_attention.training.image_arguments import ImageTrainingArguments
 from hf_attention.training.output_folder import OutputFolder
+from hf_attention.training.translation_arguments import TranslationTrainingArguments
 
 
 SHARED = ["config.json", "model.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json"]

@@ -11,8 +11,9 @@ from train_translation import train as train_translation
 
 from hf_attention import BahdanauConfig, CompactVitConfig
 from hf_attention._command_line import errors_in_one_line
-from hf_attention.training.arguments import IMAGE_ARGUMENTS, TRANSLATION_ARGUMENTS
 from hf_attention.training.command_line import parse, parse_overrides
+from hf_attention.training.image_arguments import IMAGE_ARGUMENTS
+from hf_attention.training.translation_arguments import TRANSLATION_ARGUMENTS
 
 
 BOTH = [pytest.param(TRANSLATION_ARGUMENTS, id="translation"), pytest.param(IMAGE_ARGUMENTS, id="images")]

@@ -5,8 +5,8 @@ import json
 import pytest
 from train_translation import RECIPES, default_recipe, train
 
-from hf_attention.training.arguments import TRANSLATION_ARGUMENTS
 from hf_attention.training.command_line import parse
+from hf_attention.training.translation_arguments import TRANSLATION_ARGUMENTS
 
 
 @pytest.mark.parametrize(

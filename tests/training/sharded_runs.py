@@ -26,10 +26,11 @@ from hf_attention import (
     CompactVitConfig,
     RecurrentAttentionConfig,
 )
-from hf_attention.training.arguments import IMAGE_ARGUMENTS, TRANSLATION_ARGUMENTS
 from hf_attention.training.command_line import parse
+from hf_attention.training.image_arguments import IMAGE_ARGUMENTS
 from hf_attention.training.image_classification import train_image_classification
 from hf_attention.training.translation import train_translation
+from hf_attention.training.translation_arguments import TRANSLATION_ARGUMENTS
 
 
 TEXT = {"vocab_size": 16, "embedding_size": 8, "hidden_size": 8, "attention_size": 8, "maxout_size": 8, "dropout": 0.0}

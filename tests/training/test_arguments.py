@@ -5,12 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from hf_attention.training.arguments import (
-    TRANSLATION_ARGUMENTS,
-    ImageDataArguments,
-    TranslationTrainingArguments,
-)
 from hf_attention.training.command_line import parse
+from hf_attention.training.image_arguments import ImageDataArguments
+from hf_attention.training.translation_arguments import TRANSLATION_ARGUMENTS, TranslationTrainingArguments
 
 
 RECIPES = Path(__file__).parents[2] / "scripts" / "recipes"

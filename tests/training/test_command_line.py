@@ -7,13 +7,11 @@ import pytest
 from huggingface_hub.errors import StrictDataclassError
 
 from hf_attention import AttentionCnnConfig, CompactVitConfig
-from hf_attention.training.arguments import (
-    IMAGE_ARGUMENTS,
-    IMAGE_TEXT_ARGUMENTS,
-    TRANSLATION_ARGUMENTS,
-    describe_options,
-)
+from hf_attention.training.arguments import describe_options
 from hf_attention.training.command_line import parse, parse_overrides
+from hf_attention.training.image_arguments import IMAGE_ARGUMENTS
+from hf_attention.training.image_text_arguments import IMAGE_TEXT_ARGUMENTS
+from hf_attention.training.translation_arguments import TRANSLATION_ARGUMENTS
 from hf_attention.training.visual_question_answering import QuestionArguments
 
 

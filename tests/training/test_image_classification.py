@@ -18,7 +18,7 @@ from transformers.models.auto.image_processing_auto import AutoImageProcessor
 from hf_attention import CompactVitImageProcessorPil
 from hf_attention.data.images import load_digits, open_image
 from hf_attention.training import image_classification, image_inputs
-from hf_attention.training.arguments import ImageDataArguments, ImageModelArguments
+from hf_attention.training.image_arguments import ImageDataArguments, ImageModelArguments
 from hf_attention.training.image_classification import load_data, make_model
 from hf_attention.training.image_inputs import make_augmentation
 

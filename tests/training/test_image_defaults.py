@@ -10,8 +10,8 @@ from train_image_classification import RECIPES, train
 from transformers import AutoModelForImageClassification
 from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
-from hf_attention.training.arguments import IMAGE_ARGUMENTS
 from hf_attention.training.command_line import named_options, parse
+from hf_attention.training.image_arguments import IMAGE_ARGUMENTS
 from hf_attention.training.image_defaults import choose_options
 
 

@@ -11,7 +11,7 @@ from hf_attention import CompactVitConfig
 from hf_attention.data.cached_transform import CachedTransform
 from hf_attention.data.images import Image as ImageFeature
 from hf_attention.interpret import crop_like_processor
-from hf_attention.training.arguments import ImageDataArguments, ImageModelArguments
+from hf_attention.training.image_arguments import ImageDataArguments, ImageModelArguments
 from hf_attention.training.image_inputs import make_augmentation, make_image_processor, make_train_transform
 
 

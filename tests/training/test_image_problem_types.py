@@ -13,7 +13,7 @@ from transformers import AutoModelForImageClassification, EvalPrediction
 from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
 from hf_attention import AttentionCnnConfig, AttentionCnnForImageClassification
-from hf_attention.training.arguments import ImageModelArguments
+from hf_attention.training.image_arguments import ImageModelArguments
 from hf_attention.training.image_classification import make_model
 from hf_attention.training.image_scores import METRICS
 

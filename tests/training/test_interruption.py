@@ -12,11 +12,12 @@ from small_runs import SMALL, SMALL_VISION
 from transformers import TrainerCallback
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
-from hf_attention.training.arguments import IMAGE_ARGUMENTS, TRANSLATION_ARGUMENTS
 from hf_attention.training.command_line import parse
+from hf_attention.training.image_arguments import IMAGE_ARGUMENTS
 from hf_attention.training.image_classification import train_image_classification
 from hf_attention.training.interruption import Interruption, Stopped, catch_signals
 from hf_attention.training.translation import train_translation
+from hf_attention.training.translation_arguments import TRANSLATION_ARGUMENTS
 
 
 RECIPES = {

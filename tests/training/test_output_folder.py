@@ -15,9 +15,9 @@ from transformers import AutoConfig, TrainerState
 from hf_attention import CompactVitConfig
 from hf_attention.hub.folder import check_weights
 from hf_attention.training import recipe_trainer, translation
-from hf_attention.training.arguments import TranslationTrainingArguments
 from hf_attention.training.output_folder import OutputFolder, check_same_model
 from hf_attention.training.recipe_trainer import RecipeTrainer
+from hf_attention.training.translation_arguments import TranslationTrainingArguments
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from train_translation import train as train_translation
 from transformers import TrainerCallback
 
 from hf_attention.training import image_classification
-from hf_attention.training.arguments import IMAGE_ARGUMENTS
 from hf_attention.training.command_line import parse
+from hf_attention.training.image_arguments import IMAGE_ARGUMENTS
 from hf_attention.training.run_checks import weights_not_finite
 
 

@@ -11,9 +11,9 @@ import pytest
 from train_image_classification import train as train_images
 from transformers import AutoModelForSeq2SeqLM
 
-from hf_attention.training.arguments import TRANSLATION_ARGUMENTS
 from hf_attention.training.command_line import parse
 from hf_attention.training.translation import train_translation
+from hf_attention.training.translation_arguments import TRANSLATION_ARGUMENTS
 
 
 if not hasattr(accelerate.utils.fsdp_utils, "fsdp2_prepare_model"):

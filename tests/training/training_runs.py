@@ -16,12 +16,14 @@ import torch.distributed as dist
 
 from hf_attention.data.digit_rows import load_digit_rows
 from hf_attention.data.images import load_digits
-from hf_attention.training.arguments import IMAGE_ARGUMENTS, IMAGE_TEXT_ARGUMENTS, TRANSLATION_ARGUMENTS
 from hf_attention.training.command_line import parse
+from hf_attention.training.image_arguments import IMAGE_ARGUMENTS
 from hf_attention.training.image_classification import train_image_classification
+from hf_attention.training.image_text_arguments import IMAGE_TEXT_ARGUMENTS
 from hf_attention.training.image_to_text import train_image_to_text
 from hf_attention.training.recipe_trainer import RecipeTrainer
 from hf_attention.training.translation import train_translation
+from hf_attention.training.translation_arguments import TRANSLATION_ARGUMENTS
 
 
 ROWS = 37
