@@ -27,20 +27,20 @@ class View:
 
 
 GLIMPSES = (
-    "Each row shows an image with {classes} and the locations of the model's glimpses, in order; then the "
+    "Each row shows an image{classes} and the locations of the model's glimpses, in order; then the "
     "patches of each glimpse, from fine (top) to coarse (bottom)."
 )
 WINDOW = (
-    "Each row shows an image with {classes} and the window that the spatial transformer cut (red marks its "
+    "Each row shows an image{classes} and the window that the spatial transformer cut (red marks its "
     "upper edge); then the content of the window, which is the network's input."
 )
 GATES = "Mean gate of each block's channels, by predicted class, over {count} images."
 POSITIONS = (
-    "Each row shows an image with {classes}, then the attention of two of its positions: the most salient one and the "
+    "Each row shows an image{classes}, then the attention of two of its positions: the most salient one and the "
     "one in the middle. {scale}"
 )
 TRANSFORMER = (
-    "Each row shows an image with {classes}; then the attention that reaches the classifier through single layers "
+    "Each row shows an image{classes}; then the attention that reaches the classifier through single layers "
     "(mean of the heads) and through all layers (attention rollout), and the weights of the sequence pool if the "
     "model has one. {scale}"
 )
@@ -71,7 +71,8 @@ def plot_attention(
         raise ValueError("`images` is empty; there is nothing to plot.")
     config, first = model.config, images[:shown]
     labels = None if labels is None else labels[:shown]
-    words = {"classes": "its predicted class" if labels is None else "its true and predicted class", "scale": SCALE}
+    classes = " with its predicted class" if labels is None else " with its true and predicted class"
+    words = {"classes": "" if config.problem_type == "regression" else classes, "scale": SCALE}
     if hasattr(config, "num_glimpses"):
         return View(plot_windows(windows(model, image_processor, first), labels=labels), GLIMPSES.format(**words))
     if getattr(config, "spatial_transformer", "none") != "none":

@@ -35,6 +35,13 @@ def test_a_transformer_is_plotted_as_attention_maps(gray_images):
     assert "predicted class" in view.caption
 
 
+def test_the_caption_of_a_model_of_numbers_names_no_class(gray_images):
+    model = make_recurrent()
+    model.config.problem_type = "regression"
+    view = plot_attention(model, make_gray_processor(), gray_images)
+    assert view.caption.startswith("Each row shows an image and the locations")
+
+
 def test_true_classes_are_in_every_kind_of_picture(gray_images):
     models = [(make_cnn(attention_type="non_local"), make_gray_processor()), (make_recurrent(), make_gray_processor())]
     for model, processor in models:
