@@ -5,7 +5,6 @@
 import argparse
 from pathlib import Path
 
-import numpy as np
 import rich
 from transformers import (
     AutoModelForVisualQuestionAnswering,
@@ -17,7 +16,7 @@ from transformers.models.auto.image_processing_auto import AutoImageProcessor
 from hf_attention._command_line import errors_in_one_line, print_metrics
 from hf_attention.data.images import open_image
 from hf_attention.data.sort_of_clevr import load_sort_of_clevr
-from hf_attention.interpret import Reading, plot_reading, render_reading
+from hf_attention.interpret import answer_to_reading, plot_reading, render_reading
 from hf_attention.training.command_line import parse
 from hf_attention.training.visual_question_answering import QuestionArguments, train_visual_question_answering
 
@@ -45,15 +44,11 @@ def demo() -> None:
         image_processor=AutoImageProcessor.from_pretrained(options.output_dir),
     )
     folder = Path(options.output_dir, "assets")
-    folder.mkdir(exist_ok=True)
     rows = load_sort_of_clevr({"test": QUESTIONS}, language=arguments[0].language)["test"]
     for number, row in enumerate(rows.select(range(0, len(rows), len(rows) // QUESTIONS))):
         image = open_image(row["image"], mode="RGB")
         (answer,) = ask(image, row["question"])
-        maps = np.array(answer["attention"])
-        glimpses = [f"glimpse {place + 1}" for place in range(len(maps))]
-        text = f"{row['question']} {answer['answer']}"
-        reading = Reading(image=image, text=text, tokens=glimpses, maps=maps)
+        reading = answer_to_reading(image, row["question"], answer)
         color = "green" if answer["answer"] == row["answer"] else "red"
         rich.print(f"\n{row['question']} [bold {color}]{answer['answer']}[/] ({answer['score']:.2f})")
         rich.print(render_reading(reading))
@@ -61,7 +56,7 @@ def demo() -> None:
 
     metrics = ("accuracy_non_relational", "accuracy_relational", "pointing", "pointing_by_chance")
     print_metrics("on images it has not seen", results, metrics)
-    rich.print(f"The model is in {options.output_dir}, the pictures in {folder}.")
+    rich.print(f"The model and its card are in {options.output_dir}, the pictures in {folder}.")
 
 
 def main() -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .image_text_card import *
     from .onnx_translator import *
     from .publish import *
+    from .question_card import *
     from .space import *
     from .translation_card import *
 
@@ -25,6 +26,7 @@ EXPORTS = {
     "image_text_card": ["ImageTextCardFacts", "write_image_text_card"],
     "onnx_translator": ["OnnxTranslator"],
     "publish": ["Published", "publish_folder", "publish_model"],
+    "question_card": ["QuestionCardFacts", "write_question_card"],
     "space": ["write_space"],
     "translation_card": ["TranslationCardFacts", "write_translation_card"],
 }

@@ -35,14 +35,16 @@ METRICS = {
     "chrf": ("chrF", ".2f", "chrf"),
     "alignment_error": ("alignment error", ".4f", "alignment_error"),
     "accuracy": ("accuracy", ".4f", "accuracy"),
+    "accuracy_non_relational": ("accuracy on non-relational questions", ".4f", "accuracy_non_relational"),
+    "accuracy_relational": ("accuracy on relational questions", ".4f", "accuracy_relational"),
     "top_5_accuracy": ("top-5 accuracy", ".4f", "top_5_accuracy"),
     "mae": ("mean absolute error", ".4g", "mae"),
     "rmse": ("root of the mean squared error", ".4g", "rmse"),
     "macro_f1": ("macro F1", ".4f", "f1"),
     "coverage": ("coverage of the object", ".4f", "coverage"),
     "coverage_by_chance": ("coverage by chance", ".4f", "coverage_by_chance"),
-    "pointing": ("center of attention in the box of the character", ".4f", "pointing"),
-    "pointing_by_chance": ("center in the box of the next character", ".4f", "pointing_by_chance"),
+    "pointing": ("center of attention in the right box", ".4f", "pointing"),
+    "pointing_by_chance": ("center in the right box by chance", ".4f", "pointing_by_chance"),
 }
 HYPERPARAMETERS = (
     "learning_rate",
@@ -64,6 +66,8 @@ CITATIONS = {
     "1709.01507](https://arxiv.org/abs/1709.01507); Wang et al. 2017, *Non-local Neural Networks*, [arXiv "
     "1711.07971](https://arxiv.org/abs/1711.07971); Jaderberg et al. 2015, *Spatial Transformer Networks*, [arXiv "
     "1506.02025](https://arxiv.org/abs/1506.02025).",
+    "stacked_attention": "Yang, He, Gao, Deng and Smola 2016, *Stacked Attention Networks for Image Question "
+    "Answering*, [arXiv 1511.02274](https://arxiv.org/abs/1511.02274).",
     "recurrent_attention": "Mnih, Heess, Graves and Kavukcuoglu 2014, *Recurrent Models of Visual Attention*, [arXiv "
     "1406.6247](https://arxiv.org/abs/1406.6247).",
 }

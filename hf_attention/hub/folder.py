@@ -15,6 +15,7 @@ from transformers import CONFIG_MAPPING
 from transformers.models.auto.modeling_auto import (
     MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING,
     MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING,
+    MODEL_FOR_VISUAL_QUESTION_ANSWERING_MAPPING,
 )
 from transformers.utils import (
     CONFIG_NAME,
@@ -109,7 +110,11 @@ def check_complete(folder: str | Path) -> None:
     if saved.get("model_type") not in CONFIG_MAPPING or "quantization_config" in saved:
         return
     config = load_config(folder)
-    for mapping in (MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING, MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING):
+    for mapping in (
+        MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING,
+        MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING,
+        MODEL_FOR_VISUAL_QUESTION_ANSWERING_MAPPING,
+    ):
         model_class = mapping.get(type(config), None)
         if getattr(model_class, "__name__", None) in (config.architectures or []):
             with silence_loading():

@@ -22,6 +22,7 @@ from transformers import (
     AutoModelForImageClassification,
     AutoModelForImageTextToText,
     AutoModelForSeq2SeqLM,
+    AutoModelForVisualQuestionAnswering,
     AutoTokenizer,
     PreTrainedConfig,
 )
@@ -34,7 +35,7 @@ TEXT = "4. März 2005"
 def compute_outputs(folder: str, trust_remote_code: bool = False) -> dict[str, torch.Tensor]:
     """
     Returns the model's input from its tokenizer or image processor, its logits, and the ids greedy search gives for
-    text. Raises `ValueError` for a model that is neither a sequence-to-sequence model nor an image classifier.
+    text. Raises `ValueError` for a model that does neither of these, answer questions about images, or classify them.
     """
     config = AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code)
     model_options = {"trust_remote_code": trust_remote_code, "use_safetensors": True, "output_loading_info": True}
@@ -56,10 +57,19 @@ def compute_outputs(folder: str, trust_remote_code: bool = False) -> dict[str, t
             ids = model.generate(**inputs, num_beams=1, do_sample=False, max_new_tokens=12)
             logits = model(**inputs, decoder_input_ids=ids).logits.float()
             return {"pixel_values": inputs["pixel_values"], "ids": ids, "logits": logits}
+        if "VisualQuestionAnswering" in architectures:
+            model, info = AutoModelForVisualQuestionAnswering.from_pretrained(folder, **model_options)
+            check_loaded(info)
+            image_processor = AutoImageProcessor.from_pretrained(folder, trust_remote_code=trust_remote_code)
+            tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code)
+            assert tokenizer is not None  # for type checkers
+            inputs = dict(tokenizer(TEXT, return_tensors="pt", return_token_type_ids=False))
+            inputs |= image_processor(random_image(config), return_tensors="pt")
+            return {**inputs, "logits": model(**inputs).logits.float()}
         if not config.is_encoder_decoder:
             raise ValueError(
-                f"{folder} holds {architectures or 'no architecture'}: only sequence-to-sequence models and image "
-                "classifiers can be published."
+                f"{folder} holds {architectures or 'no architecture'}: only sequence-to-sequence models, image "
+                "classifiers and models that answer questions about images can be published."
             )
         model, info = AutoModelForSeq2SeqLM.from_pretrained(folder, **model_options)
         check_loaded(info)

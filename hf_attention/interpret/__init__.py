@@ -50,7 +50,7 @@ EXPORTS = {
     "positions": ["plot_positions", "position_map"],
     "question_pipeline": ["VisualQuestionAnsweringWithAttentionPipeline"],
     "reading_html": ["reading_to_html"],
-    "readings": ["Reading", "plot_reading", "read", "render_reading"],
+    "readings": ["Reading", "answer_to_reading", "plot_reading", "read", "render_reading"],
     "samples": ["choose_samples"],
     "terminal": ["render_alignment", "render_image"],
     "translation_pipeline": ["TranslationWithAlignmentPipeline"],

@@ -111,6 +111,24 @@ def read(
     return readings
 
 
+def answer_to_reading(image: Image.Image, question: str, answer: dict) -> Reading:
+    """
+    Returns what [`~hf_attention.interpret.plot_reading`] plots: the question with its answer, and the map of each
+    glimpse over the image.
+
+    Args:
+        answer (`dict`): of the pipeline `visual-question-answering-with-attention`.
+
+    Raises:
+        `ValueError`: for an answer without `attention`.
+    """
+    if "attention" not in answer:
+        raise ValueError("The answer has no `attention`. Call the pipeline without `return_attention=False`.")
+    maps = np.array(answer["attention"])
+    glimpses = [f"glimpse {number}" for number in range(1, len(maps) + 1)]
+    return Reading(image=image, text=f"{question} {answer['answer']}", tokens=glimpses, maps=maps)
+
+
 def plot_reading(reading: Reading, width: float = 6.0) -> Figure:
     """
     Plots the image under what was read, then the map of each token over it, with its center; all maps have one color
@@ -153,4 +171,4 @@ def render_reading(reading: Reading, width: int = 40) -> Table:
     return table
 
 
-__all__ = ["Reading", "plot_reading", "read", "render_reading"]
+__all__ = ["Reading", "answer_to_reading", "plot_reading", "read", "render_reading"]

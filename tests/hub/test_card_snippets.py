@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from small_runs import SMALL, SMALL_VISION
+from small_runs import SMALL, SMALL_QUESTIONS, SMALL_VISION
 from train_image_classification import train as train_images
 from train_translation import train
+from train_visual_question_answering import train as train_questions
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
 from hf_attention.hub import publish_model
@@ -34,6 +35,11 @@ def train_cnn(folder: Path, attention_type: str) -> None:
 def run_card(folder: Path, work: Path, monkeypatch) -> list[list[str]]:
     """Publishes a folder and runs each block of Python in its card; returns what each printed."""
     publish_model(folder, f"alice/{folder.name}")
+    return run_code(folder, work, monkeypatch)
+
+
+def run_code(folder: Path, work: Path, monkeypatch) -> list[list[str]]:
+    """Runs each block of Python in the card of a folder that is published; returns what each printed."""
     Image.effect_noise((8, 8), 60).save(work / "image.png")
     monkeypatch.chdir(work)
     published = (folder / "README.md").read_text("utf-8").replace(f'"{folder.name}"', f'"alice/{folder.name}"')
@@ -89,3 +95,15 @@ def test_attention_of_a_convolutional_network_is_plotted(hub, unchecked, tmp_pat
 def test_the_card_of_a_model_without_attention_plots_none(hub, unchecked, tmp_path, monkeypatch):
     train_cnn(tmp_path / "plain", "none")
     assert len(run_card(tmp_path / "plain", tmp_path, monkeypatch)) == 1
+
+
+def test_a_question_is_answered_once_the_recipe_has_published_the_model(hub, tmp_path, monkeypatch):
+    folder = tmp_path / "questions"
+    train_questions(["sort-of-clevr", "--output_dir", str(folder), "--push_to_hub", "true", *SMALL_QUESTIONS])
+    files = hub.repository("alice/questions").files()
+    assert {"assets/glimpses-0.png", "modeling_stacked_attention.py", "tokenizer.json", "README.md"} <= set(files)
+    by_pipeline, by_hand = run_code(folder, tmp_path, monkeypatch)
+    (answer, score), (label, shape) = by_pipeline[0].split(), by_hand
+    assert (answer, shape) == (label, "torch.Size([1, 1, 2, 64])")
+    assert 0 < float(score) < 1
+    assert (tmp_path / "glimpses.png").is_file()

@@ -27,14 +27,18 @@ from hf_attention import (
     CompactVitConfig,
     CompactVitForImageClassification,
     CompactVitModel,
+    StackedAttentionConfig,
+    StackedAttentionForVisualQuestionAnswering,
 )
 from hf_attention.hub import (
     ImageCardFacts,
     ImageTextCardFacts,
+    QuestionCardFacts,
     TranslationCardFacts,
     write_dates_dataset,
     write_image_classification_card,
     write_image_text_card,
+    write_question_card,
     write_translation_card,
 )
 from hf_attention.interpret import Reading
@@ -43,6 +47,7 @@ from hf_attention.training.image_arguments import ImageTrainingArguments
 from hf_attention.training.image_scores import score_classes
 from hf_attention.training.image_text_arguments import ImageTextTrainingArguments
 from hf_attention.training.translation_arguments import TranslationTrainingArguments
+from hf_attention.training.visual_question_answering import QuestionArguments
 
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -173,6 +178,34 @@ def test_an_image_to_text_card(hub, folder):
     compare(folder, "image_text_card.md")
     check_by_the_hub(hub, folder, "model")
     assert (folder / "assets" / "reading.png").is_file()
+
+
+def test_a_question_card(hub, folder):
+    results = json.loads((folder / "all_results.json").read_text())
+    for name in ("bleu", "chrf", "exact_match", "alignment_error"):
+        del results[f"test_{name}"]
+    results |= {"test_accuracy_non_relational": 0.99, "test_accuracy_relational": 0.51, "test_pointing": 0.575}
+    results |= {"test_pointing_by_chance": 0.0625, "test_pointing_1": 0.25, "test_pointing_2": 0.575}
+    (folder / "all_results.json").write_text(json.dumps(results))
+    write_question_card(
+        str(folder),
+        StackedAttentionForVisualQuestionAnswering(StackedAttentionConfig(num_labels=10, num_glimpses=2)),
+        QuestionArguments(output_dir=str(folder), learning_rate=1e-3),
+        QuestionCardFacts(
+            example="빨간색 물체는 무슨 모양입니까?",
+            language="ko",
+            readings=[
+                Reading(Image.new("RGB", (8, 8)), "Is it red? no (correct: yes)", ["1", "2"], np.ones((2, 2, 2)))
+            ],
+            data_name="Shapes",
+            data_description="train 10, test 5 images.",
+            test_size=100,
+            limits="It knows shapes.",
+        ),
+    )
+    compare(folder, "visual_question_answering_card.md")
+    check_by_the_hub(hub, folder, "model")
+    assert (folder / "assets" / "glimpses-0.png").is_file()
 
 
 def test_the_card_of_the_dates(hub, tmp_path, monkeypatch):

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from small_runs import SMALL_QUESTIONS as SMALL
 from train_visual_question_answering import train
 from transformers import AutoModelForVisualQuestionAnswering, AutoTokenizer
 from transformers.models.auto.image_processing_auto import AutoImageProcessor
@@ -13,11 +14,6 @@ from hf_attention import CompactVitImageProcessorPil
 from hf_attention.data.images import open_image
 from hf_attention.data.sort_of_clevr import list_answers, load_sort_of_clevr
 from hf_attention.training.visual_question_answering import ImageQuestions, measure_pointing
-
-
-SMALL = ["--num_train_images", "16", "--num_test_images", "7", "--max_steps", "3", "--disable_tqdm", "true"]
-SMALL += ["--per_device_eval_batch_size", "4", "--eval_strategy", "no", "--config_overrides"]
-SMALL += ["conv_channels=[8,8,8],hidden_size=16,attention_size=8,num_glimpses=2"]
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +89,6 @@ def test_pointing_is_perfect_where_attention_is_on_the_object(small_run):
         (["--language", "fr"], "argument --language: invalid choice: 'fr'"),
         (["--num_test_images", "0"], "`sizes` must be above 0, got 0"),
         (["--do_train", "false"], "leave out `do_train`"),
-        (["--push_to_hub", "true"], "leave out `push_to_hub`"),
     ],
 )
 def test_options_that_do_not_fit_are_named(options, message, tmp_path):
