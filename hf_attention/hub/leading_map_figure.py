@@ -52,7 +52,7 @@ def draw_leading_map(
         target_tokenizer = find_target_tokenizer(model, processing)
         alignments = align(model, processing, sources, target_tokenizer=target_tokenizer)
         alignments = [leading.of_alignment(model, processing, target_tokenizer, item) for item in alignments]
-        draw_alignments(alignments, file)
+        draw_alignments(alignments, file, leading.name or "attention")
     else:
         plot_maps(leading, model, processing, rows).savefig(file)
 

@@ -107,14 +107,14 @@ def summarize(model: PreTrainedModel, data_name: str) -> str:
     return f"A {kind}, trained{direction} on {data_name}."
 
 
-def draw_alignments(alignments: list[Alignment], path: Path) -> None:
-    """Plots alignments side by side in one figure."""
+def draw_alignments(alignments: list[Alignment], path: Path, name: str = "attention") -> None:
+    """Plots alignments side by side in one figure; `name` says what the weights are."""
     widths = [max(3.0, 0.3 * len(alignment.source_tokens)) + 1 for alignment in alignments]
     height = max(3.0, 0.3 * max(len(alignment.target_tokens) for alignment in alignments))
     figure = Figure(figsize=(sum(widths), height), dpi=DPI, layout="constrained")
     axes = figure.subplots(1, len(alignments), width_ratios=widths, squeeze=False)[0]
     for alignment, ax in zip(alignments, axes):
-        plot_alignment(alignment, ax)
+        plot_alignment(alignment, ax, name=name)
     figure.savefig(path)
 
 

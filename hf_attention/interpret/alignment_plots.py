@@ -23,6 +23,7 @@ def plot_alignment(
     max_size: float = 20.0,
     high: float = 1.0,
     colorbar: bool = True,
+    name: str = "attention",
 ) -> Axes:
     """
     Plots an alignment as a heat map, source tokens from left to right and target tokens from top to bottom. A source
@@ -36,6 +37,7 @@ def plot_alignment(
         high (`float`, *optional*, defaults to 1.0): the weight at the end of the color scale.
         colorbar (`bool`, *optional*, defaults to `True`):
             Whether to add a color bar. On it the weight of an even alignment is marked, 1 / S for S source tokens.
+        name (`str`, *optional*, defaults to `"attention"`): what the weights are, for the color bar.
 
     Returns:
         `matplotlib.axes.Axes`: the axes with the plot; `ax.figure.savefig` writes it, as `.png`, or as `.svg` or
@@ -63,10 +65,10 @@ def plot_alignment(
     is_from_right = text_direction(alignment.source) == "rtl"
     ax.set_xlabel(f"source (read{', from right to left' if is_from_right else ''})")
     ax.xaxis.set_label_position("top")
-    ax.set_ylabel("target (written, from top to bottom)" if len(target) > 6 else "target (written)")
+    ax.set_ylabel("target (written)")
     if colorbar and source:
         even = 1 / len(source)
-        ColorScale(0.0, high, even, cmap).add_bar(ax, "attention (each row sums to 1)", shrink=0.9)
+        ColorScale(0.0, high, even, cmap).add_bar(ax, f"{name} (each row sums to 1)", shrink=0.9)
     return ax
 
 
