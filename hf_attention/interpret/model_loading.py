@@ -62,6 +62,34 @@ def load_with_problem(
     return model, describe_problem(model, info, name, new_head)
 
 
+def loaded_by_name(auto_class: Any) -> type:
+    """
+    Returns the class with which `pipeline` loads a model of an Auto class by its name. What is wrong with the weights
+    is kept for the pipeline to raise with [`check_loaded_by_name`]: `pipeline` would put an error of
+    `from_pretrained` into a traceback of its own.
+    """
+
+    def from_pretrained(cls: type, name: str | os.PathLike, *model_args: Any, **kwargs: Any) -> PreTrainedModel:
+        try:
+            model, problem = load_with_problem(auto_class, name, **kwargs)
+        except (OSError, ValueError) as error:
+            problem = str(error)
+            options = {option: kwargs[option] for option in ("revision", "trust_remote_code") if option in kwargs}
+            with torch.device("meta"):
+                model = auto_class.from_config(AutoConfig.from_pretrained(name, **options))
+        vars(model)["weights_problem"] = problem
+        return model
+
+    # with the name that saved folders give to transformers
+    return type(auto_class.__name__, (auto_class,), {"from_pretrained": classmethod(from_pretrained)})
+
+
+def check_loaded_by_name(model: PreTrainedModel) -> None:
+    """Raises `ValueError` for what [`loaded_by_name`] kept."""
+    if (problem := getattr(model, "weights_problem", None)) is not None:
+        raise ValueError(problem)
+
+
 def load_tokenizer(name: str | os.PathLike, **options: Any) -> PreTrainedTokenizerBase:
     """Loads a tokenizer. Raises `ValueError` if there is none, or a damaged one."""
     folder = Path(name, options.get("subfolder", ""))

@@ -11,6 +11,7 @@ from transformers import (
     BaseImageProcessor,
     BatchEncoding,
     Pipeline,
+    PreTrainedModel,
     PreTrainedTokenizerBase,
 )
 from transformers.image_utils import load_image
@@ -18,6 +19,7 @@ from transformers.pipelines import PIPELINE_REGISTRY
 
 from .alignments import check_ids, has_text
 from .image_attention import find_grid
+from .model_loading import check_loaded_by_name, loaded_by_name
 
 
 TASK = "visual-question-answering-with-attention"
@@ -48,6 +50,10 @@ class VisualQuestionAnsweringWithAttentionPipeline(Pipeline):
 
     tokenizer: PreTrainedTokenizerBase  # never `None`, since they are loaded
     image_processor: BaseImageProcessor
+
+    def __init__(self, model: PreTrainedModel, *args: Any, **kwargs: Any) -> None:
+        check_loaded_by_name(model)
+        super().__init__(model, *args, **kwargs)
 
     def __call__(  # ty: ignore[incompatible-method-override]  # which has no question
         self, image: str | Image.Image | dict | list[dict], question: str | None = None, **kwargs: Any
@@ -113,7 +119,7 @@ def register_question_pipeline() -> None:
         PIPELINE_REGISTRY.register_pipeline(
             TASK,
             pipeline_class=VisualQuestionAnsweringWithAttentionPipeline,
-            pt_model=AutoModelForVisualQuestionAnswering,
+            pt_model=loaded_by_name(AutoModelForVisualQuestionAnswering),
             type="multimodal",
         )
 

@@ -2,12 +2,9 @@
 
 """The translation pipeline, which returns text, score and alignment. Saved models include its code."""
 
-import os
 from typing import Any
 
-import torch
 from transformers import (
-    AutoConfig,
     AutoModelForSeq2SeqLM,
     BatchEncoding,
     Pipeline,
@@ -25,36 +22,11 @@ from .alignments import (
     ids_to_tokens,
     source_columns,
 )
-from .model_loading import find_target_tokenizer, load_with_problem
+from .model_loading import check_loaded_by_name, find_target_tokenizer, loaded_by_name
 from .model_modes import eager_attention
 
 
 TASK = "translation-with-alignment"
-
-
-class LoadedByName(AutoModelForSeq2SeqLM):
-    """
-    The class with which `pipeline` loads a model by its name. What is wrong with its weights is kept for the pipeline
-    to raise: `pipeline` would put an error of `from_pretrained` into a traceback of its own.
-    """
-
-    @classmethod
-    def from_pretrained(
-        cls, pretrained_model_name_or_path: str | os.PathLike, *model_args: Any, **kwargs: Any
-    ) -> PreTrainedModel:
-        name = pretrained_model_name_or_path
-        try:
-            model, problem = load_with_problem(AutoModelForSeq2SeqLM, name, **kwargs)
-        except (OSError, ValueError) as error:
-            problem = str(error)
-            options = {option: kwargs[option] for option in ("revision", "trust_remote_code") if option in kwargs}
-            with torch.device("meta"):
-                model = AutoModelForSeq2SeqLM.from_config(AutoConfig.from_pretrained(name, **options))
-        vars(model)["weights_problem"] = problem
-        return model
-
-
-LoadedByName.__name__ = AutoModelForSeq2SeqLM.__name__  # the name that saved folders give to transformers
 
 
 class TranslationWithAlignmentPipeline(Pipeline):
@@ -93,8 +65,7 @@ class TranslationWithAlignmentPipeline(Pipeline):
         target_tokenizer: PreTrainedTokenizerBase | None = None,
         **kwargs: Any,
     ) -> None:
-        if (problem := getattr(model, "weights_problem", None)) is not None:
-            raise ValueError(problem)
+        check_loaded_by_name(model)
         super().__init__(model, *args, **kwargs)
         self.target_tokenizer = target_tokenizer or find_target_tokenizer(self.model, self.tokenizer)
 
@@ -168,7 +139,10 @@ def register_pipeline() -> None:
     """Registers `pipeline("translation-with-alignment", ...)` with transformers."""
     if TASK not in PIPELINE_REGISTRY.get_supported_tasks():
         PIPELINE_REGISTRY.register_pipeline(
-            TASK, pipeline_class=TranslationWithAlignmentPipeline, pt_model=LoadedByName, type="text"
+            TASK,
+            pipeline_class=TranslationWithAlignmentPipeline,
+            pt_model=loaded_by_name(AutoModelForSeq2SeqLM),
+            type="text",
         )
 
 

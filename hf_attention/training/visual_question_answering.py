@@ -221,7 +221,7 @@ def write_card(
     """Writes the card, with the glimpses for questions of both kinds about the first images of the test split."""
     ask = VisualQuestionAnsweringWithAttentionPipeline(
         model=model,
-        tokenizer=tokenizer,  # ty: ignore[invalid-argument-type]  # it takes fast ones too
+        tokenizer=tokenizer,
         image_processor=image_processor,
     )
     readings = []
