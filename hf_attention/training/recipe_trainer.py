@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 from accelerate.data_loader import prepare_data_loader
+from accelerate.utils import broadcast
 from datasets import IterableDataset
 from huggingface_hub import HfApi
 from torch.utils.data import DataLoader, RandomSampler, Sampler
@@ -153,6 +154,8 @@ class RecipeTrainer(Trainer):
         return scheduler
 
     def evaluation_loop(self, *args, **kwargs) -> EvalLoopOutput:
+        # the statistics of batch normalization have each process's last batch; the main process's are saved
+        broadcast(list(self.accelerator.unwrap_model(self.model).buffers()))
         with self.average.applied() if self.average is not None else nullcontext():
             return super().evaluation_loop(*args, **kwargs)
 

@@ -11,7 +11,13 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch.utils.data import DataLoader
 from training_runs import FAMILIES, ROWS, write_data
+from transformers import AutoModelForVisualQuestionAnswering, AutoTokenizer
+from transformers.models.auto.image_processing_auto import AutoImageProcessor
+
+from hf_attention.data.sort_of_clevr import list_answers, load_sort_of_clevr
+from hf_attention.training.visual_question_answering import ImageQuestions, measure_pointing
 
 
 RUNS = Path(__file__).parent / "training_runs.py"
@@ -112,6 +118,27 @@ def test_two_processes_read_images_as_one(runs, folder):
     names = ("character_error_rate", "exact_match", "pointing", "pointing_by_chance", "loss")
     for name in names:
         assert two[f"test_{name}"] == pytest.approx(one[f"test_{name}"], rel=1e-2, abs=0.1)
+
+
+def test_two_processes_answer_questions_as_one(runs, folder):
+    """Each process normalizes with its own batches in training, so what they saved is evaluated again, by one."""
+    saved = folder / "2" / "questions"
+    model = AutoModelForVisualQuestionAnswering.from_pretrained(saved).eval()
+    parts = AutoImageProcessor.from_pretrained(saved), AutoTokenizer.from_pretrained(saved)
+    data = ImageQuestions(load_sort_of_clevr({"test": 8})["test"], list_answers(), *parts, length=20)
+    batch = next(iter(DataLoader(data, batch_size=8)))
+    with torch.no_grad():
+        outputs = model(**batch)
+    is_right = (outputs.logits.argmax(dim=-1) == batch["labels"]).float()
+    results = runs[2][0]["questions"]["results"]
+    assert results["test_loss"] == pytest.approx(float(outputs.loss), rel=1e-5)
+    assert results["test_accuracy"] == pytest.approx(float(is_right.mean()))
+    assert results["test_accuracy_non_relational"] == pytest.approx(float(is_right[:, :10].mean()))
+    assert results["test_accuracy_relational"] == pytest.approx(float(is_right[:, 10:].mean()))
+    pointing = {f"test_{name}": value for name, value in measure_pointing(model, data).items()}
+    assert {name: results[name] for name in pointing} == pytest.approx(pointing)
+    assert results["test_loss"] == pytest.approx(runs[1][0]["questions"]["results"]["test_loss"], rel=0.1)
+    assert "4 x 1 x 2 processes" in (saved / "README.md").read_text()
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -24,6 +24,7 @@ from hf_attention.training.image_to_text import train_image_to_text
 from hf_attention.training.recipe_trainer import RecipeTrainer
 from hf_attention.training.translation import train_translation
 from hf_attention.training.translation_arguments import TRANSLATION_ARGUMENTS
+from hf_attention.training.visual_question_answering import QuestionArguments, train_visual_question_answering
 
 
 ROWS = 37
@@ -34,7 +35,10 @@ WORLD = int(os.environ.get("WORLD_SIZE", "1"))
 COMMON = ["--use_cpu"] if torch.accelerator.is_available() else []
 COMMON += ["--disable_tqdm", "true", "--logging_steps", "1", "--per_device_eval_batch_size", "3"]
 COMMON += ["--ddp_timeout", "77"]
-COMMON += ["--max_eval_samples", "8", "--per_device_train_batch_size", str(8 // WORLD)]
+COMMON += ["--per_device_train_batch_size", str(8 // WORLD)]
+QUESTIONS = [*COMMON, "--num_train_images", "32", "--num_test_images", "8", "--learning_rate", "3e-3"]
+QUESTIONS += ["--config_overrides", "conv_channels=[8,8,8],hidden_size=16,attention_size=8,num_glimpses=2"]
+COMMON += ["--max_eval_samples", "8"]
 PAIRS = [*COMMON, "--num_beams", "2", "--train_sampling_strategy", "random"]
 IMAGES = [*COMMON, "--image_mean", "0.3", "--image_std", "0.4", "--config_overrides"]
 SIZES = "image_size=8,num_channels=1,"
@@ -88,6 +92,8 @@ def main(folder: Path) -> None:
             recipe, kinds = train_image_classification, IMAGE_ARGUMENTS
         if "--encoder_overrides" in arguments:
             recipe, kinds = train_image_to_text, IMAGE_TEXT_ARGUMENTS
+        if arguments[: len(QUESTIONS)] == QUESTIONS:
+            recipe, kinds = train_visual_question_answering, (QuestionArguments,)
         steps.clear()
         parts = parse(kinds, [*arguments, "--output_dir", str(out / (output_dir or name))])
         runs[name] = {"results": recipe(*parts), "steps": steps.copy(), "device": str(parts[-1].device)}
@@ -118,6 +124,7 @@ def main(folder: Path) -> None:
 
     files = ["--train_file", str(folder / "train-rows.parquet"), "--test_file", str(folder / "test-rows.parquet")]
     run("rows", [*COMMON, *READER, *files])
+    run("questions", [*QUESTIONS, "--max_steps", "8"])
     run("dates", dates)
     evaluation = ["--do_train", "false", "--model_name_or_path"]
     run("evaluated dates", [*PAIRS, *evaluation, str(MODELS / "bahdanau-dates")])
