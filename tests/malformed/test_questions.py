@@ -16,7 +16,7 @@ from hf_attention import (
     StackedAttentionForVisualQuestionAnswering,
 )
 from hf_attention.data.tokenizer import train_tokenizer
-from hf_attention.hub import publish_model
+from hf_attention.hub import export_onnx, publish_model
 from hf_attention.interpret import answer_to_reading
 
 
@@ -115,3 +115,9 @@ def test_missing_files_are_refused(folder, name):
     (folder / name).unlink()
     with pytest.raises((ValueError, OSError), match=str(folder)):
         pipeline(TASK, model=str(folder))(Image.new("RGB", (8, 8)), "Is it red?")
+
+
+def test_export_says_which_models_it_takes(folder):
+    with pytest.raises(ValueError, match="type `stacked_attention`; only `bahdanau` .* image classifiers, can be exp"):
+        export_onnx(folder)
+    assert not (folder / "onnx").exists()
