@@ -3,7 +3,6 @@
 """The card of a model that answers questions about images, with its glimpses for some of them."""
 
 import json
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -55,7 +54,7 @@ def write_question_card(
     figures = [GLIMPSES.format(number) for number in range(len(facts.readings))]
     for path, reading in zip(figures, facts.readings):
         plot_reading(reading).savefig(Path(output_dir) / path)
-    glimpses = sorted(name for name in results if re.fullmatch(rf"{facts.split}_pointing_\d+", name))
+    glimpses = [f"{facts.split}_pointing_{number + 1}" for number in range(model.config.num_glimpses)]
     return write_card(
         output_dir,
         model,
@@ -67,7 +66,7 @@ def write_question_card(
         summary=f"A stacked attention network that answers questions about images, trained on {facts.data_name}.",
         answers=[(reading.text, path) for reading, path in zip(facts.readings, figures)],
         test_size=facts.test_size,
-        glimpses=[format(results[name], METRICS["pointing"][1]) for name in glimpses],
+        glimpses=[format(results[name], METRICS["pointing"][1]) for name in glimpses if name in results],
         example=json.dumps(facts.example, ensure_ascii=False),
     )
 

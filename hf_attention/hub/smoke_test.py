@@ -35,7 +35,8 @@ TEXT = "4. März 2005"
 def compute_outputs(folder: str, trust_remote_code: bool = False) -> dict[str, torch.Tensor]:
     """
     Returns the model's input from its tokenizer or image processor, its logits, and the ids greedy search gives for
-    text. Raises `ValueError` for a model that does neither of these, answer questions about images, or classify them.
+    text. Raises `ValueError` unless the model is a sequence-to-sequence model, classifies images, or answers questions
+    about them.
     """
     config = AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code)
     model_options = {"trust_remote_code": trust_remote_code, "use_safetensors": True, "output_loading_info": True}
