@@ -30,7 +30,7 @@ INTERVALS = {
     "(0, inf)": "logging_steps eval_steps save_steps image_std time_limit",
     "[-1, inf)": "max_steps local_rank",
     "[0, 180]": "rotation_degrees",
-    "[0, 100]": "learning_rate randaugment_ops",
+    "[0, 100]": "learning_rate muon_learning_rate randaugment_ops",
     "(0, 10)": "randaugment_magnitude",
     "[0, 1]": "image_mean horizontal_flip random_erasing cutmix_probability",
     "(0, 1]": "crop_scale",

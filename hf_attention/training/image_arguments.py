@@ -155,6 +155,13 @@ class ImageTrainingArguments(RunArguments):
     balanced_sampling: bool = field(
         default=False, metadata={"help": "Whether to draw training images of all classes equally often."}
     )
+    muon_learning_rate: float | None = field(
+        default=None,
+        metadata={
+            "help": "Train matrices and convolution kernels by Muon with this learning rate, such as 0.02, and what "
+            "remains by AdamW. The default is AdamW for all."
+        },
+    )
     test_time_augmentation: str = field(
         default="none",
         metadata={"help": "What evaluation averages: none, or flip (the image and its mirror image)."},
@@ -165,6 +172,8 @@ class ImageTrainingArguments(RunArguments):
         self.check_best_metric(["accuracy", "macro_f1", "top_5_accuracy", "exact_match", "mae", "rmse"])
         if (self.metric_for_best_model or "").endswith(("mae", "rmse")):
             self.greater_is_better = False  # transformers takes all but losses for scores
+        if self.muon_learning_rate is not None and str(self.optim) != type(self).optim:
+            raise ValueError(f"`muon_learning_rate` is for Muon and AdamW: leave out `optim` {str(self.optim)!r}.")
         if self.balanced_sampling and self.train_sampling_strategy != "random":
             raise ValueError(
                 "`balanced_sampling` draws images at random: leave out `train_sampling_strategy` "

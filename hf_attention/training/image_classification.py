@@ -252,6 +252,7 @@ def train_image_classification(
         balanced_sampling=training_args.balanced_sampling,
         mirrors=training_args.test_time_augmentation == "flip",
         freezes=model_args.freeze,
+        muon_learning_rate=training_args.muon_learning_rate,
         stream_transform=transforms["train"],
     )
 

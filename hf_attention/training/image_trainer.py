@@ -13,6 +13,7 @@ from transformers.modeling_outputs import ImageClassifierOutput
 
 from ..data.augmentation import ImageAugmentation
 from ..data.image_targets import PROBLEM_TYPES
+from .muon import MuonWithAdamW, split_parameters
 from .recipe_trainer import RecipeTrainer
 
 
@@ -71,6 +72,8 @@ class ImageClassificationTrainer(RecipeTrainer):
         balanced_sampling (`bool`): whether to draw training images of all classes equally often, with repetition.
         mirrors (`bool`): whether evaluation averages the logits of each image and its mirror image.
         freezes (`bool`): whether to train only what is not in the model's `base_model`.
+        muon_learning_rate (`float`, *optional*):
+            Trains matrices and kernels of the `base_model` by Muon, with this learning rate, and the rest by AdamW.
         kwargs: of [`RecipeTrainer`].
     """
 
@@ -85,10 +88,14 @@ class ImageClassificationTrainer(RecipeTrainer):
         balanced_sampling: bool = False,
         mirrors: bool = False,
         freezes: bool = False,
+        muon_learning_rate: float | None = None,
         **kwargs,
     ) -> None:
         super().__init__(*args, **kwargs)
         self.balanced_sampling, self.mirrors, self.freezes = balanced_sampling, mirrors, freezes
+        self.muon_learning_rate = muon_learning_rate
+        if muon_learning_rate is not None and self.is_fsdp_enabled:
+            raise ValueError("`muon_learning_rate` needs complete matrices, but `fsdp` shards them. Leave one out.")
         self.class_weights: torch.Tensor | None = None
         problem_type = getattr(getattr(self.model, "config", None), "problem_type", None)
         has_targets = problem_type in PROBLEM_TYPES
@@ -153,6 +160,18 @@ class ImageClassificationTrainer(RecipeTrainer):
                 pixel_values, labels = self.augmentation(**inputs)
             inputs = {"pixel_values": pixel_values, "labels": labels}
         return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+
+    def create_optimizer(self, *args, **kwargs) -> torch.optim.Optimizer:
+        if self.muon_learning_rate is not None and self.optimizer is None:
+            model, options = self.pretrained_model, self.args
+            base = {id(parameter) for parameter in model.base_model.parameters()}
+            head = {name for name, parameter in model.named_parameters() if id(parameter) not in base}
+            groups = split_parameters(model, self.get_decay_parameter_names(model), head, options.weight_decay)
+            for group in groups:
+                group["lr"] = self.muon_learning_rate if "momentum" in group else options.learning_rate
+            betas = (options.adam_beta1, options.adam_beta2)
+            self.optimizer = MuonWithAdamW(groups, betas=betas, eps=options.adam_epsilon)
+        return super().create_optimizer(*args, **kwargs)
 
     def get_decay_parameter_names(self, model: nn.Module) -> list[str]:
         """Returns all but biases, norms, positions and learned tokens."""

@@ -167,6 +167,11 @@ def test_options_of_the_translation_recipe(tmp_path, arguments, words):
         (["--rotation_degrees", "200"], "`rotation_degrees` must be at least 0 and at most 180, got 200.0."),
         (["--class_weights", "even"], "`class_weights` must be one of none, balanced, got 'even'."),
         (["--test_time_augmentation", "crop"], "`test_time_augmentation` must be one of none, flip, got 'crop'."),
+        (["--muon_learning_rate", "-0.02"], "`muon_learning_rate` must be at least 0 and at most 100, got -0.02."),
+        (
+            ["--muon_learning_rate", "0.02", "--optim", "sgd"],
+            "`muon_learning_rate` is for Muon and AdamW: leave out `optim` 'sgd'.",
+        ),
         (["--freeze"], "`freeze` keeps what `model_name_or_path` has learned, but no model is named."),
         (
             ["--balanced_sampling", "--train_sampling_strategy", "sequential"],
