@@ -97,7 +97,7 @@ def summarize(model: PreTrainedModel, data_name: str) -> str:
     config = model.config
     kind = type(model).__name__
     if config.model_type == "compact_vit":
-        family = "convolutional" if config.tokenizer_type == "conv" else "patch"
+        family = {"conv": "convolutional"}.get(config.tokenizer_type, config.tokenizer_type)
         pooling = {"sequence": "sequence pooling", "cls": "a class token", "mean": "mean pooling"}
         kind = f"compact vision transformer ({family} tokenizer, {pooling[config.pooling_type]})"
     elif config.model_type == "attention_cnn":

@@ -34,7 +34,13 @@ from ..prediction.classification_file import write_classifications
 from .arguments import describe_options
 from .command_line import parse_overrides
 from .image_arguments import ImageDataArguments, ImageModelArguments, ImageTrainingArguments
-from .image_inputs import make_augmentation, make_image_processor, make_train_transform, with_statistics
+from .image_inputs import (
+    make_augmentation,
+    make_image_processor,
+    make_train_transform,
+    whiten_pixels,
+    with_statistics,
+)
 from .image_scores import METRICS, PREDICTIONS, measure_coverage, score_classes
 from .image_trainer import ImageClassificationTrainer, check_loss
 from .interruption import catch_signals
@@ -55,6 +61,7 @@ from .splits import (
 
 logger = logging.get_logger(__name__)
 
+WHITENING_IMAGES = 2_000
 CARD_IMAGES = 256  # images that the figure of a card may be drawn from
 CARD_ROWS = 8  # of the figure
 CHOICE = " The images are drawn over all classes, up to half of them mistakes, so their share is not the error rate."
@@ -235,6 +242,8 @@ def train_image_classification(
     if has_bytes and isinstance(rows := data.get("train"), Dataset):  # several epochs read each image
         numbered = rows.add_column(ROW, list(range(len(rows))))
         features["train"] = numbered.with_transform(CachedTransform(transforms["train"]))
+    if training_args.do_train and model_args.model_name_or_path is None:
+        whiten_pixels(model, image_processor, sample(data["train"], WHITENING_IMAGES))
     trainer = ImageClassificationTrainer(
         model=model,
         args=training_args,

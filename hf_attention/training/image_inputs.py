@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from datasets import Dataset
-from transformers import BaseImageProcessor, PreTrainedConfig
+from transformers import BaseImageProcessor, PreTrainedConfig, PreTrainedModel
 from transformers.models.auto.image_processing_auto import IMAGE_PROCESSOR_MAPPING
 
 from ..data.augmentation import ImageAugmentation
@@ -16,7 +16,7 @@ from ..data.image_summary import summarize_images
 from ..data.image_utils import processed_size
 from ..data.images import make_transform
 from ..interpret.model_loading import load_image_processor
-from ..models.compact_vit import CompactVitImageProcessorPil
+from ..models.compact_vit import CompactVitForImageClassification, CompactVitImageProcessorPil
 from .arguments import BaseModelArguments
 from .image_arguments import ImageDataArguments
 from .image_text_arguments import ImageTextDataArguments
@@ -70,6 +70,14 @@ def with_statistics(data_args: ImageDataArguments, rows: Dataset, config: PreTra
     summary = summarize_images(rows, is_gray=getattr(config, "num_channels", 3) == 1)
     mean, std = data_args.image_mean or list(summary.mean), data_args.image_std or list(summary.std)
     return replace(data_args, image_mean=mean, image_std=std)
+
+
+def whiten_pixels(model: PreTrainedModel, image_processor: BaseImageProcessor, rows: list[dict]) -> None:
+    """Sets the whitening of a new compact ViT with `tokenizer_type="whitened"` from rows with `image` and `label`."""
+    if isinstance(model, CompactVitForImageClassification) and model.config.tokenizer_type == "whitened":
+        columns = {name: [row[name] for row in rows] for name in ("image", "label")}
+        transform = make_transform(image_processor, model.config.num_channels)
+        model.model.embeddings.patch_embeddings.whiten(transform(columns)["pixel_values"])
 
 
 def make_augmentation(

@@ -7,12 +7,17 @@ from datasets import Dataset
 from PIL import Image
 from transformers import AutoConfig, EfficientNetImageProcessorPil
 
-from hf_attention import CompactVitConfig
+from hf_attention import CompactVitConfig, CompactVitForImageClassification
 from hf_attention.data.cached_transform import CachedTransform
 from hf_attention.data.images import Image as ImageFeature
 from hf_attention.interpret import crop_like_processor
 from hf_attention.training.image_arguments import ImageDataArguments, ImageModelArguments
-from hf_attention.training.image_inputs import make_augmentation, make_image_processor, make_train_transform
+from hf_attention.training.image_inputs import (
+    make_augmentation,
+    make_image_processor,
+    make_train_transform,
+    whiten_pixels,
+)
 
 
 @pytest.fixture
@@ -115,3 +120,20 @@ def test_crop_modes_that_a_model_cannot_have_are_errors():
     with pytest.raises(ValueError, match="`crop_mode` is for a new model"):
         args = ImageDataArguments(crop_mode="center")
         make_image_processor(ImageModelArguments(model_name_or_path="x"), args, CompactVitConfig())
+
+
+def test_a_new_model_whitens_the_training_images_as_it_reads_them(halves):
+    rows = Dataset.from_dict({"image": [halves, halves.rotate(90)], "label": [0, 1]}).cast_column(
+        "image", ImageFeature(decode=False)
+    )
+    sizes = {"image_size": 16, "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "num_labels": 2}
+    model = CompactVitForImageClassification(CompactVitConfig(tokenizer_type="whitened", **sizes))
+    image_processor = processor("squash", image_mean=[0.2] * 3, image_std=[0.1] * 3)
+    whiten_pixels(model, image_processor, list(rows))
+    inputs = torch.stack(
+        [image_processor([image], return_tensors="pt")["pixel_values"][0] for image in (halves, halves.rotate(90))]
+    )
+    outputs = model.get_input_embeddings().projection[0](inputs)[:, :12, :-1, :-1].transpose(0, 1).flatten(1)
+    covariance = torch.cov(outputs[:3], correction=0)  # of the three largest: the others have hardly any variance
+    torch.testing.assert_close(covariance, torch.eye(3), atol=1e-2, rtol=0)
+    whiten_pixels(CompactVitForImageClassification(CompactVitConfig(**sizes)), image_processor, [])  # nothing to do

@@ -77,13 +77,17 @@ class CompactVitConfig(BackboneConfigMixin, PreTrainedConfig):
         num_channels (`int`, *optional*, defaults to 3):
             Number of channels of the images.
         tokenizer_type (`str`, *optional*, defaults to `"conv"`):
-            `"conv"`: convolution, ReLU and max-pooling, `num_conv_layers` times; `"patch"`: one linear map per patch.
+            `"conv"`: convolution, ReLU and max-pooling, `num_conv_layers` times; `"patch"`: one linear map per patch;
+            `"whitened"`, for training in minutes: a fixed convolution of 2 x 2 pixels, which whitens them (see
+            `CompactVitPatchEmbeddings.whiten`), and then `num_conv_layers` blocks of convolution, 2 x 2 max-pooling,
+            batch norm, GELU, convolution, batch norm and GELU (Jordan 2024, arXiv 2404.00498).
         kernel_size (`int`, *optional*, defaults to 3):
-            Kernel size of the tokenizer's convolutions; their stride is `max(1, kernel_size // 2 - 1)`.
+            Kernel size of the tokenizer's convolutions; their stride is `max(1, kernel_size // 2 - 1)`. With
+            `tokenizer_type="whitened"` it is odd, and the stride is 1.
         num_conv_layers (`int`, *optional*, defaults to 1):
-            Number of convolutions of the tokenizer.
+            Number of convolutions, or of blocks, of the tokenizer.
         conv_channels (`int`, *optional*, defaults to 64):
-            Number of channels between the tokenizer's convolutions.
+            Number of channels between the tokenizer's convolutions or blocks.
         patch_size (`int`, *optional*, defaults to 4):
             Height and width of a patch, in pixels (`tokenizer_type="patch"`).
         hidden_size (`int`, *optional*, defaults to 256):
@@ -147,7 +151,7 @@ class CompactVitConfig(BackboneConfigMixin, PreTrainedConfig):
 
     image_size: int | list[int] | tuple[int, ...] = 32
     num_channels: int = 3
-    tokenizer_type: Literal["conv", "patch"] = "conv"
+    tokenizer_type: Literal["conv", "patch", "whitened"] = "conv"
     kernel_size: int = 3
     num_conv_layers: int = 1
     conv_channels: int = 64
@@ -223,6 +227,13 @@ class CompactVitConfig(BackboneConfigMixin, PreTrainedConfig):
             )
         if self.tokenizer_type == "patch" and min(self.image_height_width) < self.patch_size:
             raise ValueError(f"`image_size` ({self.image_size}) is smaller than `patch_size` ({self.patch_size}).")
+        if self.tokenizer_type == "whitened" and self.kernel_size % 2 == 0:
+            raise ValueError(f"`tokenizer_type='whitened'` needs an odd `kernel_size`, got {self.kernel_size}.")
+        if self.tokenizer_type == "whitened" and not self.grid_size(min(self.image_height_width)):
+            raise ValueError(
+                f"`image_size` ({self.image_size}) is too small to be halved `num_conv_layers` = "
+                f"{self.num_conv_layers} times."
+            )
 
     @property
     def image_height_width(self) -> tuple[int, int]:
@@ -234,6 +245,8 @@ class CompactVitConfig(BackboneConfigMixin, PreTrainedConfig):
         """Returns the number of tokens along a side of `size` pixels."""
         if self.tokenizer_type == "patch":
             return size // self.patch_size
+        if self.tokenizer_type == "whitened":
+            return size >> self.num_conv_layers
         stride, padding = max(1, self.kernel_size // 2 - 1), max(1, self.kernel_size // 2)
         for _ in range(self.num_conv_layers):
             size = (size + 2 * padding - self.kernel_size) // stride + 1

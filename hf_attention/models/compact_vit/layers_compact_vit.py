@@ -22,21 +22,64 @@ from .configuration_compact_vit import CompactVitConfig
 from .fused_compact_vit import blockwise_attention, is_transforming, uses_blockwise_attention
 
 
+class CompactVitConvBlock(nn.Module):
+    """Convolution, 2 x 2 max-pooling, batch norm, GELU, convolution, batch norm, GELU (arXiv 2404.00498)."""
+
+    def __init__(self, inputs: int, outputs: int, kernel_size: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, outputs, kernel_size, padding=kernel_size // 2, bias=False)
+        self.pool = nn.MaxPool2d(2)
+        self.norm1 = nn.BatchNorm2d(outputs)
+        self.conv2 = nn.Conv2d(outputs, outputs, kernel_size, padding=kernel_size // 2, bias=False)
+        self.norm2 = nn.BatchNorm2d(outputs)
+        self.activation = nn.GELU(approximate="tanh")
+
+    def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
+        """(B, inputs, rows, columns) to (B, outputs, rows // 2, columns // 2)."""
+        hidden_states = self.activation(self.norm1(self.pool(self.conv1(hidden_states))))
+        return self.activation(self.norm2(self.conv2(hidden_states)))
+
+
+class CompactVitWhitening(nn.Module):
+    """
+    A fixed convolution of 2 x 2 pixels, whose outputs over images are uncorrelated and of variance 1, followed by
+    their negatives (arXiv 2404.00498, section 3.2). [`~CompactVitPatchEmbeddings.whiten`] sets its weights.
+    """
+
+    weight: torch.Tensor
+
+    def __init__(self, num_channels: int) -> None:
+        super().__init__()
+        self.register_buffer("weight", torch.zeros(8 * num_channels, num_channels, 2, 2))
+
+    def forward(self, pixel_values: torch.Tensor) -> torch.Tensor:
+        """(B, C, height, width) to (B, 8 C, height, width), with a row and a column of zeros after the last."""
+        return nn.functional.conv2d(nn.functional.pad(pixel_values, (0, 1, 0, 1)), self.weight)
+
+
 class CompactVitPatchEmbeddings(nn.Module):
-    """Image to tokens: convolution, ReLU and max-pooling (section 3.3), or one linear map per patch."""
+    """Image to tokens: convolution, ReLU and max-pooling (section 3.3), one linear map per patch, or conv blocks."""
 
     def __init__(self, config: CompactVitConfig) -> None:
         super().__init__()
         self.num_channels = config.num_channels
         # convolutions pad images that are smaller than the kernel; a patch must be complete
-        self.min_size = config.patch_size if config.tokenizer_type == "patch" else 1
+        self.min_size = {"patch": config.patch_size, "whitened": 2**config.num_conv_layers}.get(
+            config.tokenizer_type, 1
+        )
         if config.tokenizer_type == "patch":
             patch = config.patch_size
             self.projection = nn.Sequential(nn.Conv2d(config.num_channels, config.hidden_size, patch, stride=patch))
             return
-        stride, padding = max(1, config.kernel_size // 2 - 1), max(1, config.kernel_size // 2)
         channels = [config.num_channels, *[config.conv_channels] * (config.num_conv_layers - 1), config.hidden_size]
         layers: list[nn.Module] = []
+        if config.tokenizer_type == "whitened":
+            layers += [CompactVitWhitening(config.num_channels), nn.GELU(approximate="tanh")]
+            channels[0] *= 8
+            layers += [CompactVitConvBlock(*sizes, config.kernel_size) for sizes in pairwise(channels)]
+            self.projection = nn.Sequential(*layers)
+            return
+        stride, padding = max(1, config.kernel_size // 2 - 1), max(1, config.kernel_size // 2)
         for inputs, outputs in pairwise(channels):
             layers.append(nn.Conv2d(inputs, outputs, config.kernel_size, stride, padding, bias=False))
             # the paper applies ReLU before pooling; the values are the same, at a quarter of ReLU's cost
@@ -53,7 +96,7 @@ class CompactVitPatchEmbeddings(nn.Module):
         if min(pixel_values.shape[2:]) < self.min_size:
             raise ValueError(
                 f"`pixel_values` of {pixel_values.shape[2]} x {pixel_values.shape[3]} pixels is smaller than a patch "
-                f"(`patch_size` = {self.min_size}). Resize the images."
+                f"({self.min_size} x {self.min_size}). Resize the images."
             )
         hidden_states = pixel_values
         # CPUs pool channels-last tensors many times faster, and this is also the layout of the tokens
@@ -61,6 +104,23 @@ class CompactVitPatchEmbeddings(nn.Module):
         for module in self.projection:
             hidden_states = module(hidden_states.contiguous(memory_format=layout))
         return hidden_states
+
+    @torch.no_grad()
+    def whiten(self, pixel_values: torch.Tensor) -> None:
+        """
+        Sets the weights of the [`CompactVitWhitening`] from images (B, C, height, width): the eigenvectors of the
+        covariance of 2 x 2 pixels, divided by the roots of the eigenvalues, and their negatives.
+
+        Raises:
+            `ValueError`: if the tokenizer has none.
+        """
+        whitening = self.projection[0]
+        if not isinstance(whitening, CompactVitWhitening):
+            raise ValueError("Only a tokenizer of `tokenizer_type='whitened'` whitens pixels.")
+        patches = nn.functional.unfold(pixel_values.double(), kernel_size=2).transpose(1, 2).flatten(0, 1)
+        values, vectors = torch.linalg.eigh(torch.cov(patches.T, correction=0))
+        scaled = (vectors / (values.clamp(min=0) + 5e-4).sqrt()).T.flip(0)  # the largest first; 5e-4 is the paper's
+        whitening.weight.copy_(torch.cat([scaled, -scaled]).view_as(whitening.weight))
 
 
 class CompactVitEmbeddings(nn.Module):

@@ -30,6 +30,7 @@ from .layers_compact_vit import (
     CompactVitEmbeddings,
     CompactVitLayer,
     CompactVitPooler,
+    CompactVitWhitening,
     sinusoidal_positions,
     window_mask,
 )
@@ -86,8 +87,13 @@ class CompactVitPreTrainedModel(PreTrainedModel):
         super()._init_weights(module)
         if isinstance(module, nn.Linear):
             init.trunc_normal_(module.weight, std=self.config.initializer_range)
+        elif isinstance(module, CompactVitWhitening):
+            init.kaiming_normal_(module.weight)
         elif isinstance(module, nn.Conv2d):
             init.kaiming_normal_(module.weight)
+            is_new = not getattr(module.weight, "_is_hf_initialized", False)  # which a slice does not tell `init`
+            if self.config.tokenizer_type == "whitened" and module.bias is None and is_new:
+                init.dirac_(module.weight[: module.in_channels])  # the first outputs are the inputs
         elif isinstance(module, CompactVitEmbeddings):
             if module.num_prefix_tokens:
                 init.zeros_(module.cls_token)

@@ -168,3 +168,64 @@ def test_invalid_pruning_options_raise(options, message):
 def test_models_that_return_a_map_refuse_to_prune_tokens(model_class):
     with pytest.raises(ValueError, match="load the model with `token_keep_rate=1.0`"):
         model_class(CompactVitConfig(**SIZES, token_keep_rate=0.5))
+
+
+WHITENED = {"tokenizer_type": "whitened", "num_conv_layers": 2, "conv_channels": 30}
+
+
+def test_whitened_pixels_are_uncorrelated_and_of_variance_one():
+    embeddings = make_model(**WHITENED).get_input_embeddings()
+    mixing = torch.randn(3, 3, generator=torch.Generator().manual_seed(0)) + 2 * torch.eye(3)
+    images = 5 * torch.einsum("ij,bjhw->bihw", mixing, make_images().repeat(20, 1, 1, 1) + torch.randn(60, 3, 16, 16))
+    embeddings.whiten(images)
+    outputs = embeddings.projection[0](images)[:, :, :-1, :-1]  # without the pixels that are padded
+    assert outputs.shape == (60, 24, 15, 15)
+    covariance = torch.cov(outputs[:, :12].transpose(0, 1).flatten(1))
+    torch.testing.assert_close(covariance, torch.eye(12), atol=1e-2, rtol=0)
+    torch.testing.assert_close(outputs[:, 12:], -outputs[:, :12])
+
+
+def test_new_convolutions_of_a_whitened_tokenizer_pass_their_inputs_on():
+    embeddings = make_model(**WHITENED).get_input_embeddings()
+    for block, inputs, outputs in zip(embeddings.projection[2:], (24, 30), (30, 24)):
+        images = torch.randn(2, inputs, 8, 8)
+        passed = min(inputs, outputs)
+        torch.testing.assert_close(block.conv1(images)[:, :passed], images[:, :passed])
+        images = torch.randn(2, outputs, 4, 4)
+        torch.testing.assert_close(block.conv2(images), images)
+
+
+def test_the_whitening_is_saved_and_not_trained(tmp_path):
+    model = make_model(**WHITENED)
+    model.get_input_embeddings().whiten(make_images())
+    model.save_pretrained(tmp_path)
+    reloaded = AutoModelForImageClassification.from_pretrained(tmp_path).eval()
+    assert torch.equal(reloaded(pixel_values=make_images()).logits, model(pixel_values=make_images()).logits)
+    assert not any("projection.0" in name for name, _ in reloaded.named_parameters())
+
+
+@pytest.mark.parametrize("size", [16, 13])
+def test_a_whitened_tokenizer_halves_the_grid_once_per_block(size):
+    model = make_model(**WHITENED)
+    tokens = model.get_input_embeddings()(torch.randn(2, 3, size, size))
+    assert tokens.shape == (2, 24, size // 4, size // 4)
+    assert model.config.grid_size(size) == size // 4
+    outputs = model(pixel_values=torch.randn(2, 3, size, size), interpolate_pos_encoding=True)
+    assert outputs.pooling_weights.shape == (2, (size // 4) ** 2)
+
+
+def test_other_tokenizers_do_not_whiten():
+    with pytest.raises(ValueError, match="Only a tokenizer of `tokenizer_type='whitened'` whitens pixels."):
+        make_model().get_input_embeddings().whiten(make_images())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"kernel_size": 4}, "`tokenizer_type='whitened'` needs an odd `kernel_size`, got 4."),
+        ({"num_conv_layers": 5}, r"`image_size` \(16\) is too small to be halved `num_conv_layers` = 5 times."),
+    ],
+)
+def test_sizes_that_a_whitened_tokenizer_cannot_have_are_errors(options, message):
+    with pytest.raises((ValueError, StrictDataclassError), match=message):
+        CompactVitConfig(**{**SIZES, **WHITENED, **options})

@@ -425,7 +425,7 @@ def test_invalid_pixel_values_raise():
     with pytest.raises(ValueError, match=r"shape \(batch, channels, height, width\), got \(3, 16, 16\)"):
         model(torch.randn(3, 16, 16))
     patches = make_model(tokenizer_type="patch")
-    with pytest.raises(ValueError, match=r"3 x 16 pixels is smaller than a patch \(`patch_size` = 4\)"):
+    with pytest.raises(ValueError, match=r"3 x 16 pixels is smaller than a patch \(4 x 4\)"):
         patches(torch.randn(1, 3, 3, 16), interpolate_pos_encoding=True)
     assert model(torch.randn(1, 3, 1, 1), interpolate_pos_encoding=True).logits.isfinite().all()  # convolutions pad
 
