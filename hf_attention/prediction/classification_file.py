@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from datasets import Dataset
-from transformers import BaseImageProcessor, PreTrainedModel
 from transformers.utils import logging
 
 from ..data.pair_files import READERS
@@ -77,19 +76,20 @@ class ClassificationFile(TableFile):
 
 
 def write_classifications(
-    file: str, model: PreTrainedModel, image_processor: BaseImageProcessor, rows: Dataset, mirrors: bool = False
+    file: str, classifier: ImageClassifier, rows: Dataset, results: Sequence[Classification]
 ) -> None:
     """
-    Classifies the rows of a data set and writes them to a table, in which an image without a file has its number.
+    Writes what a classifier predicted for the rows of a data set to a table, in which an image without a file has its
+    number.
 
     Args:
         file (`str`): its name; it is replaced if it exists.
+        classifier (`ImageClassifier`): whose classes name the columns.
         rows (`Dataset`):
             With the columns `image`, not decoded, and `label`, the model's classes. The column `true` has several
             labels, or numbers, of an image with semicolons between them.
-        mirrors (`bool`, *optional*, defaults to `False`): see [`ImageClassifier`].
+        results (`Sequence[Classification]`): one per row.
     """
-    classifier = ImageClassifier(model, image_processor, mirrors=mirrors)
     table = ClassificationFile(file, classifier.columns(TOP), has_true=True, overwrite=True)
     for start in range(0, len(rows), ROWS):
         chunk = rows[start : start + ROWS]
@@ -97,7 +97,7 @@ def write_classifications(
             ImageFile(cell["path"] or str(start + index), describe_label(label, classifier))
             for index, (cell, label) in enumerate(zip(chunk["image"], chunk["label"]))
         ]
-        table.write(files, classifier.classify(chunk["image"], TOP))
+        table.write(files, results[start : start + ROWS])
     table.finish()
 
 

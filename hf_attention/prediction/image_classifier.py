@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from PIL import Image
-from transformers import AutoModelForImageClassification, BaseImageProcessor, PreTrainedModel
+from transformers import AutoModelForImageClassification, BaseImageProcessor, PreTrainedConfig, PreTrainedModel
 
 from ..data.image_utils import MODES, class_names, class_probabilities
 from ..data.images import open_image
@@ -46,7 +46,6 @@ class ImageClassifier:
         model (`PreTrainedModel`): the model.
         image_processor (`BaseImageProcessor`): of the model.
         batch_size (`int`, *optional*, defaults to 64): images per forward pass.
-        mirrors (`bool`, *optional*, defaults to `False`): average logits with those of the mirror image.
 
     Example:
 
@@ -63,12 +62,10 @@ class ImageClassifier:
     ```
     """
 
-    def __init__(
-        self, model: PreTrainedModel, image_processor: BaseImageProcessor, batch_size: int = 64, mirrors: bool = False
-    ) -> None:
+    def __init__(self, model: PreTrainedModel, image_processor: BaseImageProcessor, batch_size: int = 64) -> None:
         if batch_size < 1:
             raise ValueError(f"`batch_size` must be at least 1, got {batch_size}.")
-        self.model, self.image_processor, self.batch_size, self.mirrors = model, image_processor, batch_size, mirrors
+        self.model, self.image_processor, self.batch_size = model, image_processor, batch_size
         self.names = class_names(model.config)
         self.problem_type = getattr(model.config, "problem_type", None)
         self.mode = MODES.get(getattr(model.config, "num_channels", 3), "RGB")
@@ -126,7 +123,7 @@ class ImageClassifier:
         with ThreadPoolExecutor() as pool:
             for start in range(0, len(images), self.batch_size):
                 inputs = list(pool.map(self.process, images[start : start + self.batch_size]))
-                results += self.classify_batch(inputs, min(top_k, len(self.names)))
+                results += self.classify_batch(inputs, top_k)
                 if progress is not None:
                     progress(len(inputs))
         return results
@@ -147,25 +144,24 @@ class ImageClassifier:
         tensors = {row: value for row, value in enumerate(inputs) if isinstance(value, torch.Tensor)}
         for shape in {value.shape for value in tensors.values()}:  # an image processor may keep the shape of an image
             rows = [row for row, value in tensors.items() if value.shape == shape]
-            scores = self.score(torch.stack([tensors[row] for row in rows]))
-            if self.problem_type == "regression":
-                values, order = scores, torch.arange(scores.shape[1]).expand_as(scores)
-            else:
-                values, order = scores.topk(top_k, dim=-1)
-            for row, numbers, classes in zip(rows, values.tolist(), order.tolist()):
-                results[row] = Classification([self.names[index] for index in classes], numbers)
+            pixel_values = torch.stack([tensors[row] for row in rows]).to(self.model.device, self.model.dtype)
+            with eval_mode(self.model), torch.no_grad():
+                logits = self.model(pixel_values=pixel_values).logits.float().cpu()
+            for row, result in zip(rows, name_classes(self.model.config, logits, top_k)):
+                results[row] = result
         return results
 
-    def score(self, pixel_values: torch.Tensor) -> torch.Tensor:
-        """Returns the probabilities of classes, or numbers, (B, C, height, width) to (B, num_labels), on the CPU."""
-        with eval_mode(self.model), torch.no_grad():
-            pixel_values = pixel_values.to(self.model.device, self.model.dtype)
-            logits = self.model(pixel_values=pixel_values).logits.float()
-            if self.mirrors:
-                logits = (logits + self.model(pixel_values=pixel_values.flip(-1)).logits.float()) / 2
-        logits = logits.cpu()
-        probabilities = class_probabilities(self.model.config, logits)
-        return logits if probabilities is None else probabilities
+
+def name_classes(config: PreTrainedConfig, logits: torch.Tensor, top_k: int) -> list[Classification]:
+    """Returns what the logits (B, num_labels) of a model with `config` say of each image."""
+    names, probabilities = class_names(config), class_probabilities(config, logits)
+    if probabilities is None:
+        return [Classification(names, numbers) for numbers in logits.tolist()]
+    best = probabilities.topk(min(top_k, len(names)))
+    return [
+        Classification([names[index] for index in classes], values)
+        for classes, values in zip(best.indices.tolist(), best.values.tolist())
+    ]
 
 
-__all__ = ["Classification", "ImageClassifier"]
+__all__ = ["Classification", "ImageClassifier", "name_classes"]

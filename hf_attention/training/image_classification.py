@@ -31,6 +31,7 @@ from ..interpret.samples import choose_samples
 from ..interpret.views import plot_attention
 from ..models.compact_vit import CompactVitConfig
 from ..prediction.classification_file import write_classifications
+from ..prediction.image_classifier import ImageClassifier
 from .arguments import describe_options
 from .command_line import parse_overrides
 from .image_arguments import ImageDataArguments, ImageModelArguments, ImageTrainingArguments
@@ -41,7 +42,7 @@ from .image_inputs import (
     whiten_pixels,
     with_statistics,
 )
-from .image_scores import METRICS, PREDICTIONS, measure_coverage, score_classes
+from .image_scores import METRICS, PREDICTIONS, describe_predictions, measure_coverage, predicted, score_classes
 from .image_trainer import ImageClassificationTrainer, check_loss
 from .interruption import catch_signals
 from .output_folder import IMAGE_PREDICTIONS, OutputFolder
@@ -252,7 +253,7 @@ def train_image_classification(
         processing_class=image_processor,
         data_collator=default_data_collator,
         callbacks=callbacks,
-        compute_metrics=METRICS[data_args.problem_type],
+        compute_metrics=partial(METRICS[data_args.problem_type], num_labels=len(names)),
         preprocess_logits_for_metrics=PREDICTIONS[data_args.problem_type],
         augmentation=augmentation,
         mix_epochs=data_args.mix_epochs,
@@ -282,14 +283,14 @@ def train_image_classification(
             coverage = measure_coverage(full, image_processor, in_memory(data["test"]))
             metrics |= {f"test_{name}": value for name, value in coverage.items()}
             table = os.path.join(str(training_args.output_dir), IMAGE_PREDICTIONS)
-            write_classifications(table, full, image_processor, in_memory(data["test"]), trainer.mirrors)
+            classifier = ImageClassifier(full, image_processor)
+            results = describe_predictions(output, full.config)
+            write_classifications(table, classifier, in_memory(data["test"]), results)
         folder.report(trainer, "test", metrics)
     classes = {}
     if output is not None:
-        predictions, references = np.asarray(output.predictions), np.asarray(output.label_ids)
-        best = predictions if data_args.has_targets else predictions[:, 0]
         if data_args.problem_type != "regression":
-            classes = score_classes(best, references, class_names(model.config))
+            classes = score_classes(predicted(output), np.asarray(output.label_ids), class_names(model.config))
         prefix = "test" if split == "test" else "eval"
         scores = {f"{prefix}_{name}_{key}": value for name, row in classes.items() for key, value in row.items()}
         trainer.save_metrics(prefix, {**(output.metrics or {}), **scores})  # too many to log
@@ -318,8 +319,7 @@ def write_card(
     rows, labels = sample(data[split or "train"], CARD_IMAGES), None
     if split is not None and output is not None and not data_args.has_targets:  # which have no mistakes to choose
         references, known = np.asarray(output.label_ids).tolist(), in_memory(data[split])
-        predictions = np.asarray(output.predictions).reshape(len(references), -1)[:, 0].tolist()
-        rows = [known[index] for index in choose_samples(references, predictions, CARD_ROWS)] + rows
+        rows = [known[index] for index in choose_samples(references, predicted(output).tolist(), CARD_ROWS)] + rows
         labels = [class_names(model.config)[row["label"]] for row in rows]
     images = [open_image(row["image"], mode=mode) for row in rows]
     try:
@@ -338,7 +338,7 @@ def write_card(
         split=split,
         dataset=data_args.dataset_name if data_args.is_on_hub else None,
         base_model=parent if parent and not os.path.isdir(parent) else None,  # a local folder is not on the Hub
-        predictions=None if output is None or data_args.has_targets else np.asarray(output.predictions)[:, 0],
+        predictions=None if output is None or data_args.has_targets else predicted(output),
         references=None if output is None else np.asarray(output.label_ids),
         classes=classes,
         is_mirrored=training_args.test_time_augmentation == "flip",

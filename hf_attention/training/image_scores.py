@@ -9,53 +9,72 @@ import numpy as np
 import torch
 from datasets import Dataset
 from sklearn.metrics import f1_score, precision_recall_fscore_support
-from transformers import BaseImageProcessor, EvalPrediction, PreTrainedModel
+from transformers import BaseImageProcessor, EvalPrediction, PreTrainedConfig, PreTrainedModel
+from transformers.trainer_utils import PredictionOutput
 
+from ..data.image_utils import class_names
 from ..data.images import open_image
 from ..interpret.image_windows import windows
 from ..metrics import Accuracy, Coverage, MacroF1, TopFiveAccuracy
+from ..prediction.classification_file import TOP
+from ..prediction.image_classifier import Classification, name_classes
 
 
-def predicted_classes(logits: torch.Tensor | tuple[torch.Tensor, ...], labels: torch.Tensor) -> torch.Tensor:
+def best_classes(
+    logits: torch.Tensor | tuple[torch.Tensor, ...], labels: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
     """
-    Returns what evaluation keeps of a batch: the most probable class (B, 1), or the five most probable ones of more
-    than five (B, 5), best first.
+    Returns what evaluation keeps of a batch: the most probable classes, at most five, best first, and their
+    probabilities, both (B, min(5, num_labels)).
     """
-    logits = logits[0] if isinstance(logits, tuple) else logits  # (B, num_labels)
-    return logits.topk(5 if logits.shape[-1] > 5 else 1, dim=-1).indices
+    logits = all_logits(logits, labels)
+    best = logits.topk(min(TOP, logits.shape[-1]), dim=-1).indices
+    return best, logits.softmax(dim=-1).gather(-1, best)
 
 
-def predicted_labels(logits: torch.Tensor | tuple[torch.Tensor, ...], labels: torch.Tensor) -> torch.Tensor:
-    """Returns 1 for each label with a probability above one half (B, num_labels), else 0."""
-    return ((logits[0] if isinstance(logits, tuple) else logits) > 0).long()
+def all_logits(logits: torch.Tensor | tuple[torch.Tensor, ...], labels: torch.Tensor) -> torch.Tensor:
+    """Returns the logits, or predicted numbers, (B, num_labels)."""
+    return (logits[0] if isinstance(logits, tuple) else logits).float()
 
 
-def predicted_numbers(logits: torch.Tensor | tuple[torch.Tensor, ...], labels: torch.Tensor) -> torch.Tensor:
-    """Returns the predicted numbers (B, num_labels)."""
-    return logits[0] if isinstance(logits, tuple) else logits
+def predicted(output: EvalPrediction | PredictionOutput) -> np.ndarray:
+    """
+    Returns the best class of each image (images,); or, of logits, 1 for each label with a probability above one half
+    (images, num_labels), else 0.
+    """
+    if isinstance(output.predictions, tuple):
+        return output.predictions[0][:, 0]
+    return (output.predictions > 0).astype(int)
 
 
-def compute_label_metrics(prediction: EvalPrediction) -> dict[str, float]:
+def describe_predictions(output: PredictionOutput, config: PreTrainedConfig) -> list[Classification]:
+    """Returns what a model with `config` says of each image, from what evaluation kept."""
+    if not isinstance(output.predictions, tuple):
+        return name_classes(config, torch.from_numpy(output.predictions), TOP)
+    names, (classes, probabilities) = class_names(config), (part.tolist() for part in output.predictions)
+    return [Classification([names[index] for index in row], values) for row, values in zip(classes, probabilities)]
+
+
+def compute_label_metrics(prediction: EvalPrediction, num_labels: int) -> dict[str, float]:
     """Returns `exact_match`, the share of images with no label wrong, and the `macro_f1` of the labels."""
-    predictions, references = np.asarray(prediction.predictions), np.asarray(prediction.label_ids)
+    predictions, references = predicted(prediction), np.asarray(prediction.label_ids)
     macro_f1 = f1_score(references, predictions, average="macro", zero_division=0)
     return {"exact_match": float((predictions == references).all(axis=1).mean()), "macro_f1": float(macro_f1)}
 
 
-def compute_number_metrics(prediction: EvalPrediction) -> dict[str, float]:
+def compute_number_metrics(prediction: EvalPrediction, num_labels: int) -> dict[str, float]:
     """Returns `mae`, the mean absolute error, and `rmse`, the root of the mean squared error, over all numbers."""
     errors = np.asarray(prediction.predictions, np.float64) - np.asarray(prediction.label_ids, np.float64)
     return {"mae": float(np.abs(errors).mean()), "rmse": float(np.sqrt((errors**2).mean()))}
 
 
-def compute_class_metrics(prediction: EvalPrediction) -> dict[str, float]:
+def compute_class_metrics(prediction: EvalPrediction, num_labels: int) -> dict[str, float]:
     """Returns `accuracy`, `macro_f1`, and `top_5_accuracy` if there are more than five classes."""
-    best, references = np.asarray(prediction.predictions), prediction.label_ids
-    metrics = {}
+    metrics, references = {}, prediction.label_ids
     for metric in (Accuracy(), MacroF1()):
-        metrics |= metric.compute(predictions=best[:, 0], references=references) or {}
-    if best.shape[1] == 5:
-        metrics |= TopFiveAccuracy().compute(predictions=best, references=references) or {}
+        metrics |= metric.compute(predictions=predicted(prediction), references=references) or {}
+    if num_labels > TOP:
+        metrics |= TopFiveAccuracy().compute(predictions=prediction.predictions[0], references=references) or {}
     return metrics
 
 
@@ -76,9 +95,9 @@ def score_classes(predictions: np.ndarray, references: np.ndarray, names: list[s
 
 # by `problem_type`: what evaluation keeps of a batch, and the metrics of that
 PREDICTIONS = {
-    "single_label_classification": predicted_classes,
-    "multi_label_classification": predicted_labels,
-    "regression": predicted_numbers,
+    "single_label_classification": best_classes,
+    "multi_label_classification": all_logits,
+    "regression": all_logits,
 }
 METRICS = {
     "single_label_classification": compute_class_metrics,

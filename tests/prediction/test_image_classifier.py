@@ -17,12 +17,12 @@ def images():
     return [Image.fromarray(pixels) for pixels in noise]
 
 
-def make_classifier(mirrors=False, **options):
+def make_classifier(**options):
     torch.manual_seed(0)
     sizes = {"image_size": 16, "patch_size": 8, "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}
     config = ViTConfig(**sizes, intermediate_size=8, initializer_range=1.0, **{"num_labels": 7, **options})
     processor = ViTImageProcessorPil(size={"height": 16, "width": 16})
-    return ImageClassifier(ViTForImageClassification(config), processor, batch_size=2, mirrors=mirrors)
+    return ImageClassifier(ViTForImageClassification(config), processor, batch_size=2)
 
 
 def logits(classifier, image):
@@ -40,16 +40,6 @@ def test_files_images_and_cells_are_the_same(images, tmp_path):
     first, *others = classifier.classify([images[0], str(tmp_path / "a.png"), *cells])
     assert others == [first] * 3
     assert first.labels[0] == f"LABEL_{logits(classifier, images[0]).argmax()}"
-
-
-def test_mirror_images_are_averaged(images):
-    results = make_classifier(mirrors=True).classify(images, top_k=7)
-    for image, result in zip(images, results, strict=True):
-        plain = make_classifier()
-        mean = (logits(plain, image) + logits(plain, image.transpose(Image.Transpose.FLIP_LEFT_RIGHT))) / 2
-        expected = mean.softmax(-1).sort(descending=True)
-        assert result.labels == [f"LABEL_{index}" for index in expected.indices]
-        assert result.probabilities == pytest.approx(expected.values.tolist(), abs=1e-4)
 
 
 def test_numbers_have_their_names(images):

@@ -11,8 +11,15 @@ import pytest
 import torch
 from PIL import Image
 from small_runs import SMALL_VISION
+from torch.nn.modules.module import register_module_forward_pre_hook
 from train_image_classification import train
-from transformers import AutoModelForImageClassification, pipeline
+from transformers import (
+    AutoModelForImageClassification,
+    ViTConfig,
+    ViTForImageClassification,
+    ViTImageProcessorPil,
+    pipeline,
+)
 from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
 from hf_attention import CompactVitImageProcessorPil
@@ -86,6 +93,41 @@ def test_the_predictions_of_the_test_split_are_in_the_folder(small_vision_run):
     accuracy = sum(row["label_1"] == row["true"] for row in rows) / len(rows)
     assert accuracy == pytest.approx(results["test_accuracy"])
     assert 0 < float(rows[0]["probability_5"]) <= float(rows[0]["probability_1"]) < 1
+
+
+def test_the_test_split_is_classified_once_for_its_metrics_and_its_predictions(folders, tmp_path):
+    sizes = {"image_size": 8, "patch_size": 4, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    names = {"id2label": {0: "dark", 1: "light"}, "label2id": {"dark": 0, "light": 1}}
+    model = ViTForImageClassification(ViTConfig(**sizes, **names, initializer_range=1.0))
+    processor = ViTImageProcessorPil(size={"height": 8, "width": 8})
+    for part in (model, processor):
+        part.save_pretrained(tmp_path / "model")
+    passes = []
+
+    def count(module, inputs):
+        if isinstance(module, torch.nn.Conv2d):  # of which the model has one
+            passes.append(len(inputs[0]))
+
+    hook = register_module_forward_pre_hook(count)
+    try:
+        options = ["--do_train", "false", "--model_name_or_path", str(tmp_path / "model"), *FEW]
+        options += ["--test_time_augmentation", "flip", "--per_device_eval_batch_size", "5"]
+        train(["--test_file", str(folders / "test"), *options, "--output_dir", str(tmp_path / "out")])
+    finally:
+        hook.remove()
+    assert sum(passes) == 2 * 12  # each image and its mirror image
+    rows = list(csv.DictReader((tmp_path / "out" / "predictions.csv").read_text().splitlines()))
+    assert len(rows) == 12
+    for row in rows:
+        image = Image.open(row["file"])
+        with torch.no_grad():
+            inputs = [processor(image, return_tensors="pt")["pixel_values"]]
+            inputs.append(inputs[0].flip(-1))
+            logits = sum(model.eval()(pixels).logits[0] for pixels in inputs) / 2
+        best = logits.softmax(-1).sort(descending=True)
+        assert [row["label_1"], row["label_2"]] == [model.config.id2label[int(index)] for index in best.indices]
+        shown = [float(row["probability_1"]), float(row["probability_2"])]
+        assert shown == pytest.approx(best.values.tolist(), abs=1e-4)
 
 
 def test_the_pipeline_accepts_paths_images_and_batches(small_vision_run, tmp_path):

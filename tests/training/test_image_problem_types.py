@@ -84,12 +84,12 @@ def test_targets_are_learned(table, tmp_path, options, metrics):
 def test_metrics_of_labels_and_numbers():
     labels = EvalPrediction(np.array([[1, 0], [1, 1], [0, 0]]), np.array([[1, 0], [0, 1], [0, 1]]))
     # F1 of the first label: 2 of (2 + 1); of the second: precision 1, recall 1/2
-    assert METRICS["multi_label_classification"](labels) == {
+    assert METRICS["multi_label_classification"](labels, 2) == {
         "exact_match": pytest.approx(1 / 3),
         "macro_f1": pytest.approx(2 / 3),
     }
     numbers = EvalPrediction(np.array([[1.0], [4.0]]), np.array([[2.0], [1.0]]))
-    assert METRICS["regression"](numbers) == {"mae": pytest.approx(2), "rmse": pytest.approx(5**0.5)}
+    assert METRICS["regression"](numbers, 1) == {"mae": pytest.approx(2), "rmse": pytest.approx(5**0.5)}
 
 
 def test_a_model_of_another_problem_type_is_refused(tmp_path):

@@ -1,5 +1,6 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
+import csv
 import json
 import os
 import socket
@@ -106,6 +107,16 @@ def test_two_processes_evaluate_as_one(runs, name, metric):
     assert {key: two[key] for key in scores} == {key: one[key] for key in scores}
     assert metric in scores
     assert one[metric] > 0.5
+
+
+def test_two_processes_write_the_predictions_of_one(runs, folder):
+    files = [folder / str(world) / "evaluated digits" / "predictions.csv" for world in (1, 2)]
+    one, two = (list(csv.DictReader(file.read_text().splitlines())) for file in files)
+    assert [row["file"] for row in one] == [str(number) for number in range(8)]
+    for row, other in zip(one, two, strict=True):
+        names = [name for name in row if not name.startswith("probability")]
+        assert [row[name] for name in names] == [other[name] for name in names]
+        assert float(row["probability_1"]) == pytest.approx(float(other["probability_1"]), abs=1e-5)
 
 
 def test_two_processes_read_images_as_one(runs, folder):
