@@ -19,13 +19,13 @@ INTERVALS = {
     "[1, inf)": (
         "max_train_samples max_eval_samples vocab_size per_device_train_batch_size per_device_eval_batch_size "
         "gradient_accumulation_steps early_stopping_patience save_total_limit eval_accumulation_steps "
-        "torch_empty_cache_steps dataloader_prefetch_factor ddp_bucket_cap_mb"
+        "torch_empty_cache_steps dataloader_prefetch_factor ddp_bucket_cap_mb small_image_size"
     ),
     "[2, inf)": "max_source_length max_target_length generation_max_length",  # a token and the end of the sequence
     "[1, 1000]": "num_beams generation_num_beams",
     "[0, inf)": (
         "num_train_epochs warmup_steps weight_decay adam_epsilon max_grad_norm neftune_noise_alpha eval_delay "
-        "crop_padding randaugment_std mixup_alpha cutmix_alpha mix_epochs"
+        "crop_padding randaugment_std mixup_alpha cutmix_alpha mix_epochs small_epochs"
     ),
     "(0, inf)": "logging_steps eval_steps save_steps image_std time_limit",
     "[-1, inf)": "max_steps local_rank",

@@ -101,6 +101,11 @@ class ImageDataArguments(BaseDataArguments):
     mix_epochs: float | None = field(
         default=None, metadata={"help": "Epochs after which mixup and cutmix stop. The default is never."}
     )
+    small_image_size: int | None = field(
+        default=None,
+        metadata={"help": "Height and width of the training images in the first `small_epochs`, for speed."},
+    )
+    small_epochs: float = field(default=0.0, metadata={"help": "Epochs with images of `small_image_size`."})
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -117,6 +122,11 @@ class ImageDataArguments(BaseDataArguments):
             raise ValueError("`label_separator` is empty: it must be one character or more, such as ';'.")
         if self.measure_statistics and self.streaming:
             raise ValueError("`measure_statistics` reads images before training, which `streaming` does not.")
+        if (self.small_image_size is None) != (self.small_epochs == 0):
+            raise ValueError(
+                "`small_image_size` and `small_epochs` belong together: set both or neither, got "
+                f"{self.small_image_size} and {self.small_epochs}."
+            )
         if self.crop_scale is not None and (len(self.crop_scale) != 2 or self.crop_scale[0] > self.crop_scale[1]):
             raise ValueError(f"`crop_scale` must be two shares of the area, least and most, got {self.crop_scale}.")
 

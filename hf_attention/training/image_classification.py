@@ -257,6 +257,8 @@ def train_image_classification(
         preprocess_logits_for_metrics=PREDICTIONS[data_args.problem_type],
         augmentation=augmentation,
         mix_epochs=data_args.mix_epochs,
+        small_image_size=data_args.small_image_size,
+        small_epochs=data_args.small_epochs,
         **training_args.trainer_options(),
         class_weights=training_args.class_weights if training_args.do_train else "none",
         balanced_sampling=training_args.balanced_sampling,
@@ -361,7 +363,7 @@ def describe_regularization(args: ImageDataArguments, training_args: ImageTraini
         "randaugment_ops",
         "random_erasing",
     )
-    names += ("mixup_alpha", "cutmix_alpha", "mix_epochs")
+    names += ("mixup_alpha", "cutmix_alpha", "mix_epochs", "small_image_size", "small_epochs")
     options = {name: getattr(args, name) for name in names if getattr(args, name) != getattr(defaults, name)}
     if args.randaugment_ops:
         options["randaugment_magnitude"] = f"{args.randaugment_magnitude} ± {args.randaugment_std}"

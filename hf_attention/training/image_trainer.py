@@ -2,6 +2,8 @@
 
 """A `Trainer` for image classifiers: augmentation on the device, soft labels for any model, and uneven classes."""
 
+from inspect import signature
+
 import numpy as np
 import torch
 from datasets import Dataset
@@ -68,6 +70,9 @@ class ImageClassificationTrainer(RecipeTrainer):
             Augments training batches, whose pixels are from 0 to 1. It smooths the labels too, so
             `label_smoothing_factor` has no effect of its own.
         mix_epochs (`float`, *optional*): epochs after which mixup and cutmix stop.
+        small_image_size (`int`, *optional*):
+            Height and width to which augmented images are resized in the first `small_epochs` epochs, for speed.
+        small_epochs (`float`): epochs; see `small_image_size`.
         class_weights (`str`): "balanced" weighs the training loss by [`balanced_weights`]; "none".
         balanced_sampling (`bool`): whether to draw training images of all classes equally often, with repetition.
         mirrors (`bool`): whether evaluation averages the logits of each image and its mirror image.
@@ -84,6 +89,8 @@ class ImageClassificationTrainer(RecipeTrainer):
         *args,
         augmentation: ImageAugmentation | None = None,
         mix_epochs: float | None = None,
+        small_image_size: int | None = None,
+        small_epochs: float = 0.0,
         class_weights: str = "none",
         balanced_sampling: bool = False,
         mirrors: bool = False,
@@ -118,6 +125,7 @@ class ImageClassificationTrainer(RecipeTrainer):
             augmentation.to(self.args.device)
             self.label_smoother = None
         self.mix_epochs = mix_epochs
+        self.small_image_size, self.small_epochs = small_image_size, small_epochs
 
     @property
     def pretrained_model(self) -> PreTrainedModel:
@@ -158,7 +166,12 @@ class ImageClassificationTrainer(RecipeTrainer):
             self.augmentation.mix = self.mix_epochs is None or self.state.epoch < self.mix_epochs
             with torch.autocast(self.args.device.type, enabled=False):
                 pixel_values, labels = self.augmentation(**inputs)
+                if self.small_image_size is not None and self.state.epoch < self.small_epochs:
+                    size = (self.small_image_size, self.small_image_size)
+                    pixel_values = nn.functional.interpolate(pixel_values, size, mode="bilinear", antialias=True)
             inputs = {"pixel_values": pixel_values, "labels": labels}
+            if "interpolate_pos_encoding" in signature(self.pretrained_model.forward).parameters:
+                inputs["interpolate_pos_encoding"] = pixel_values.shape[-1] == self.small_image_size
         return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
 
     def create_optimizer(self, *args, **kwargs) -> torch.optim.Optimizer:

@@ -154,6 +154,8 @@ def test_options_of_the_translation_recipe(tmp_path, arguments, words):
         (["--mixup_alpha", "nan"], "`mixup_alpha` must be at least 0 and finite, got nan."),
         (["--cutmix_alpha", "-1"], "`cutmix_alpha` must be at least 0, got -1.0."),
         (["--cutmix_probability", "1.5"], "`cutmix_probability` must be at least 0 and at most 1, got 1.5."),
+        (["--small_image_size", "24"], "`small_image_size` and `small_epochs` belong together: set both or neither"),
+        (["--small_image_size", "0"], "`small_image_size` must be at least 1, got 0."),
         (["--mix_epochs", "nan"], "`mix_epochs` must be at least 0 and finite, got nan."),
         (["--ema_decay", "1"], "`ema_decay` must be greater than 0 and less than 1, got 1.0."),
         (["--ema_decay", "nan"], "`ema_decay` must be greater than 0 and less than 1, got nan."),

@@ -28,7 +28,16 @@ def make_rows(count=12):
 
 def make_trainer(tmp_path, model=None, **kwargs):
     names = ("augmentation", "mix_epochs", "ema_decay", "time_limit", "eval_dataset", "compute_metrics", "callbacks")
-    names += ("train_dataset", "class_weights", "balanced_sampling", "mirrors", "freezes", "muon_learning_rate")
+    names += (
+        "train_dataset",
+        "class_weights",
+        "balanced_sampling",
+        "mirrors",
+        "freezes",
+        "muon_learning_rate",
+        "small_image_size",
+        "small_epochs",
+    )
     own = {name: kwargs.pop(name) for name in names if name in kwargs}
     options = {"max_steps": 4, "per_device_train_batch_size": 4, "report_to": "none", "disable_tqdm": True}
     options |= {"use_cpu": True, "remove_unused_columns": False, "save_steps": 2, "learning_rate": 0.01}

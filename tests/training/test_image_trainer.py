@@ -62,6 +62,21 @@ def test_augmentation_is_for_training_alone(tmp_path):
     assert not seen
 
 
+@pytest.mark.parametrize("make", [make_model, make_cnn])
+def test_first_epochs_may_have_small_images(tmp_path, make):
+    model, sizes = make(), []
+    model.register_forward_pre_hook(
+        lambda module, args, kwargs: sizes.append((module.training, *kwargs["pixel_values"].shape[2:])),
+        with_kwargs=True,
+    )
+    augmentation = ImageAugmentation(8, 3, [0.5] * 3, [0.5] * 3)
+    options = {"small_image_size": 6, "small_epochs": 1.0, "max_steps": 6}  # two epochs of three steps
+    trainer = make_trainer(tmp_path, model, augmentation=augmentation, **options)
+    trainer.train()
+    trainer.evaluate(make_rows(4))
+    assert sizes == [(True, 6, 6)] * 3 + [(True, 8, 8)] * 3 + [(False, 8, 8)]
+
+
 def test_only_the_augmentation_smooths_labels(tmp_path):
     augmentation = ImageAugmentation(8, 3, [0.5] * 3, [0.5] * 3, label_smoothing=0.1)
     trainer = make_trainer(tmp_path, augmentation=augmentation, label_smoothing_factor=0.1)
