@@ -90,9 +90,10 @@ class CompactVitPreTrainedModel(PreTrainedModel):
         elif isinstance(module, CompactVitWhitening):
             init.kaiming_normal_(module.weight)
         elif isinstance(module, nn.Conv2d):
-            init.kaiming_normal_(module.weight)
-            is_new = not getattr(module.weight, "_is_hf_initialized", False)  # which a slice does not tell `init`
-            if self.config.tokenizer_type == "whitened" and module.bias is None and is_new:
+            if self.config.tokenizer_type != "whitened" or module.bias is not None:
+                init.kaiming_normal_(module.weight)
+            elif not getattr(module.weight, "_is_hf_initialized", False):  # which a slice does not tell `init`
+                module.reset_parameters()
                 init.dirac_(module.weight[: module.in_channels])  # the first outputs are the inputs
         elif isinstance(module, CompactVitEmbeddings):
             if module.num_prefix_tokens:
