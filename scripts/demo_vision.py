@@ -39,9 +39,9 @@ def demo() -> None:
         table = Table(title=f"\na digit predicted as {item.label} (probability {item.score:.2f})", box=None)
         for name in views:
             table.add_column(name)
-        table.add_row(*(render_image(item.image, values) for values in views.values()))
+        table.add_row(*(render_image(item, values) for values in views.values()))
         rich.print(table)
-        overlay(item.image, item.rollout()).save(Path(options.output_dir, "assets", f"rollout-{number}.png"))
+        overlay(item, item.rollout()).save(Path(options.output_dir, "assets", f"rollout-{number}.png"))
         overlay(item.image, pixels).save(Path(options.output_dir, "assets", f"integrated-gradients-{number}.png"))
 
     prediction = pipeline("image-classification", model=options.output_dir)(images[0], top_k=1)[0]

@@ -18,6 +18,7 @@ from transformers import BaseImageProcessor, PreTrainedModel
 from ..interpret.image_attention import ImageAttention, attention_maps
 from ..interpret.image_windows import windows
 from ..interpret.input_gradients import saliency
+from ..interpret.token_grid import resize_map
 from .attention_hooks import find_value_maps, plain_attention, recorded_output, value_norms
 from .images import ImageExample
 
@@ -203,8 +204,7 @@ def stack(examples: list[ImageExample]) -> torch.Tensor:
 
 def to_pixels(values: np.ndarray, example: ImageExample) -> np.ndarray:
     """Interpolates a map of tokens to the pixels."""
-    tensor = torch.from_numpy(np.asarray(values, dtype=np.float64))[None, None]
-    return nn.functional.interpolate(tensor, size=example.size, mode="bilinear")[0, 0].numpy()
+    return resize_map(values, example.size[::-1], example.grid_box)
 
 
 IMAGE_MAPS: dict[str, ImageMap] = {

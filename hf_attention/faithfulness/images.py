@@ -11,7 +11,8 @@ from PIL import Image
 from transformers import BaseImageProcessor, PreTrainedModel
 
 from ..data.image_utils import class_probabilities
-from ..interpret.image_attention import find_grid, processed_part
+from ..interpret.image_attention import processed_part
+from ..interpret.token_grid import Box, find_grid, find_grid_box
 
 
 IMAGE_BASELINES = ("blur", "mean")
@@ -51,6 +52,11 @@ class ImageExample:
     def size(self) -> tuple[int, int]:
         """Height and width of the model's input, in pixels."""
         return self.pixel_values.shape[1], self.pixel_values.shape[2]
+
+    @property
+    def grid_box(self) -> Box:
+        """Where the tokens lie in the model's input: see [`~hf_attention.interpret.ImageAttention`]."""
+        return find_grid_box(self.model.config, self.size)
 
     def select(self, weights: np.ndarray) -> np.ndarray:
         """(height, width) to (1, U)."""

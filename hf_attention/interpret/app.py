@@ -220,7 +220,7 @@ def add_classification(name: str, images: list[Image.Image], api_name: str, lead
         return {label: float(value) for label, value in zip(class_names(model.config), probabilities)}
 
     def show(attention: ImageAttention, weights: np.ndarray) -> str:
-        return save_picture(overlay(attention.image, weights * attention.num_tokens, scale=SCALE))
+        return save_picture(overlay(attention, weights * attention.num_tokens, scale=SCALE))
 
     @errors_for_users()
     def show_head(attention: ImageAttention | None, layer: str, head: str) -> str | None:
@@ -237,15 +237,15 @@ def add_classification(name: str, images: list[Image.Image], api_name: str, lead
         place = (min(int(row), rows) - 1, min(int(column), columns) - 1)
         weights = attention.weights(int(layer.removeprefix("layer ")) - 1)
         values = weights[attention.num_prefix_tokens + place[0] * columns + place[1]]
-        return mark(show(attention, attention.on_grid(values)), place, attention.grid)
+        return mark(show(attention, attention.on_grid(values)), place, attention)
 
     def find_position(attention: ImageAttention | None, event: gr.SelectData) -> tuple[int, int]:
         """The row and column, from 1, of the position that was clicked in a map of the image."""
         if attention is None:
             return 1, 1
         size = overlay(attention.image, np.zeros((1, 1))).size
-        (x, y), (rows, columns) = event.index, attention.grid
-        return min(y * rows // size[1], rows - 1) + 1, min(x * columns // size[0], columns - 1) + 1
+        row, column = attention.find_token(event.index[0] / size[0], event.index[1] / size[1])
+        return row + 1, column + 1
 
     layer_names = [f"layer {layer + 1}" for layer in range(layers)]
     head_names = [MEAN, *(f"head {head + 1}" for head in range(heads))]
@@ -314,13 +314,14 @@ def add_map(label: str, description: str = "", visible: bool = True, render: boo
     return gr.Image(label=label, alt_text=description, interactive=False, height=260, visible=visible, render=render)
 
 
-def mark(file: str, place: tuple[int, int], grid: tuple[int, int]) -> str:
+def mark(file: str, place: tuple[int, int], attention: ImageAttention) -> str:
     """Draws a frame around a position of a grid into a picture."""
     with Image.open(file) as picture:
         marked = picture.convert("RGB")
-    (row, column), (rows, columns), (width, height) = place, grid, marked.size
-    corners = [column * width // columns, row * height // rows]
-    corners += [(column + 1) * width // columns - 1, (row + 1) * height // rows - 1]
+    (rows, columns), (left, top, right, bottom) = attention.grid, attention.grid_box
+    edges = np.array([place[::-1], [place[1] + 1, place[0] + 1]]) / (columns, rows) * (right - left, bottom - top)
+    edges = ((edges + (left, top)).clip(0, 1) * marked.size).astype(int) - [[0, 0], [1, 1]]
+    corners = edges.ravel().tolist()
     ImageDraw.Draw(marked).rectangle(corners, outline="black", width=4)
     ImageDraw.Draw(marked).rectangle(corners, outline="cyan", width=2)
     return save_picture(marked)

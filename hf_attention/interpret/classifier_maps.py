@@ -14,6 +14,7 @@ from .color_scale import ColorScale
 from .image_attention import apply_exif_orientation, attention_maps, crop_like_processor
 from .input_gradients import saliency
 from .overlays import overlay
+from .token_grid import WHOLE_IMAGE, Box
 
 
 SCALE = ColorScale(0.0, 4.0, 1.0, is_cut=True)  # of all overlays, of any model
@@ -29,15 +30,17 @@ class ImageMap:
         image (`PIL.Image.Image`): the part of the image that the model saw.
         values (`np.ndarray` of shape `(rows, columns)`): as multiples of an even map's value, so 1 is even.
         what (`str`): what the values are, in words.
+        grid_box (`tuple[float, float, float, float]`): where the values lie in the image; see [`ImageAttention`].
     """
 
     image: Image.Image
     values: np.ndarray
     what: str
+    grid_box: Box = WHOLE_IMAGE
 
     def overlay(self) -> Image.Image:
         """The map over the image. All overlays have the same colors, from 0 (dark) to 4 times an even map (bright)."""
-        return overlay(self.image, self.values, scale=SCALE)
+        return overlay(self, self.values, scale=SCALE)
 
 
 def image_maps(
@@ -58,7 +61,7 @@ def image_maps(
         if getattr(model.config, "attention_type", None) != "non_local":  # whose blocks are not all on one grid
             with suppress(ValueError):  # the model has no attention maps
                 items = attention_maps(model, image_processor, chunk, batch_size)
-        maps += [ImageMap(item.image, item.rollout() * item.num_tokens, ROLLOUT) for item in items]
+        maps += [ImageMap(item.image, item.rollout() * item.num_tokens, ROLLOUT, item.grid_box) for item in items]
         if not items:
             gradients = saliency(model, image_processor, chunk, batch_size=batch_size)
             maps += [

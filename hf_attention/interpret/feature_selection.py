@@ -16,6 +16,7 @@ from .classical_saliency import pixel_saliency
 from .color_scale import DPI
 from .image_attention import apply_exif_orientation, attention_maps
 from .model_modes import eval_mode
+from .token_grid import WHOLE_IMAGE, Box, resize_map
 
 
 RANKINGS = ("mutual_information", "attention", "saliency", "random")
@@ -89,16 +90,16 @@ def rank_patches(
     if ranking == "random":
         return np.random.default_rng(seed).random((len(images), *grid))
     if ranking == "attention":
-        maps = [item.rollout() for item in attention_maps(model, image_processor, images)]
+        maps = [(item.rollout(), item.grid_box) for item in attention_maps(model, image_processor, images)]
     else:
-        maps = pixel_saliency(images)
-    return np.stack([patch_means(resize(values, grid), grid) for values in maps])
+        maps = [(values, WHOLE_IMAGE) for values in pixel_saliency(images)]
+    return np.stack([patch_means(resize(values, grid, box), grid) for values, box in maps])
 
 
-def resize(values: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
-    """Resizes a map to multiples of the grid, so that all patches have the same size."""
+def resize(values: np.ndarray, grid: tuple[int, int], box: Box) -> np.ndarray:
+    """Resizes a map to multiples of the grid, so that all patches have the same size; see [`resize_map`]."""
     rows, columns = (-(-size // part) * part for size, part in zip(values.shape, grid))
-    return np.asarray(Image.fromarray(values.astype(np.float32)).resize((columns, rows), Image.Resampling.BILINEAR))
+    return resize_map(values, (columns, rows), box)
 
 
 def keep_patches(pixel_values: torch.Tensor, scores: np.ndarray, kept: int) -> torch.Tensor:

@@ -9,12 +9,13 @@ from typing import TypeGuard
 import numpy as np
 import torch
 from PIL import Image, ImageOps
-from transformers import BaseImageProcessor, PreTrainedConfig, PreTrainedModel
+from transformers import BaseImageProcessor, PreTrainedModel
 from transformers.image_utils import SizeDict
 
 from ..data.image_utils import class_names, class_probabilities, size_option
 from ..models.compact_vit import CompactVitImageProcessorPil
 from .model_modes import eager_attention, eval_mode
+from .token_grid import WHOLE_IMAGE, Box, find_grid, find_grid_box
 
 
 @dataclass
@@ -33,6 +34,9 @@ class ImageAttention:
         probabilities (`np.ndarray` of shape `(num_labels,)`, *optional*): of all classes; with a head.
         num_class_tokens (`int`): how many of the prefix tokens, the first ones, are class tokens.
         class_share (`float`): share of the class tokens in the classifier's input; the rest is the mean of the grid.
+        grid_box (`tuple[float, float, float, float]`):
+            Left, top, right and bottom of the grid, in sides of the image: each token is in the middle of one of the
+            equal cells of this box. The grid of a convolutional network begins left of and above the image.
     """
 
     image: Image.Image
@@ -45,6 +49,7 @@ class ImageAttention:
     probabilities: np.ndarray | None = None
     num_class_tokens: int = 1
     class_share: float = 1.0
+    grid_box: Box = WHOLE_IMAGE
 
     @property
     def num_tokens(self) -> int:
@@ -116,6 +121,12 @@ class ImageAttention:
             reached = (1 - residual) * reached @ weights + residual * reached
         return self.on_grid(reached)
 
+    def find_token(self, x: float, y: float) -> tuple[int, int]:
+        """Returns row and column of the token that is closest to a point of the image, in sides of the image."""
+        (rows, columns), (left, top, right, bottom) = self.grid, self.grid_box
+        row, column = (y - top) / (bottom - top) * rows, (x - left) / (right - left) * columns
+        return min(max(int(row), 0), rows - 1), min(max(int(column), 0), columns - 1)
+
     def on_grid(self, weights: np.ndarray) -> np.ndarray:
         """Drops the prefix tokens and reshapes (N,) to (rows, columns)."""
         return weights[self.num_prefix_tokens :].reshape(self.grid)
@@ -165,6 +176,7 @@ def attention_maps(
                 )
             attentions = torch.stack(attentions, dim=1).float().cpu().numpy()  # (B, layers, heads, N, N)
             grid = find_grid(model.config, pixel_values.shape[2:], attentions.shape[-1])
+            box = find_grid_box(model.config, pixel_values.shape[2:])
             logits, pooling_weights = outputs.get("logits"), outputs.get("pooling_weights")
             known = None if logits is None else class_probabilities(model.config, logits.float())
             num_class_tokens, class_share = find_readout(model)
@@ -188,6 +200,7 @@ def attention_maps(
                         probabilities=probabilities,
                         num_class_tokens=num_class_tokens,
                         class_share=class_share,
+                        grid_box=box,
                     )
                 )
     return results
@@ -258,20 +271,6 @@ def find_readout(model: PreTrainedModel) -> tuple[int, float]:
     if getattr(model.config, "use_mean_pooling", False) or model_type == "clip":  # BEiT's too
         return 1, 0.0
     return 1, 0.5 if model_type.startswith("dinov2") else 1.0
-
-
-def find_grid(config: PreTrainedConfig, size: tuple[int, int], length: int) -> tuple[int, int]:
-    """Rows and columns of the token grid for an image of `size` (height, width) and `length` tokens in total."""
-    config = getattr(config, "vision_config", config)
-    if hasattr(config, "grid_size"):
-        rows, columns = (config.grid_size(side) for side in size)
-    elif isinstance(getattr(config, "patch_size", None), int):
-        rows, columns = (side // config.patch_size for side in size)
-    else:
-        raise ValueError(f"{type(config).__name__} has no `patch_size`, so the grid of its tokens is unknown.")
-    if not 0 <= length - rows * columns <= 16:
-        raise ValueError(f"{length} tokens do not fit the grid of {rows} x {columns} that the config describes.")
-    return rows, columns
 
 
 attend = attention_maps  # old name, kept until 0.2

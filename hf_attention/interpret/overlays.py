@@ -10,13 +10,14 @@ from ..data.image_utils import convert_mode
 from .color_scale import DPI, MULTIPLES, ColorScale
 from .image_attention import ImageAttention, apply_exif_orientation
 from .titles import make_titles, set_title
+from .token_grid import Tokenized, resize_map, split_image
 
 
 MAX_SIDE = 4096  # pixels of the longer side of an image that is enlarged
 
 
 def overlay(
-    image: Image.Image,
+    image: Image.Image | Tokenized,
     values: np.ndarray,
     opacity: float = 0.6,
     cmap: str | None = None,
@@ -27,8 +28,10 @@ def overlay(
     Blends a map over an image; `.save("overlay.png")` writes the result.
 
     Args:
-        image (`PIL.Image.Image`): enlarged by an integer factor if its shorter side has fewer than
-            `min_size` pixels, as far as the longer side has at most 4096.
+        image (`PIL.Image.Image`, [`ImageAttention`], [`Reading`] or [`ImageMap`]):
+            Enlarged by an integer factor if its shorter side has fewer than `min_size` pixels, as far as the longer
+            side has at most 4096. A map of pixels covers the image; for one of tokens, pass the item, which knows
+            where they are: those of a convolutional network lie left of and above the middle of their cells.
         values (`np.ndarray` of shape `(rows, columns)`): resized to the image.
         opacity (`float`, *optional*, defaults to 0.6): opacity of the map, from 0 to 1.
         cmap (`str`, *optional*): matplotlib color map; by default `"magma"`, or `"RdBu_r"` for a map with negative
@@ -43,12 +46,12 @@ def overlay(
     values = np.asarray(values)
     if values.ndim != 2:
         raise ValueError(f"`values` must have the shape (rows, columns), got {values.shape}.")
+    image, box = split_image(image)
     image = convert_mode(apply_exif_orientation([image])[0], "RGB")
     factor = max(1, min(-(-min_size // min(image.size)), MAX_SIDE // max(image.size)))
     size = (image.width * factor, image.height * factor)
     base = image.resize(size, Image.Resampling.NEAREST)
-    heat = Image.fromarray(values.astype(np.float32)).resize(size, Image.Resampling.BILINEAR)
-    colors = (scale or ColorScale.fit([values], cmap=cmap)).colors(np.asarray(heat))
+    colors = (scale or ColorScale.fit([values], cmap=cmap)).colors(resize_map(values, size, box))
     return Image.blend(base, Image.fromarray(colors), opacity)
 
 
@@ -87,7 +90,7 @@ def plot_attention_grid(
         axes[row, 0].imshow(np.asarray(convert_mode(item.image, "RGB")))
         set_title(axes[row, 0], title)
         for ax, (name, values) in zip(axes[row, 1:], views):
-            ax.imshow(np.asarray(overlay(item.image, values, scale=scale)))
+            ax.imshow(np.asarray(overlay(item, values, scale=scale)))
             ax.set_title(name, fontsize=8)
         for ax in axes[row]:
             ax.set_axis_off()
@@ -109,7 +112,8 @@ def plot_heads(attention: ImageAttention, cell: float = 1.2) -> Figure:
     axes = figure.subplots(layers, heads, squeeze=False)
     for layer in range(layers):
         for head in range(heads):
-            axes[layer, head].imshow(np.asarray(overlay(attention.image, maps[layer][head], scale=scale)))
+            picture = overlay(attention, maps[layer][head], scale=scale)
+            axes[layer, head].imshow(np.asarray(picture))
             axes[layer, head].set_title(f"layer {layer + 1}, head {head + 1}", fontsize=6)
             axes[layer, head].set_axis_off()
     scale.add_bar(axes, MULTIPLES)

@@ -26,9 +26,9 @@ def position_map(attention: ImageAttention, pixel: tuple[int, int], layer: int =
     (column, row), (width, height) = pixel, attention.image.size
     if not (0 <= column < width and 0 <= row < height):
         raise ValueError(f"`pixel` (column, row) = {pixel} is outside the image of {width} x {height} pixels.")
-    rows, columns = attention.grid
-    position = row * rows // height * columns + column * columns // width
-    return attention.on_grid(attention.weights(layer)[attention.num_prefix_tokens + position])
+    row, column = attention.find_token((column + 0.5) / width, (row + 0.5) / height)
+    position = attention.num_prefix_tokens + row * attention.grid[1] + column
+    return attention.on_grid(attention.weights(layer)[position])
 
 
 def plot_positions(
@@ -66,7 +66,7 @@ def plot_positions(
         axes[row, 0].imshow(np.asarray(convert_mode(item.image, "RGB")))
         set_title(axes[row, 0], titles[row])
         for number, (ax, pixel) in enumerate(zip(axes[row, 1:], chosen), 1):
-            picture = overlay(item.image, maps[row][number - 1], scale=scale)
+            picture = overlay(item, maps[row][number - 1], scale=scale)
             factor = picture.width / item.image.width
             ax.imshow(np.asarray(picture))
             column, line = ((place + 0.5) * factor - 0.5 for place in pixel)

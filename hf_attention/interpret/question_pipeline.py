@@ -18,8 +18,8 @@ from transformers.image_utils import load_image
 from transformers.pipelines import PIPELINE_REGISTRY
 
 from .alignments import check_ids, has_text
-from .image_attention import find_grid
 from .model_loading import check_loaded_by_name, loaded_by_name
+from .token_grid import find_grid
 
 
 TASK = "visual-question-answering-with-attention"

@@ -44,7 +44,7 @@ def reading_to_html(reading: Reading) -> str:
     shown = [overlay(reading.image, np.zeros((1, 1)), opacity=0, min_size=HEIGHT)]
     ratio = shown[0].height / reading.image.height
     for values, (x, y) in zip(reading.maps, reading.centers() * ratio):
-        picture = overlay(reading.image, values, min_size=HEIGHT, scale=scale)
+        picture = overlay(reading, values, min_size=HEIGHT, scale=scale)
         circle = (x - RADIUS, y - RADIUS, x + RADIUS, y + RADIUS)
         ImageDraw.Draw(picture).ellipse(circle, fill="white", outline="black", width=2)
         shown.append(picture)

@@ -16,10 +16,11 @@ from transformers import BaseImageProcessor, PreTrainedTokenizerBase, VisionEnco
 
 from .color_scale import DPI, ColorScale
 from .fonts import find_fonts, readable_token
-from .image_attention import apply_exif_orientation, crop_like_processor, find_grid
+from .image_attention import apply_exif_orientation, crop_like_processor
 from .model_modes import eager_attention, eval_mode
 from .overlays import overlay
 from .terminal import render_image
+from .token_grid import WHOLE_IMAGE, Box, find_grid, find_grid_box
 
 
 @dataclass
@@ -34,20 +35,23 @@ class Reading:
         maps (`np.ndarray` of shape `(T, rows, columns)`):
             The attention of each token over the grid of the encoder's tokens, mean over layers and heads. What goes to
             other tokens of the encoder, such as a class token, is left out, so a map may sum to less than 1.
+        grid_box (`tuple[float, float, float, float]`): where the grid lies in the image; see [`ImageAttention`].
     """
 
     image: Image.Image
     text: str
     tokens: list[str]
     maps: np.ndarray
+    grid_box: Box = WHOLE_IMAGE
 
     def centers(self) -> np.ndarray:
         """Returns the center of attention of each token, the mean position by weight: x, y in pixels, (T, 2)."""
+        left, top, right, bottom = np.array(self.grid_box) * (2 * self.image.size)
         rows, columns = self.maps.shape[1:]
         total = self.maps.sum(axis=(1, 2)).clip(1e-12)
-        x = self.maps.sum(axis=1) @ (np.arange(columns) + 0.5) / columns
-        y = self.maps.sum(axis=2) @ (np.arange(rows) + 0.5) / rows
-        return np.stack([x / total * self.image.width, y / total * self.image.height], axis=1)
+        x = self.maps.sum(axis=1) @ (np.arange(columns) + 0.5) / columns / total
+        y = self.maps.sum(axis=2) @ (np.arange(rows) + 0.5) / rows / total
+        return np.stack([left + x * (right - left), top + y * (bottom - top)], axis=1)
 
 
 def read(
@@ -97,6 +101,7 @@ def read(
             dim=0
         )  # (B, T, N)
         rows, columns = find_grid(model.encoder.config, pixel_values.shape[2:], weights.shape[-1])
+        box = find_grid_box(model.encoder.config, pixel_values.shape[2:])
         maps = weights[:, :, weights.shape[-1] - rows * columns :].unflatten(-1, (rows, columns)).cpu().numpy()
         for image, row, row_maps in zip(chunk, ids.tolist(), maps):
             length = row.index(tokenizer.eos_token_id) + 1 if tokenizer.eos_token_id in row else len(row)
@@ -106,6 +111,7 @@ def read(
                     text=str(tokenizer.decode(row[:length], skip_special_tokens=True)),
                     tokens=list(tokenizer.convert_ids_to_tokens(row[:length])),
                     maps=row_maps[:length],
+                    grid_box=box,
                 )
             )
     return readings
@@ -149,10 +155,8 @@ def plot_reading(reading: Reading, width: float = 6.0) -> Figure:
         ax.set_axis_off()
     for ax, (title, values, center) in zip(axes, panels):
         extent = (0, reading.image.width, reading.image.height, 0)
-        shown = np.asarray(
-            reading.image.convert("RGB") if values is None else overlay(reading.image, values, scale=scale)
-        )
-        ax.imshow(shown, extent=extent)
+        shown = reading.image.convert("RGB") if values is None else overlay(reading, values, scale=scale)
+        ax.imshow(np.asarray(shown), extent=extent)
         if center is not None:
             ax.plot(*center, marker="o", color="white", markeredgecolor="black")
         ax.set_title(title, fontsize=8, fontfamily=find_fonts(title), parse_math=False)
@@ -166,7 +170,7 @@ def render_reading(reading: Reading, width: int = 40) -> Table:
     table.add_row("", render_image(reading.image, width=width))
     scale = ColorScale.fit(list(reading.maps))
     for token, values in zip(reading.tokens, reading.maps):
-        picture = render_image(reading.image, values, width=width, scale=scale)
+        picture = render_image(reading, values, width=width, scale=scale)
         table.add_row(Text(readable_token(token), style="bold"), picture)
     return table
 

@@ -11,6 +11,7 @@ from ..data.image_utils import convert_mode
 from .alignments import Alignment
 from .color_scale import ColorScale
 from .fonts import readable_token
+from .token_grid import Tokenized, resize_map, split_image
 
 
 def render_alignment(alignment: Alignment) -> Table:
@@ -38,7 +39,7 @@ def render_alignment(alignment: Alignment) -> Table:
 
 
 def render_image(
-    image: Image.Image,
+    image: Image.Image | Tokenized,
     values: np.ndarray | None = None,
     width: int = 16,
     cmap: str | None = None,
@@ -49,15 +50,16 @@ def render_image(
     no colors.
 
     Args:
+        image (`PIL.Image.Image`, [`ImageAttention`] or [`Reading`]): for a map of tokens, the item; see [`overlay`].
         values (`np.ndarray` of shape `(rows, columns)`, *optional*): a map to show instead of the image.
         cmap (`str`, *optional*), scale (`ColorScale`, *optional*): the colors of the map; see [`overlay`].
     """
+    image, box = split_image(image)
     height = max(1, round(width * image.height / image.width))
     if values is None:
         pixels = np.asarray(convert_mode(image, "RGB").resize((width, height), Image.Resampling.NEAREST))
     else:
-        heat = Image.fromarray(values.astype(np.float32)).resize((width, height), Image.Resampling.BILINEAR)
-        pixels = (scale or ColorScale.fit([values], cmap=cmap)).colors(np.asarray(heat))
+        pixels = (scale or ColorScale.fit([values], cmap=cmap)).colors(resize_map(values, (width, height), box))
     text = Text()
     for row in pixels:
         for red, green, blue in row:

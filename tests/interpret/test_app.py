@@ -169,10 +169,11 @@ def test_the_attention_of_a_position(small_vision_run):
     assert functions["find_position"](attention, clicked) == (1, columns)
     shown = Image.open(functions["show_position"](attention, "layer 1", 1, columns)).convert("RGB")
     values = position_map(attention, (7, 0), layer=0) * attention.num_tokens
-    expected = overlay(attention.image, values, scale=SCALE)
+    expected = overlay(attention, values, scale=SCALE)
     middle = tuple(side // 2 for side in expected.size)
     assert shown.getpixel(middle) == pytest.approx(expected.getpixel(middle), abs=24)  # WebP is lossy
-    assert shown.getpixel((222, 2))[2] > 150  # the frame around the position is cyan
+    edge = round(attention.grid_box[2] * shown.width)  # of the grid, left of that of the image
+    assert shown.getpixel((edge - 2, 2))[2] > 150  # the frame around the position is cyan
     assert functions["show_position"](None, "layer 1", 1, 1) is None
 
 

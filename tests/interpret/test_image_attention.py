@@ -29,7 +29,7 @@ from hf_attention import (
     CompactVitModel,
 )
 from hf_attention.interpret import attention_maps, crop_like_processor, saliency
-from hf_attention.interpret.image_attention import find_grid
+from hf_attention.interpret.token_grid import find_grid
 
 
 def rollout_loop(attentions, readout, residual=0.5):

@@ -171,6 +171,15 @@ class AttentionCnnConfig(PreTrainedConfig):
             size = (size - 1) // 2 + 1
         return size
 
+    def grid_extent(self, size: int) -> tuple[float, float]:
+        """
+        Returns where the grid of the last stage with attention begins and ends along a side of `size` pixels: each
+        position is in the middle of one of the equal cells between them. Convolutions with padding are centered on the
+        first pixel, so the grid begins outside the image.
+        """
+        step = self.embedding_stride * 2 ** (max(self.resolved_attention_stages) - 1)
+        return 0.5 - step / 2, 0.5 + step * (self.grid_size(size) - 0.5)
+
     def save_pretrained(self, save_directory: str | os.PathLike, push_to_hub: bool = False, **kwargs) -> None:
         # transformers writes only the entry of the saved class; with all of them, any Auto class can load the folder
         self.auto_map = {

@@ -253,6 +253,21 @@ class CompactVitConfig(BackboneConfigMixin, PreTrainedConfig):
             size = (size + 2 - 3) // 2 + 1
         return size
 
+    def grid_extent(self, size: int) -> tuple[float, float]:
+        """
+        Returns where the grid of tokens begins and ends along a side of `size` pixels: each token is in the middle of
+        one of the equal cells between them. Convolution and pooling with padding are centered on the first pixel, so
+        the grid begins outside the image.
+        """
+        if self.tokenizer_type == "patch":
+            return 0.0, float(self.grid_size(size) * self.patch_size)
+        stride, padding = max(1, self.kernel_size // 2 - 1), max(1, self.kernel_size // 2)
+        middle, step = 0.5, 1  # of the first token, and from one to the next
+        for _ in range(self.num_conv_layers):
+            middle += step * ((self.kernel_size - 1) / 2 - padding)
+            step *= stride * 2
+        return middle - step / 2, middle + step * (self.grid_size(size) - 0.5)
+
     @property
     def num_patches(self) -> int:
         """The number of tokens of an image of `image_size`, excluding the class token."""
