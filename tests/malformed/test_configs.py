@@ -55,6 +55,7 @@ INVALID = [
     (BAHDANAU, "hard_attention", "monotonic", "needs `attention_query='current'`.*got `attention_query='previous'`"),
     (BAHDANAU, "annotation_window", -1, "at least 0, got -1"),
     (BAHDANAU, "annotation_window", "6", "expected int"),
+    (VIT, "tokenizer_type", "whitening", "whitening"),
     (VIT, "attention_window", -1, "at least 0, got -1"),
     (VIT, "attention_window", 1.5, "expected int"),
     (BAHDANAU, "recurrent_keys", True, "needs `annotation_window`"),

@@ -261,6 +261,8 @@ class CompactVitConfig(BackboneConfigMixin, PreTrainedConfig):
         """
         if self.tokenizer_type == "patch":
             return 0.0, float(self.grid_size(size) * self.patch_size)
+        if self.tokenizer_type == "whitened":  # of 2 x 2 pixels, which shifts the grid by half a pixel
+            return 0.5, 0.5 + (self.grid_size(size) << self.num_conv_layers)
         stride, padding = max(1, self.kernel_size // 2 - 1), max(1, self.kernel_size // 2)
         middle, step = 0.5, 1  # of the first token, and from one to the next
         for _ in range(self.num_conv_layers):
