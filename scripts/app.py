@@ -4,7 +4,7 @@
 Serve, on this machine only, an app that shows what trained models attend to.
 
     python scripts/app.py                                   # the models of the demos
-    python scripts/app.py outputs/my-model user/model --server_port 7861
+    python scripts/app.py outputs/my-model user/model --server_port 7861    # two of a kind can be compared
 """
 
 import argparse

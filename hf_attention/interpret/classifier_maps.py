@@ -6,7 +6,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
-from matplotlib.colors import to_hex
 from PIL import Image
 from transformers import BaseImageProcessor, PreTrainedModel
 
@@ -69,22 +68,6 @@ def image_maps(
                 for image, values in zip(chunk, gradients)
             ]
     return maps
-
-
-def make_scale() -> str:
-    """The color bar of all overlays as HTML, on which the value of an even map is marked."""
-    colors = map(to_hex, SCALE.colors(np.linspace(0, SCALE.high, 17)[None])[0] / 255)
-    stops = "".join(f'<stop offset="{index / 16}" stop-color="{color}"/>' for index, color in enumerate(colors))
-    names = {0: "0", 1: "1: even", SCALE.high: f"{SCALE.high:g} or more"}
-    ticks = "".join(
-        f'<path d="M{x} 0V24" stroke="currentColor"/><text x="{x}" y="42" text-anchor="middle">{name}</text>'
-        for x, name in ((60 + 320 * value / SCALE.high, name) for value, name in names.items())
-    )
-    return (
-        '<svg viewBox="0 0 440 50" width="440" role="img" fill="currentColor" aria-label="Color scale: 0 is dark, 1 '
-        f'is an even map, {SCALE.high:g} or more is bright"><linearGradient id="scale">{stops}</linearGradient>'
-        f'<rect x="60" y="0" width="320" height="18" fill="url(#scale)"/>{ticks}</svg>'
-    )
 
 
 __all__ = ["ImageMap", "image_maps"]

@@ -14,7 +14,7 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.cm import ScalarMappable
 from matplotlib.colorbar import Colorbar
-from matplotlib.colors import Colormap, Normalize
+from matplotlib.colors import Colormap, Normalize, to_hex
 
 
 DPI = 150
@@ -22,6 +22,7 @@ POSITIVE, SIGNED = "magma", "RdBu_r"  # color maps
 SHARE = 0.995  # of the values below the end of the scale, unless they are few
 AT_LEAST = 3  # times the value of an even map is where a scale ends, or later
 MULTIPLES = "multiple of an even map"  # the unit of maps whose even value is 1
+LEFT, WIDTH, STEPS = 50, 240, 60  # of a color bar in HTML
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,35 @@ class ColorScale:
             side = bar.ax.secondary_yaxis("left")
             side.set_yticks([self.even], ["even"], fontsize=7)
         return bar
+
+    def to_svg(self) -> str:
+        """The color bar as an `svg` element of HTML, on which the value of an even map is marked."""
+        is_signed = self.low < 0
+        low, high = f"{self.low:.3g}", f"{self.high:.3g}"
+        if self.is_cut:
+            low, high = f"{low} or less" if is_signed else low, f"{high} or more"
+        names = {self.low: low, self.high: high} | ({0.0: "0"} if is_signed else {})
+        words = f"{low} is {'blue' if is_signed else 'dark'}, {high} is {'red' if is_signed else 'bright'}"
+        colors = map(to_hex, self.colors(np.linspace(self.low, self.high, STEPS)[None])[0] / 255)
+        steps = "".join(
+            f'<rect x="{LEFT + index * WIDTH // STEPS}" width="{WIDTH // STEPS}" height="18" fill="{color}"/>'
+            for index, color in enumerate(colors)
+        )
+
+        def tick(value: float, name: str, y: int) -> str:
+            x = LEFT + WIDTH * (value - self.low) / (self.high - self.low)
+            line = f'<path d="M{x:.1f} 0V24" stroke="currentColor"/>'
+            return f'{line}<text x="{x:.1f}" y="{y}" text-anchor="middle">{name}</text>'
+
+        ticks = "".join(tick(value, name, 42) for value, name in names.items())
+        if self.even is not None:  # in a line of its own, since it may be close to 0
+            ticks += tick(self.even, f"{self.even:.3g}: even", 62)
+            words += f", {self.even:.3g} is an even map"
+        return (
+            f'<svg viewBox="0 0 {WIDTH + 2 * LEFT} {48 if self.even is None else 68}" width="{WIDTH + 2 * LEFT}" '
+            'style="display: block; max-width: 100%; margin: .5rem 0" role="img" fill="currentColor" font-size="14" '
+            f'shape-rendering="crispEdges" aria-label="Color scale: {words}">{steps}{ticks}</svg>'
+        )
 
 
 __all__ = ["ColorScale"]

@@ -24,6 +24,8 @@ from ..data.image_utils import convert_mode
 logger = logging.get_logger(__name__)
 
 MAX_BYTES, MAX_PIXELS, MAX_RATIO = 20 << 20, 64_000_000, 100  # of an image, and of its sides
+MAX_CHARACTERS = 1000  # of a text: an alignment grows with their square
+HOUR = 3600  # seconds after which uploads and what was computed from them are removed
 SIDE = 1024  # pixels of the longer side of an image, as it is shown and given to the model
 
 
@@ -72,6 +74,15 @@ def read_image(file: str | io.BytesIO, size: int) -> Image.Image:
         raise ValueError("The image has too many pixels. Upload a smaller one.") from error
     except (OSError, SyntaxError, struct.error) as error:
         raise ValueError("The file is not an image that can be read. Upload a PNG, JPEG or WebP file.") from error
+
+
+def add_upload(label: str, description: str, examples: list[Image.Image] | None = None) -> gr.Image:
+    """Adds an image to upload, and examples of images."""
+    image = gr.Image(type="pil", image_mode=None, label=label, height=280, alt_text=description)
+    vars(image)["preprocess"] = read_upload
+    if examples:
+        gr.Examples([[example] for example in examples], [image])
+    return image
 
 
 def save_picture(picture: Image.Image) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from PIL import Image
 
 from ..data.images import open_image
-from ..interpret.classifier_maps import ImageMap, image_maps, make_scale
+from ..interpret.classifier_maps import SCALE, ImageMap, image_maps
 from .files_to_classify import ImageFile
 from .image_classifier import Classification, ImageClassifier
 
@@ -25,7 +25,6 @@ body {max-width: 75rem; margin: 2rem auto; padding: 0 1rem}
 ul {display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 21rem), 1fr)); gap: 1.5rem; padding: 0}
 li {list-style: none; overflow-wrap: anywhere}
 img {width: calc(50% - .25rem); height: auto}
-svg {max-width: 100%}
 """
 
 
@@ -106,7 +105,7 @@ def draw(picture: Image.Image, alt: str) -> str:
 def describe(what: str) -> str:
     return (
         f"<p>Next to each image: {escape(what)}, in multiples of an even map, in which all positions are equal.</p>"
-        f"{make_scale()}"
+        f"{SCALE.to_svg()}"
     )
 
 

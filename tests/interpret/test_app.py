@@ -205,10 +205,10 @@ def test_in_a_browser(app, tmp_path):
         target = "getComputedStyle(document.querySelector('.alignment .t0')).backgroundColor"
         assert page.evaluate(target) != "rgba(0, 0, 0, 0)"
 
-        page.get_by_text("Compare with another source").click()
-        page.get_by_label("Source").nth(1).fill("5. März 2006")
-        page.get_by_role("button", name="Translate", exact=True).nth(1).click()
-        page.wait_for_function("document.querySelectorAll('.alignment').length == 2")
+        page.get_by_role("tab", name="Compare translations").click()
+        page.get_by_label("Second source").fill("5. März 2006")
+        page.get_by_role("button", name="Compare", exact=True).click()
+        page.wait_for_function("document.querySelectorAll('.alignment').length == 3")
 
         page.get_by_role("tab", name="Classify").click()
         page.locator(".gallery-item:visible").first.click()
@@ -234,10 +234,15 @@ def test_in_a_browser(app, tmp_path):
         page.keyboard.press("Tab")
         page.wait_for_function(f"{pictures}[5] != '{by_mouse}'")
 
+        page.get_by_role("tab", name="Compare images").click()
+        page.locator(".gallery-item:visible").first.click()
+        page.get_by_role("button", name="Compare", exact=True).locator("visible=true").click()
+        page.wait_for_function("document.querySelectorAll('figure img[alt]').length == 4")
+
         for scheme in ("light", "dark"):
             page.goto(f"{app}?__theme={scheme}")
             page.get_by_role("button", name="Translate", exact=True).first.wait_for()
-            for tab in ("Translate", "Classify"):
+            for tab in ("Translate", "Compare translations", "Classify", "Compare images"):
                 page.get_by_role("tab", name=tab).click()
                 page.wait_for_timeout(500)  # of transitions of colors
                 assert page.evaluate(LOW_CONTRASTS) == []

@@ -1,7 +1,10 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
+from xml.etree import ElementTree
+
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -60,6 +63,29 @@ def test_a_few_of_many_values_are_above_the_end():
 def test_maps_without_attention(values):
     scale = ColorScale.fit([values])
     assert (scale.low, scale.high) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    "scale, names, label",
+    [
+        (ColorScale(0, 8, 1.0), ["0", "8", "1: even"], "0 is dark, 8 is bright, 1 is an even map"),
+        (
+            ColorScale(-2, 2, None, "RdBu_r", True),
+            ["-2 or less", "2 or more", "0"],
+            "-2 or less is blue, 2 or more is",
+        ),
+    ],
+)
+def test_a_bar_in_html_has_the_colors_of_the_scale_and_is_named(scale, names, label):
+    page = ElementTree.fromstring(scale.to_svg())
+    colors = [element.get("fill") for element in page.iter("rect")]
+    ends = [to_hex(color / 255) for color in scale.colors(np.array([[scale.low, scale.high]]))[0]]
+    assert [colors[0], colors[-1]] == ends
+    assert [element.text for element in page.iter("text")] == names
+    assert label in page.get("aria-label")
+    places = [float(element.get("x")) for element in page.iter("text")]
+    share = (0 - scale.low if scale.even is None else scale.even) / (scale.high - scale.low)
+    assert places[2] == pytest.approx(places[0] + share * (places[1] - places[0]), abs=0.1)
 
 
 def test_a_value_that_is_not_finite_leaves_the_other_maps_as_they_are():

@@ -3,39 +3,18 @@
 import pytest
 import torch
 from PIL import Image
+from small_question_models import QUESTIONS, save_question_model
 from transformers import pipeline
 
-from hf_attention import (
-    CompactVitImageProcessorPil,
-    StackedAttentionConfig,
-    StackedAttentionForVisualQuestionAnswering,
-)
-from hf_attention.data.tokenizer import train_tokenizer
 from hf_attention.interpret import VisualQuestionAnsweringWithAttentionPipeline
 
 
 TASK = "visual-question-answering-with-attention"
-QUESTIONS = ["Is it red?", "What is the shape of the red object?"]
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    path = tmp_path_factory.mktemp("questions")
-    torch.manual_seed(0)
-    tokenizer = train_tokenizer(QUESTIONS, model_type="word")
-    config = StackedAttentionConfig(
-        vocab_size=len(tokenizer),
-        pad_token_id=tokenizer.pad_token_id,
-        image_size=(12, 16),
-        conv_channels=[4, 4],
-        hidden_size=8,
-        num_glimpses=2,
-        id2label={0: "yes", 1: "no", 2: "circle"},
-    )
-    for part in (StackedAttentionForVisualQuestionAnswering(config), tokenizer):
-        part.save_pretrained(path)
-    CompactVitImageProcessorPil(size={"height": 12, "width": 16}).save_pretrained(path)
-    return path
+    return save_question_model(tmp_path_factory.mktemp("questions"))
 
 
 @pytest.fixture(scope="module")
