@@ -30,6 +30,7 @@ MEAN = "mean of the heads"
 POSITION_HINT = "Click a position in one of the maps, or type its row and column, to see what it attended to."
 ALWAYS_SHOWN = ("integrated gradients", "attention rollout", "sequence pool")
 STEPS = 16  # of the integral of the gradients
+SCALES = ("Attention, in multiples of an even map:", "For (red), against (blue), in multiples of the mean size:")
 TOP = 5  # classes
 SIGNED_SCALE = ColorScale(-SCALE.high, SCALE.high, None, SIGNED, is_cut=True)
 # scores by class, files of maps (head, rollout, sequence pool, gradients, the leading one), and their source
@@ -60,8 +61,11 @@ class ClassificationTab:
         check_size(*image.size)
         return convert_mode(apply_exif_orientation([image])[0], self.mode)
 
-    def gradients(self, image: Image.Image) -> np.ndarray:
-        return saliency(self.model, self.processor, [image], method="integrated_gradients", steps=STEPS)[0]
+    def gradients(self, image: Image.Image) -> Image.Image:
+        """Returns integrated gradients over the image, in multiples of their mean size."""
+        (values,) = saliency(self.model, self.processor, [image], method="integrated_gradients", steps=STEPS)
+        values = values / (abs(values).mean() or 1.0)
+        return overlay(crop_like_processor(image, self.processor), values, scale=SIGNED_SCALE)
 
     def attend(self, image: Image.Image) -> tuple[dict[str, float], ImageAttention | None]:
         """Returns the probabilities of the classes, and the attention, if the model has attention maps."""
@@ -79,10 +83,10 @@ class ClassificationTab:
     @errors_for_users()
     def classify(self, image: Image.Image | None, layer: str, head: str) -> Classification:
         image = self.prepare(image)
-        seen = crop_like_processor(image, self.processor)
-        gradients, first = save_picture(overlay(seen, self.gradients(image))), None
+        gradients, first = save_picture(self.gradients(image)), None
         if self.leading is not None and self.is_extra:
-            first = save_picture(overlay(seen, self.leading.of_image(self.model, self.processor, image)))
+            values = self.leading.of_image(self.model, self.processor, image)
+            first = save_picture(overlay(crop_like_processor(image, self.processor), values))
         scores, attention = self.attend(image)
         if attention is None:
             return scores, None, None, None, gradients, first, None
@@ -141,7 +145,9 @@ class ClassificationTab:
         with gr.Row(visible=has_layers):
             head_map = add_map("Attention through this head")
             position = add_map("Attention of the position, mean of the heads")
-        gr.HTML(SCALE.to_svg())
+        with gr.Row():
+            gr.HTML(f"<p>{SCALES[0]}</p>{SCALE.to_svg()}", visible=has_layers)
+            gr.HTML(f"<p>{SCALES[1]}</p>{SIGNED_SCALE.to_svg()}")
         attention = gr.State(time_to_live=HOUR)
         outputs = [scores, head_map, rollout, pool, gradients, first, attention]
         place = [attention, layer, row, column]
@@ -163,14 +169,12 @@ class ClassificationTab:
         """Compares integrated gradients, and, if both models have attention maps, their rollouts."""
         images = [tab.prepare(*inputs) for tab, inputs in sides]
         results = [tab.attend(image) for (tab, _), image in zip(sides, images)]
-        gradients = [tab.gradients(image) for (tab, _), image in zip(sides, images)]
         pages = []
-        for (tab, _), image, (scores, attention), pixels in zip(sides, images, results, gradients):
+        for (tab, _), image, (scores, attention) in zip(sides, images, results):
             best = dict(sorted(scores.items(), key=lambda item: -item[1])[:TOP])
             what = f"the class {next(iter(best))}" if best else "a higher number"
             words = f"Integrated gradients for {what} (red) or against it (blue), in multiples of their mean size"
-            seen, pixels = crop_like_processor(image, tab.processor), pixels / (abs(pixels).mean() or 1.0)
-            page = scores_to_html(best) + figure(overlay(seen, pixels, scale=SIGNED_SCALE), words, SIGNED_SCALE)
+            page = scores_to_html(best) + figure(tab.gradients(image), words, SIGNED_SCALE)
             if attention is not None and all(other is not None for _, other in results):
                 rollout = attention.rollout() * attention.num_tokens
                 words = "Attention rollout through all layers, in multiples of an even map"

@@ -238,6 +238,7 @@ def test_in_a_browser(app, tmp_path):
         page.locator(".gallery-item:visible").first.click()
         page.get_by_role("button", name="Compare", exact=True).locator("visible=true").click()
         page.wait_for_function("document.querySelectorAll('figure img[alt]').length == 4")
+        assert page.evaluate(LOW_CONTRASTS) == []
 
         for scheme in ("light", "dark"):
             page.goto(f"{app}?__theme={scheme}")
