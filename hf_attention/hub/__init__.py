@@ -8,6 +8,7 @@ from .._extras import lazy_getattr
 
 
 if TYPE_CHECKING:
+    from .card import *
     from .dataset import *
     from .export import *
     from .image_card import *
@@ -20,15 +21,16 @@ if TYPE_CHECKING:
 
 # module -> the names exported from it, imported when first used: each module needs other extras
 EXPORTS = {
+    "card": ["CardFacts", "write_model_card"],
     "dataset": ["write_dates_dataset"],
     "export": ["export_onnx"],
-    "image_card": ["ImageCardFacts", "write_image_classification_card"],
-    "image_text_card": ["ImageTextCardFacts", "write_image_text_card"],
+    "image_card": ["ImageCardFacts"],
+    "image_text_card": ["ImageTextCardFacts"],
     "onnx_translator": ["OnnxTranslator"],
     "publish": ["Published", "publish_folder", "publish_model"],
-    "question_card": ["QuestionCardFacts", "write_question_card"],
+    "question_card": ["QuestionCardFacts"],
     "space": ["write_space"],
-    "translation_card": ["TranslationCardFacts", "write_translation_card"],
+    "translation_card": ["TranslationCardFacts"],
 }
 
 __all__ = [name for names in EXPORTS.values() for name in names]

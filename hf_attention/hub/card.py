@@ -85,6 +85,7 @@ class CardFacts:
         license (`str`, *optional*): of the model. The data's license may restrict it.
         base_model (`str`, *optional*): the model on the Hub that was fine-tuned.
         limits (`str`, *optional*): what the model is not suited for.
+        leading_metrics (`tuple[str, ...]`): the metrics that are shown first.
     """
 
     template: ClassVar[str]  # a file of `templates/`
@@ -98,45 +99,43 @@ class CardFacts:
     license: str | None = None
     base_model: str | None = None
     limits: str | None = None
+    leading_metrics: tuple[str, ...] = ()
+
+    def fill(self, folder: Path, model: PreTrainedModel, results: dict[str, Any]) -> dict[str, Any]:
+        """Draws the card's pictures into `folder`, and returns the values of the template that are its own."""
+        raise NotImplementedError
+
+    def metadata(self) -> dict[str, Any]:
+        """Returns the arguments of `ModelCardData` in addition to the common ones."""
+        return {}
+
+    def hyperparameters(self, training_args: TrainingArguments) -> dict[str, object]:
+        """Returns those that are shown in addition to the trainer's."""
+        return {}
 
 
-def read_run(output_dir: str) -> tuple[dict, dict]:
-    """Returns the results and the trainer's state. Raises `FileNotFoundError` if the folder holds no finished run."""
+def write_model_card(
+    output_dir: str, model: PreTrainedModel, training_args: TrainingArguments, facts: CardFacts
+) -> ModelCard:
+    """
+    Writes the card, `README.md`, and its plots into the folder of a finished run, from `all_results.json` and
+    `trainer_state.json` in that folder and the given facts, and `.eval_results/test.yaml` if the data set is on the
+    Hub. Edits of an existing card are kept: see [`~hf_attention.hub.card_merge.update_card`].
+
+    Args:
+        facts (`CardFacts`): of a subclass, which has the template and the task.
+
+    Raises:
+        `FileNotFoundError`: if the folder holds no finished run.
+    """
     folder = Path(output_dir)
     results = json.loads((folder / "all_results.json").read_text("utf-8"))
     state = json.loads((folder / "trainer_state.json").read_text("utf-8"))
     (folder / "assets").mkdir(exist_ok=True)
-    return results, state
-
-
-def write_card(
-    output_dir: str,
-    model: PreTrainedModel,
-    training_args: TrainingArguments,
-    facts: CardFacts,
-    hyperparameters: dict[str, object],
-    metadata: dict[str, Any],
-    leading_metrics: tuple[str, ...] = (),
-    **fields: Any,
-) -> ModelCard:
-    """
-    Writes the card, `README.md`, into the folder of a finished run, with the plot of the curves, and
-    `.eval_results/test.yaml` if the data set is on the Hub. Edits of an existing card are kept: see
-    [`~hf_attention.hub.card_merge.update_card`].
-
-    Args:
-        facts (`CardFacts`): of a subclass that names the template and the task.
-        hyperparameters (`dict[str, object]`): shown in addition to the trainer's.
-        metadata (`dict[str, Any]`): arguments of `ModelCardData` in addition to the common ones.
-        leading_metrics (`tuple[str, ...]`): the metrics that are shown first.
-        fields: the template's remaining variables.
-    """
-    folder = Path(output_dir)
-    results, state = read_run(output_dir)
     draw_curves(state["log_history"], folder / CURVES)
     model_name = folder.resolve().name
     prefix = "eval" if facts.split == "validation" else facts.split
-    order = dict.fromkeys([*leading_metrics, *METRICS])
+    order = dict.fromkeys([*facts.leading_metrics, *METRICS])
     metrics = {key: results[f"{prefix}_{key}"] for key in order if f"{prefix}_{key}" in results}
     card_data = ModelCardData(
         model_name=model_name,
@@ -159,8 +158,9 @@ def write_card(
             )
             for key, value in metrics.items()
         ],
-        **metadata,
+        **facts.metadata(),
     )
+    values = {"citation": CITATIONS.get(model.config.model_type, ""), **facts.fill(folder, model, results)}
     card = ModelCard.from_template(
         card_data,
         template_path=str(TEMPLATES / facts.template),
@@ -171,13 +171,15 @@ def write_card(
         data_description=facts.data_description,
         split=facts.split,
         results=[(METRICS[key][0], format(value, METRICS[key][1])) for key, value in metrics.items()],
-        hyperparameters=[*describe_training(training_args, results, state), *hyperparameters.items()],
+        hyperparameters=[
+            *describe_training(training_args, results, state),
+            *facts.hyperparameters(training_args).items(),
+        ],
         parameters=f"{model.num_parameters():,}",
         options=describe_options(model),
         limits=facts.limits,
         versions=describe_versions(),
-        citation=CITATIONS.get(model.config.model_type, ""),
-        **fields,
+        **values,
     )
     write_text(folder / CARD, update_card(read_text(folder / CARD), stamp_card(card)))
     add_faithfulness(folder)
@@ -189,6 +191,10 @@ def write_card(
         ]
         write_text(results_file, yaml.safe_dump(eval_result_entries_to_yaml(entries), sort_keys=False))
     return ModelCard(read_text(folder / CARD) or "")
+
+
+def describe_decoding(num_beams: int) -> str:
+    return f"{num_beams} beams" if num_beams > 1 else "greedy search"
 
 
 def describe_training(training_args: TrainingArguments, results: dict, state: dict) -> list[tuple[str, str]]:
@@ -260,3 +266,6 @@ def draw_curves(history: list[dict], path: Path) -> None:
         axes[1].set(xlabel="epoch", ylabel="validation score, 0 to 100")
         axes[1].legend(frameon=False)
     figure.savefig(path)
+
+
+__all__ = ["CardFacts", "write_model_card"]

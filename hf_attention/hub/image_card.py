@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from huggingface_hub import ModelCard
 from matplotlib.figure import Figure
 from sklearn.metrics import confusion_matrix
 from transformers import PreTrainedModel, TrainingArguments
@@ -16,7 +15,7 @@ from ..data.image_utils import class_names
 from ..interpret.color_scale import DPI
 from ..interpret.fonts import find_fonts
 from ..interpret.views import View
-from .card import CardFacts, read_run, write_card
+from .card import CardFacts
 
 
 ATTENTION, CONFUSION = "assets/attention.png", "assets/confusion.png"
@@ -51,46 +50,30 @@ class ImageCardFacts(CardFacts):
     regularization: dict[str, object] = field(default_factory=dict)
     limits: str | None = LIMITS
 
-
-def write_image_classification_card(
-    output_dir: str, model: PreTrainedModel, training_args: TrainingArguments, facts: ImageCardFacts
-) -> ModelCard:
-    """
-    Writes `README.md` and its plots into the folder of a finished run, from `all_results.json` and
-    `trainer_state.json` in that folder and the given facts.
-
-    Raises:
-        `FileNotFoundError`: if the folder holds no finished run.
-    """
-    read_run(output_dir)
-    folder = Path(output_dir)
-    names = class_names(model.config)
-    shown: dict[str, Any] = {"test_size": None, "confusion_figure": None, "confused": [], "classes": {}}
-    if facts.split is not None and facts.references is not None:
-        shown["test_size"] = len(facts.references)
-        if len(names) <= MAX_CLASSES:
-            shown["classes"] = facts.classes
-        if facts.predictions is not None:
-            matrix = confusion_matrix(facts.references, facts.predictions, labels=range(len(names)))
-            shown["confused"] = find_confused(matrix, names)
+    def fill(self, folder: Path, model: PreTrainedModel, results: dict[str, Any]) -> dict[str, Any]:
+        names = class_names(model.config)
+        shown: dict[str, Any] = {"test_size": None, "confusion_figure": None, "confused": [], "classes": {}}
+        if self.split is not None and self.references is not None:
+            shown["test_size"] = len(self.references)
             if len(names) <= MAX_CLASSES:
-                draw_confusion(matrix, names, folder / CONFUSION)
-                shown["confusion_figure"] = CONFUSION
-    if facts.attention is not None:
-        facts.attention.figure.savefig(folder / ATTENTION)
-        shown |= {"attention_figure": ATTENTION, "attention_caption": facts.attention.caption}
-    return write_card(
-        output_dir,
-        model,
-        training_args,
-        facts,
-        hyperparameters={name: str(value) for name, value in facts.regularization.items()},
-        metadata={},
-        is_mirrored=facts.is_mirrored,
-        summary=summarize(model, facts.data_name),
-        has_tokens=model.config.model_type not in ("attention_cnn", "recurrent_attention"),
-        **shown,
-    )
+                shown["classes"] = self.classes
+            if self.predictions is not None:
+                matrix = confusion_matrix(self.references, self.predictions, labels=range(len(names)))
+                shown["confused"] = find_confused(matrix, names)
+                if len(names) <= MAX_CLASSES:
+                    draw_confusion(matrix, names, folder / CONFUSION)
+                    shown["confusion_figure"] = CONFUSION
+        if self.attention is not None:
+            self.attention.figure.savefig(folder / ATTENTION)
+            shown |= {"attention_figure": ATTENTION, "attention_caption": self.attention.caption}
+        return shown | {
+            "is_mirrored": self.is_mirrored,
+            "summary": summarize(model, self.data_name),
+            "has_tokens": model.config.model_type not in ("attention_cnn", "recurrent_attention"),
+        }
+
+    def hyperparameters(self, training_args: TrainingArguments) -> dict[str, object]:
+        return {name: str(value) for name, value in self.regularization.items()}
 
 
 def summarize(model: PreTrainedModel, data_name: str) -> str:
@@ -138,4 +121,4 @@ def draw_confusion(matrix: np.ndarray, names: list[str], path: Path) -> None:
     figure.savefig(path)
 
 
-__all__ = ["ImageCardFacts", "write_image_classification_card"]
+__all__ = ["ImageCardFacts"]

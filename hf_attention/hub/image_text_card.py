@@ -4,16 +4,15 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from huggingface_hub import ModelCard
 from transformers import PreTrainedModel, TrainingArguments
 
 from ..interpret.readings import Reading, plot_reading
-from .card import CITATIONS, METRICS, CardFacts, read_run, write_card
+from .card import CITATIONS, METRICS, CardFacts, describe_decoding
 
 
 READING = "assets/reading.png"
-LEADING_METRICS = ("character_error_rate", "exact_match")
 LIMITS = "Trained on one data set; expect more errors on other images. Bias and safety were not evaluated."
 PARTS = {"bahdanau": "recurrent decoder with additive attention", "compact_vit": "compact vision transformer"}
 
@@ -37,40 +36,26 @@ class ImageTextCardFacts(CardFacts):
     test_size: int | None = None
     num_beams: int = 1
     limits: str | None = LIMITS
+    leading_metrics: tuple[str, ...] = ("character_error_rate", "exact_match")
+
+    def fill(self, folder: Path, model: PreTrainedModel, results: dict[str, Any]) -> dict[str, Any]:
+        if self.readings:
+            plot_reading(self.readings[0]).savefig(folder / READING)
+        types = [part.model_type for part in (model.config.encoder, model.config.decoder)]
+        kinds = [PARTS.get(name, f"{name} {part}") for name, part in zip(types, ("encoder", "decoder"))]
+        metrics = dict.fromkeys([*self.leading_metrics, *METRICS])
+        unseen = [(key, f"test_unseen_fonts_{key}") for key in metrics if f"test_unseen_fonts_{key}" in results]
+        return {
+            "summary": f"A {kinds[0]} and a {kinds[1]} that turn an image into text, trained on {self.data_name}.",
+            "reading_figure": READING if self.readings else None,
+            "test_size": self.test_size,
+            "unseen_results": [(METRICS[key][0], format(results[name], METRICS[key][1])) for key, name in unseen],
+            "decoding": describe_decoding(self.num_beams),
+            "citations": [CITATIONS[name] for name in types if name in CITATIONS],
+        }
+
+    def hyperparameters(self, training_args: TrainingArguments) -> dict[str, object]:
+        return {"label_smoothing_factor": str(training_args.label_smoothing_factor)}
 
 
-def write_image_text_card(
-    output_dir: str, model: PreTrainedModel, training_args: TrainingArguments, facts: ImageTextCardFacts
-) -> ModelCard:
-    """
-    Writes `README.md` and its plots into the folder of a finished run, from `all_results.json` and
-    `trainer_state.json` in that folder and the given facts.
-
-    Raises:
-        `FileNotFoundError`: if the folder holds no finished run.
-    """
-    results, _ = read_run(output_dir)
-    if facts.readings:
-        plot_reading(facts.readings[0]).savefig(Path(output_dir) / READING)
-    types = [part.model_type for part in (model.config.encoder, model.config.decoder)]
-    kinds = [PARTS.get(name, f"{name} {part}") for name, part in zip(types, ("encoder", "decoder"))]
-    metrics = [*LEADING_METRICS, *(key for key in METRICS if key not in LEADING_METRICS)]
-    unseen = [(key, f"test_unseen_fonts_{key}") for key in metrics if f"test_unseen_fonts_{key}" in results]
-    return write_card(
-        output_dir,
-        model,
-        training_args,
-        facts,
-        hyperparameters={"label_smoothing_factor": str(training_args.label_smoothing_factor)},
-        metadata={},
-        leading_metrics=LEADING_METRICS,
-        summary=f"A {kinds[0]} and a {kinds[1]} that turn an image into text, trained on {facts.data_name}.",
-        reading_figure=READING if facts.readings else None,
-        test_size=facts.test_size,
-        unseen_results=[(METRICS[key][0], format(results[name], METRICS[key][1])) for key, name in unseen],
-        decoding=f"{facts.num_beams} beams" if facts.num_beams > 1 else "greedy search",
-        citations=[CITATIONS[name] for name in types if name in CITATIONS],
-    )
-
-
-__all__ = ["ImageTextCardFacts", "write_image_text_card"]
+__all__ = ["ImageTextCardFacts"]

@@ -5,16 +5,15 @@
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from huggingface_hub import ModelCard
-from transformers import PreTrainedModel, TrainingArguments
+from transformers import PreTrainedModel
 
 from ..interpret.readings import Reading, plot_reading
-from .card import METRICS, CardFacts, read_run, write_card
+from .card import METRICS, CardFacts
 
 
 GLIMPSES = "assets/glimpses-{}.png"
-LEADING_METRICS = ("accuracy", "accuracy_non_relational", "accuracy_relational")
 
 
 @dataclass(kw_only=True)
@@ -38,37 +37,24 @@ class QuestionCardFacts(CardFacts):
     language: str
     readings: list[Reading] = field(default_factory=list)
     test_size: int | None = None
+    leading_metrics: tuple[str, ...] = ("accuracy", "accuracy_non_relational", "accuracy_relational")
+
+    def fill(self, folder: Path, model: PreTrainedModel, results: dict[str, Any]) -> dict[str, Any]:
+        figures = [GLIMPSES.format(number) for number in range(len(self.readings))]
+        for path, reading in zip(figures, self.readings):
+            plot_reading(reading).savefig(folder / path)
+        glimpses = [f"{self.split}_pointing_{number + 1}" for number in range(model.config.num_glimpses)]
+        return {
+            "summary": "A stacked attention network that answers questions about images, trained on "
+            f"{self.data_name}.",
+            "answers": [(reading.text, path) for reading, path in zip(self.readings, figures)],
+            "test_size": self.test_size,
+            "glimpses": [format(results[name], METRICS["pointing"][1]) for name in glimpses if name in results],
+            "example": json.dumps(self.example, ensure_ascii=False),
+        }
+
+    def metadata(self) -> dict[str, Any]:
+        return {"language": self.language}
 
 
-def write_question_card(
-    output_dir: str, model: PreTrainedModel, training_args: TrainingArguments, facts: QuestionCardFacts
-) -> ModelCard:
-    """
-    Writes `README.md` and its plots into the folder of a finished run, from `all_results.json` and
-    `trainer_state.json` in that folder and the given facts.
-
-    Raises:
-        `FileNotFoundError`: if the folder holds no finished run.
-    """
-    results, _ = read_run(output_dir)
-    figures = [GLIMPSES.format(number) for number in range(len(facts.readings))]
-    for path, reading in zip(figures, facts.readings):
-        plot_reading(reading).savefig(Path(output_dir) / path)
-    glimpses = [f"{facts.split}_pointing_{number + 1}" for number in range(model.config.num_glimpses)]
-    return write_card(
-        output_dir,
-        model,
-        training_args,
-        facts,
-        hyperparameters={},
-        metadata={"language": facts.language},
-        leading_metrics=LEADING_METRICS,
-        summary=f"A stacked attention network that answers questions about images, trained on {facts.data_name}.",
-        answers=[(reading.text, path) for reading, path in zip(facts.readings, figures)],
-        test_size=facts.test_size,
-        glimpses=[format(results[name], METRICS["pointing"][1]) for name in glimpses if name in results],
-        example=json.dumps(facts.example, ensure_ascii=False),
-    )
-
-
-__all__ = ["QuestionCardFacts", "write_question_card"]
+__all__ = ["QuestionCardFacts"]

@@ -6,8 +6,8 @@ import html
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from huggingface_hub import ModelCard
 from matplotlib.figure import Figure
 from transformers import PreTrainedModel, TrainingArguments
 
@@ -15,7 +15,7 @@ from ..interpret.alignment_plots import plot_alignment
 from ..interpret.alignments import Alignment
 from ..interpret.color_scale import DPI
 from ..interpret.model_loading import has_target_vocabulary
-from .card import CardFacts, read_run, write_card
+from .card import CardFacts, describe_decoding
 from .folder import TARGET_TOKENIZER
 
 
@@ -33,7 +33,6 @@ class TranslationCardFacts(CardFacts):
         features (`dict[str, str]`, *optional*): those of the example, by column.
         test_size (`int`, *optional*): the number of pairs of `split`.
         num_beams (`int`): of the search that gave the metrics.
-        leading_metrics (`tuple[str, ...]`): the metrics that are shown first.
         alignments (`list[Alignment]`): examples for the figure; none for a model without attention.
         worst (`list[tuple[str, str, str]]`): source, reference and prediction of the test split's largest errors.
         languages (`list[str]`, *optional*): ISO 639 codes for the Hub.
@@ -47,45 +46,32 @@ class TranslationCardFacts(CardFacts):
     features: dict[str, str] | None = None
     test_size: int | None = None
     num_beams: int = 1
-    leading_metrics: tuple[str, ...] = ()
     alignments: list[Alignment] = field(default_factory=list)
     worst: list[tuple[str, str, str]] = field(default_factory=list)
     languages: list[str] | None = None
     limits: str | None = LIMITS
 
+    def fill(self, folder: Path, model: PreTrainedModel, results: dict[str, Any]) -> dict[str, Any]:
+        if self.alignments:
+            draw_alignments(self.alignments, folder / ALIGNMENT)
+        return {
+            "summary": summarize(model, self.data_name),
+            "alignment_figure": ALIGNMENT if self.alignments else None,
+            "test_size": self.test_size,
+            "decoding": describe_decoding(self.num_beams),
+            "signature": results.get("test_signature"),
+            "worst": [[to_cell(text) for text in texts] for texts in self.worst],
+            "example": json.dumps(self.example, ensure_ascii=False),
+            "features": None if self.features is None else json.dumps(self.features, ensure_ascii=False),
+            "described_example": json.dumps({"text": self.example, **(self.features or {})}, ensure_ascii=False),
+            "target_tokenizer": TARGET_TOKENIZER if has_target_vocabulary(model.config) else None,
+        }
 
-def write_translation_card(
-    output_dir: str, model: PreTrainedModel, training_args: TrainingArguments, facts: TranslationCardFacts
-) -> ModelCard:
-    """
-    Writes `README.md` and its plots into the folder of a finished run, from `all_results.json` and
-    `trainer_state.json` in that folder and the given facts.
+    def metadata(self) -> dict[str, Any]:
+        return {"language": self.languages, "widget": [{"text": self.example}]}
 
-    Raises:
-        `FileNotFoundError`: if the folder holds no finished run.
-    """
-    results, _ = read_run(output_dir)
-    if facts.alignments:
-        draw_alignments(facts.alignments, Path(output_dir) / ALIGNMENT)
-    return write_card(
-        output_dir,
-        model,
-        training_args,
-        facts,
-        hyperparameters={"label_smoothing_factor": str(training_args.label_smoothing_factor)},
-        metadata={"language": facts.languages, "widget": [{"text": facts.example}]},
-        leading_metrics=facts.leading_metrics,
-        summary=summarize(model, facts.data_name),
-        alignment_figure=ALIGNMENT if facts.alignments else None,
-        test_size=facts.test_size,
-        decoding=f"{facts.num_beams} beams" if facts.num_beams > 1 else "greedy search",
-        signature=results.get("test_signature"),
-        worst=[[to_cell(text) for text in texts] for texts in facts.worst],
-        example=json.dumps(facts.example, ensure_ascii=False),
-        features=None if facts.features is None else json.dumps(facts.features, ensure_ascii=False),
-        described_example=json.dumps({"text": facts.example, **(facts.features or {})}, ensure_ascii=False),
-        target_tokenizer=TARGET_TOKENIZER if has_target_vocabulary(model.config) else None,
-    )
+    def hyperparameters(self, training_args: TrainingArguments) -> dict[str, object]:
+        return {"label_smoothing_factor": str(training_args.label_smoothing_factor)}
 
 
 def to_cell(text: str, width: int = 80) -> str:
@@ -118,4 +104,4 @@ def draw_alignments(alignments: list[Alignment], path: Path, name: str = "attent
     figure.savefig(path)
 
 
-__all__ = ["TranslationCardFacts", "write_translation_card"]
+__all__ = ["TranslationCardFacts"]

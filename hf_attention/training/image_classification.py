@@ -4,6 +4,7 @@
 
 import os
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,7 +26,8 @@ from ..data.image_targets import PROBLEM_TYPES, reorder_targets
 from ..data.image_utils import MODES, class_names
 from ..data.images import align_labels, check_images, label_names, load_images, make_transform, open_image
 from ..data.splits import split_off
-from ..hub.image_card import ImageCardFacts, write_image_classification_card
+from ..hub.card import write_model_card
+from ..hub.image_card import ImageCardFacts
 from ..interpret.model_loading import load_model
 from ..interpret.samples import choose_samples
 from ..interpret.views import plot_attention
@@ -332,6 +334,7 @@ def write_card(
         attention = None
     parent = model_args.model_name_or_path
     embedded = data_args.embedded
+    origin_facts: dict[str, Any] = {"limits": embedded.limits, "license": embedded.license} if embedded else {}
     kind = {"regression": "numbers", "multi_label_classification": "labels"}.get(data_args.problem_type, "classes")
     origin = embedded.origin if embedded else ""
     facts = ImageCardFacts(
@@ -346,9 +349,9 @@ def write_card(
         is_mirrored=training_args.test_time_augmentation == "flip",
         attention=attention,
         regularization=describe_regularization(data_args, training_args),
-        **({"limits": embedded.limits, "license": embedded.license} if embedded else {}),
+        **origin_facts,
     )
-    write_image_classification_card(str(training_args.output_dir), model, training_args, facts)
+    write_model_card(str(training_args.output_dir), model, training_args, facts)
 
 
 def describe_regularization(args: ImageDataArguments, training_args: ImageTrainingArguments) -> dict[str, object]:

@@ -5,7 +5,7 @@
 import os
 from dataclasses import replace
 from functools import partial
-from typing import cast
+from typing import Any, cast
 
 from datasets import Dataset, IterableDataset
 from transformers import (
@@ -26,7 +26,8 @@ from ..data.image_texts import ImageTextCollator, load_image_texts, make_transfo
 from ..data.image_utils import MODES
 from ..data.images import open_image
 from ..data.tokenizer import train_tokenizer, warn_of_lost_texts
-from ..hub.image_text_card import ImageTextCardFacts, write_image_text_card
+from ..hub.card import write_model_card
+from ..hub.image_text_card import ImageTextCardFacts
 from ..interpret.image_attention import processed_part
 from ..interpret.model_loading import load_model, load_tokenizer
 from ..interpret.readings import Reading, read
@@ -282,6 +283,7 @@ def write_card(
         readings = []
     parent = model_args.model_name_or_path or model_args.encoder_name_or_path
     embedded = data_args.embedded
+    origin_facts: dict[str, Any] = {"limits": embedded.limits, "license": embedded.license} if embedded else {}
     facts = ImageTextCardFacts(
         data_name=data_args.name.replace("_", " "),
         data_description=f"{embedded.origin if embedded else ''}{describe_sizes(data)} images.",
@@ -291,6 +293,6 @@ def write_card(
         readings=readings,
         test_size=len(in_memory(data[split])) if split else None,
         num_beams=data_args.num_beams if split == "test" else training_args.generation_num_beams or 1,
-        **({"limits": embedded.limits, "license": embedded.license} if embedded else {}),
+        **origin_facts,
     )
-    write_image_text_card(str(training_args.output_dir), model, training_args, facts)
+    write_model_card(str(training_args.output_dir), model, training_args, facts)

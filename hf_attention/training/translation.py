@@ -24,8 +24,9 @@ from ..data.dates import FIRST, LAST, LOCALES, load_dates
 from ..data.features import FeatureCollator, collect_feature_values
 from ..data.parallel import load_parallel, pair_with_each_reference, tokenize_pairs
 from ..data.tokenizer import train_tokenizer, warn_of_lost_texts
+from ..hub.card import write_model_card
 from ..hub.folder import TARGET_TOKENIZER
-from ..hub.translation_card import TranslationCardFacts, write_translation_card
+from ..hub.translation_card import TranslationCardFacts
 from ..interpret.alignments import align, has_text
 from ..interpret.model_loading import has_target_vocabulary, load_model, load_tokenizer
 from ..interpret.translation_pipeline import TranslationWithAlignmentPipeline
@@ -489,7 +490,7 @@ def write_pipeline_and_card(
         languages=languages or None,
         **({"limits": DATES_LIMITS, "license": "apache-2.0"} if data_args.is_embedded else {}),
     )
-    write_translation_card(output_dir, model, training_args, facts)
+    write_model_card(output_dir, model, training_args, facts)
 
 
 DATES_LIMITS = (

@@ -22,7 +22,7 @@ from ..data.cached_transform import ROW, CachedTransform
 from ..data.images import open_image
 from ..data.sort_of_clevr import list_answers, load_sort_of_clevr
 from ..data.tokenizer import train_tokenizer
-from ..hub import QuestionCardFacts, write_question_card
+from ..hub import QuestionCardFacts, write_model_card
 from ..interpret import VisualQuestionAnsweringWithAttentionPipeline, answer_to_reading
 from ..metrics import Pointing
 from ..models.compact_vit import CompactVitImageProcessorPil
@@ -243,7 +243,7 @@ def write_card(
         readings=readings,
         test_size=len(data["test"]),
     )
-    write_question_card(str(args.output_dir), model, args, facts)
+    write_model_card(str(args.output_dir), model, args, facts)
 
 
 __all__ = ["QuestionArguments", "train_visual_question_answering"]

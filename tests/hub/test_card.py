@@ -12,9 +12,10 @@ from PIL import Image
 from subprocess_utils import run_code
 
 import hf_attention
+from hf_attention.hub import write_model_card
 from hf_attention.hub.card import METRICS, describe_device, describe_versions, draw_curves
 from hf_attention.hub.card_merge import digest_card, read_card
-from hf_attention.hub.translation_card import TranslationCardFacts, write_translation_card
+from hf_attention.hub.translation_card import TranslationCardFacts
 from hf_attention.training.translation_arguments import TranslationTrainingArguments
 
 
@@ -75,7 +76,7 @@ def test_the_figures_exist(small_run):
 
 def test_a_folder_without_a_run_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError, match="all_results.json"):
-        write_translation_card(
+        write_model_card(
             str(tmp_path),
             None,
             TranslationTrainingArguments(output_dir=str(tmp_path)),

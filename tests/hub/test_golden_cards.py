@@ -36,10 +36,7 @@ from hf_attention.hub import (
     QuestionCardFacts,
     TranslationCardFacts,
     write_dates_dataset,
-    write_image_classification_card,
-    write_image_text_card,
-    write_question_card,
-    write_translation_card,
+    write_model_card,
 )
 from hf_attention.interpret import Reading
 from hf_attention.interpret.views import View
@@ -84,7 +81,7 @@ def check_by_the_hub(hub, folder: Path, repo_type: str):
 def test_a_translation_card(hub, folder):
     options = {"vocab_size": 40, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": 1}
     model = BahdanauForConditionalGeneration(BahdanauConfig.from_preset("tiny", **options))
-    write_translation_card(
+    write_model_card(
         str(folder),
         model,
         TranslationTrainingArguments(output_dir=str(folder), learning_rate=1e-3),
@@ -121,7 +118,7 @@ def test_validation_metrics_are_not_shown_as_test_results(folder):
         example="a", data_name="user/pairs", data_description="", dataset="user/pairs", test_size=10
     )
     for split, shown, kept in (("test", 34.5, True), ("validation", 45.6, False)):
-        card = write_translation_card(
+        card = write_model_card(
             str(folder),
             model,
             TranslationTrainingArguments(output_dir=str(folder)),
@@ -137,7 +134,7 @@ def test_an_image_classification_card(hub, folder):
     model = CompactVitForImageClassification(
         CompactVitConfig.from_preset("cct_2_3x2", num_labels=3, id2label={0: "ant", 1: "bee", 2: "cow"})
     )
-    write_image_classification_card(
+    write_model_card(
         str(folder),
         model,
         ImageTrainingArguments(output_dir=str(folder), learning_rate=1e-3),
@@ -163,7 +160,7 @@ def test_an_image_to_text_card(hub, folder):
     encoder = CompactVitModel(CompactVitConfig.from_preset("cct_2_3x2"))
     options = {"is_decoder": True, "add_cross_attention": True, "cross_attention_hidden_size": 128}
     decoder = BahdanauForCausalLM(BahdanauConfig.from_preset("tiny", vocab_size=40, **options))
-    write_image_text_card(
+    write_model_card(
         str(folder),
         VisionEncoderDecoderModel(encoder=encoder, decoder=decoder),
         ImageTextTrainingArguments(output_dir=str(folder), learning_rate=1e-3),
@@ -187,7 +184,7 @@ def test_a_question_card(hub, folder):
     results |= {"test_accuracy_non_relational": 0.99, "test_accuracy_relational": 0.51, "test_pointing": 0.575}
     results |= {"test_pointing_by_chance": 0.0625, "test_pointing_1": 0.25, "test_pointing_2": 0.575}
     (folder / "all_results.json").write_text(json.dumps(results))
-    write_question_card(
+    write_model_card(
         str(folder),
         StackedAttentionForVisualQuestionAnswering(StackedAttentionConfig(num_labels=10, num_glimpses=2)),
         QuestionArguments(output_dir=str(folder), learning_rate=1e-3),

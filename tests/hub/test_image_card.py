@@ -5,13 +5,8 @@ import pytest
 from huggingface_hub import ModelCard
 from PIL import Image
 
-from hf_attention.hub.card import describe_versions
-from hf_attention.hub.image_card import (
-    ImageCardFacts,
-    draw_confusion,
-    find_confused,
-    write_image_classification_card,
-)
+from hf_attention.hub.card import describe_versions, write_model_card
+from hf_attention.hub.image_card import ImageCardFacts, draw_confusion, find_confused
 from hf_attention.training.image_arguments import ImageTrainingArguments
 
 
@@ -69,7 +64,5 @@ def test_the_most_frequent_errors_come_first(tmp_path):
 def test_a_folder_without_a_run_is_an_error(tmp_path):
     arguments = ImageTrainingArguments(output_dir=str(tmp_path))
     with pytest.raises(FileNotFoundError, match=r"all_results.json"):
-        write_image_classification_card(
-            str(tmp_path), None, arguments, ImageCardFacts(data_name="x", data_description="")
-        )
+        write_model_card(str(tmp_path), None, arguments, ImageCardFacts(data_name="x", data_description=""))
     assert not list(tmp_path.iterdir())

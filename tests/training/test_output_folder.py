@@ -184,7 +184,7 @@ def train_on_a_full_disk(arguments: list[str], limit: int, moment: tuple[type, s
         ("the list of files", 100, (recipe_trainer, "write_file_list")),
         ("the model", 600_000, (OutputFolder, "save_model")),
         ("the metrics", 100, (RecipeTrainer, "save_metrics")),
-        ("the card", 1000, (translation, "write_translation_card")),
+        ("the card", 1000, (translation, "write_model_card")),
     ],
 )
 def test_a_full_disk_leaves_what_was_saved_and_names_the_last_checkpoint(run, file, limit, moment):
