@@ -12,7 +12,15 @@ from gradio.components import Component
 from .uploads import errors_for_users
 
 
-SIDES, WRAP = ("First", "Second"), 'style="overflow-wrap: anywhere"'
+SIDES = ("First", "Second")
+NUMBERS = range(128)  # of tokens or glimpses: one that is hovered over or focused shows its map on both sides
+STYLE = (
+    ".pair {display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 20rem), 1fr)); gap: 1rem 2rem}"
+    ".pair section {min-width: 0} .pair h3 {overflow-wrap: anywhere}"
+    + "".join(f".pair:has(.t{number}:focus) .m{number} {{visibility: visible}}" for number in NUMBERS)
+    + ".pair:has(.t:hover) .m {visibility: hidden}"
+    + "".join(f".pair:has(.t{number}:hover) .m{number} {{visibility: visible}}" for number in NUMBERS)
+)
 HINT = "An empty second input is the same as the first. Equal colors are equal values in all maps."
 
 
@@ -43,13 +51,16 @@ def add_comparison(tabs: Sequence[ComparedTab], examples: list) -> None:
     names, kind = [tab.name for tab in tabs], tabs[0]
 
     @errors_for_users()
-    def compare(*values: Any) -> list[str]:
+    def compare(*values: Any) -> str:
         first, second = list(values[: len(values) // 2]), list(values[len(values) // 2 :])
         second = [old if new is None or new == "" else new for old, new in zip(first, second)]
         sides = [(tabs[names.index(name)], inputs) for name, *inputs in (first, second)]
         pages = kind.compare(tabs, sides)
         models = [f": <bdi>{escape(tab.name)}</bdi>" if len(names) > 1 else "" for tab, _ in sides]
-        return [f"<h3 {WRAP}>{side}{model}</h3>{page}" for side, model, page in zip(SIDES, models, pages)]
+        sections = [
+            f"<section><h3>{side}{model}</h3>{page}</section>" for side, model, page in zip(SIDES, models, pages)
+        ]
+        return f'<div class="pair">{"".join(sections)}</div><style>{STYLE}</style>'  # after the style of the pages
 
     gr.Markdown(HINT)
     inputs: list[Component] = []
@@ -60,12 +71,7 @@ def add_comparison(tabs: Sequence[ComparedTab], examples: list) -> None:
                 inputs.append(gr.Dropdown(names, value=model, label=f"{side} model", visible=len(names) > 1))
                 inputs += kind.add_inputs(tabs, examples, side)
     button = gr.Button("Compare", variant="primary")
-    with gr.Row():
-        pages = []
-        for _ in SIDES:
-            with gr.Column():
-                pages.append(gr.HTML())
-    button.click(compare, inputs, pages, api_visibility="private")
+    button.click(compare, inputs, gr.HTML(), api_visibility="private")
 
 
 __all__ = []

@@ -32,6 +32,14 @@ def find_function(app, name):
     return next(function.fn for function in app.fns.values() if getattr(function.fn, "__name__", "") == name)
 
 
+def compare(app, *values):
+    """The sections of a comparison, one per side."""
+    page = find_function(app, "compare")(*values)
+    sides = page.split("<section>")[1:]
+    assert len(sides) == 2 and page.startswith('<div class="pair">')
+    return sides
+
+
 def save_classifier(model, folder):
     model.save_pretrained(folder)
     ViTImageProcessorPil(size={"height": 8, "width": 8}).save_pretrained(folder)
@@ -46,17 +54,17 @@ def make_vit(patch_size):
 
 def test_two_inputs_of_a_translator_and_an_empty_one(small_run):
     app = build_app([str(small_run[0])], ["4. März 2005"])
-    compare, translate = find_function(app, "compare"), find_function(app, "translate")
+    translate = find_function(app, "translate")
     name = str(small_run[0])
     beams = next(block.value for block in app.blocks.values() if getattr(block, "label", "") == "Beams")
     for text in ("5. Mai 2006", "", None):
-        pages = compare(name, "4. März 2005", name, text)
+        pages = compare(app, name, "4. März 2005", name, text)
         for side, page, source in zip(("First", "Second"), pages, ("4. März 2005", text or "4. März 2005")):
             target, alignment = translate(source, beams)
             assert f">{side}</h3>" in page
             assert f"<strong>{target}</strong>" in page and alignment in page
     with pytest.raises(Error, match="Enter a text"):
-        compare(name, "", name, "5. Mai 2006")
+        compare(app, name, "", name, "5. Mai 2006")
 
 
 def test_two_readers_have_one_color_scale(tmp_path):
@@ -72,7 +80,7 @@ def test_two_readers_have_one_color_scale(tmp_path):
     scale = ColorScale.fit(maps, even=1.0)
     first, second = readers
     for page, (name, reading) in zip(
-        find_function(build_app(list(readers)), "compare")(first, NOISE[0], second, None), readers.items()
+        compare(build_app(list(readers)), first, NOISE[0], second, None), readers.items()
     ):
         assert f"<bdi>{name}</bdi>" in page
         assert reading_to_html(reading, scale) in page and scale.to_svg() in page
@@ -87,7 +95,7 @@ def test_two_classifiers_are_compared_by_maps_that_both_have(tmp_path):
     assert labels == ["Classify: fine", "Classify: coarse", "Classify: resnet", "Compare images"]
     image = NOISE[0].convert("RGB")
     for second, count in ((1, 2), (2, 1)):  # integrated gradients, and, if both are transformers, rollout
-        pages = find_function(app, "compare")(names[0], image, names[second], None)
+        pages = compare(app, names[0], image, names[second], None)
         for name, page in zip((names[0], names[second]), pages):
             assert page.count("<figure") == page.count('alt="') == count
             assert ("Attention rollout" in page) == (SCALE.to_svg() in page) == (count == 2)
@@ -99,7 +107,7 @@ def test_two_classifiers_are_compared_by_maps_that_both_have(tmp_path):
             assert f"<td>{best.values[0]:.3f}</td>" in page
             assert f"for the class LABEL_{int(best.indices[0])} (red)" in page
     with pytest.raises(Error, match="Upload an image"):
-        find_function(app, "compare")(names[0], None, names[1], image)
+        compare(app, names[0], None, names[1], image)
 
 
 def test_models_of_different_kinds_are_not_compared_with_each_other(small_run, small_vision_run, tmp_path):

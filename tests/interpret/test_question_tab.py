@@ -82,6 +82,11 @@ def test_glimpses_are_shown_and_compared_in_a_browser(app):
         page.get_by_label("Second question").fill(QUESTIONS[1])
         page.get_by_role("button", name="Compare", exact=True).click()
         page.wait_for_function("document.querySelectorAll('.scores').length == 2")
+        page.locator(".pair .t1").first.click()
+        assert [page.locator(".pair .m1").nth(side).is_visible() for side in (0, 1)] == [True, True]
+        page.locator(".pair .t0").last.hover()
+        shown = [page.locator(f".pair .m{number}").nth(side).is_visible() for number in (0, 1) for side in (0, 1)]
+        assert shown == [True, True, False, False]
         boxes = [page.get_by_role("heading", name=name).bounding_box() for name in ("First", "Second")]
         assert boxes[0]["y"] == boxes[1]["y"] and boxes[0]["x"] < boxes[1]["x"]  # side by side
         assert page.evaluate(
