@@ -21,6 +21,7 @@ from transformers import (
 )
 from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
+from hf_attention import BahdanauConfig, BahdanauForConditionalGeneration
 from hf_attention.interpret import ColorScale, build_app, read, reading_to_html
 from hf_attention.interpret.classifier_maps import SCALE
 
@@ -65,6 +66,25 @@ def test_two_inputs_of_a_translator_and_an_empty_one(small_run):
             assert f"<strong>{target}</strong>" in page and alignment in page
     with pytest.raises(Error, match="Enter a text"):
         compare(app, name, "", name, "5. Mai 2006")
+
+
+def test_translators_have_the_features_of_both_and_use_their_own(tmp_path):
+    ids = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": 1}
+    values = {"one": {"tags": ["V"]}, "two": {"speaker": ["a", "b"], "tags": ["V"]}}
+    for name, feature_values in values.items():
+        torch.manual_seed(0)
+        config = BahdanauConfig.from_preset("tiny", vocab_size=len(TOKENIZER), feature_values=feature_values, **ids)
+        for part in (BahdanauForConditionalGeneration(config), TOKENIZER):
+            part.save_pretrained(tmp_path / name)
+    names = [str(tmp_path / name) for name in values]
+    app = build_app(names)
+    labels = [str(getattr(block, "label", "")) for block in app.blocks.values()]
+    assert [label for label in labels if label.startswith("Second")] == [
+        f"Second {name}" for name in ("model", "source", "speaker", "tags")
+    ]
+    first, second = compare(app, names[0], "123", "b", "V", names[1], "", "a", "")
+    assert "tags=V" in first and "speaker" not in first
+    assert "tags=V" in second and "speaker=a" in second
 
 
 def test_two_readers_have_one_color_scale(tmp_path):
