@@ -166,13 +166,16 @@ class ImageClassificationTrainer(RecipeTrainer):
             self.augmentation.mix = self.mix_epochs is None or self.state.epoch < self.mix_epochs
             with torch.autocast(self.args.device.type, enabled=False):
                 pixel_values, labels = self.augmentation(**inputs)
-                if self.small_image_size is not None and self.state.epoch < self.small_epochs:
-                    size = (self.small_image_size, self.small_image_size)
-                    pixel_values = nn.functional.interpolate(pixel_values, size, mode="bilinear", antialias=True)
             inputs = {"pixel_values": pixel_values, "labels": labels}
-            if "interpolate_pos_encoding" in signature(self.pretrained_model.forward).parameters:
-                inputs["interpolate_pos_encoding"] = pixel_values.shape[-1] == self.small_image_size
+            if self.small_image_size is not None and self.state.epoch < self.small_epochs:
+                inputs |= self.shrink(pixel_values, self.small_image_size)
         return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+
+    def shrink(self, pixel_values: torch.Tensor, size: int) -> dict:
+        """Returns the inputs of a model for images (B, C, height, width) that are resized to `size` x `size`."""
+        small = nn.functional.interpolate(pixel_values.float(), (size, size), mode="bilinear", antialias=True)
+        has_positions = "interpolate_pos_encoding" in signature(self.pretrained_model.forward).parameters
+        return {"pixel_values": small, **({"interpolate_pos_encoding": True} if has_positions else {})}
 
     def create_optimizer(self, *args, **kwargs) -> torch.optim.Optimizer:
         if self.muon_learning_rate is not None and self.optimizer is None:
