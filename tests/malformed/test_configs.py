@@ -56,6 +56,7 @@ INVALID = [
     (BAHDANAU, "annotation_window", -1, "at least 0, got -1"),
     (BAHDANAU, "annotation_window", "6", "expected int"),
     (VIT, "tokenizer_type", "whitening", "whitening"),
+    (VIT, "conv_block_depth", 0, "at least 1, got 0"),
     (VIT, "attention_window", -1, "at least 0, got -1"),
     (VIT, "attention_window", 1.5, "expected int"),
     (BAHDANAU, "recurrent_keys", True, "needs `annotation_window`"),

@@ -79,8 +79,8 @@ class CompactVitConfig(BackboneConfigMixin, PreTrainedConfig):
         tokenizer_type (`str`, *optional*, defaults to `"conv"`):
             `"conv"`: convolution, ReLU and max-pooling, `num_conv_layers` times; `"patch"`: one linear map per patch;
             `"whitened"`, for training in minutes: a fixed convolution of 2 x 2 pixels, which whitens them (see
-            `CompactVitPatchEmbeddings.whiten`), and then `num_conv_layers` blocks of convolution, 2 x 2 max-pooling,
-            batch norm, GELU, convolution, batch norm and GELU (Jordan 2024, arXiv 2404.00498).
+            `CompactVitPatchEmbeddings.whiten`), and then `num_conv_layers` blocks of convolutions with batch norm and
+            GELU, the first of them with 2 x 2 max-pooling (Jordan 2024, arXiv 2404.00498).
         kernel_size (`int`, *optional*, defaults to 3):
             Kernel size of the tokenizer's convolutions; their stride is `max(1, kernel_size // 2 - 1)`. With
             `tokenizer_type="whitened"` it is odd, and the stride is 1.
@@ -88,6 +88,8 @@ class CompactVitConfig(BackboneConfigMixin, PreTrainedConfig):
             Number of convolutions, or of blocks, of the tokenizer.
         conv_channels (`int`, *optional*, defaults to 64):
             Number of channels between the tokenizer's convolutions or blocks.
+        conv_block_depth (`int`, *optional*, defaults to 2):
+            Number of convolutions of a block (`tokenizer_type="whitened"`).
         patch_size (`int`, *optional*, defaults to 4):
             Height and width of a patch, in pixels (`tokenizer_type="patch"`).
         hidden_size (`int`, *optional*, defaults to 256):
@@ -155,6 +157,7 @@ class CompactVitConfig(BackboneConfigMixin, PreTrainedConfig):
     kernel_size: int = 3
     num_conv_layers: int = 1
     conv_channels: int = 64
+    conv_block_depth: int = 2
     patch_size: int = 4
     hidden_size: int = 256
     num_hidden_layers: int = 7
@@ -192,7 +195,7 @@ class CompactVitConfig(BackboneConfigMixin, PreTrainedConfig):
         """Called by the validation of `@strict`. Raises `ValueError` for invalid combinations of options."""
         sizes = ("image_size", "num_channels", "kernel_size", "conv_channels", "patch_size", "hidden_size")
         check_range(self, (*sizes, "num_attention_heads", "intermediate_size"), 1, MAX_SIZE)
-        check_range(self, ("num_conv_layers", "num_hidden_layers"), 1, MAX_LAYERS)
+        check_range(self, ("num_conv_layers", "conv_block_depth", "num_hidden_layers"), 1, MAX_LAYERS)
         check_range(self, ("initializer_range", "position_initializer_range", "layer_norm_eps"), 0, MAX_SIZE)
         if not isinstance(self.image_size, int) and len(self.image_size) != 2:
             raise ValueError(f"`image_size` must be a number, or (height, width), got {self.image_size}.")

@@ -23,21 +23,24 @@ from .fused_compact_vit import blockwise_attention, is_transforming, uses_blockw
 
 
 class CompactVitConvBlock(nn.Module):
-    """Convolution, 2 x 2 max-pooling, batch norm, GELU, convolution, batch norm, GELU (arXiv 2404.00498)."""
+    """Convolutions with batch norm and GELU, and 2 x 2 max-pooling after the first (arXiv 2404.00498)."""
 
-    def __init__(self, inputs: int, outputs: int, kernel_size: int) -> None:
+    def __init__(self, inputs: int, outputs: int, kernel_size: int, depth: int) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(inputs, outputs, kernel_size, padding=kernel_size // 2, bias=False)
+        channels = [inputs, *[outputs] * depth]
+        self.convs = nn.ModuleList(
+            nn.Conv2d(*sizes, kernel_size, padding=kernel_size // 2, bias=False) for sizes in pairwise(channels)
+        )
+        self.norms = nn.ModuleList(nn.BatchNorm2d(outputs) for _ in range(depth))
         self.pool = nn.MaxPool2d(2)
-        self.norm1 = nn.BatchNorm2d(outputs)
-        self.conv2 = nn.Conv2d(outputs, outputs, kernel_size, padding=kernel_size // 2, bias=False)
-        self.norm2 = nn.BatchNorm2d(outputs)
         self.activation = nn.GELU(approximate="tanh")
 
     def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
         """(B, inputs, rows, columns) to (B, outputs, rows // 2, columns // 2)."""
-        hidden_states = self.activation(self.norm1(self.pool(self.conv1(hidden_states))))
-        return self.activation(self.norm2(self.conv2(hidden_states)))
+        for index, (conv, norm) in enumerate(zip(self.convs, self.norms)):
+            hidden_states = conv(hidden_states)
+            hidden_states = self.activation(norm(hidden_states if index else self.pool(hidden_states)))
+        return hidden_states
 
 
 class CompactVitWhitening(nn.Module):
@@ -76,7 +79,10 @@ class CompactVitPatchEmbeddings(nn.Module):
         if config.tokenizer_type == "whitened":
             layers += [CompactVitWhitening(config.num_channels), nn.GELU(approximate="tanh")]
             channels[0] *= 8
-            layers += [CompactVitConvBlock(*sizes, config.kernel_size) for sizes in pairwise(channels)]
+            layers += [
+                CompactVitConvBlock(*sizes, config.kernel_size, config.conv_block_depth)
+                for sizes in pairwise(channels)
+            ]
             self.projection = nn.Sequential(*layers)
             return
         stride, padding = max(1, config.kernel_size // 2 - 1), max(1, config.kernel_size // 2)

@@ -170,7 +170,7 @@ def test_models_that_return_a_map_refuse_to_prune_tokens(model_class):
         model_class(CompactVitConfig(**SIZES, token_keep_rate=0.5))
 
 
-WHITENED = {"tokenizer_type": "whitened", "num_conv_layers": 2, "conv_channels": 30}
+WHITENED = {"tokenizer_type": "whitened", "num_conv_layers": 2, "conv_channels": 30, "conv_block_depth": 3}
 
 
 def test_whitened_pixels_are_uncorrelated_and_of_variance_one():
@@ -190,9 +190,23 @@ def test_new_convolutions_of_a_whitened_tokenizer_pass_their_inputs_on():
     for block, inputs, outputs in zip(embeddings.projection[2:], (24, 30), (30, 24)):
         images = torch.randn(2, inputs, 8, 8)
         passed = min(inputs, outputs)
-        torch.testing.assert_close(block.conv1(images)[:, :passed], images[:, :passed])
+        torch.testing.assert_close(block.convs[0](images)[:, :passed], images[:, :passed])
         images = torch.randn(2, outputs, 4, 4)
-        torch.testing.assert_close(block.conv2(images), images)
+        for conv in block.convs[1:]:
+            torch.testing.assert_close(conv(images), images)
+
+
+def test_a_block_pools_after_its_first_convolution_and_normalizes_each():
+    block = make_model(**WHITENED).get_input_embeddings().projection[2].eval()
+    images = torch.randn(2, 24, 8, 8)
+    expected = torch.nn.functional.max_pool2d(block.convs[0](images), 2)
+    for conv, norm in zip([torch.nn.Identity(), *block.convs[1:]], block.norms):
+        torch.nn.init.normal_(norm.running_mean)
+        expected = conv(expected)
+        expected = (expected - norm.running_mean[:, None, None]) / (1 + norm.eps) ** 0.5
+        expected = torch.nn.functional.gelu(expected, approximate="tanh")
+    assert len(block.convs) == 3
+    torch.testing.assert_close(block(images), expected)
 
 
 def test_the_whitening_is_saved_and_not_trained(tmp_path):
