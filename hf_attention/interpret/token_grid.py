@@ -21,7 +21,16 @@ class Tokenized(Protocol):
 
 
 def split_image(image: Image.Image | Tokenized) -> tuple[Image.Image, Box]:
-    """Returns the image, and the box of the grid that a map of it covers."""
+    """
+    Returns the image, and the box of the grid that a map of it covers.
+
+    Raises `ValueError` for anything but a PIL image or an item with one.
+    """
+    if not isinstance(getattr(image, "image", image), Image.Image):
+        raise ValueError(
+            f"`image` must be a PIL image, or an item such as an `ImageAttention`, got {type(image).__name__}. Open "
+            "files with `PIL.Image.open`, and convert arrays with `PIL.Image.fromarray`."
+        )
     return (image, WHOLE_IMAGE) if isinstance(image, Image.Image) else (image.image, image.grid_box)
 
 

@@ -94,6 +94,12 @@ def test_an_overlay_is_brightest_at_the_token():
     np.testing.assert_allclose([rows.mean() + 0.5, columns.mean() + 0.5], [0.525 * 64, 0.275 * 64], atol=0.51)
 
 
+@pytest.mark.parametrize("image", [np.zeros((4, 4, 3), dtype=np.uint8), "cat.png", None])
+def test_an_overlay_over_what_is_no_image_is_refused(image):
+    with pytest.raises(ValueError, match=rf"must be a PIL image, or .* got {type(image).__name__}\. Open files"):
+        overlay(image, np.eye(2))
+
+
 def test_the_center_of_a_reading_is_that_of_the_token():
     maps = np.zeros((2, 2, 6))
     maps[0, 0, 1] = maps[1, 1, 5] = 0.5
