@@ -186,7 +186,9 @@ class ImageClassificationTrainer(RecipeTrainer):
             for group in groups:
                 group["lr"] = self.muon_learning_rate if "momentum" in group else options.learning_rate
             betas = (options.adam_beta1, options.adam_beta2)
-            self.optimizer = MuonWithAdamW(groups, betas=betas, eps=options.adam_epsilon)
+            # some schedules read the rate of the optimizer instead of those of its groups
+            lr = options.learning_rate
+            self.optimizer = MuonWithAdamW(groups, lr=lr, betas=betas, eps=options.adam_epsilon)
         return super().create_optimizer(*args, **kwargs)
 
     def get_decay_parameter_names(self, model: nn.Module) -> list[str]:

@@ -76,6 +76,16 @@ def test_muon_trains_the_matrices_below_the_head(tmp_path):
     assert all(name.endswith("weight") and "norm" not in name for name in found[2])
 
 
+def test_schedules_with_a_final_learning_rate_begin_at_that_of_the_run(tmp_path):
+    schedule = {"lr_scheduler_type": "polynomial", "lr_scheduler_kwargs": {"lr_end": 0.005, "power": 1.0}}
+    trainer = make_trainer(tmp_path, muon_learning_rate=0.04, learning_rate=0.01, **schedule)
+    trainer.create_optimizer_and_scheduler(num_training_steps=2)
+    for _ in "12":
+        trainer.optimizer.step()
+        trainer.lr_scheduler.step()
+    assert [group["lr"] for group in trainer.optimizer.param_groups] == pytest.approx([0.005, 0.005, 0.02])
+
+
 @pytest.mark.parametrize("make", [make_model, make_cnn])
 def test_a_resumed_run_has_the_same_weights(tmp_path, make):
     states = []
