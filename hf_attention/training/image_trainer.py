@@ -103,6 +103,8 @@ class ImageClassificationTrainer(RecipeTrainer):
         self.muon_learning_rate = muon_learning_rate
         if muon_learning_rate is not None and self.is_fsdp_enabled:
             raise ValueError("`muon_learning_rate` needs complete matrices, but `fsdp` shards them. Leave one out.")
+        if muon_learning_rate is not None and freezes:
+            raise ValueError("`muon_learning_rate` is for what is below the head, which `freeze` keeps: leave one.")
         self.class_weights: torch.Tensor | None = None
         problem_type = getattr(getattr(self.model, "config", None), "problem_type", None)
         has_targets = problem_type in PROBLEM_TYPES
@@ -182,6 +184,10 @@ class ImageClassificationTrainer(RecipeTrainer):
             model, options = self.pretrained_model, self.args
             base = {id(parameter) for parameter in model.base_model.parameters()}
             head = {name for name, parameter in model.named_parameters() if id(parameter) not in base}
+            if not head:  # of a model without a `base_model` below it, such as CLIP's
+                linear = {name: part for name, part in model.named_modules() if isinstance(part, nn.Linear)}
+                labels = model.config.num_labels
+                head = {f"{name}.weight" for name, part in linear.items() if part.out_features == labels}
             groups = split_parameters(model, self.get_decay_parameter_names(model), head, options.weight_decay)
             for group in groups:
                 group["lr"] = self.muon_learning_rate if "momentum" in group else options.learning_rate

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from small_images import make_cnn, make_model, make_trainer
+from transformers import CLIPConfig, CLIPForImageClassification
 
 from hf_attention.training.muon import MuonWithAdamW, orthogonalize
 
@@ -74,6 +75,22 @@ def test_muon_trains_the_matrices_below_the_head(tmp_path):
     assert "model.embeddings.position_embeddings" in found[1]
     assert "model.embeddings.patch_embeddings.projection.0.weight" in found[2]
     assert all(name.endswith("weight") and "norm" not in name for name in found[2])
+
+
+def test_the_head_of_a_model_without_a_base_is_trained_by_adamw(tmp_path):
+    sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8}
+    config = CLIPConfig(vision_config={**sizes, "image_size": 8, "patch_size": 4}, num_labels=3)
+    model = CLIPForImageClassification(config)
+    assert model.base_model is model
+    groups = make_trainer(tmp_path, model, muon_learning_rate=0.03).create_optimizer().param_groups
+    by_muon = {id(parameter) for group in groups if "momentum" in group for parameter in group["params"]}
+    assert id(model.classifier.weight) not in by_muon
+    assert id(model.vision_model.encoder.layers[0].mlp.fc1.weight) in by_muon
+
+
+def test_muon_with_a_frozen_base_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="`muon_learning_rate` is for what is below the head, which `freeze` keeps"):
+        make_trainer(tmp_path, muon_learning_rate=0.03, freezes=True)
 
 
 def test_schedules_with_a_final_learning_rate_begin_at_that_of_the_run(tmp_path):
