@@ -155,6 +155,7 @@ def test_image_classifiers_give_pytorchs_logits(small_vision_run, tmp_path):
 @pytest.mark.parametrize(
     "config",
     [
+        CompactVitConfig(tokenizer_type="whitened", **SMALL_VIT),
         CompactVitConfig(pooling_type="cls", **SMALL_VIT),
         CompactVitConfig(pooling_type="mean", token_keep_rate=0.5, **SMALL_VIT),
         CompactVitConfig(pooling_type="cls", token_keep_rate=0.5, **SMALL_VIT),
@@ -170,7 +171,15 @@ def test_image_classifiers_give_pytorchs_logits(small_vision_run, tmp_path):
             num_channels=3, image_size=32, num_glimpses=3, num_scales=2, initial_location="center", hidden_size=16
         ),
     ],
-    ids=["class token", "pruned", "class token, pruned", "se", "non_local, spatial_transformer", "recurrent"],
+    ids=[
+        "whitened",
+        "class token",
+        "pruned",
+        "class token, pruned",
+        "se",
+        "non_local, spatial_transformer",
+        "recurrent",
+    ],
 )
 def test_vision_families_accept_any_batch_size(config, tmp_path):
     torch.manual_seed(0)
