@@ -118,13 +118,25 @@ class CompactVitPatchEmbeddings(nn.Module):
         covariance of 2 x 2 pixels, divided by the roots of the eigenvalues, and their negatives.
 
         Raises:
-            `ValueError`: if the tokenizer has none.
+            `ValueError`: if the tokenizer has none, or for images of another shape or with values that are not finite.
         """
         whitening = self.projection[0]
         if not isinstance(whitening, CompactVitWhitening):
             raise ValueError("Only a tokenizer of `tokenizer_type='whitened'` whitens pixels.")
-        patches = nn.functional.unfold(pixel_values.double(), kernel_size=2).transpose(1, 2).flatten(0, 1)
-        values, vectors = torch.linalg.eigh(torch.cov(patches.T, correction=0))
+        shape = tuple(pixel_values.shape)
+        if len(shape) != 4 or shape[1] != self.num_channels or not shape[0] or min(shape[2:]) < 2:
+            raise ValueError(
+                f"`pixel_values` must be images (batch, {self.num_channels}, height, width) of 2 x 2 pixels or more, "
+                f"got {shape}."
+            )
+        if not pixel_values.isfinite().all():
+            raise ValueError("`pixel_values` has values that are not finite.")
+        mean = square = torch.zeros((), dtype=torch.float64, device=pixel_values.device)
+        for image in pixel_values:  # one by one, since the patches of all may not fit in memory
+            patches = nn.functional.unfold(image.double(), kernel_size=2)  # (4 C, patches)
+            mean = mean + patches.mean(dim=1) / len(pixel_values)
+            square = square + patches @ patches.T / patches.shape[1] / len(pixel_values)
+        values, vectors = torch.linalg.eigh(square - mean.outer(mean))
         scaled = (vectors / (values.clamp(min=0) + 5e-4).sqrt()).T.flip(0)  # the largest first; 5e-4 is the paper's
         whitening.weight.copy_(torch.cat([scaled, -scaled]).view_as(whitening.weight))
 

@@ -1,6 +1,7 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
 import math
+import re
 
 import pytest
 import torch
@@ -183,6 +184,18 @@ def test_whitened_pixels_are_uncorrelated_and_of_variance_one():
     covariance = torch.cov(outputs[:, :12].transpose(0, 1).flatten(1))
     torch.testing.assert_close(covariance, torch.eye(12), atol=1e-2, rtol=0)
     torch.testing.assert_close(outputs[:, 12:], -outputs[:, :12])
+
+
+@pytest.mark.parametrize("shape", [(2, 1, 8, 8), (2, 3, 1, 8), (0, 3, 8, 8), (3, 8, 8)])
+def test_pixels_of_another_shape_do_not_whiten(shape):
+    embeddings = make_model(**WHITENED).get_input_embeddings()
+    with pytest.raises(ValueError, match=rf"must be images \(batch, 3, height, width\).* got {re.escape(str(shape))}"):
+        embeddings.whiten(torch.zeros(shape))
+
+
+def test_pixels_that_are_not_finite_do_not_whiten():
+    with pytest.raises(ValueError, match="`pixel_values` has values that are not finite"):
+        make_model(**WHITENED).get_input_embeddings().whiten(torch.full((1, 3, 4, 4), float("nan")))
 
 
 def test_new_convolutions_of_a_whitened_tokenizer_pass_their_inputs_on():
