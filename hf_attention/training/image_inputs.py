@@ -90,6 +90,12 @@ def make_augmentation(
         raise ValueError(
             f"Random crops and rotations need images of one square size, but the image processor's is {size}."
         )
+    small, sides = data_args.small_image_size, [side for side in size.values() if side]
+    if small is not None and (len(set(sides)) != 1 or small >= sides[0]):
+        raise ValueError(
+            f"`small_image_size` = {small} must be less than the height and width, which are the same, of all images, "
+            f"but the image processor's size is {size}."
+        )
     if not getattr(image_processor, "do_rescale", False) or getattr(image_processor, "rescale_offset", False):
         raise ValueError(
             "Augmentation takes pixels from 0 to 1, but the image processor's `do_rescale` is False, or its "

@@ -15,6 +15,7 @@ from transformers.modeling_outputs import ImageClassifierOutput
 
 from ..data.augmentation import ImageAugmentation
 from ..data.image_targets import PROBLEM_TYPES
+from ..interpret.model_modes import eval_mode
 from .muon import MuonWithAdamW, split_parameters
 from .recipe_trainer import RecipeTrainer
 
@@ -128,6 +129,8 @@ class ImageClassificationTrainer(RecipeTrainer):
             self.label_smoother = None
         self.mix_epochs = mix_epochs
         self.small_image_size, self.small_epochs = small_image_size, small_epochs
+        if small_image_size is not None:
+            self.check_small_images(small_image_size)
 
     @property
     def pretrained_model(self) -> PreTrainedModel:
@@ -172,6 +175,19 @@ class ImageClassificationTrainer(RecipeTrainer):
             if self.small_image_size is not None and self.state.epoch < self.small_epochs:
                 inputs |= self.shrink(pixel_values, self.small_image_size)
         return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+
+    def check_small_images(self, size: int) -> None:
+        """Raises `ValueError` if the model cannot take images of `size` x `size`."""
+        model = self.pretrained_model
+        if model.device.type == "meta":  # of a process whose weights come from another
+            return
+        pixel_values = torch.zeros(2, getattr(model.config, "num_channels", 3), size, size, device=model.device)
+        try:
+            with eval_mode(model), torch.no_grad():
+                model(**self.shrink(pixel_values.to(model.dtype), size))
+        except (RuntimeError, ValueError) as error:
+            name = type(model).__name__
+            raise ValueError(f"`small_image_size` = {size}, but {name} cannot take such images: {error}") from error
 
     def shrink(self, pixel_values: torch.Tensor, size: int) -> dict:
         """Returns the inputs of a model for images (B, C, height, width) that are resized to `size` x `size`."""

@@ -11,6 +11,7 @@ from hf_attention import CompactVitConfig, CompactVitForImageClassification
 from hf_attention.data.cached_transform import CachedTransform
 from hf_attention.data.images import Image as ImageFeature
 from hf_attention.interpret import crop_like_processor
+from hf_attention.models.compact_vit import CompactVitImageProcessorPil
 from hf_attention.training.image_arguments import ImageDataArguments, ImageModelArguments
 from hf_attention.training.image_inputs import (
     make_augmentation,
@@ -137,3 +138,10 @@ def test_a_new_model_whitens_the_training_images_as_it_reads_them(halves):
     covariance = torch.cov(outputs[:3], correction=0)  # of the three largest: the others have hardly any variance
     torch.testing.assert_close(covariance, torch.eye(3), atol=1e-2, rtol=0)
     whiten_pixels(CompactVitForImageClassification(CompactVitConfig(**sizes)), image_processor, [])  # nothing to do
+
+
+@pytest.mark.parametrize("size", [{"height": 16, "width": 16}, {"height": 16, "width": 32}])
+def test_small_images_are_smaller_than_square_ones(size):
+    args = ImageDataArguments(small_image_size=16, small_epochs=1.0)
+    with pytest.raises(ValueError, match=r"`small_image_size` = 16 must be less than the height and width"):
+        make_augmentation(args, CompactVitImageProcessorPil(size=size), 2)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from datasets import Dataset
 from small_images import make_cnn, make_model, make_rows, make_trainer
-from transformers import ViTConfig, ViTForImageClassification
+from transformers import CLIPConfig, CLIPForImageClassification, ViTConfig, ViTForImageClassification
 
 from hf_attention import (
     RecurrentAttentionConfig,
@@ -65,16 +65,33 @@ def test_augmentation_is_for_training_alone(tmp_path):
 @pytest.mark.parametrize("make", [make_model, make_cnn])
 def test_first_epochs_may_have_small_images(tmp_path, make):
     model, sizes = make(), []
+    augmentation = ImageAugmentation(8, 3, [0.5] * 3, [0.5] * 3)
+    options = {"small_image_size": 6, "small_epochs": 1.0, "max_steps": 6}  # two epochs of three steps
+    trainer = make_trainer(tmp_path, model, augmentation=augmentation, **options)
     model.register_forward_pre_hook(
         lambda module, args, kwargs: sizes.append((module.training, *kwargs["pixel_values"].shape[2:])),
         with_kwargs=True,
     )
-    augmentation = ImageAugmentation(8, 3, [0.5] * 3, [0.5] * 3)
-    options = {"small_image_size": 6, "small_epochs": 1.0, "max_steps": 6}  # two epochs of three steps
-    trainer = make_trainer(tmp_path, model, augmentation=augmentation, **options)
     trainer.train()
     trainer.evaluate(make_rows(4))
     assert sizes == [(True, 6, 6)] * 3 + [(True, 8, 8)] * 3 + [(False, 8, 8)]
+
+
+def make_clip():
+    sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8}
+    return CLIPForImageClassification(CLIPConfig(vision_config={**sizes, "image_size": 8, "patch_size": 2}))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: make_model(tokenizer_type="patch"), "2 x 2 pixels is smaller than a patch"),
+        (make_clip, "doesn't match model"),
+    ],
+)
+def test_a_model_that_cannot_take_small_images_is_refused_before_training(tmp_path, make, message):
+    with pytest.raises(ValueError, match=rf"`small_image_size` = 2, but .* cannot take such images: .*{message}"):
+        make_trainer(tmp_path, make(), small_image_size=2, small_epochs=1.0)
 
 
 def test_only_the_augmentation_smooths_labels(tmp_path):
