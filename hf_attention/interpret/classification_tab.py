@@ -50,6 +50,8 @@ class ClassificationTab:
         config = self.model.config
         self.mode = MODES.get(getattr(config, "num_channels", 3), "RGB")
         layers, heads = (getattr(config, part, 0) for part in ("num_hidden_layers", "num_attention_heads"))
+        if not isinstance(heads, int):  # a number for each stage, whose maps have different grids
+            layers = heads = 0
         self.layer_names = [f"layer {layer + 1}" for layer in range(layers)]
         self.head_names = [MEAN, *(f"head {head + 1}" for head in range(heads))]
         self.first_name = None if leading is None else leading.name
@@ -71,6 +73,7 @@ class ClassificationTab:
         """Returns the probabilities of the classes, and the attention, if the model has attention maps."""
         try:
             attention = attention_maps(self.model, self.processor, [image])[0]
+            attention.rollout()  # which negative weights do not have
             known = attention.probabilities
         except ValueError:
             attention = None
@@ -81,7 +84,7 @@ class ClassificationTab:
         return {label: float(value) for label, value in zip(names, [] if known is None else known)}, attention
 
     @errors_for_users()
-    def classify(self, image: Image.Image | None, layer: str, head: str) -> Classification:
+    def classify(self, image: Image.Image | None, layer: str | None, head: str) -> Classification:
         image = self.prepare(image)
         gradients, first = save_picture(self.gradients(image)), None
         if self.leading is not None and self.is_extra:
@@ -95,15 +98,17 @@ class ClassificationTab:
         return scores, self.show_head(attention, layer, head), rollout, pool, gradients, first, attention
 
     @errors_for_users()
-    def show_head(self, attention: ImageAttention | None, layer: str, head: str) -> str | None:
-        if attention is None:
+    def show_head(self, attention: ImageAttention | None, layer: str | None, head: str) -> str | None:
+        if attention is None or layer is None:  # of blocks that are not layers
             return None
         index = None if head == MEAN else int(head.removeprefix("head ")) - 1
         return show(attention, attention.head_map(int(layer.removeprefix("layer ")) - 1, index))
 
     @errors_for_users()
-    def show_position(self, attention: ImageAttention | None, layer: str, row: float, column: float) -> str | None:
-        if attention is None:
+    def show_position(
+        self, attention: ImageAttention | None, layer: str | None, row: float | None, column: float | None
+    ) -> str | None:
+        if attention is None or layer is None or not row or not column:
             return None
         rows, columns = attention.grid
         place = (min(int(row), rows) - 1, min(int(column), columns) - 1)
