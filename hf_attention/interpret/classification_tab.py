@@ -12,10 +12,10 @@ from gradio.components import Component
 from PIL import Image, ImageDraw
 from transformers import AutoModelForImageClassification
 
-from ..data.image_utils import MODES, class_names, class_probabilities, convert_mode
+from ..data.image_utils import MODES, class_names, class_probabilities
 from .classifier_maps import SCALE
 from .color_scale import SIGNED, ColorScale
-from .image_attention import ImageAttention, apply_exif_orientation, attention_maps, crop_like_processor
+from .image_attention import ImageAttention, attention_maps, crop_like_processor
 from .input_gradients import saliency
 from .leading_map import LeadingMap
 from .model_loading import load_image_processor, load_model
@@ -23,7 +23,7 @@ from .model_modes import eval_mode
 from .overlays import overlay
 from .reading_html import to_source
 from .scores_html import scores_to_html
-from .uploads import HOUR, add_upload, check_size, errors_for_users, save_picture
+from .uploads import HOUR, add_upload, errors_for_users, receive_image, save_picture
 
 
 MEAN = "mean of the heads"
@@ -57,12 +57,6 @@ class ClassificationTab:
         self.first_name = None if leading is None else leading.name
         self.is_extra = self.first_name not in (None, *ALWAYS_SHOWN)
 
-    def prepare(self, image: Image.Image | None) -> Image.Image:
-        if image is None:
-            raise gr.Error("Upload an image or choose an example.")
-        check_size(*image.size)
-        return convert_mode(apply_exif_orientation([image])[0], self.mode)
-
     def gradients(self, image: Image.Image) -> Image.Image:
         """Returns integrated gradients over the image, in multiples of their mean size."""
         (values,) = saliency(self.model, self.processor, [image], method="integrated_gradients", steps=STEPS)
@@ -85,7 +79,7 @@ class ClassificationTab:
 
     @errors_for_users()
     def classify(self, image: Image.Image | None, layer: str | None, head: str) -> Classification:
-        image = self.prepare(image)
+        image = receive_image(image, self.mode)
         gradients, first = save_picture(self.gradients(image)), None
         if self.leading is not None and self.is_extra:
             values = self.leading.of_image(self.model, self.processor, image)
@@ -172,7 +166,7 @@ class ClassificationTab:
     @staticmethod
     def compare(tabs: Sequence["ClassificationTab"], sides: Sequence[tuple["ClassificationTab", list]]) -> list[str]:
         """Compares integrated gradients, and, if both models have attention maps, their rollouts."""
-        images = [tab.prepare(*inputs) for tab, inputs in sides]
+        images = [receive_image(*inputs, tab.mode) for tab, inputs in sides]
         results = [tab.attend(image) for (tab, _), image in zip(sides, images)]
         pages = []
         for (tab, _), image, (scores, attention) in zip(sides, images, results):

@@ -9,15 +9,15 @@ from gradio.components import Component
 from PIL import Image
 from transformers import AutoModelForVisualQuestionAnswering
 
-from ..data.image_utils import MODES, convert_mode
-from .image_attention import apply_exif_orientation, crop_like_processor
+from ..data.image_utils import MODES
+from .image_attention import crop_like_processor
 from .leading_map import LeadingMap
 from .model_loading import load_image_processor, load_model, load_tokenizer
 from .question_pipeline import VisualQuestionAnsweringWithAttentionPipeline
 from .reading_html import fit_scale, reading_to_html
 from .readings import Reading, answer_to_reading
 from .scores_html import scores_to_html
-from .uploads import MAX_CHARACTERS, add_upload, check_size, errors_for_users
+from .uploads import MAX_CHARACTERS, add_upload, errors_for_users, receive_image
 
 
 HINT = "Hover over a glimpse to see where the model looked; the dot is the center. Clicking it, or Tab, keeps it."
@@ -44,12 +44,9 @@ class QuestionTab:
 
     def answer(self, image: Image.Image | None, question: str | None) -> tuple[dict[str, float], Reading]:
         """Returns the probabilities of the best answers, and the glimpses."""
-        if image is None:
-            raise gr.Error("Upload an image or choose an example.")
+        image = receive_image(image, self.mode)
         if len(question or "") > MAX_CHARACTERS:
             raise gr.Error(f"The question has {len(question or '')} characters; the maximum is {MAX_CHARACTERS}.")
-        check_size(*image.size)
-        image = convert_mode(apply_exif_orientation([image])[0], self.mode)
         answers = self.ask(image, question, top_k=TOP)
         shown = crop_like_processor(image, self.ask.image_processor)
         scores = {answer["answer"]: answer["score"] for answer in answers}

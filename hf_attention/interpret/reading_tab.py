@@ -10,12 +10,12 @@ from gradio.components import Component
 from PIL import Image
 from transformers import VisionEncoderDecoderModel
 
-from ..data.image_utils import MODES, convert_mode
+from ..data.image_utils import MODES
 from .leading_map import LeadingMap
 from .model_loading import load_image_processor, load_model, load_tokenizer
 from .reading_html import fit_scale, reading_to_html
 from .readings import Reading, read
-from .uploads import add_upload, check_size, errors_for_users
+from .uploads import add_upload, errors_for_users, receive_image
 
 
 HINT = "Hover over a token to see where the model looked for it; the dot is the center. Clicking it, or Tab, keeps it."
@@ -36,10 +36,7 @@ class ReadingTab:
         self.num_beams = model.generation_config.num_beams or 1
 
     def read(self, image: Image.Image | None, num_beams: float) -> Reading:
-        if image is None:
-            raise gr.Error("Upload an image or choose an example.")
-        check_size(*image.size)
-        images = [convert_mode(image, self.mode)]
+        images = [receive_image(image, self.mode)]
         return read(self.model, self.processor, self.tokenizer, images, num_beams=int(num_beams))[0]
 
     @errors_for_users()

@@ -19,6 +19,7 @@ from PIL import Image, ImageOps
 from transformers.utils import logging
 
 from ..data.image_utils import convert_mode
+from .image_attention import apply_exif_orientation
 
 
 logger = logging.get_logger(__name__)
@@ -83,6 +84,18 @@ def add_upload(label: str, description: str, examples: list[Image.Image] | None 
     if examples:
         gr.Examples([[example] for example in examples], [image])
     return image
+
+
+def receive_image(image: Image.Image | None, mode: str) -> Image.Image:
+    """
+    Returns an uploaded image upright and in the mode that a model reads.
+
+    Raises `gr.Error` if there is none, or if it is too large.
+    """
+    if image is None:
+        raise gr.Error("Upload an image or choose an example.")
+    check_size(*image.size)
+    return convert_mode(apply_exif_orientation([image])[0], mode)
 
 
 def save_picture(picture: Image.Image) -> str:
