@@ -244,13 +244,18 @@ class CompactVitConfig(BackboneConfigMixin, PreTrainedConfig):
         size = self.image_size
         return (size, size) if isinstance(size, int) else (size[0], size[1])
 
+    @property
+    def conv_stride_and_padding(self) -> tuple[int, int]:
+        """Of the convolutions of `tokenizer_type="conv"`."""
+        return max(1, self.kernel_size // 2 - 1), max(1, self.kernel_size // 2)
+
     def grid_size(self, size: int) -> int:
         """Returns the number of tokens along a side of `size` pixels."""
         if self.tokenizer_type == "patch":
             return size // self.patch_size
         if self.tokenizer_type == "whitened":
             return size >> self.num_conv_layers
-        stride, padding = max(1, self.kernel_size // 2 - 1), max(1, self.kernel_size // 2)
+        stride, padding = self.conv_stride_and_padding
         for _ in range(self.num_conv_layers):
             size = (size + 2 * padding - self.kernel_size) // stride + 1
             size = (size + 2 - 3) // 2 + 1
@@ -266,7 +271,7 @@ class CompactVitConfig(BackboneConfigMixin, PreTrainedConfig):
             return 0.0, float(self.grid_size(size) * self.patch_size)
         if self.tokenizer_type == "whitened":  # of 2 x 2 pixels, which shifts the grid by half a pixel
             return 0.5, 0.5 + (self.grid_size(size) << self.num_conv_layers)
-        stride, padding = max(1, self.kernel_size // 2 - 1), max(1, self.kernel_size // 2)
+        stride, padding = self.conv_stride_and_padding
         middle, step = 0.5, 1  # of the first token, and from one to the next
         for _ in range(self.num_conv_layers):
             middle += step * ((self.kernel_size - 1) / 2 - padding)

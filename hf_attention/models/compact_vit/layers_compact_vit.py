@@ -85,7 +85,7 @@ class CompactVitPatchEmbeddings(nn.Module):
             ]
             self.projection = nn.Sequential(*layers)
             return
-        stride, padding = max(1, config.kernel_size // 2 - 1), max(1, config.kernel_size // 2)
+        stride, padding = config.conv_stride_and_padding
         for inputs, outputs in pairwise(channels):
             layers.append(nn.Conv2d(inputs, outputs, config.kernel_size, stride, padding, bias=False))
             # the paper applies ReLU before pooling; the values are the same, at a quarter of ReLU's cost
