@@ -64,7 +64,6 @@ from .splits import (
 
 logger = logging.get_logger(__name__)
 
-WHITENING_IMAGES = 2_000
 CARD_IMAGES = 256  # images that the figure of a card may be drawn from
 CARD_ROWS = 8  # of the figure
 CHOICE = " The images are drawn over all classes, up to half of them mistakes, so their share is not the error rate."
@@ -245,8 +244,8 @@ def train_image_classification(
     if has_bytes and isinstance(rows := data.get("train"), Dataset):  # several epochs read each image
         numbered = rows.add_column(ROW, list(range(len(rows))))
         features["train"] = numbered.with_transform(CachedTransform(transforms["train"]))
-    if training_args.do_train and model_args.model_name_or_path is None:
-        whiten_pixels(model, image_processor, sample(data["train"], WHITENING_IMAGES))
+    if training_args.do_train and model_args.model_name_or_path is None and checkpoint is None:
+        whiten_pixels(model, image_processor, data["train"])
     trainer = ImageClassificationTrainer(
         model=model,
         args=training_args,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from datasets import Dataset
+from datasets import Dataset, IterableDataset
 from transformers import BaseImageProcessor, PreTrainedConfig, PreTrainedModel
 from transformers.models.auto.image_processing_auto import IMAGE_PROCESSOR_MAPPING
 
@@ -20,6 +20,10 @@ from ..models.compact_vit import CompactVitForImageClassification, CompactVitIma
 from .arguments import BaseModelArguments
 from .image_arguments import ImageDataArguments
 from .image_text_arguments import ImageTextDataArguments
+from .splits import sample
+
+
+WHITENING_IMAGES = 2_000
 
 
 def make_image_processor(
@@ -72,10 +76,13 @@ def with_statistics(data_args: ImageDataArguments, rows: Dataset, config: PreTra
     return replace(data_args, image_mean=mean, image_std=std)
 
 
-def whiten_pixels(model: PreTrainedModel, image_processor: BaseImageProcessor, rows: list[dict]) -> None:
+def whiten_pixels(
+    model: PreTrainedModel, image_processor: BaseImageProcessor, rows: Dataset | IterableDataset
+) -> None:
     """Sets the whitening of a new compact ViT with `tokenizer_type="whitened"` from rows with `image` and `label`."""
     if isinstance(model, CompactVitForImageClassification) and model.config.tokenizer_type == "whitened":
-        columns = {name: [row[name] for row in rows] for name in ("image", "label")}
+        chosen = sample(rows, WHITENING_IMAGES)
+        columns = {name: [row[name] for row in chosen] for name in ("image", "label")}
         transform = make_transform(image_processor, model.config.num_channels)
         model.model.embeddings.patch_embeddings.whiten(transform(columns)["pixel_values"])
 

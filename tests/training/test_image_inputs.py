@@ -130,14 +130,14 @@ def test_a_new_model_whitens_the_training_images_as_it_reads_them(halves):
     sizes = {"image_size": 16, "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "num_labels": 2}
     model = CompactVitForImageClassification(CompactVitConfig(tokenizer_type="whitened", **sizes))
     image_processor = processor("squash", image_mean=[0.2] * 3, image_std=[0.1] * 3)
-    whiten_pixels(model, image_processor, list(rows))
+    whiten_pixels(model, image_processor, rows)
     inputs = torch.stack(
         [image_processor([image], return_tensors="pt")["pixel_values"][0] for image in (halves, halves.rotate(90))]
     )
     outputs = model.get_input_embeddings().projection[0](inputs)[:, :12, :-1, :-1].transpose(0, 1).flatten(1)
     covariance = torch.cov(outputs[:3], correction=0)  # of the three largest: the others have hardly any variance
     torch.testing.assert_close(covariance, torch.eye(3), atol=1e-2, rtol=0)
-    whiten_pixels(CompactVitForImageClassification(CompactVitConfig(**sizes)), image_processor, [])  # nothing to do
+    whiten_pixels(CompactVitForImageClassification(CompactVitConfig(**sizes)), image_processor, rows)  # nothing to do
 
 
 @pytest.mark.parametrize("size", [{"height": 16, "width": 16}, {"height": 16, "width": 32}])
