@@ -80,7 +80,7 @@ class CompactVitConfig(BackboneConfigMixin, PreTrainedConfig):
             `"conv"`: convolution, ReLU and max-pooling, `num_conv_layers` times; `"patch"`: one linear map per patch;
             `"whitened"`, for training in minutes: a fixed convolution of 2 x 2 pixels, which whitens them (see
             `CompactVitPatchEmbeddings.whiten`), and then `num_conv_layers` blocks of convolutions with batch norm and
-            GELU, the first of them with 2 x 2 max-pooling (Jordan 2024, arXiv 2404.00498).
+            `hidden_act`, the first of them with 2 x 2 max-pooling (Jordan 2024, arXiv 2404.00498).
         kernel_size (`int`, *optional*, defaults to 3):
             Kernel size of the tokenizer's convolutions; their stride is `max(1, kernel_size // 2 - 1)`. With
             `tokenizer_type="whitened"` it is odd, and the stride is 1.
@@ -101,7 +101,7 @@ class CompactVitConfig(BackboneConfigMixin, PreTrainedConfig):
         intermediate_size (`int`, *optional*, defaults to 512):
             Width of each layer's MLP.
         hidden_act (`str`, *optional*, defaults to `"gelu"`):
-            Activation function of the MLP.
+            Activation function of the MLP, and of the tokenizer with `tokenizer_type="whitened"`.
         pooling_type (`str`, *optional*, defaults to `"sequence"`):
             Input of the classifier: `"sequence"`: all tokens, weighted by a learned attention (section 3.2); `"cls"`:
             a class token; `"mean"`: the mean of the tokens.

@@ -23,9 +23,9 @@ from .fused_compact_vit import blockwise_attention, is_transforming, uses_blockw
 
 
 class CompactVitConvBlock(nn.Module):
-    """Convolutions with batch norm and GELU, and 2 x 2 max-pooling after the first (arXiv 2404.00498)."""
+    """Convolutions with batch norm and activation, and 2 x 2 max-pooling after the first (arXiv 2404.00498)."""
 
-    def __init__(self, inputs: int, outputs: int, kernel_size: int, depth: int) -> None:
+    def __init__(self, inputs: int, outputs: int, kernel_size: int, depth: int, hidden_act: str) -> None:
         super().__init__()
         channels = [inputs, *[outputs] * depth]
         self.convs = nn.ModuleList(
@@ -33,7 +33,7 @@ class CompactVitConvBlock(nn.Module):
         )
         self.norms = nn.ModuleList(nn.BatchNorm2d(outputs) for _ in range(depth))
         self.pool = nn.MaxPool2d(2)
-        self.activation = nn.GELU(approximate="tanh")
+        self.activation = ACT2FN[hidden_act]
 
     def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
         """(B, inputs, rows, columns) to (B, outputs, rows // 2, columns // 2)."""
@@ -77,10 +77,10 @@ class CompactVitPatchEmbeddings(nn.Module):
         channels = [config.num_channels, *[config.conv_channels] * (config.num_conv_layers - 1), config.hidden_size]
         layers: list[nn.Module] = []
         if config.tokenizer_type == "whitened":
-            layers += [CompactVitWhitening(config.num_channels), nn.GELU(approximate="tanh")]
+            layers += [CompactVitWhitening(config.num_channels), ACT2FN[config.hidden_act]]
             channels[0] *= 8
             layers += [
-                CompactVitConvBlock(*sizes, config.kernel_size, config.conv_block_depth)
+                CompactVitConvBlock(*sizes, config.kernel_size, config.conv_block_depth, config.hidden_act)
                 for sizes in pairwise(channels)
             ]
             self.projection = nn.Sequential(*layers)

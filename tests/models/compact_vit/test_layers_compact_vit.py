@@ -209,15 +209,16 @@ def test_new_convolutions_of_a_whitened_tokenizer_pass_their_inputs_on():
             torch.testing.assert_close(conv(images), images)
 
 
-def test_a_block_pools_after_its_first_convolution_and_normalizes_each():
-    block = make_model(**WHITENED).get_input_embeddings().projection[2].eval()
+@pytest.mark.parametrize("hidden_act", ["gelu", "silu"])
+def test_a_block_pools_after_its_first_convolution_and_normalizes_each(hidden_act):
+    block = make_model(**WHITENED, hidden_act=hidden_act).get_input_embeddings().projection[2].eval()
     images = torch.randn(2, 24, 8, 8)
     expected = torch.nn.functional.max_pool2d(block.convs[0](images), 2)
     for conv, norm in zip([torch.nn.Identity(), *block.convs[1:]], block.norms):
         torch.nn.init.normal_(norm.running_mean)
         expected = conv(expected)
         expected = (expected - norm.running_mean[:, None, None]) / (1 + norm.eps) ** 0.5
-        expected = torch.nn.functional.gelu(expected, approximate="tanh")
+        expected = getattr(torch.nn.functional, hidden_act)(expected)
     assert len(block.convs) == 3
     torch.testing.assert_close(block(images), expected)
 
