@@ -59,18 +59,27 @@ def synchronize(device: str) -> None:
         torch.accelerator.synchronize(device)
 
 
-def time_in_turns(runs: dict[str, Callable[[], object]], rounds: int, device: str = "cpu") -> dict[str, list[float]]:
-    """Returns the seconds of each run in every round, in which the runs take turns, after one run to warm up."""
+def time_in_turns(
+    runs: dict[str, Callable[[], object]],
+    rounds: int,
+    device: str = "cpu",
+    of_the_process: bool = False,
+) -> dict[str, list[float]]:
+    """
+    Returns the seconds of each run in every round, in which the runs take turns, after one run to warm up: of the
+    clock, or those that all threads of the process spent on a CPU.
+    """
+    clock = time.process_time if of_the_process else time.perf_counter
     for run in runs.values():
         run()
     seconds = {name: [] for name in runs}
     for _ in range(rounds):
         for name, run in runs.items():
             synchronize(device)
-            start = time.perf_counter()
+            start = clock()
             run()
             synchronize(device)
-            seconds[name].append(time.perf_counter() - start)
+            seconds[name].append(clock() - start)
     return seconds
 
 
