@@ -18,14 +18,16 @@ MIN_WEIGHTS = 2**18  # below this BLAS is as fast
 PACKED_BATCH = 64  # rows that weights are packed for; other numbers of rows may use them
 
 
-def pack(weight: torch.Tensor) -> torch.Tensor:
-    """A weight, (out, in), for many products: prepacked where that is faster, or unchanged."""
+def pack(weight: torch.Tensor, rows: int) -> torch.Tensor:
+    """A weight, (out, in), for many products of so many rows: prepacked where that is faster, or unchanged."""
     if not HAS_ONEDNN or not torch.backends.mkldnn.enabled or weight.device.type != "cpu":
         return weight
     has_fast_type = weight.dtype == torch.float32 or (
         weight.dtype == torch.bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported()
     )
     if not has_fast_type or weight.numel() < MIN_WEIGHTS:
+        return weight
+    if rows == 1 and weight.dtype == torch.float32:  # bound by memory: packing takes as long as several steps
         return weight
     return torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), PACKED_BATCH)
 

@@ -128,7 +128,7 @@ class FusedDecodingStep:
 
         def packed(part: nn.Linear, rows: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor | None]:
             weight, bias = select_rows(part, rows)
-            return pack(weight.to(dtype)), None if bias is None else bias.to(dtype)
+            return pack(weight.to(dtype), len(final_states)), None if bias is None else bias.to(dtype)
 
         self.num_targets = len(final_states) // len(annotations)
         self.embedding, self.dtype = decoder.embed_tokens.weight, dtype

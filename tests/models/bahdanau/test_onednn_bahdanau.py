@@ -19,7 +19,7 @@ def make(rows, dtype=torch.float32):
 def test_packed_and_plain_weights_give_the_products_of_float64(rows, dtype, tolerance):
     given, weight, bias = make(rows, dtype)
     expected = given.double() @ weight.double().T
-    for used in (weight, pack(weight)):
+    for used in (weight, pack(weight, rows)):
         for outputs, reference in (
             (linear(given, used), expected),
             (linear(given, used, bias), expected + bias.double()),
@@ -32,7 +32,7 @@ def test_packed_and_plain_weights_give_the_products_of_float64(rows, dtype, tole
 def test_a_packed_weight_serves_other_numbers_of_rows_and_views():
     given, weight, _ = make(12)
     expected = given.double() @ weight.double().T
-    packed = pack(weight)
+    packed = pack(weight, 12)
     wide = torch.cat([given, given + 1], dim=1)
     torch.testing.assert_close(linear(wide[:, :7], packed).double(), expected, rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(linear(given[3:5], packed).double(), expected[3:5], rtol=1e-5, atol=1e-5)
@@ -41,9 +41,10 @@ def test_a_packed_weight_serves_other_numbers_of_rows_and_views():
 @torch.no_grad()
 def test_weights_are_packed_only_where_that_is_faster(monkeypatch):
     _, weight, _ = make(9)
-    assert pack(weight).is_mkldnn == onednn_bahdanau.HAS_ONEDNN
-    assert pack(weight.double()).is_mkldnn is False
+    assert pack(weight, 9).is_mkldnn == onednn_bahdanau.HAS_ONEDNN
+    assert pack(weight.double(), 9).is_mkldnn is False
+    assert pack(weight, 1) is weight
     with torch.backends.mkldnn.flags(enabled=False):
-        assert pack(weight) is weight
+        assert pack(weight, 9) is weight
     monkeypatch.setattr(onednn_bahdanau, "MIN_WEIGHTS", 36)
-    assert pack(weight) is weight
+    assert pack(weight, 9) is weight
