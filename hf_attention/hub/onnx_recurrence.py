@@ -8,7 +8,7 @@ from collections.abc import Generator, Sequence
 import torch
 from torch import nn
 
-from ..models.bahdanau.layers_bahdanau import BahdanauRNN
+from ..models.bahdanau.layers_bahdanau import BahdanauMinGRU, BahdanauRNN
 
 
 OPSET = 18
@@ -32,7 +32,8 @@ class OnnxRecurrence:
     A [`BahdanauRNN`] as ONNX's `GRU`, `LSTM` or `RNN`.
 
     The 2014 cell is ONNX's GRU with `linear_before_reset=0`, except that ONNX's z weights the old state: the update
-    gate changes sign, since 1 - sigmoid(x) = sigmoid(-x).
+    gate changes sign, since 1 - sigmoid(x) = sigmoid(-x). So does that of minGRU, a GRU without products of the state
+    and with a linear candidate.
     """
 
     # ONNX's gates in order, as indices of PyTorch's
@@ -40,12 +41,19 @@ class OnnxRecurrence:
 
     def __init__(self, layer: BahdanauRNN) -> None:
         self.size = layer.hidden_size
-        self.operator = "GRU" if layer.reset_before else type(layer.unit).__name__
+        is_minimal = not layer.reset_before and isinstance(layer.unit, BahdanauMinGRU)
+        self.operator = "GRU" if layer.reset_before or is_minimal else type(layer.unit).__name__
         self.attributes: dict[str, float | Sequence[str] | Sequence[float]] = {"hidden_size": self.size}
         if self.operator == "GRU":
             self.attributes["linear_before_reset"] = int(not layer.reset_before)
+        if is_minimal:
+            self.attributes |= {
+                "activations": ["Sigmoid", "Affine"],
+                "activation_alpha": [1.0],
+                "activation_beta": [0.0],
+            }
         gates = self.gates[self.operator]
-        signs = [-1 if layer.reset_before and gate == 1 else 1 for gate in gates]
+        signs = [-1 if (layer.reset_before or is_minimal) and gate == 1 else 1 for gate in gates]
 
         def reorder(tensor: torch.Tensor) -> torch.Tensor:
             parts = tensor.detach().split(self.size)
@@ -55,6 +63,10 @@ class OnnxRecurrence:
             cell = layer.cell
             weights = [layer.input_proj.weight, torch.cat([cell.recurrent.weight, cell.candidate.weight])]
             biases = [layer.input_proj.bias, None]
+        elif is_minimal:
+            proj = layer.unit.input_proj
+            weights = [pad_reset(proj.weight), proj.weight.new_zeros(3 * self.size, self.size)]
+            biases = [None if proj.bias is None else pad_reset(proj.bias), None]
         else:
             parameters = dict(layer.unit.named_parameters())
             weights = [parameters["weight_ih_l0"], parameters["weight_hh_l0"]]
@@ -81,3 +93,8 @@ class OnnxRecurrence:
             version=OPSET,
         )
         return hidden.squeeze(1).transpose(0, 1), torch.cat([part.squeeze(0) for part in final_states], dim=-1)
+
+
+def pad_reset(tensor: torch.Tensor) -> torch.Tensor:
+    """minGRU's gates, (2 * H, ...), with zeros for the reset gate that it lacks, (3 * H, ...)."""
+    return torch.cat([torch.zeros_like(tensor[: len(tensor) // 2]), tensor])

@@ -87,7 +87,7 @@ def summarize(model: PreTrainedModel, data_name: str) -> str:
     if config.model_type == "bahdanau":
         attention = "no attention" if config.attention_type == "none" else f"{config.attention_type} attention"
         attention = f"{config.hard_attention} hard attention" if config.hard_attention else attention
-        kind = f"recurrent encoder-decoder ({config.cell_type.upper()}) with {attention}"
+        kind = f"recurrent encoder-decoder ({config.cell_type.upper().replace('MIN', 'min')}) with {attention}"
     languages = [getattr(config, name, None) for name in ("source_lang", "target_lang")]
     direction = "" if languages in ([None, None], ["source", "target"]) else f" from {languages[0]} to {languages[1]}"
     return f"A {kind}, trained{direction} on {data_name}."

@@ -10,9 +10,10 @@ Measure the training and decoding speed of the recurrent family and of other imp
     python scripts/benchmarks/benchmark_seq2seq.py --parts profile --implementations ours
 
 `floor` has no attention: it is the encoder, PyTorch's fused GRU over the target and the product for the logits, of the
-same sizes, including padding. `plain loop` is the same model, step by step; `tutorial` is that loop with an output
-layer from state, context and embedding. JoeyNMT and OpenNMT-py take part if they are installed. The implementations
-take turns in every round, each with its own optimizer; ratios are of medians.
+same sizes, including padding. `minGRU` is ours with another cell and general attention. `plain loop` is the same
+model, step by step; `tutorial` is that loop with an output layer from state, context and embedding. JoeyNMT and
+OpenNMT-py take part if they are installed. The implementations take turns in every round, each with its own optimizer;
+ratios are of medians.
 
 TFLOP/s count the products of the plain loop, with its keys computed once and without padding; training counts three
 times the forward pass. The count is the same for every implementation of this model, even if it recomputes products.
@@ -61,9 +62,9 @@ from hf_attention.data.tokenizer import train_tokenizer
 
 
 DECODING_STEPS = 20
-BY_LENGTH = ("ours", "floor")  # also trained on batches of the data loader
+BY_LENGTH = ("ours", "minGRU", "floor")  # also trained on batches of the data loader
 COUNTED = ("ours", "plain loop")  # the model whose products are counted
-WITH_BEAMS = ("ours", *PEERS)
+WITH_BEAMS = ("ours", "minGRU", *PEERS)
 PARTS = ("training", "decoding", "alone", "scaling", "profile")
 AXES = {
     "source length": (10, 20, 40, 80),

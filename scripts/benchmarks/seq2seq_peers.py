@@ -244,12 +244,14 @@ def target_ids(labels: Tensor) -> Tensor:
 
 
 class Ours(nn.Module):
+    options: dict[str, str] = {}
+
     def __init__(self, vocab_size: int) -> None:
         super().__init__()
         from hf_attention import BahdanauConfig, BahdanauForConditionalGeneration
 
         ids = {"pad_token_id": PAD, "bos_token_id": BOS, "eos_token_id": EOS, "decoder_start_token_id": BOS}
-        config = BahdanauConfig(vocab_size=vocab_size, dropout=0.0, **SIZES, **ids)
+        config = BahdanauConfig(vocab_size=vocab_size, dropout=0.0, **SIZES, **ids, **self.options)
         self.model = BahdanauForConditionalGeneration(config)
 
     def forward(self, **batch: Tensor) -> Tensor:
@@ -258,6 +260,12 @@ class Ours(nn.Module):
     def decode(self, input_ids: Tensor, attention_mask: Tensor, steps: int, num_beams: int) -> None:
         length = {"min_new_tokens": steps, "max_new_tokens": steps, "do_sample": False}
         self.model.generate(input_ids=input_ids, attention_mask=attention_mask, num_beams=num_beams, **length)
+
+
+class OursMinGru(Ours):
+    """The same sizes with a cell whose steps share all products, in encoder and decoder."""
+
+    options = {"cell_type": "mingru", "attention_query": "current", "attention_type": "general"}
 
 
 def count_forward(source: Tensor, target: Tensor | int, vocab_size: int, beams: int = 1) -> int:
@@ -276,7 +284,7 @@ def count_forward(source: Tensor, target: Tensor | int, vocab_size: int, beams: 
     return 2 * int(products.sum())
 
 
-IMPLEMENTATIONS = {"ours": Ours, "plain loop": PlainLoop, "tutorial": Tutorial, "floor": Floor}
+IMPLEMENTATIONS = {"ours": Ours, "minGRU": OursMinGru, "plain loop": PlainLoop, "tutorial": Tutorial, "floor": Floor}
 PEERS = {"JoeyNMT": (JoeyNmt, ("joeynmt",)), "OpenNMT-py": (OpenNmt, ("onmt", "spacy"))}
 for name, (peer, packages) in PEERS.items():
     if all(map(find_spec, packages)):

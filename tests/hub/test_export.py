@@ -51,11 +51,12 @@ LUONG = {"attention_type": "general", "attention_query": "current", "input_feedi
         {"cell_type": "rnn", "attention_type": "none", "bidirectional": False},
         {"cell_type": "lstm", "decoder_layers": 2, **LUONG, **COPYING},
         {"attention_type": "scaled_dot", "attention_query": "current", "readout_type": "linear", "reset_after": False},
+        {"cell_type": "mingru", "attention_type": "general", "attention_query": "current"},
         {"num_attention_heads": 2, "attention_function": "entmax15"},
         {"local_attention": "monotonic", "local_window": 2, "attention_query": "current", "decoder_layers": 2},
         {"local_attention": "predictive", "local_window": 3, "attention_query": "current", "readout_type": "tanh"},
     ],
-    ids=["gru", "2014", "rnn", "luong", "2014-current", "heads-entmax15", "local-m", "local-p"],
+    ids=["gru", "2014", "rnn", "luong", "2014-current", "mingru", "heads-entmax15", "local-m", "local-p"],
 )
 def test_greedy_output_and_logits_equal_pytorchs(options, tmp_path):
     model = make_recurrent_model(tmp_path, **options)

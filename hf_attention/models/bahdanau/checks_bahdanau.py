@@ -74,6 +74,11 @@ def check_attention(config: "BahdanauConfig") -> None:
             "`attention_query='current'` and `readout_type='tanh'` or `'maxout'`; got "
             f"`attention_query={config.attention_query!r}` and `readout_type={config.readout_type!r}`."
         )
+    if config.cell_type == "mingru" and config.attends_to_source and config.attention_query == "previous":
+        raise ValueError(
+            "`cell_type='mingru'` runs over the complete target before the attention, so it needs "
+            "`attention_query='current'`, got 'previous'."
+        )
     if config.local_attention is not None and (
         config.attention_query != "current" or config.attention_type == "none" or config.hard_attention is not None
     ):

@@ -130,7 +130,10 @@ class BahdanauConfig(PreTrainedConfig):
         bidirectional (`bool`, *optional*, defaults to `True`):
             Whether the encoder reads the source in both directions (h_j is the concatenation of the two states).
         cell_type (`str`, *optional*, defaults to `"gru"`):
-            Recurrent unit: `"gru"`, `"lstm"`, or `"rnn"` (Elman network).
+            Recurrent unit: `"gru"`, `"lstm"`, `"rnn"` (Elman network), or `"mingru"` (Feng et al. 2024, arXiv
+            2410.01201), whose gates do not read the state, so that all steps of a sequence share their products.
+            With attention `"mingru"` needs `attention_query="current"`, and trains fastest with
+            `attention_type="general"` and without `input_feeding`.
         reset_after (`bool`, *optional*, defaults to `True`):
             For the GRU: `True` is the cell of cuDNN and PyTorch, where the reset gate acts on U s; `False` the cell of
             Cho et al. 2014 and Bahdanau et al. 2014, where it acts on s before U, and z weighs the new state.
@@ -269,7 +272,7 @@ class BahdanauConfig(PreTrainedConfig):
     encoder_layers: int = 1
     decoder_layers: int = 1
     bidirectional: bool = True
-    cell_type: Literal["gru", "lstm", "rnn"] = "gru"
+    cell_type: Literal["gru", "mingru", "lstm", "rnn"] = "gru"
     reset_after: bool = True
     attention_type: Literal["additive", "dot", "scaled_dot", "general", "none"] = "additive"
     num_attention_heads: int = 1

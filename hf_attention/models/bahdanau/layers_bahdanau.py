@@ -72,6 +72,27 @@ class BahdanauCell(nn.Module):
         return torch.lerp(candidate, state, update)
 
 
+class BahdanauMinGRU(nn.Module):
+    """
+    minGRU (Feng et al. 2024, arXiv 2410.01201, section 3.1): h_t = (1 - z_t) h_{t-1} + z_t W_h x_t with
+    z_t = sigmoid(W_z x_t). Its products do not read the state, so all steps share them; called as `nn.GRU`.
+    """
+
+    def __init__(self, input_size: int, hidden_size: int, bias: bool):
+        super().__init__()
+        self.input_proj = nn.Linear(input_size, 2 * hidden_size, bias=bias)  # W_z above W_h
+
+    def forward(self, inputs: torch.Tensor, state: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """`(B, T, input_size)` and `(1, B, H)` to the states, `(B, T, H)`, and the last one, `(1, B, H)`."""
+        gates = self.input_proj(inputs)
+        wide = torch.promote_types(gates.dtype, torch.float32)  # many small updates are summed up
+        update, candidate = gates.to(wide).chunk(2, dim=-1)
+        states = [state[0].to(wide)]
+        for weight, new in zip(update.sigmoid().unbind(dim=1), candidate.unbind(dim=1)):
+            states.append(torch.lerp(states[-1], new, weight))
+        return torch.stack(states[1:], dim=1).to(gates.dtype), states[-1].unsqueeze(0).to(gates.dtype)
+
+
 class BahdanauRNN(nn.Module):
     """One recurrent layer in one direction over a sequence: PyTorch's own unit, or the 2014 cell in a loop."""
 
@@ -83,6 +104,8 @@ class BahdanauRNN(nn.Module):
         if self.reset_before:
             self.input_proj = nn.Linear(input_size, 3 * hidden_size, bias=config.use_bias)
             self.cell = BahdanauCell(config, hidden_size)
+        elif config.cell_type == "mingru":
+            self.unit = BahdanauMinGRU(input_size, hidden_size, config.use_bias)
         else:
             unit = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}[config.cell_type]
             self.unit = unit(input_size, hidden_size, bias=config.use_bias, batch_first=True)

@@ -53,6 +53,10 @@ class Reference:
                 h,
                 memory,
             )
+        if self.config.cell_type == "mingru":
+            z, candidate = self.linear(f"{name}.unit.input_proj", x).split(len(h))
+            z = torch.sigmoid(z)
+            return (1 - z) * h + z * candidate, None
         products = []
         for kind, vector in (("ih", x), ("hh", h)):
             product = torch.stack([(row * vector).sum() for row in self.parameters[f"{name}.unit.weight_{kind}_l0"]])

@@ -58,6 +58,7 @@ KINDS = [
     {"cell_type": "lstm", "attention_query": "current", "hard_attention": "monotonic", "max_jump": 2}
     | {"readout_type": "tanh", "decoder_layers": 2},
     {"attention_query": "current", "local_attention": "monotonic", "local_window": 1, "input_feeding": True},
+    {"cell_type": "mingru", "attention_query": "current", "attention_type": "general", "decoder_layers": 2},
     {"attention_query": "current", "local_attention": "predictive", "local_window": 2, "attention_type": "general"},
 ]
 

@@ -45,6 +45,7 @@ def test_attribute_map_and_sizes():
     "options, message",
     [
         ({"cell_type": "gruu"}, "cell_type"),
+        ({"cell_type": "mingru"}, "`cell_type='mingru'` runs over the complete target .* got 'previous'"),
         ({"hidden_size": "8"}, "hidden_size"),
         ({"hidden_size": 0}, "`hidden_size` must be at least 1, got 0"),
         ({"dropout": 1.5}, "`dropout` is a probability"),

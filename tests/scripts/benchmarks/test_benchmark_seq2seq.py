@@ -13,7 +13,7 @@ from datasets import Dataset
 
 TINY = ["--vocab_size", "40", "--batch_size", "3", "--batches", "2", "--length", "4", "--rounds", "2"]
 TINY += ["--num_threads", "1", "--peak_tflops", "2"]
-ALL_OURS = ["--implementations", "ours", "plain loop", "tutorial", "floor"]
+ALL_OURS = ["--implementations", "ours", "minGRU", "plain loop", "tutorial", "floor"]
 
 
 pytestmark = pytest.mark.usefixtures("small_sizes")
@@ -31,8 +31,8 @@ def test_results_and_scaling_curves_are_written(tmp_path, capsys, monkeypatch):
     assert min(training["ours"]["tokens_per_second"]) > 0
     assert training["ours"]["parameters"] == training["plain loop"]["parameters"]
     assert training["ours"]["saved_mib"] < training["plain loop"]["saved_mib"]
-    assert set(decoding["greedy"]) == {"ours", "plain loop", "tutorial"}
-    assert set(decoding["beam 5"]) == {"ours"}
+    assert set(decoding["greedy"]) == {"ours", "minGRU", "plain loop", "tutorial"}
+    assert set(decoding["beam 5"]) == {"ours", "minGRU"}
     # two batches of three sentences
     forward = sum(count_products(4, 4)) * 2 * 2 * 3
     searched = sum(count_products(4, 3, beams=5)) * 2 * 2 * 3
@@ -42,7 +42,7 @@ def test_results_and_scaling_curves_are_written(tmp_path, capsys, monkeypatch):
     assert results["peak_tflops"] == 2
     assert "of_the_peak" in decoding["one sentence"]["plain loop"]
     assert not any("of_the_peak" in training[name] for name in ("tutorial", "floor"))
-    assert set(results["scaling"]["source length"]["6"]) == {"ours", "plain loop", "tutorial", "floor"}
+    assert set(results["scaling"]["source length"]["6"]) == {"ours", "minGRU", "plain loop", "tutorial", "floor"}
     assert picture.read_bytes().startswith(b"\x89PNG")
     printed = capsys.readouterr().out
     assert "| plain loop |" in printed
