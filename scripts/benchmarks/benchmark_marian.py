@@ -90,7 +90,8 @@ def make_models(ours: BahdanauForConditionalGeneration) -> dict[str, BahdanauFor
     int8.eval()  # or `generate` takes the searches of transformers: its modules are created in training mode
     bf16 = copy.deepcopy(ours).bfloat16()
     sizes = {"encoder_hidden_size": ours.config.hidden_size, "attention_size": 2 * ours.config.hidden_size}
-    wide = BahdanauForConditionalGeneration(BahdanauConfig(**{**ours.config.to_dict(), **sizes})).eval()
+    wide_config = BahdanauConfig(**{**ours.config.to_dict(), **sizes, "use_cache": True})  # training turns it off
+    wide = BahdanauForConditionalGeneration(wide_config).eval()
     models = {"ours": ours, "ours, int8": int8, "ours, bf16": bf16}
     if ours.config.shortlist_size is not None:
         models |= {f"ours, {SHORTLIST}": ours, f"ours, bf16, {SHORTLIST}": bf16}
