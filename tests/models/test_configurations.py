@@ -32,11 +32,13 @@ def test_unknown_attributes_are_kept_with_a_warning(tmp_path, caplog, config_cla
     assert "did you mean `hidden_size" in caplog.text
     assert "`notes` is not an option of" in caplog.text
     assert "`num_labels`" not in caplog.text
+    config.bos_token_id = 1  # as the Trainer does
     config.save_pretrained(tmp_path)
     loaded = AutoConfig.from_pretrained(tmp_path)
     assert type(loaded) is config_class
     assert (loaded.hiden_size, loaded.layer_norm_epsilon, loaded.notes) == (4, 1e-6, {"kept": True})
     assert "`auto_map`" not in caplog.text
+    assert "`bos_token_id`" not in caplog.text
 
 
 @pytest.mark.parametrize("config_class", IMAGE_CONFIGS)

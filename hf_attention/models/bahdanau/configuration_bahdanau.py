@@ -446,6 +446,7 @@ def warn_of_unknown_options(config: PreTrainedConfig, kwargs: dict[str, Any]) ->
     """Warns of attributes that are not options. They are kept, as by any [`PreTrainedConfig`]."""
     known = {field.name for field in fields(config)} | set(config.attribute_map) | {"num_labels"}
     others = ("auto_map", "custom_pipelines", "quantization_config", "stage_names", "source_lang", "target_lang")
+    others += ("bos_token_id", "eos_token_id")  # the Trainer takes them from a tokenizer
     for name in kwargs:
         if (
             name in vars(config)
