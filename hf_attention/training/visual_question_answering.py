@@ -15,6 +15,7 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
     TrainerCallback,
+    default_data_collator,
     set_seed,
 )
 
@@ -191,6 +192,7 @@ def train_visual_question_answering(args: QuestionArguments, callbacks: list[Tra
         train_dataset=data["train"],
         eval_dataset=data["validation"],
         processing_class=tokenizer,
+        data_collator=default_data_collator,  # the tokenizer's would copy pixels by way of lists
         compute_metrics=compute_metrics,
         callbacks=callbacks,
         **args.trainer_options(),
