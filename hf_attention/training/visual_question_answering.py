@@ -38,6 +38,7 @@ from .sharding import full_model
 
 QUESTIONS_PER_IMAGE = 20
 CARD_IMAGES = 4
+STATISTICS_IMAGES = 256  # in which the mean and standard deviation of pixels are measured
 ORIGIN = (
     "Sort-of-CLEVR (Santoro et al. 2017, [arXiv 1706.01427](https://arxiv.org/abs/1706.01427)), generated: images of "
     "64 x 64 pixels with six squares and circles, each of its own color, and questions as sentences, half of them "
@@ -78,14 +79,14 @@ class ImageQuestions(torch.utils.data.Dataset):
     Args:
         rows (`Dataset`): of one split, with `QUESTIONS_PER_IMAGE` questions for each image.
         answers (`list[str]`): the answers that the labels number.
-        image_processor (`BaseImageProcessor`): one that does not normalize, so that images can be kept in 8 bits.
+        image_processor (`CompactVitImageProcessorPil`): images are kept in 8 bits, and normalized when they are read.
     """
 
     def __init__(
         self,
         rows: Dataset,
         answers: list[str],
-        image_processor: BaseImageProcessor,
+        image_processor: CompactVitImageProcessorPil,
         tokenizer: PreTrainedTokenizerBase,
         length: int,
     ) -> None:
@@ -96,6 +97,8 @@ class ImageQuestions(torch.utils.data.Dataset):
         self.inputs = {name: encoded[name].unflatten(0, shape) for name in ("input_ids", "attention_mask")}
         self.inputs["labels"] = labels.unflatten(0, shape)
         self.image_processor = image_processor
+        statistics = image_processor.image_mean, image_processor.image_std
+        self.mean, self.std = (torch.tensor(values).view(-1, 1, 1) for values in statistics)
         self.images = list(rows.select(range(0, len(rows), QUESTIONS_PER_IMAGE))["image"])
         self.load_images = CachedTransform(self.process_images)
         self.boxes = np.asarray(rows["box"]).reshape(*shape, 4)
@@ -105,11 +108,12 @@ class ImageQuestions(torch.utils.data.Dataset):
 
     def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
         pixel_values = self.load_images({ROW: [index], "image": [self.images[index]]})["pixel_values"][0]
-        return {"pixel_values": pixel_values, **{name: values[index] for name, values in self.inputs.items()}}
+        inputs = {name: values[index] for name, values in self.inputs.items()}
+        return {"pixel_values": (pixel_values - self.mean) / self.std, **inputs}
 
     def process_images(self, rows: dict) -> dict:
         images = [open_image(cell, mode="RGB") for cell in rows["image"]]
-        return dict(self.image_processor(images, return_tensors="pt"))
+        return dict(self.image_processor(images, do_normalize=False, return_tensors="pt"))
 
 
 def compute_metrics(output: EvalPrediction) -> dict[str, float]:
@@ -172,13 +176,18 @@ def train_visual_question_answering(args: QuestionArguments, callbacks: list[Tra
     splits = load_sort_of_clevr(sizes, QUESTIONS_PER_IMAGE, language=args.language)
     answers = list_answers(args.language)
     tokenizer = train_tokenizer(splits["train"]["question"], model_type="word")
-    image = open_image(splits["train"][0]["image"], mode="RGB")
-    size = {"height": image.height, "width": image.width}
-    image_processor = CompactVitImageProcessorPil(size=size, do_normalize=False)
+    first_questions = range(0, len(splits["train"]), QUESTIONS_PER_IMAGE)
+    seen = splits["train"].select(first_questions[:STATISTICS_IMAGES])
+    pixels = np.stack([np.asarray(open_image(image, mode="RGB")) for image in seen["image"]]) / 255
+    height, width = pixels.shape[1:3]  # of (images, height, width, 3)
+    mean, std = (statistic(axis=(0, 1, 2)).tolist() for statistic in (pixels.mean, pixels.std))
+    image_processor = CompactVitImageProcessorPil(
+        size={"height": height, "width": width}, image_mean=mean, image_std=std
+    )
     config = StackedAttentionConfig(
         vocab_size=len(tokenizer),
         pad_token_id=tokenizer.pad_token_id,
-        image_size=image.height,
+        image_size=height,
         id2label=dict(enumerate(answers)),
         label2id={answer: index for index, answer in enumerate(answers)},
         **given,
