@@ -144,7 +144,7 @@ def test_decoders_take_quantized_weights(add_cross_attention, method):
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("update_type", ["add", "gru"])
+@pytest.mark.parametrize("update_type", ["mlp", "gru"])
 @torch.no_grad()
 def test_visual_question_answering_takes_quantized_weights(update_type, method):
     torch.manual_seed(0)

@@ -38,16 +38,18 @@ class StackedAttentionConfig(PreTrainedConfig):
         num_channels (`int`, *optional*, defaults to 3):
             Number of channels of the images.
         conv_channels (`list[int]`, *optional*, defaults to `[32, 64, 64]`):
-            Number of channels of the 3 x 3 convolutions that encode the image. Each of them halves height and width.
+            Number of channels of the 4 x 4 convolutions that encode the image. Each of them halves height and width.
         hidden_size (`int`, *optional*, defaults to 128):
-            Width d of the question's state u and of the image's vectors v, and of the embeddings of tokens.
+            Width d of the question's state u and of the image's vectors v, and of the embeddings of tokens. The last
+            two elements of the image's vectors are their position.
         attention_size (`int`, *optional*, defaults to 64):
             Width k of the hidden layer that computes the weights.
-        num_glimpses (`int`, *optional*, defaults to 3):
+        num_glimpses (`int`, *optional*, defaults to 2):
             Number K of glimpses, attention layers in the paper.
-        update_type (`str`, *optional*, defaults to `"add"`):
-            How a glimpse changes the state: `"add"`, the paper's sum of the state and what was attended to; or
-            `"gru"`, a gated unit with the same weights in each glimpse, to which these are a sequence.
+        update_type (`str`, *optional*, defaults to `"mlp"`):
+            How a glimpse changes the state: `"mlp"`, by a network of two layers that sees the state and what was
+            attended to; `"add"`, the paper's sum of both; or `"gru"`, a gated unit with the same weights in each
+            glimpse, to which these are a sequence.
         hidden_dropout_prob (`float`, *optional*, defaults to 0.0):
             Dropout before the classifier.
 
@@ -73,8 +75,8 @@ class StackedAttentionConfig(PreTrainedConfig):
     conv_channels: list[int] | tuple[int, ...] = (32, 64, 64)
     hidden_size: int = 128
     attention_size: int = 64
-    num_glimpses: int = 3
-    update_type: Literal["add", "gru"] = "add"
+    num_glimpses: int = 2
+    update_type: Literal["mlp", "add", "gru"] = "mlp"
     hidden_dropout_prob: float | int = 0.0
 
     def __post_init__(self, **kwargs) -> None:
@@ -89,12 +91,18 @@ class StackedAttentionConfig(PreTrainedConfig):
     def validate_architecture(self) -> None:
         """Called by the validation of `@strict`. Raises `ValueError` for invalid combinations of options."""
         sizes = ("vocab_size", "image_size", "num_channels", "conv_channels")
-        check_range(self, (*sizes, "hidden_size", "attention_size"), 1, MAX_SIZE)
+        check_range(self, (*sizes, "attention_size"), 1, MAX_SIZE)
+        check_range(self, ("hidden_size",), 3, MAX_SIZE)  # two are the position
         check_range(self, ("num_glimpses",), 1, MAX_LAYERS)
         if not isinstance(self.image_size, int) and len(self.image_size) != 2:
             raise ValueError(f"`image_size` must be a number, or (height, width), got {self.image_size}.")
         if not self.conv_channels:
             raise ValueError("`conv_channels` must have one number of channels or more, got [].")
+        if not all(self.grid_height_width):
+            raise ValueError(
+                f"`image_size` ({self.image_size}) must be at least {self.grid_stride} pixels, because each of the "
+                f"{len(self.conv_channels)} convolutions of `conv_channels` halves the image."
+            )
         if not 0 <= self.hidden_dropout_prob <= 1:
             raise ValueError(f"`hidden_dropout_prob` is a probability from 0 to 1, got {self.hidden_dropout_prob}.")
         if self.pad_token_id is not None and not 0 <= self.pad_token_id < self.vocab_size:
@@ -106,6 +114,11 @@ class StackedAttentionConfig(PreTrainedConfig):
                 "A question has one of several answers, so `problem_type` must be 'single_label_classification', got "
                 f"{self.problem_type!r}."
             )
+
+    @property
+    def grid_stride(self) -> int:
+        """Height and width of the cell of a token in pixels: each convolution doubles it."""
+        return 2 ** len(self.conv_channels)
 
     @property
     def image_height_width(self) -> tuple[int, int]:
@@ -121,7 +134,14 @@ class StackedAttentionConfig(PreTrainedConfig):
 
     def grid_size(self, size: int) -> int:
         """Number of tokens along a side of an image of `size` pixels."""
-        return -(-size // 2 ** len(self.conv_channels))
+        return size // self.grid_stride
+
+    def grid_extent(self, size: int) -> tuple[float, float]:
+        """
+        Returns where the grid begins and ends along a side of `size` pixels: each token is in the middle of one of the
+        equal cells between them. Pixels that do not fill a cell are at the end, outside the grid.
+        """
+        return 0.0, float(self.grid_size(size) * self.grid_stride)
 
     def save_pretrained(self, save_directory: str | os.PathLike, push_to_hub: bool = False, **kwargs) -> None:
         # transformers writes only the entry of the saved class; with all of them, any Auto class can load the folder

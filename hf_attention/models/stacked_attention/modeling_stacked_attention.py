@@ -4,10 +4,11 @@
 PyTorch stacked attention network (Yang et al. 2016, arXiv 1511.02274): a question looks at an image several times, and
 what it sees in one glimpse changes where it looks in the next.
 
-Differences from the paper: the image encoder is small and trained with the rest, and its features have positions; the
-question is read by a GRU instead of an LSTM, and its words are added (`encode_questions`); the
-classifier has a residual hidden layer. By option, a GRU cell with the same weights in every glimpse updates the state,
-so that it reads the attended parts of the image as a sequence (`update_type`).
+Differences from the paper: the image encoder is small and trained with the rest, and its features are normalized and
+have positions; the question is read by a GRU instead of an LSTM, and its words are added (`encode_questions`); a
+glimpse also sees the context of the one before it, so that it finds objects by their distance from there; the
+classifier has a residual hidden layer. What was attended to changes the state by a small network, or as in the paper,
+or by a GRU cell that reads the contexts as a sequence (`update_type`).
 
 Shapes: B images, Q questions per image, T tokens per question, N tokens of the image (a grid, row by row), K glimpses,
 D `hidden_size`, A `attention_size`.
@@ -24,17 +25,25 @@ from .configuration_stacked_attention import StackedAttentionConfig
 
 
 class StackedAttentionImageEncoder(nn.Module):
-    """v = tanh(W_I f + b_I) (equation 2), where f are the features of a convolutional network and their position."""
+    """
+    v = [LayerNorm(W_I f + b_I); x; y], where f are the features of a convolutional network, and x and y the place of
+    the token; the paper has tanh instead (equation 2), and no places. A context has the mean place of what was
+    attended to.
+
+    A kernel of 4 with a stride of 2 and a padding of 1 is centered on the pixels that its output replaces: a token is
+    in the middle of what it sees.
+    """
 
     def __init__(self, config: StackedAttentionConfig) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         channels = config.num_channels
         for width in config.conv_channels:
-            layers += [nn.Conv2d(channels, width, 3, 2, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
+            layers += [nn.Conv2d(channels, width, 4, 2, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
             channels = width
         self.convolutions = nn.Sequential(*layers)
-        self.projection = nn.Linear(channels + 2, config.hidden_size)
+        self.projection = nn.Linear(channels, config.hidden_size - 2)
+        self.norm = nn.LayerNorm(config.hidden_size - 2)
 
     def forward(self, pixel_values: torch.Tensor) -> torch.Tensor:
         """(B, C, height, width) to (B, N, D)."""
@@ -43,29 +52,63 @@ class StackedAttentionImageEncoder(nn.Module):
         # centers of the tokens, from -1 to 1 from edge to edge
         y, x = ((torch.arange(n, device=features.device) * 2 + 1) / n - 1 for n in (rows, columns))
         positions = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1).to(features.dtype)
-        features = torch.cat([features, positions.expand(batch_size, -1, -1, -1)], dim=-1)
-        return self.projection(features.flatten(1, 2)).tanh()
+        features = self.norm(self.projection(features))
+        return torch.cat([features, positions.expand(batch_size, -1, -1, -1)], dim=-1).flatten(1, 2)
 
 
 class StackedAttentionGlimpse(nn.Module):
     """
-    h = tanh(W_v v + (W_u u + b)), p = softmax(W_p h + b_p), and the context sum_i p_i v_i (equations 15 to 17).
+    h_i = tanh(W_v v_i + (W_u u + b)), p = softmax(W_p h + b_p), and the context sum_i p_i v_i (equations 15 to 17),
+    with LayerNorm(u) as u. b_p is left out: softmax does not depend on it.
 
-    b_p is left out: softmax does not depend on it.
+    W_v does not read the place of a token: the first glimpse finds an object by its looks, and reads its place in the
+    context. After it, W_c c is added inside tanh, and (w_d u + b_d) d_i to the scores, where c is the last context,
+    and d_i the distance of token i from its place: a question can ask for what is close or far.
     """
 
-    def __init__(self, config: StackedAttentionConfig) -> None:
+    def __init__(self, config: StackedAttentionConfig, is_first: bool) -> None:
         super().__init__()
-        self.key = nn.Linear(config.hidden_size, config.attention_size, bias=False)
+        self.norm = nn.LayerNorm(config.hidden_size)
+        self.is_first = is_first
+        if not is_first:
+            self.previous = nn.Linear(config.hidden_size, config.attention_size, bias=False)
+            self.distance = nn.Linear(config.hidden_size, 1)
+        self.key = nn.Linear(config.hidden_size - 2, config.attention_size, bias=False)
         self.query = nn.Linear(config.hidden_size, config.attention_size)
         self.score = nn.Linear(config.attention_size, 1, bias=False)
 
-    def forward(self, states: torch.Tensor, tokens: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """States (B, Q, D) and tokens (B, N, D) to contexts (B, Q, D) and weights (B, Q, N)."""
-        hidden = (self.key(tokens).unsqueeze(1) + self.query(states).unsqueeze(2)).tanh_()  # (B, Q, N, A)
+    def forward(
+        self, states: torch.Tensor, tokens: torch.Tensor, previous: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """
+        States (B, Q, D), tokens (B, N, D) and the last contexts (B, Q, D), which the first glimpse does not read, to
+        contexts (B, Q, D) and weights (B, Q, N).
+        """
+        states = self.norm(states)
+        queries = self.query(states) if self.is_first else self.query(states) + self.previous(previous)
+        features, places = tokens.split([tokens.shape[-1] - 2, 2], dim=-1)
+        hidden = (self.key(features).unsqueeze(1) + queries.unsqueeze(2)).tanh_()  # (B, Q, N, A)
         # a matrix, which quantized linear maps may expect
-        weights = self.score(hidden.flatten(0, 2)).view(hidden.shape[:-1]).softmax(dim=-1)
+        scores = self.score(hidden.flatten(0, 2)).view(hidden.shape[:-1])
+        if not self.is_first:
+            squares = (places.unsqueeze(1) - previous[..., -2:].unsqueeze(2)).square().sum(dim=-1)  # (B, Q, N)
+            scores = scores + self.distance(states) * (squares + 1e-6).sqrt()
+        weights = scores.softmax(dim=-1)
         return weights @ tokens, weights
+
+
+class StackedAttentionUpdate(nn.Module):
+    """u + W_2 ReLU(W_1 LayerNorm([u; c]) + b_1) + b_2: the next state, from the state u and the context c."""
+
+    def __init__(self, config: StackedAttentionConfig) -> None:
+        super().__init__()
+        size = config.hidden_size
+        self.layers = nn.Sequential(
+            nn.LayerNorm(2 * size), nn.Linear(2 * size, 2 * size), nn.ReLU(), nn.Linear(2 * size, size)
+        )
+
+    def forward(self, contexts: torch.Tensor, states: torch.Tensor) -> torch.Tensor:
+        return states + self.layers(torch.cat([states, contexts], dim=-1))
 
 
 class StackedAttentionPreTrainedModel(PreTrainedModel):
@@ -91,8 +134,9 @@ class StackedAttentionPreTrainedModel(PreTrainedModel):
             if module.padding_idx is not None:
                 init.zeros_(module.weight[module.padding_idx])
         elif isinstance(module, StackedAttentionGlimpse):
-            # so large that tanh is not linear: otherwise the query would add the same to all scores, without effect
-            for linear in (module.key, module.query):
+            # so large that tanh is not linear: otherwise the query would add the same to all scores, without effect;
+            # after the first glimpse, this is what learns distances
+            for linear in (module.key, module.query) if module.is_first else ():
                 init.xavier_uniform_(linear.weight, gain=3.0)
         elif isinstance(module, (nn.GRU, nn.GRUCell)):
             for name, weight in module.named_parameters():
@@ -114,8 +158,12 @@ class StackedAttentionModel(StackedAttentionPreTrainedModel):
         self.image_encoder = StackedAttentionImageEncoder(config)
         self.embedding = nn.Embedding(config.vocab_size, config.hidden_size, config.pad_token_id)
         self.question_encoder = nn.GRU(config.hidden_size, config.hidden_size, batch_first=True)
-        self.glimpses = nn.ModuleList(StackedAttentionGlimpse(config) for _ in range(config.num_glimpses))
-        self.update = nn.GRUCell(config.hidden_size, config.hidden_size) if config.update_type == "gru" else None
+        glimpses = range(config.num_glimpses)
+        self.glimpses = nn.ModuleList(StackedAttentionGlimpse(config, number == 0) for number in glimpses)
+        if config.update_type == "gru":
+            self.update = nn.GRUCell(config.hidden_size, config.hidden_size)
+        elif config.update_type == "mlp":
+            self.updates = nn.ModuleList(StackedAttentionUpdate(config) for _ in glimpses)
         self.post_init()
 
     @can_return_tuple
@@ -146,11 +194,17 @@ class StackedAttentionModel(StackedAttentionPreTrainedModel):
         ids, mask = check_questions(input_ids, attention_mask, len(tokens), self.config.vocab_size)
         questions = ids.shape[:-1]
         state = self.encode_questions(ids.flatten(0, -2), mask.flatten(0, -2))  # (B * Q, D)
-        states, attentions = [], []
-        for glimpse in self.glimpses:
-            context, weights = glimpse(state.unflatten(0, (len(tokens), -1)), tokens)
-            context = context.flatten(0, 1)
-            state = state + context if self.update is None else self.update(context, state)
+        states, attentions, context = [], [], state
+        for number, glimpse in enumerate(self.glimpses):
+            by_image = (len(tokens), -1)
+            contexts, weights = glimpse(state.unflatten(0, by_image), tokens, context.unflatten(0, by_image))
+            context = contexts.flatten(0, 1)
+            if self.config.update_type == "gru":
+                state = self.update(context, state)
+            elif self.config.update_type == "mlp":
+                state = self.updates[number](context, state)
+            else:
+                state = state + context
             states.append(state)
             attentions.append(weights.flatten(0, 1))
         if output_attentions is None:
@@ -194,6 +248,12 @@ class StackedAttentionModel(StackedAttentionPreTrainedModel):
             raise ValueError(
                 f"`pixel_values` has {pixel_values.shape[1]} channels, but the model's `num_channels` is "
                 f"{self.config.num_channels}. Convert the images, or create the model with another `num_channels`."
+            )
+        if not all(map(self.config.grid_size, pixel_values.shape[2:])):
+            raise ValueError(
+                f"`pixel_values` has images of {pixel_values.shape[2]} x {pixel_values.shape[3]} pixels, but a token "
+                f"has {self.config.grid_stride} on a side. Resize the images, or create the model with fewer "
+                "`conv_channels`."
             )
         return self.image_encoder(pixel_values.to(self.dtype))
 
@@ -244,7 +304,10 @@ def check_answers(labels: torch.Tensor, num_labels: int) -> None:
 
 
 class StackedAttentionForVisualQuestionAnswering(StackedAttentionPreTrainedModel):
-    """The network with a classifier of answers: p_ans = softmax(W_u (u^K + ReLU(W u^K + b)) + b_u) (equation 19)."""
+    """
+    The network with a classifier of answers: p_ans = softmax(W_u (u + ReLU(W u + b)) + b_u) (equation 19), where u is
+    the layer norm of the last state u^K.
+    """
 
     _auto_class = "AutoModelForVisualQuestionAnswering"
     accepts_loss_kwargs = False
@@ -253,6 +316,7 @@ class StackedAttentionForVisualQuestionAnswering(StackedAttentionPreTrainedModel
         super().__init__(config)
         self.num_labels = config.num_labels or 0
         self.model = StackedAttentionModel(config)
+        self.norm = nn.LayerNorm(config.hidden_size)
         self.hidden = nn.Linear(config.hidden_size, config.hidden_size)
         self.dropout = nn.Dropout(config.hidden_dropout_prob)
         self.classifier = nn.Linear(config.hidden_size, self.num_labels)
@@ -282,7 +346,7 @@ class StackedAttentionForVisualQuestionAnswering(StackedAttentionPreTrainedModel
         outputs = self.model(
             pixel_values, input_ids, attention_mask, output_attentions=output_attentions, return_dict=True, **kwargs
         )
-        state = outputs.pooler_output
+        state = self.norm(outputs.pooler_output)
         logits = self.classifier(self.dropout(state + self.hidden(state).relu()))
         loss = None
         if labels is not None:

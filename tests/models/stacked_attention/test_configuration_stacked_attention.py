@@ -8,7 +8,7 @@ from hf_attention import StackedAttentionConfig
 
 
 def test_saved_config_loads_unchanged(tmp_path):
-    config = StackedAttentionConfig(num_glimpses=2, update_type="gru", conv_channels=[8, 8], num_labels=7)
+    config = StackedAttentionConfig(num_glimpses=3, update_type="gru", conv_channels=[8, 8], num_labels=7)
     config.save_pretrained(tmp_path)
     loaded = AutoConfig.from_pretrained(tmp_path)
     assert type(loaded) is StackedAttentionConfig
@@ -17,7 +17,9 @@ def test_saved_config_loads_unchanged(tmp_path):
 
 
 def test_the_grid_has_the_size_of_the_encoded_image():
-    assert StackedAttentionConfig(image_size=75, conv_channels=[4, 4, 4]).grid_height_width == (10, 10)
+    config = StackedAttentionConfig(image_size=75, conv_channels=[4, 4, 4])
+    assert config.grid_height_width == (9, 9)
+    assert config.grid_extent(75) == (0, 72)
     assert StackedAttentionConfig(image_size=(16, 40), conv_channels=[4, 4]).grid_height_width == (4, 10)
 
 
@@ -31,6 +33,8 @@ def test_the_grid_has_the_size_of_the_encoded_image():
         ({"conv_channels": [8, 0]}, "`conv_channels` must be at least 1, got \\[8, 0\\]"),
         ({"image_size": [8, 8, 8]}, "`image_size` must be a number, or"),
         ({"hidden_dropout_prob": 1.5}, "`hidden_dropout_prob` is a probability from 0 to 1, got 1.5"),
+        ({"hidden_size": 2}, "`hidden_size` must be at least 3, got 2"),
+        ({"image_size": [64, 7]}, "`image_size` .* must be at least 8 pixels, because each of the 3 convolutions"),
         ({"pad_token_id": 100}, "`pad_token_id` \\(100\\) is outside the vocabulary of 100"),
         ({"problem_type": "regression"}, "must be 'single_label_classification', got 'regression'"),
     ],
