@@ -31,7 +31,7 @@ demo-vision: $(READY) ## train on digits (about a minute on two cores), show att
 demo-read: $(READY) ## train to read rows of digits (less than two minutes on two cores), show the path of the attention
 	$(BIN)/python scripts/demo_read.py
 
-demo-ask: $(READY) ## train to answer questions about colored shapes (about four minutes on one core), show where the answers come from
+demo-ask: $(READY) ## train to answer questions about colored shapes (about three minutes on one core), show where the answers come from
 	$(BIN)/python scripts/demo_ask.py
 
 app: $(READY) outputs/bahdanau-dates/all_results.json outputs/compact-vit-digits/all_results.json ## serve an app that shows the demos' models

@@ -22,7 +22,7 @@ from hf_attention.training.visual_question_answering import QuestionArguments, t
 
 
 RECIPES = Path(__file__).parent / "recipes"
-EPOCHS = "4"  # of the recipe's 7
+EPOCHS = "4"  # of the recipe's 8
 QUESTIONS = 3
 
 
