@@ -1,8 +1,8 @@
 # Copyright 2026 The hf_attention authors. SPDX-License-Identifier: Apache-2.0
 
 """
-Measure translation in several precisions, with a shortlist, and beside Marian (Junczys-Dowmunt et al. 2018, arXiv
-1804.00344), which takes part if its Python package is installed.
+Measure translation in several precisions and with a shortlist, compared with Marian (Junczys-Dowmunt et al. 2018,
+arXiv 1804.00344), which takes part if its Python package is installed.
 
     pip install --target peers --no-deps pymarian
     PYTHONPATH=peers python scripts/benchmarks/benchmark_marian.py outputs/multi30k --test_file multi30k/test.parquet

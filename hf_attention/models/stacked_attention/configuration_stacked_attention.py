@@ -60,7 +60,7 @@ class StackedAttentionConfig(PreTrainedConfig):
 
     >>> configuration = StackedAttentionConfig(num_labels=10)
     >>> StackedAttentionForVisualQuestionAnswering(configuration).num_parameters()
-    244266
+    478533
 
     ```"""
 
