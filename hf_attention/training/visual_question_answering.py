@@ -134,8 +134,7 @@ def measure_pointing(model: StackedAttentionForVisualQuestionAnswering, data: Im
     and `pointing_by_chance`, the same in the box of the next question.
     """
     rows, columns = model.config.grid_height_width
-    height, width = model.config.image_height_width
-    x, y = (np.arange(columns) + 0.5) * width / columns, (np.arange(rows) + 0.5) * height / rows
+    x, y = ((np.arange(length) + 0.5) * model.config.grid_stride for length in (columns, rows))
     centers = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
     model.eval()
     found = []
